@@ -1,0 +1,97 @@
+package tickstorm
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+)
+
+// Errors of a message or of one of its elements, for [errors.Is].
+var (
+	// ErrNotArray: the message is neither a JSON array nor an object.
+	ErrNotArray = errors.New("message is neither an array nor an object")
+	// ErrTruncated: the message ends in the middle of an element, or without its bracket.
+	ErrTruncated = errors.New("message is truncated")
+	// ErrTrailing: something follows the message's closing bracket.
+	ErrTrailing = errors.New("message goes on after its end")
+	// ErrUTF8: the message is not UTF-8. Nothing of it is delivered.
+	ErrUTF8 = errors.New("message is not UTF-8")
+	// ErrMessageTooLong: the message is longer than [Limits].Message. Nothing of it is delivered.
+	ErrMessageTooLong = errors.New("message is longer than the limit")
+
+	// ErrSyntax: the element is not valid JSON by RFC 8259.
+	ErrSyntax = errors.New("element is not valid JSON")
+	// ErrTooDeep: the element is nested deeper than [Limits].Depth.
+	ErrTooDeep = errors.New("element is nested deeper than the limit")
+	// ErrElementTooLong: the element is longer than [Limits].Element.
+	ErrElementTooLong = errors.New("element is longer than the limit")
+	// ErrNotObject: the element is valid JSON, but no object.
+	ErrNotObject = errors.New("element is no object")
+	// ErrNoEvent: the element is an object without an ev that is a string.
+	ErrNoEvent = errors.New("element has no ev")
+)
+
+// EventError is an element of a message that is no event. The rest of the message
+// is delivered. It is valid until [Handler].OnError returns, for the sake of Raw.
+type EventError struct {
+	// Err is the reason: ErrSyntax, ErrTooDeep, ErrElementTooLong, ErrNotObject,
+	// ErrNoEvent or, for what is left of a message that has no end, ErrTruncated.
+	Err error
+	// Market is the market of the connection.
+	Market Market
+	// Received is when the bytes were read, in nanoseconds since 1970.
+	Received int64
+	// Raw is the element. Valid until the method returns.
+	Raw []byte
+}
+
+// Error says why, and shows the element's beginning.
+func (e *EventError) Error() string {
+	const most = 80
+	raw := e.Raw
+	if len(raw) > most {
+		return fmt.Sprintf("%v: %q… (%d bytes)", e.Err, raw[:most], len(raw))
+	}
+	return fmt.Sprintf("%v: %q", e.Err, raw)
+}
+
+// Unwrap returns Err.
+func (e *EventError) Unwrap() error { return e.Err }
+
+// Clone returns a copy of e that shares no memory with it.
+func (e *EventError) Clone() *EventError {
+	c := *e
+	c.Raw = append([]byte(nil), e.Raw...)
+	return &c
+}
+
+// Retryable reports whether connecting again makes sense after err: not when the key
+// or its plan was refused, when the Config cannot work, when the server's certificate
+// does not verify, when the server answered the handshake with an HTTP status 4xx
+// other than 429, or when it was closed or cancelled on this side. All else, such as
+// networks that break and servers that hang up, is worth another attempt;
+// [ErrMaxConnections] after a minute.
+func Retryable(err error) bool {
+	if err == nil {
+		return false
+	}
+	for _, final := range []error{
+		ErrAuthFailed, ErrNoKey, ErrNoMarket, ErrBadFeed, ErrClosed,
+		context.Canceled,
+	} {
+		if errors.Is(err, final) {
+			return false
+		}
+	}
+	var certificate *tls.CertificateVerificationError
+	if errors.As(err, &certificate) {
+		return false
+	}
+	var dial *DialError
+	if errors.As(err, &dial) && dial.Status >= 400 && dial.Status < 500 && dial.Status != http.StatusTooManyRequests {
+		return false
+	}
+	return true
+}

@@ -1,0 +1,79 @@
+package tickstorm
+
+// Handler receives events. Methods are called one at a time, in the order of the
+// wire, on the goroutine that feeds the parser: the one in [Conn.Run], for example.
+// While a method runs nothing is read, so a slow one delays the stream, and a
+// stalled one gets the connection cut by the server.
+//
+// Everything lent to a method, the event and the slices in it, is valid until the
+// method returns. See [Header] for what is safe to keep.
+//
+// These ten methods are all there will ever be. Other abilities are interfaces of
+// one method that a handler may implement as well ([RawHandler],
+// [MessageEndHandler]); they are looked up once, when the handler is set.
+type Handler interface {
+	OnTrade(*Trade)
+	OnQuote(*Quote)
+	OnAggregate(*Aggregate)
+	OnBook(*Book)
+	OnLULD(*LULD)
+	OnImbalance(*Imbalance)
+	OnValue(*Value)
+	// OnStatus receives what the server says of the connection. A Session has
+	// acted on it already; there is no need to.
+	OnStatus(*Status)
+	// OnUnknown receives an event whose ev is not in the table of this market.
+	OnUnknown(*Unknown)
+	// OnError receives an element that is no event: no valid JSON, no object, or
+	// without ev. The rest of the message is delivered.
+	OnError(*EventError)
+}
+
+// RawHandler is an optional ability of a [Handler]: it receives each message before
+// it is decoded. The bytes are valid until the method returns, received is in
+// nanoseconds since 1970. If it returns false the message is not decoded, but for
+// status events, which the session needs: the way to record or forward the stream
+// without paying for its JSON.
+type RawHandler interface {
+	OnRaw(msg []byte, received int64) (decode bool)
+}
+
+// MessageEndHandler is an optional ability of a [Handler]: OnMessageEnd is called
+// after the last event of each message, which is the moment to flush a batch.
+type MessageEndHandler interface {
+	OnMessageEnd()
+}
+
+// NopHandler does nothing. Embed it to write only the methods that matter. It has
+// none of the optional abilities.
+type NopHandler struct{}
+
+var _ Handler = NopHandler{}
+
+func (NopHandler) OnTrade(*Trade)         {}
+func (NopHandler) OnQuote(*Quote)         {}
+func (NopHandler) OnAggregate(*Aggregate) {}
+func (NopHandler) OnBook(*Book)           {}
+func (NopHandler) OnLULD(*LULD)           {}
+func (NopHandler) OnImbalance(*Imbalance) {}
+func (NopHandler) OnValue(*Value)         {}
+func (NopHandler) OnStatus(*Status)       {}
+func (NopHandler) OnUnknown(*Unknown)     {}
+func (NopHandler) OnError(*EventError)    {}
+
+// handlers is a handler with its optional abilities looked up.
+type handlers struct {
+	Handler
+	raw RawHandler
+	end MessageEndHandler
+}
+
+func resolve(h Handler) handlers {
+	if h == nil {
+		h = NopHandler{}
+	}
+	hs := handlers{Handler: h}
+	hs.raw, _ = h.(RawHandler)
+	hs.end, _ = h.(MessageEndHandler)
+	return hs
+}

@@ -1,0 +1,340 @@
+package tickstorm
+
+import (
+	"bytes"
+	"errors"
+	"unicode/utf8"
+
+	"github.com/tickstorm/tickstorm/internal/jsonscan"
+	"github.com/tickstorm/tickstorm/internal/poison"
+)
+
+// This file takes a message apart and hands events out; parser_fastjson.go turns
+// one element into an event.
+
+// Limits bound what a parser accepts. The zero value of a field means its default.
+type Limits struct {
+	// Depth is how deep an element may nest; default 64, at most 256. An element
+	// that is deeper is an ErrTooDeep.
+	Depth int
+	// Element is the longest element in bytes; default 1 MiB. A longer one is an
+	// ErrElementTooLong.
+	Element int
+	// Message is the longest message in bytes; default 16 MiB. A longer one is an
+	// ErrMessageTooLong; a [Session] closes the connection with 1009.
+	Message int
+}
+
+// The defaults of [Limits].
+const (
+	DefaultDepth   = 64
+	DefaultElement = 1 << 20
+	DefaultMessage = 16 << 20
+)
+
+func (l Limits) withDefaults() Limits {
+	if l.Depth <= 0 {
+		l.Depth = DefaultDepth
+	}
+	l.Depth = min(l.Depth, jsonscan.MaxDepth)
+	if l.Element <= 0 {
+		l.Element = DefaultElement
+	}
+	if l.Message <= 0 {
+		l.Message = DefaultMessage
+	}
+	return l
+}
+
+// Engine is the way in which a parser decodes elements. All engines give the same
+// events; it is a choice for tests and benchmarks.
+type Engine uint8
+
+const (
+	// EngineAuto is the fastest engine there is. Today that is EngineFastJSON.
+	EngineAuto Engine = iota
+	// EngineFastJSON decodes with github.com/valyala/fastjson behind a strict
+	// validator: the reference for every other engine.
+	EngineFastJSON
+)
+
+// Parser turns messages of one market into calls of a [Handler]. It allocates
+// nothing in steady state: it has one event of each kind and lends it out again
+// and again. A Parser serves one goroutine at a time.
+type Parser struct {
+	market   Market
+	channels []*channel
+	limits   Limits
+	symbols  *Symbols
+	engine   Engine
+
+	received   int64
+	backfilled bool
+
+	// onStatus is the session's ear: it comes before the handler's.
+	onStatus func(*Status)
+
+	stats Stats
+
+	trade     Trade
+	quote     Quote
+	aggregate Aggregate
+	book      Book
+	luld      LULD
+	imbalance Imbalance
+	value     Value
+	status    Status
+	unknown   Unknown
+	failure   EventError
+	quiet     quiet
+
+	decoder decoder
+
+	scratch []byte // poison builds parse a copy, to spoil it afterwards
+}
+
+// NewParser returns a parser for a market's messages, with a [Symbols] of its own,
+// the default [Limits] and EngineAuto.
+func NewParser(m Market) *Parser {
+	p := &Parser{market: m, channels: m.channels(), limits: Limits{}.withDefaults()}
+	p.decoder.init(p)
+	return p
+}
+
+// SetEngine chooses how elements are decoded.
+func (p *Parser) SetEngine(e Engine) { p.engine = e }
+
+// SetLimits replaces the limits.
+func (p *Parser) SetLimits(l Limits) { p.limits = l.withDefaults() }
+
+// SetSymbols makes the parser intern symbols in s, which may be shared. Without it
+// the parser makes a table of its own when the first symbol comes.
+func (p *Parser) SetSymbols(s *Symbols) { p.symbols = s }
+
+// SetReceived sets what the events of the next messages have in Received:
+// nanoseconds since 1970. The parser itself never asks for the time.
+func (p *Parser) SetReceived(nanoseconds int64) { p.received = nanoseconds }
+
+// SetBackfilled sets what the events of the next messages have in Backfilled.
+func (p *Parser) SetBackfilled(b bool) { p.backfilled = b }
+
+// Stats returns what the parser has counted.
+func (p *Parser) Stats() Stats { return p.stats }
+
+// Parse calls h for every event of a message: a JSON array of objects, or a single
+// object. It does not write to msg, and lends parts of it to h; see [Header].
+//
+// An element that is no event costs itself: h gets it as an [EventError], and what
+// follows is delivered. The error is about the message as a whole: [ErrNotArray],
+// [ErrUTF8] or [ErrMessageTooLong], with nothing delivered; [ErrTrailing], with all
+// elements delivered; [ErrTruncated], where the elements before the end were
+// delivered and the rest was given to OnError.
+//
+// Of a key that occurs twice the first counts; keys match exactly, in case too; a
+// lone surrogate in a string reads as U+FFFD.
+func (p *Parser) Parse(msg []byte, h Handler) error {
+	hs := resolve(h)
+	switch {
+	case len(msg) > p.limits.Message:
+		p.stats.Errors++
+		return ErrMessageTooLong
+	case !utf8.Valid(msg):
+		p.stats.Errors++
+		return ErrUTF8
+	}
+	if poison.On {
+		p.scratch = append(p.scratch[:0], msg...)
+		msg = p.scratch
+	}
+	return p.parse(msg, &hs)
+}
+
+// parse is Parse for a message that has been checked for length and UTF-8, and
+// whose memory may be spoiled in poison builds.
+func (p *Parser) parse(msg []byte, hs *handlers) error {
+	p.stats.Messages++
+	p.stats.Bytes += uint64(len(msg))
+	var err error
+	if hs.raw == nil || p.offerRaw(msg, hs) {
+		err = p.elements(msg, hs)
+	} else if mayHaveStatus(msg) {
+		p.quiet.to = hs.Handler
+		err = p.elements(msg, &handlers{Handler: &p.quiet})
+	}
+	if err != nil && err != ErrTruncated { // a truncated rest was counted as an element
+		p.stats.Errors++
+	}
+	if hs.end != nil {
+		hs.end.OnMessageEnd()
+	}
+	return err
+}
+
+func (p *Parser) elements(msg []byte, hs *handlers) error {
+	i := jsonscan.SkipSpace(msg, 0)
+	if i == len(msg) {
+		return ErrNotArray
+	}
+	switch msg[i] {
+	case '{':
+		return p.loneObject(msg, i, hs)
+	case '[':
+	default:
+		return ErrNotArray
+	}
+	i = jsonscan.SkipSpace(msg, i+1)
+	if i == len(msg) {
+		p.fail(ErrTruncated, msg[i:], hs)
+		return ErrTruncated
+	}
+	if msg[i] == ']' {
+		return trailing(msg, i+1)
+	}
+	for {
+		start := jsonscan.SkipSpace(msg, i)
+		end, err := jsonscan.Value(msg, start, p.limits.Depth)
+		next := end
+		if err == nil {
+			next = jsonscan.SkipSpace(msg, end)
+			if next == len(msg) || msg[next] != ',' && msg[next] != ']' {
+				err = jsonscan.ErrSyntax
+			}
+		}
+		if err != nil {
+			loose, ok := jsonscan.LooseEnd(msg, start)
+			if !ok {
+				p.fail(ErrTruncated, msg[start:], hs)
+				return ErrTruncated
+			}
+			end, next = loose, loose
+		}
+		closing := msg[next] == ']' // asked before a handler's turn: poison builds spoil what was lent
+		if err != nil {
+			p.fail(elementError(err), msg[start:end], hs)
+		} else {
+			p.element(msg[start:end:end], hs)
+		}
+		i = next + 1
+		if closing {
+			return trailing(msg, i)
+		}
+	}
+}
+
+// trailing checks that nothing but space follows the end of the array.
+func trailing(msg []byte, i int) error {
+	if jsonscan.SkipSpace(msg, i) != len(msg) {
+		return ErrTrailing
+	}
+	return nil
+}
+
+// loneObject takes a message that is one event without an array around it, which one
+// of the official clients is prepared for. It ends where the message ends.
+func (p *Parser) loneObject(msg []byte, i int, hs *handlers) error {
+	end, err := jsonscan.Value(msg, i, p.limits.Depth)
+	if err == nil && jsonscan.SkipSpace(msg, end) != len(msg) {
+		err = jsonscan.ErrSyntax
+	}
+	switch {
+	case errors.Is(err, jsonscan.ErrTruncated):
+		p.fail(ErrTruncated, msg[i:], hs)
+		return ErrTruncated
+	case err != nil:
+		p.fail(elementError(err), msg[i:], hs)
+	default:
+		p.element(msg[i:end:end], hs)
+	}
+	return nil
+}
+
+// element delivers one element, which is valid JSON.
+func (p *Parser) element(raw []byte, hs *handlers) {
+	switch {
+	case len(raw) > p.limits.Element:
+		p.fail(ErrElementTooLong, raw, hs)
+	case raw[0] != '{':
+		p.fail(ErrNotObject, raw, hs)
+	default:
+		e := p.decoder.decode(raw)
+		if e == nil {
+			p.fail(ErrNoEvent, raw, hs)
+			return
+		}
+		p.deliver(e, hs)
+	}
+}
+
+func (p *Parser) deliver(e Event, hs *handlers) {
+	kind := e.Kind()
+	p.stats.Events[kind]++
+	switch e := e.(type) {
+	case *Trade:
+		hs.OnTrade(e)
+	case *Quote:
+		hs.OnQuote(e)
+	case *Aggregate:
+		hs.OnAggregate(e)
+	case *Book:
+		hs.OnBook(e)
+	case *LULD:
+		hs.OnLULD(e)
+	case *Imbalance:
+		hs.OnImbalance(e)
+	case *Value:
+		hs.OnValue(e)
+	case *Status:
+		if p.onStatus != nil {
+			p.onStatus(e)
+		}
+		hs.OnStatus(e)
+	case *Unknown:
+		hs.OnUnknown(e)
+	}
+	takeBack(e)
+}
+
+func (p *Parser) fail(err error, raw []byte, hs *handlers) {
+	p.stats.Errors++
+	p.failure = EventError{Err: err, Market: p.market, Received: p.received, Raw: raw[:len(raw):len(raw)]}
+	hs.OnError(&p.failure)
+	if poison.On {
+		poison.Bytes(p.failure.Raw)
+		p.failure = EventError{}
+	}
+}
+
+func elementError(err error) error {
+	switch {
+	case errors.Is(err, jsonscan.ErrDepth):
+		return ErrTooDeep
+	default: // also one that would go on behind its end, so that no quote or bracket closes it
+		return ErrSyntax
+	}
+}
+
+// quiet passes status events on and drops all others.
+type quiet struct {
+	NopHandler
+	to Handler
+}
+
+func (q *quiet) OnStatus(s *Status) { q.to.OnStatus(s) }
+
+// mayHaveStatus reports whether a status event can be in the message: only an escape
+// could hide the word.
+func mayHaveStatus(msg []byte) bool {
+	return bytes.Contains(msg, statusWord) || bytes.IndexByte(msg, '\\') >= 0
+}
+
+var statusWord = []byte("status")
+
+// offerRaw gives the message to the handler as it is and reports whether to decode it.
+func (p *Parser) offerRaw(msg []byte, hs *handlers) bool {
+	if !poison.On {
+		return hs.raw.OnRaw(msg[:len(msg):len(msg)], p.received)
+	}
+	lent := bytes.Clone(msg)
+	defer poison.Bytes(lent)
+	return hs.raw.OnRaw(lent, p.received)
+}

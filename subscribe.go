@@ -1,0 +1,246 @@
+package tickstorm
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Stream is what one can subscribe to, in the words of the field and the same on
+// every market; [Market.Channel] gives the wire's name for it.
+type Stream uint8
+
+// The streams. The zero Stream is none: status events and unknown ones have it.
+const (
+	Trades              Stream = iota + 1 // T, XT
+	Quotes                                // Q, C, XQ
+	SecondAggregates                      // A, CAS, XAS
+	MinuteAggregates                      // AM, CA, XA
+	Level2                                // XL2
+	LimitUpLimitDown                      // LULD
+	Imbalances                            // NOI
+	Values                                // V, index values
+	FairMarketValues                      // FMV, on Business plans
+	LaunchpadValues                       // LV, on the Launchpad product
+	LaunchpadAggregates                   // AM of the Launchpad product, on forex and crypto beside CA and XA
+)
+
+var streamNames = [...]string{
+	"none", "trades", "quotes", "second-aggregates", "minute-aggregates", "level2", "luld", "imbalances",
+	"values", "fair-market-values", "launchpad-values", "launchpad-aggregates",
+}
+
+// String returns the stream's name in lower case, such as "minute-aggregates".
+func (s Stream) String() string {
+	if int(s) < len(streamNames) {
+		return streamNames[s]
+	}
+	return fmt.Sprintf("Stream(%d)", uint8(s))
+}
+
+// All as a symbol stands for every symbol of the stream. The vendor has no partial
+// wildcards.
+const All = "*"
+
+// Topic is one subscription in the wire's words, such as T.AAPL. It is a value and
+// comparable. A topic with a channel that the library does not know is sent as it
+// is; its events go to [Handler].OnUnknown.
+type Topic struct {
+	Channel string // "T"
+	Symbol  string // "AAPL", or [All]
+}
+
+// String returns the wire's form, "T.AAPL".
+func (t Topic) String() string { return t.Channel + "." + t.Symbol }
+
+// ErrBadTopic is the identity of the errors about topics that cannot be sent.
+var ErrBadTopic = errors.New("bad topic")
+
+// ErrNoSymbols is returned by a subscription to nothing. Every symbol is [All].
+var ErrNoSymbols = errors.New("no symbols: to get every symbol, ask for tickstorm.All")
+
+// ErrNoStream is returned for a stream that the market does not have.
+var ErrNoStream = errors.New("the market has no such stream")
+
+// maxTopic bounds a topic's length: a request is a line of them.
+const maxTopic = 128
+
+// ParseTopic splits "T.BRK.B" at the first dot, since symbols have dots. The error
+// is an [ErrBadTopic] for what has no dot, an empty half, a space, a comma or another
+// character that cannot stand in a request.
+func ParseTopic(s string) (Topic, error) {
+	channel, symbol, ok := strings.Cut(s, ".")
+	if !ok {
+		return Topic{}, fmt.Errorf("%w: %q has no dot between channel and symbol", ErrBadTopic, clip(s))
+	}
+	t := Topic{channel, symbol}
+	return t, t.check()
+}
+
+// ParseTopics reads a list as it stands in requests, "T.AAPL, Q.AAPL": parted by
+// commas, spaces around topics ignored.
+func ParseTopics(s string) ([]Topic, error) {
+	var topics []Topic
+	for part := range strings.SplitSeq(s, ",") {
+		t, err := ParseTopic(strings.TrimSpace(part))
+		if err != nil {
+			return nil, err
+		}
+		topics = append(topics, t)
+	}
+	return topics, nil
+}
+
+func (t Topic) check() error {
+	switch {
+	case t.Channel == "" || t.Symbol == "":
+		return fmt.Errorf("%w: %q lacks a channel or a symbol", ErrBadTopic, clip(t.String()))
+	case strings.Contains(t.Channel, "."):
+		return fmt.Errorf("%w: the channel %q has a dot", ErrBadTopic, clip(t.Channel))
+	case len(t.Channel)+1+len(t.Symbol) > maxTopic:
+		return fmt.Errorf("%w: %q is longer than %d bytes", ErrBadTopic, clip(t.String()), maxTopic)
+	}
+	for _, s := range [2]string{t.Channel, t.Symbol} {
+		for i, r := range s {
+			bad := r == ',' || r == '"' || r == '\\' || !unicode.IsPrint(r) || unicode.IsSpace(r)
+			if r == utf8.RuneError {
+				_, n := utf8.DecodeRuneInString(s[i:])
+				bad = bad || n <= 1
+			}
+			if bad {
+				return fmt.Errorf("%w: %q has a character that cannot stand in a request", ErrBadTopic, clip(t.String()))
+			}
+		}
+	}
+	return nil
+}
+
+// clip keeps error texts short whatever was put in.
+func clip(s string) string {
+	const most = 64
+	if len(s) <= most {
+		return s
+	}
+	return s[:most] + "…"
+}
+
+// Streams returns the streams that the market has, in the table's order.
+func (m Market) Streams() []Stream {
+	var streams []Stream
+	for _, c := range m.channels() {
+		streams = append(streams, c.stream)
+	}
+	return streams
+}
+
+// Channel returns the wire's name for a stream on this market, such as "XT" for
+// [Trades] on [Crypto], or ErrNoStream.
+func (m Market) Channel(s Stream) (string, error) {
+	c := m.channelOf(s)
+	if c == nil {
+		return "", fmt.Errorf("%w: %s on %q", ErrNoStream, s, string(m))
+	}
+	return c.name, nil
+}
+
+// StreamOf returns the stream that a channel carries on this market; ok is false
+// if the library does not know it.
+func (m Market) StreamOf(channel string) (s Stream, ok bool) {
+	c := channelNamed(m.channels(), []byte(channel))
+	if c == nil || c == statusChannel {
+		return 0, false
+	}
+	return c.stream, true
+}
+
+// Topics returns the topics of a stream for symbols, in the canonical form of
+// [Market.Canonical]. No symbols is ErrNoSymbols; a stream that the market lacks
+// is ErrNoStream.
+func (m Market) Topics(s Stream, symbols ...string) ([]Topic, error) {
+	channel, err := m.Channel(s)
+	if err != nil {
+		return nil, err
+	}
+	if len(symbols) == 0 {
+		return nil, ErrNoSymbols
+	}
+	topics := make([]Topic, len(symbols))
+	for i, symbol := range symbols {
+		topics[i] = m.Canonical(Topic{channel, symbol})
+		if err := topics[i].check(); err != nil {
+			return nil, err
+		}
+	}
+	return topics, nil
+}
+
+// Canonical returns the one spelling of a topic that is sent, matched with
+// acknowledgements and counted in sets: the market's prefix and separator are put
+// in place ("EUR-USD", "C:EUR-USD" and "eur/usd" are all C.EUR/USD on forex), and a
+// symbol without any upper-case letter is upper-cased. Symbols with mixed case stay
+// as they are: AMpB and AMPB are different securities. Topics of channels that the
+// library does not know stay as they are.
+func (m Market) Canonical(t Topic) Topic { return m.canonical(t, false) }
+
+func (m Market) canonical(t Topic, keepCase bool) Topic {
+	c := channelNamed(m.channels(), []byte(t.Channel))
+	if c == nil || c == statusChannel || t.Symbol == All {
+		return t
+	}
+	if !keepCase && t.Symbol == strings.ToLower(t.Symbol) {
+		t.Symbol = strings.ToUpper(t.Symbol)
+	}
+	t.Symbol = c.form.apply(t.Symbol)
+	return t
+}
+
+// symbolForm is how a channel spells its symbols.
+type symbolForm struct {
+	prefix string // which the wire has
+	strip  string // a prefix that users write and the wire lacks
+	from   string // separators that users write
+	to     string // the separator that the wire has; "-" and "/" within pairs
+	pair   bool   // symbols are currency pairs
+}
+
+var (
+	optionForm       = symbolForm{prefix: "O:"}
+	indexForm        = symbolForm{prefix: "I:"}
+	forexForm        = symbolForm{strip: "C:", from: "-", to: "/", pair: true}
+	forexTightForm   = symbolForm{prefix: "C:", from: "-/", to: "", pair: true}
+	forexDashForm    = symbolForm{prefix: "C:", from: "/", to: "-", pair: true}
+	cryptoForm       = symbolForm{strip: "X:", from: "/", to: "-"}
+	cryptoPrefixForm = symbolForm{prefix: "X:", from: "/", to: "-"}
+)
+
+func (f symbolForm) apply(s string) string {
+	if f == (symbolForm{}) {
+		return s
+	}
+	s = strings.TrimPrefix(strings.TrimPrefix(s, f.prefix), f.strip)
+	if i := strings.IndexAny(s, f.from); i >= 0 && f.from != "" {
+		s = s[:i] + f.to + s[i+1:]
+	} else if f.pair && f.to != "" && len(s) == 6 && !strings.Contains(s, f.to) {
+		s = s[:3] + f.to + s[3:] // EURUSD: ISO 4217 codes have three letters
+	}
+	return f.prefix + s
+}
+
+// appendRequest appends a request for topics, {"action":"subscribe","params":"T.A,T.B"}.
+// Topics have been checked: nothing in them needs escaping.
+func appendRequest(dst []byte, action string, topics []Topic) []byte {
+	dst = append(dst, `{"action":"`...)
+	dst = append(dst, action...)
+	dst = append(dst, `","params":"`...)
+	for i, t := range topics {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, t.Channel...)
+		dst = append(dst, '.')
+		dst = append(dst, t.Symbol...)
+	}
+	return append(dst, `"}`...)
+}
