@@ -1,0 +1,380 @@
+package tickstorm
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"slices"
+)
+
+// This file is the ledger of what was asked of the server and what it answered. The
+// wire makes that a matter of inference: requests have no id; an acknowledgement
+// names its topic in the spelling of the request; a refusal names nothing; a topic
+// that is held already is not answered again, and one of an unknown channel never.
+// So one request is in flight at a time, and refusals are put down to it.
+
+// SubscribeError says how far a subscription (or its end) came. Topics are in
+// canonical form. It unwraps to Err and to the Refusals, so that errors.Is finds
+// [ErrNotAuthorized], [ErrSubscriptionLimit], [ErrNotRealTime] or a context's error.
+type SubscribeError struct {
+	// Acked were acknowledged.
+	Acked []Topic
+	// Pending were not answered: asked for and perhaps granted, or never sent because
+	// the wait ended before. A topic of a channel that the server does not know is
+	// always pending.
+	Pending []Topic
+	// Refused are the topics of a request that was answered in full, with refusals for
+	// these. Where the answer was incomplete, refused topics are among the Pending.
+	Refused []Topic
+	// Refusals are the server's words, which name no topic.
+	Refusals []*StatusError
+	// Err is why the wait ended before its time: the end of the connection, or of the
+	// context. nil if every request was waited for.
+	Err error
+}
+
+// Error sums up.
+func (e *SubscribeError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d of %d topics acknowledged", len(e.Acked), len(e.Acked)+len(e.Pending)+len(e.Refused))
+	for _, list := range []struct {
+		name   string
+		topics []Topic
+	}{{"refused", e.Refused}, {"pending", e.Pending}} {
+		if len(list.topics) > 0 {
+			fmt.Fprintf(&b, ", %d %s (%s", len(list.topics), list.name, list.topics[0])
+			if len(list.topics) > 1 {
+				b.WriteString(" …")
+			}
+			b.WriteByte(')')
+		}
+	}
+	if len(e.Refusals) > 0 {
+		fmt.Fprintf(&b, ": %v", e.Refusals[0])
+		if len(e.Refusals) > 1 {
+			fmt.Fprintf(&b, " (and %d more)", len(e.Refusals)-1)
+		}
+	}
+	if e.Err != nil {
+		fmt.Fprintf(&b, ": %v", e.Err)
+	}
+	return b.String()
+}
+
+// Unwrap returns the causes.
+func (e *SubscribeError) Unwrap() []error {
+	var errs []error
+	if e.Err != nil {
+		errs = append(errs, e.Err)
+	}
+	for _, r := range e.Refusals {
+		errs = append(errs, r)
+	}
+	return errs
+}
+
+const (
+	subscribe   = "subscribe"
+	unsubscribe = "unsubscribe"
+)
+
+// settle is how long refusals that speak for a whole request may go on coming: the
+// server prints about one for each topic, of which the first tells all.
+const settle = time.Second
+
+// request is one call: topics that share a result.
+type request struct {
+	action string
+	left   int // topics without a result
+	result SubscribeError
+	done   func(error) // nil if nobody waits
+}
+
+// chunk is the part of a request that fits a message.
+type chunk struct {
+	*request
+	topics   []Topic // once it is in flight, those without a result
+	deadline time.Time
+	refusals int  // that came and may each be one of the topics
+	refused  bool // as a whole; waiting for the refusals to settle
+	answered bool // by a server that knows the channel; else it holds nobody up
+}
+
+type ledger struct {
+	market   Market
+	keepCase bool
+	perChunk int
+	maxQuote int // see channel.most, which Config may change
+	timeout  time.Duration
+
+	held   map[Topic]bool // true: acknowledged; false: asked for, without an answer
+	queue  []*chunk
+	flight []*chunk // at most one of them is answered; the others wait out their time
+	refuse uint64   // refusals counted
+}
+
+// add puts a request in the queue. done, if not nil, is called once, perhaps at once.
+func (l *ledger) add(action string, topics []Topic, done func(error)) error {
+	if len(topics) == 0 {
+		return ErrNoSymbols
+	}
+	r := &request{action: action, done: done}
+	known := make([]Topic, 0, len(topics))
+	var unknown []Topic
+	seen := make(map[Topic]bool, len(topics))
+	for _, t := range topics {
+		if err := t.check(); err != nil {
+			return err
+		}
+		t = l.market.canonical(t, l.keepCase)
+		if seen[t] {
+			continue
+		}
+		seen[t] = true
+		if _, ok := l.market.StreamOf(t.Channel); ok {
+			known = append(known, t)
+		} else {
+			unknown = append(unknown, t)
+		}
+	}
+	if action == subscribe {
+		if err := l.checkLimits(known); err != nil {
+			return err
+		}
+	}
+	r.left = len(known) + len(unknown)
+	for part := range slices.Chunk(known, l.perChunk) {
+		l.queue = append(l.queue, &chunk{request: r, topics: part, answered: true})
+	}
+	for part := range slices.Chunk(unknown, l.perChunk) {
+		l.queue = append(l.queue, &chunk{request: r, topics: part})
+	}
+	return nil
+}
+
+// checkLimits refuses a subscription that would take a channel beyond its limit once
+// all that is queued before it has been done.
+func (l *ledger) checkLimits(topics []Topic) error {
+	for _, c := range l.market.channels() {
+		most := c.most
+		if most == maxOptionQuotes {
+			most = l.maxQuote
+		}
+		if c.most == 0 || most < 0 {
+			continue
+		}
+		set := map[Topic]bool{}
+		count := func(action string, topics []Topic) {
+			for _, t := range topics {
+				switch {
+				case t.Channel != c.name || t.Symbol == All:
+				case action == subscribe:
+					set[t] = true
+				default:
+					delete(set, t)
+				}
+			}
+		}
+		for t := range l.held {
+			count(subscribe, []Topic{t})
+		}
+		for _, ch := range slices.Concat(l.flight, l.queue) {
+			count(ch.action, ch.topics)
+		}
+		before := len(set)
+		if count(subscribe, topics); len(set) > most && len(set) > before {
+			return fmt.Errorf("%w: %d topics of %s would be held, at most %d can be", ErrSubscriptionLimit, len(set), c.name, most)
+		}
+	}
+	return nil
+}
+
+// next returns the next message to send, if one can be sent now.
+func (l *ledger) next(now time.Time, buf []byte) ([]byte, bool) {
+	for len(l.queue) > 0 {
+		c := l.queue[0]
+		if c.answered && slices.ContainsFunc(l.flight, func(f *chunk) bool { return f.answered }) {
+			return nil, false
+		}
+		l.queue[0] = nil
+		l.queue = l.queue[1:]
+		l.skip(c)
+		if len(c.topics) == 0 {
+			continue
+		}
+		for _, t := range c.topics {
+			if c.action == subscribe {
+				l.held[t] = false
+			}
+		}
+		c.deadline = now.Add(l.timeout)
+		l.flight = append(l.flight, c)
+		return appendRequest(buf, c.action, c.topics), true
+	}
+	return nil, false
+}
+
+// skip settles the topics that the server would not answer: those that are held
+// already, or not held at all.
+func (l *ledger) skip(c *chunk) {
+	send := c.topics[:0:0]
+	for _, t := range c.topics {
+		acked, held := l.held[t]
+		if c.action == subscribe && acked || c.action == unsubscribe && !held {
+			c.acked(t)
+		} else {
+			send = append(send, t)
+		}
+	}
+	c.topics = send
+}
+
+// ack takes the acknowledgement of one topic, late ones included.
+func (l *ledger) ack(action string, t Topic) {
+	t = l.market.canonical(t, l.keepCase)
+	for i, c := range l.flight {
+		if c.action != action {
+			continue
+		}
+		if j := slices.Index(c.topics, t); j >= 0 {
+			l.grant(c, j)
+			l.check(i)
+			return
+		}
+	}
+	if _, held := l.held[t]; held { // after its time
+		if action == subscribe {
+			l.held[t] = true
+		} else {
+			delete(l.held, t)
+		}
+	}
+}
+
+// ackAll takes an acknowledgement that names no topic.
+func (l *ledger) ackAll() {
+	for i, c := range l.flight {
+		if c.answered {
+			for len(c.topics) > 0 {
+				l.grant(c, 0)
+			}
+			l.check(i)
+			return
+		}
+	}
+}
+
+func (l *ledger) grant(c *chunk, i int) {
+	t := c.topics[i]
+	if c.action == subscribe {
+		l.held[t] = true
+	} else {
+		delete(l.held, t)
+	}
+	c.topics = slices.Delete(c.topics, i, i+1)
+	c.acked(t)
+}
+
+// refusal takes a refusal of one topic, or of the whole request.
+func (l *ledger) refusal(e *StatusError, whole bool, now time.Time) {
+	l.refuse++
+	for i, c := range l.flight {
+		if !c.answered {
+			continue
+		}
+		c.result.Refusals = append(c.result.Refusals, e)
+		c.refusals++
+		if whole {
+			c.refused = true
+			c.deadline = now.Add(settle)
+			return
+		}
+		l.check(i)
+		return
+	}
+}
+
+// check ends the chunk in flight if every topic of it is accounted for.
+func (l *ledger) check(i int) {
+	c := l.flight[i]
+	if len(c.topics) == 0 || !c.refused && c.refusals >= len(c.topics) {
+		c.refuseRest(l)
+		l.flight = slices.Delete(l.flight, i, i+1)
+	}
+}
+
+func (c *chunk) refuseRest(l *ledger) {
+	for _, t := range c.topics {
+		if c.action == subscribe {
+			delete(l.held, t)
+		}
+		c.result.Refused = append(c.result.Refused, t)
+	}
+	c.resolved(len(c.topics))
+	c.topics = nil
+}
+
+// expire ends what was not answered in time.
+func (l *ledger) expire(now time.Time) {
+	l.flight = slices.DeleteFunc(l.flight, func(c *chunk) bool {
+		if now.Before(c.deadline) {
+			return false
+		}
+		if c.refused {
+			c.refuseRest(l)
+			return true
+		}
+		c.result.Pending = append(c.result.Pending, c.topics...)
+		c.resolved(len(c.topics))
+		return true
+	})
+}
+
+// deadline returns when expire has something to do, zero for never.
+func (l *ledger) deadline() time.Time {
+	var first time.Time
+	for _, c := range l.flight {
+		first = earlier(first, c.deadline)
+	}
+	return first
+}
+
+// end settles everything that is open because the connection is over.
+func (l *ledger) end(err error) {
+	for _, c := range slices.Concat(l.flight, l.queue) {
+		if c.result.Err == nil {
+			c.result.Err = err
+		}
+		c.result.Pending = append(c.result.Pending, c.topics...)
+		c.resolved(len(c.topics))
+	}
+	l.flight, l.queue = nil, nil
+}
+
+func (r *request) acked(t Topic) {
+	r.result.Acked = append(r.result.Acked, t)
+	r.resolved(1)
+}
+
+func (r *request) resolved(n int) {
+	r.left -= n
+	if r.left > 0 || n == 0 || r.done == nil {
+		return
+	}
+	done := r.done
+	r.done = nil
+	if len(r.result.Pending) == 0 && len(r.result.Refused) == 0 {
+		done(nil)
+		return
+	}
+	done(&r.result)
+}
+
+// earlier returns the earlier of two times, of which the zero Time is never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}

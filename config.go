@@ -1,0 +1,217 @@
+package tickstorm
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+)
+
+// Config says where to connect, with which key, and within which bounds. Key and
+// Market are required; the zero value of every other field means what its comment
+// says. A Config is copied when it is used: changing it later has no effect.
+//
+// A Config prints without its key.
+type Config struct {
+	// Key is the API key.
+	Key string
+	// Market is what to connect to. One connection carries one market.
+	Market Market
+	// Feed is the host to connect to; default [RealTime].
+	Feed Feed
+
+	// TLS configures wss connections; nil means the system's roots. ServerName is
+	// filled in where empty.
+	TLS *tls.Config
+	// NetDial opens the TCP connection, to the proxy where there is one. nil means a
+	// [net.Dialer].
+	NetDial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Proxy returns the URL of the HTTP proxy for a request, nil for none, as in
+	// [http.Transport]. A nil function means [http.ProxyFromEnvironment]; [NoProxy]
+	// is never a proxy. http and https proxies are supported.
+	Proxy func(*http.Request) (*url.URL, error)
+	// Header is sent along with the WebSocket handshake, such as a User-Agent.
+	Header http.Header
+
+	// Symbols interns the symbols. nil means a table of the connection's own; a
+	// shared one keeps SymbolID the same across connections.
+	Symbols *Symbols
+	// Limits bound messages.
+	Limits Limits
+	// ReadBuffer is the size of the window that the socket is read into, in bytes;
+	// default 256 KiB. It grows up to Limits.Message while a longer message comes in.
+	ReadBuffer int
+	// Rand is where the masks of frames come from; nil means [crypto/rand.Reader].
+	// Anything predictable is for tests only: RFC 6455, section 10.3.
+	Rand io.Reader
+
+	// DialTimeout bounds TCP, TLS and WebSocket handshake together; default 15 s.
+	DialTimeout time.Duration
+	// AuthTimeout bounds the wait for the answer to the key; default 15 s.
+	AuthTimeout time.Duration
+	// AckTimeout bounds the wait for the acknowledgement of one request of up to
+	// ChunkTopics topics; default 10 s. What is not acknowledged by then is reported
+	// as pending, not given up: data may come all the same.
+	AckTimeout time.Duration
+	// PingInterval is the time between pings to the server; default 25 s, negative
+	// for never.
+	PingInterval time.Duration
+	// IdleTimeout ends a connection on which not one byte came for so long; default
+	// 60 s, negative for never. Pongs count as bytes, so with pings a quiet market
+	// does not look dead; a missing pong alone never ends a connection.
+	IdleTimeout time.Duration
+	// WriteTimeout bounds one write to the socket; default 10 s.
+	WriteTimeout time.Duration
+	// CloseTimeout bounds Close: the wait for a handler that is still running, and for
+	// the server's answer, which gets half of it; default 5 s.
+	CloseTimeout time.Duration
+
+	// ChunkTopics is the most topics that one request carries; default 200. Requests
+	// of thousands have been answered by a closed connection.
+	ChunkTopics int
+	// MaxOptionQuotes is how many option quotes one connection may subscribe to;
+	// default 1000, which is the vendor's limit, beyond which it refuses whole
+	// requests. Negative for no limit.
+	MaxOptionQuotes int
+	// KeepCase sends symbols in the case they were given in. By default a symbol
+	// without any upper-case letter is upper-cased.
+	KeepCase bool
+
+	// Backoff is how a [Client] waits between attempts to connect.
+	Backoff Backoff
+	// Logger receives what happens to the connection, never events; nil is silent.
+	Logger *slog.Logger
+}
+
+// Backoff is the wait between attempts to connect: random between zero and a bound
+// that doubles from Min to Max with each failure.
+type Backoff struct {
+	// Min is the first bound; default 500 ms.
+	Min time.Duration
+	// Max is the last bound; default 30 s.
+	Max time.Duration
+	// Healthy is how long a connection must have streamed for the bound to start at
+	// Min again; default 10 s. Authentication alone proves nothing: a server that is
+	// over its limit of connections grants it before it hangs up.
+	Healthy time.Duration
+	// MaxConnections is the shortest wait after ErrMaxConnections; default 60 s. A
+	// second program with the same key would otherwise be evicted in turn.
+	MaxConnections time.Duration
+}
+
+// NoProxy is a Config.Proxy that never uses a proxy.
+func NoProxy(*http.Request) (*url.URL, error) { return nil, nil }
+
+// Errors of a Config.
+var (
+	ErrNoKey    = errors.New("no API key: set Config.Key, or use ConfigFromEnv with MASSIVE_API_KEY or POLYGON_API_KEY set")
+	ErrNoMarket = errors.New("no market: set Config.Market, such as tickstorm.Stocks")
+	ErrBadFeed  = errors.New("feed is not of the form wss://host or ws://host:port")
+)
+
+// ConfigFromEnv returns a Config for a market with the API key that the environment
+// has in MASSIVE_API_KEY or, if that is empty, in POLYGON_API_KEY. It is [ErrNoKey] if
+// both are empty. Nothing else in this library looks for a key in the environment.
+func ConfigFromEnv(m Market) (Config, error) {
+	for _, name := range []string{"MASSIVE_API_KEY", "POLYGON_API_KEY"} {
+		if key := strings.TrimSpace(os.Getenv(name)); key != "" {
+			return Config{Key: key, Market: m}, nil
+		}
+	}
+	return Config{Market: m}, ErrNoKey
+}
+
+// withDefaults returns the Config with every default filled in, or what is wrong with it.
+func (c Config) withDefaults() (Config, error) {
+	if c.Key == "" {
+		return c, ErrNoKey
+	}
+	if c.Market == "" {
+		return c, ErrNoMarket
+	}
+	def(&c.Feed, RealTime)
+	if _, err := c.url(); err != nil {
+		return c, err
+	}
+	c.Header = c.Header.Clone()
+	c.Limits = c.Limits.withDefaults()
+	if c.Symbols == nil {
+		c.Symbols = NewSymbols(0)
+	}
+	if c.Proxy == nil {
+		c.Proxy = http.ProxyFromEnvironment
+	}
+	def(&c.ReadBuffer, 256<<10)
+	def(&c.DialTimeout, 15*time.Second)
+	def(&c.AuthTimeout, 15*time.Second)
+	def(&c.AckTimeout, 10*time.Second)
+	def(&c.PingInterval, 25*time.Second)
+	def(&c.IdleTimeout, 60*time.Second)
+	def(&c.WriteTimeout, 10*time.Second)
+	def(&c.CloseTimeout, 5*time.Second)
+	def(&c.ChunkTopics, 200)
+	def(&c.MaxOptionQuotes, maxOptionQuotes)
+	def(&c.Backoff.Min, 500*time.Millisecond)
+	def(&c.Backoff.Max, 30*time.Second)
+	def(&c.Backoff.Healthy, 10*time.Second)
+	def(&c.Backoff.MaxConnections, 60*time.Second)
+	for _, d := range []*time.Duration{&c.DialTimeout, &c.AuthTimeout, &c.AckTimeout, &c.WriteTimeout, &c.CloseTimeout} {
+		if *d < 0 {
+			return c, fmt.Errorf("a timeout of %v: only PingInterval and IdleTimeout can be turned off", *d)
+		}
+	}
+	if c.ReadBuffer < 0 || c.ChunkTopics < 0 {
+		return c, errors.New("a negative size in the Config")
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c, nil
+}
+
+func def[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// url is where the WebSocket is.
+func (c *Config) url() (*url.URL, error) {
+	u, err := url.Parse(strings.TrimSuffix(string(c.Feed), "/") + "/" + string(c.Market))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %q", ErrBadFeed, clip(string(c.Feed)))
+	}
+	if u.Scheme != "wss" && u.Scheme != "ws" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, fmt.Errorf("%w: %q", ErrBadFeed, clip(string(c.Feed)))
+	}
+	return u, nil
+}
+
+// String describes the Config without its key.
+func (c Config) String() string {
+	feed := c.Feed
+	def(&feed, RealTime)
+	key := "none"
+	if c.Key != "" {
+		key = redacted
+	}
+	return fmt.Sprintf("tickstorm.Config{%s/%s, key %s}", feed, c.Market, key)
+}
+
+// GoString is String, so that %#v does not print the key either.
+func (c Config) GoString() string { return c.String() }
+
+// Format keeps the key out of every verb.
+func (c Config) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
+
+// LogValue keeps the key out of structured logs.
+func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }

@@ -1,0 +1,472 @@
+package tickstorm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Errors of a [Conn].
+var (
+	// ErrHandlerBusy: Close gave up waiting for a handler that is still running. The
+	// socket is closed; the goroutine ends when the handler returns.
+	ErrHandlerBusy = errors.New("a handler is still running")
+	// ErrInHandler: the call would wait for its own goroutine; inside a handler use
+	// Request and Withdraw, which do not wait.
+	ErrInHandler = errors.New("called inside a handler, which would wait for itself")
+	// ErrRunning: Run was called while another Run is at work.
+	ErrRunning = errors.New("already running")
+)
+
+// longAgo is a deadline that has passed: setting it breaks a read off.
+var longAgo = time.Unix(1, 0)
+
+// Conn is one authenticated connection. It lasts until the server, the network or
+// Close ends it; a [Client] lasts longer.
+//
+// It has no goroutine of its own: the one that calls Run reads, writes and calls the
+// handler. Before Run, Subscribe and Unsubscribe do so as long as they wait.
+// All methods may be called from any goroutine; Request, Withdraw, Close, SetHandler
+// and Stats from handlers as well.
+type Conn struct {
+	cfg     Config
+	nc      net.Conn
+	session *Session // belongs to the driver
+
+	driver  chan struct{} // holds a token while a goroutine drives the connection
+	owner   atomic.Uint64 // which goroutine that is
+	busy    atomic.Bool   // it is where handlers run
+	running atomic.Bool   // Run is at work
+	over    chan struct{} // closed when the connection is
+	err     error         // why; set before over is closed
+
+	mu    sync.Mutex // protects what follows, and arming the read deadline
+	asks  []func()   // what other goroutines want the driver to do
+	stats Stats
+	armed time.Time // the read deadline that is set, as the driver knows it
+}
+
+// Dial connects, authenticates and returns when the server has accepted the key.
+// ctx bounds all of it; within it Config.DialTimeout bounds the TCP, TLS and
+// WebSocket handshakes and Config.AuthTimeout the wait for the server's answer.
+//
+// Errors: a [*DialError] before the WebSocket is open; a [*StatusError] when the key
+// is refused, for which errors.Is knows [ErrAuthFailed], [ErrNoPlan],
+// [ErrAuthTimeout] and [ErrMaxConnections]; ctx's error. [Retryable] tells whether
+// another attempt makes sense.
+func Dial(ctx context.Context, cfg Config, h Handler) (*Conn, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return dial(ctx, cfg, h)
+}
+
+func dial(ctx context.Context, cfg Config, h Handler) (*Conn, error) {
+	s, err := newSession(cfg, h)
+	if err != nil {
+		return nil, err
+	}
+	nc, early, err := open(ctx, &cfg)
+	if err != nil {
+		return nil, err
+	}
+	c := &Conn{cfg: cfg, nc: nc, session: s, driver: make(chan struct{}, 1), over: make(chan struct{})}
+	c.driver <- struct{}{}
+	defer c.release()
+	c.owner.Store(goroutineID())
+	s.Advance(time.Now())
+	_ = s.Feed(early) // an error ends the session, which drive finds
+	err = c.drive(ctx, func() bool { return s.State() != Authenticating })
+	if err != nil {
+		c.shut(err)
+		return nil, err
+	}
+	cfg.Logger.Info("authenticated", "feed", string(cfg.Feed), "market", string(cfg.Market))
+	return c, nil
+}
+
+// Run reads, and calls the handler, until the connection ends. It returns nil after
+// Close, ctx's error when ctx ends (the connection is then closed too, without
+// delivering more), else the reason: see [Session.Err]. A connection runs once.
+func (c *Conn) Run(ctx context.Context) error { return c.run(ctx, nil) }
+
+// run is Run with another handler, unless that is nil.
+func (c *Conn) run(ctx context.Context, h Handler) error {
+	if !c.running.CompareAndSwap(false, true) {
+		return ErrRunning
+	}
+	defer c.running.Store(false)
+	if h != nil {
+		c.SetHandler(h)
+	}
+	select {
+	case c.driver <- struct{}{}:
+	case <-c.over:
+		return c.reason()
+	case <-ctx.Done():
+		// Somebody waits in Subscribe; it drives until then.
+		c.ask(c.session.Close)
+		return ctx.Err()
+	}
+	defer c.release()
+	c.owner.Store(goroutineID())
+	defer func() { // a handler that panics leaves no socket behind
+		if c.isOver() {
+			return
+		}
+		c.shut(ErrClosed)
+	}()
+	err := c.drive(ctx, func() bool { return false })
+	if ctx.Err() != nil && !c.isOver() && c.session.Err() == nil {
+		c.session.SetHandler(nil)
+		c.session.Close()
+		_ = c.drive(context.WithoutCancel(ctx), func() bool { return false })
+		c.shut(ErrClosed)
+		return ctx.Err()
+	}
+	c.shut(err)
+	return c.reason()
+}
+
+// Subscribe subscribes to a stream for symbols, or [All], and waits until the server
+// has acknowledged every one, ctx ends, or Config.AckTimeout has passed for a
+// request; many symbols go out in several, one after the other. Anything but a full
+// acknowledgement is a [*SubscribeError]. Data may come before the acknowledgement.
+//
+// Errors of what cannot be sent: [ErrNoSymbols], [ErrNoStream], [ErrBadTopic], and
+// [ErrSubscriptionLimit] where more option quotes would be held than the vendor
+// allows. Inside a handler it returns [ErrInHandler].
+//
+// An acknowledgement does not promise data: the server acknowledges symbols that do
+// not exist.
+func (c *Conn) Subscribe(ctx context.Context, s Stream, symbols ...string) error {
+	topics, err := c.topics(s, symbols)
+	if err != nil {
+		return err
+	}
+	return c.SubscribeTopics(ctx, topics...)
+}
+
+// SubscribeTopics is Subscribe for topics, also of channels that the library does not
+// know; the server leaves those unanswered if it does not know them either.
+func (c *Conn) SubscribeTopics(ctx context.Context, topics ...Topic) error {
+	return c.await(ctx, topics, c.session.Subscribe)
+}
+
+// Unsubscribe ends subscriptions and waits for the acknowledgements, as Subscribe
+// does. Events on their way still come.
+func (c *Conn) Unsubscribe(ctx context.Context, s Stream, symbols ...string) error {
+	topics, err := c.topics(s, symbols)
+	if err != nil {
+		return err
+	}
+	return c.UnsubscribeTopics(ctx, topics...)
+}
+
+// UnsubscribeTopics is Unsubscribe for topics.
+func (c *Conn) UnsubscribeTopics(ctx context.Context, topics ...Topic) error {
+	return c.await(ctx, topics, c.session.Unsubscribe)
+}
+
+func (c *Conn) topics(s Stream, symbols []string) ([]Topic, error) {
+	return c.cfg.topics(s, symbols)
+}
+
+// topics is Market.Topics but for case, which the session takes care of.
+func (c *Config) topics(s Stream, symbols []string) ([]Topic, error) {
+	channel, err := c.Market.Channel(s)
+	if err != nil {
+		return nil, err
+	}
+	if len(symbols) == 0 {
+		return nil, ErrNoSymbols
+	}
+	topics := make([]Topic, len(symbols))
+	for i, symbol := range symbols {
+		topics[i] = c.Market.canonical(Topic{channel, symbol}, c.KeepCase)
+	}
+	return topics, nil
+}
+
+// Request subscribes to topics without waiting, from any goroutine or handler: the
+// server's answers come to OnStatus. What cannot be sent is logged.
+func (c *Conn) Request(topics ...Topic) { c.post(c.session.Request, topics) }
+
+// Withdraw ends subscriptions without waiting; it is otherwise like Request.
+func (c *Conn) Withdraw(topics ...Topic) { c.post(c.session.Withdraw, topics) }
+
+func (c *Conn) post(send func(...Topic) error, topics []Topic) {
+	c.ask(func() {
+		if err := send(topics...); err != nil {
+			c.cfg.Logger.Warn("request not sent", "err", err)
+		}
+	})
+}
+
+// SetHandler exchanges the handler, from the next message on; nil drops events. The
+// methods of the old one are not called any more once those of the new one are.
+func (c *Conn) SetHandler(h Handler) { c.session.SetHandler(h) }
+
+// Stats returns what the connection has counted, as of the last read.
+func (c *Conn) Stats() Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stats
+}
+
+// Close closes the connection: it sends a close frame, waits for the server's, and
+// for the goroutine in Run, and closes the socket; all within Config.CloseTimeout.
+// Events that come meanwhile are delivered. It returns [ErrHandlerBusy] if a handler
+// was still running then, else nil. Inside a handler it returns nil at once, and Run
+// ends soon after the handler. Closing again is harmless.
+func (c *Conn) Close() error {
+	// A tenth is kept back for what comes after the wait.
+	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.CloseTimeout*9/10)
+	defer cancel()
+	if c.Shutdown(ctx) != nil {
+		return ErrHandlerBusy
+	}
+	return nil
+}
+
+// Shutdown is Close with a patience of the caller's: it waits until ctx ends for a
+// handler that is running, then closes the socket and returns ctx's error.
+func (c *Conn) Shutdown(ctx context.Context) error {
+	if c.isOver() {
+		return nil
+	}
+	if c.owner.Load() == goroutineID() { // inside a handler
+		c.session.Close()
+		return nil
+	}
+	c.ask(c.session.Close)
+	select {
+	case <-c.over:
+		return nil
+	case c.driver <- struct{}{}: // nobody reads
+		defer c.release()
+		c.owner.Store(goroutineID())
+		_ = c.drive(ctx, func() bool { return false })
+		c.shut(ErrClosed)
+		return nil
+	case <-ctx.Done():
+	}
+	// Without its socket the driver ends at once, unless a handler keeps it.
+	_ = c.nc.Close()
+	for {
+		select {
+		case <-c.over:
+			return nil
+		case <-time.After(time.Millisecond):
+			if c.busy.Load() {
+				return ctx.Err()
+			}
+		}
+	}
+}
+
+// drive reads, writes and calls the handler until done, which is asked after each
+// read, or until the session or ctx ends; it returns the error of either. The caller
+// holds the driver's token.
+func (c *Conn) drive(ctx context.Context, done func() bool) error {
+	if ctx.Done() != nil {
+		stop := context.AfterFunc(ctx, func() { c.ask(func() {}) })
+		defer stop()
+	}
+	s := c.session
+	now := time.Now()
+	s.Advance(now)
+	for {
+		c.serve()
+		if err := c.flush(now); err != nil {
+			_ = s.Disconnected(err)
+		}
+		c.publish()
+		if err := s.Err(); err != nil {
+			return err
+		}
+		if done() {
+			return nil
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, err := 0, error(nil)
+		if c.arm(s.Deadline()) {
+			n, err = c.nc.Read(s.Buffer())
+		}
+		now = time.Now()
+		s.Advance(now)
+		if n > 0 {
+			c.busy.Store(true)
+			_ = s.Commit(n)
+			c.busy.Store(false)
+		}
+		switch {
+		case err == nil:
+		case errors.Is(err, os.ErrDeadlineExceeded) || isTimeout(err):
+			c.armed = time.Time{}
+		default:
+			_ = s.Disconnected(err)
+		}
+	}
+}
+
+func isTimeout(err error) bool {
+	var ne net.Error
+	return errors.As(err, &ne) && ne.Timeout()
+}
+
+// arm sets the deadline of the next read, unless one as early is set, and reports
+// whether to read: not if somebody wants something. Whoever wants something sets a
+// deadline that has passed, under the same lock, so that no wake is lost.
+func (c *Conn) arm(deadline time.Time) bool {
+	if !c.armed.IsZero() && !deadline.IsZero() && !c.armed.After(deadline) {
+		return true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.asks) > 0 {
+		return false
+	}
+	_ = c.nc.SetReadDeadline(deadline) // a closed socket says so when it is read
+	c.armed = deadline
+	return true
+}
+
+// ask has the driver do something soon.
+func (c *Conn) ask(do func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asks = append(c.asks, do)
+	_ = c.nc.SetReadDeadline(longAgo)
+}
+
+// serve does what was asked.
+func (c *Conn) serve() {
+	c.mu.Lock()
+	asks := c.asks
+	c.asks = nil
+	c.mu.Unlock()
+	for _, do := range asks {
+		do()
+	}
+}
+
+// flush writes what the session has to say, in one write.
+func (c *Conn) flush(now time.Time) error {
+	for {
+		out := c.session.Outgoing()
+		if len(out) == 0 {
+			return nil
+		}
+		if err := c.nc.SetWriteDeadline(now.Add(c.cfg.WriteTimeout)); err != nil {
+			return err
+		}
+		n, err := c.nc.Write(out)
+		c.session.Sent(n)
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (c *Conn) publish() {
+	stats := c.session.Stats()
+	c.mu.Lock()
+	c.stats = stats
+	c.mu.Unlock()
+}
+
+// await has the session do something that has a result, and waits for it: while
+// another goroutine drives, or by driving itself.
+func (c *Conn) await(ctx context.Context, topics []Topic, start func(func(error), ...Topic) error) error {
+	if c.owner.Load() == goroutineID() {
+		return ErrInHandler
+	}
+	if len(topics) == 0 {
+		return ErrNoSymbols
+	}
+	result := make(chan error, 1)
+	c.ask(func() {
+		if err := start(func(err error) { result <- err }, topics...); err != nil {
+			result <- err
+		}
+	})
+	select {
+	case err := <-result:
+		return err
+	case c.driver <- struct{}{}:
+		defer c.release()
+		c.owner.Store(goroutineID())
+		err := c.drive(ctx, func() bool { return len(result) > 0 })
+		if c.session.Err() != nil {
+			c.shut(err)
+		}
+	case <-c.over:
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-result:
+		return err
+	default:
+	}
+	e := &SubscribeError{Pending: topics, Err: ctx.Err()}
+	if c.isOver() {
+		e.Err = c.reasonOrClosed()
+	}
+	return e
+}
+
+// shut closes the socket and records why the connection ended. The caller holds the
+// driver's token.
+func (c *Conn) shut(err error) {
+	if c.isOver() {
+		return
+	}
+	_ = c.nc.Close()
+	c.session.Disconnected(err)
+	c.serve() // who asked meanwhile gets the session's end for an answer
+	c.publish()
+	c.err = err
+	c.cfg.Logger.Info("connection ended", "err", err)
+	close(c.over)
+}
+
+func (c *Conn) isOver() bool {
+	select {
+	case <-c.over:
+		return true
+	default:
+		return false
+	}
+}
+
+// reason is what Run returns of a connection that is over.
+func (c *Conn) reason() error {
+	if errors.Is(c.err, ErrClosed) || errors.Is(c.err, ErrCloseTimeout) {
+		return nil
+	}
+	return c.err
+}
+
+func (c *Conn) reasonOrClosed() error {
+	if err := c.reason(); err != nil {
+		return err
+	}
+	return ErrClosed
+}
+
+func (c *Conn) release() {
+	c.owner.Store(0)
+	<-c.driver
+}
+
+// String names the connection's feed and market.
+func (c *Conn) String() string { return fmt.Sprintf("tickstorm.Conn{%s/%s}", c.cfg.Feed, c.cfg.Market) }

@@ -1,0 +1,66 @@
+package tickstorm
+
+import (
+	"context"
+	"iter"
+)
+
+// Events runs the connection and yields its events, for those who prefer a loop to a
+// handler. It takes the handler's place and calls Run, so the loop body is where
+// handlers run: while it works nothing is read. An event is valid until the next
+// iteration begins.
+//
+//	for e, err := range conn.Events(ctx) {
+//		switch e := e.(type) {
+//		case *tickstorm.Trade: ...
+//
+// With an error the event is nil. A [*EventError] is an element that was no event,
+// and the loop goes on; any other error is why Run ended, and the last there is.
+// After Close there is none. Breaking out of the loop closes the connection.
+//
+// The price is one indirect call and a type switch an event; nothing is allocated
+// for an event, and no goroutine is started.
+func (c *Conn) Events(ctx context.Context) iter.Seq2[Event, error] {
+	return events(func(h Handler) error { return c.run(ctx, h) }, c.Close)
+}
+
+// Events runs the client and yields its events across reconnects; see [Conn.Events].
+func (c *Client) Events(ctx context.Context) iter.Seq2[Event, error] {
+	return events(func(h Handler) error { return c.run(ctx, h) }, c.Close)
+}
+
+func events(run func(Handler) error, stop func() error) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		y := &yielder{yield: yield, stop: stop}
+		err := run(y)
+		if err != nil && !y.stopped {
+			yield(nil, err)
+		}
+	}
+}
+
+// yielder is the handler behind a loop.
+type yielder struct {
+	yield   func(Event, error) bool
+	stop    func() error
+	stopped bool
+}
+
+func (y *yielder) next(e Event, err error) {
+	if y.stopped || y.yield(e, err) {
+		return
+	}
+	y.stopped = true
+	_ = y.stop() // inside a handler it does not wait and has no error
+}
+
+func (y *yielder) OnTrade(e *Trade)         { y.next(e, nil) }
+func (y *yielder) OnQuote(e *Quote)         { y.next(e, nil) }
+func (y *yielder) OnAggregate(e *Aggregate) { y.next(e, nil) }
+func (y *yielder) OnBook(e *Book)           { y.next(e, nil) }
+func (y *yielder) OnLULD(e *LULD)           { y.next(e, nil) }
+func (y *yielder) OnImbalance(e *Imbalance) { y.next(e, nil) }
+func (y *yielder) OnValue(e *Value)         { y.next(e, nil) }
+func (y *yielder) OnStatus(e *Status)       { y.next(e, nil) }
+func (y *yielder) OnUnknown(e *Unknown)     { y.next(e, nil) }
+func (y *yielder) OnError(e *EventError)    { y.next(nil, e) }

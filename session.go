@@ -1,0 +1,418 @@
+package tickstorm
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/gobwas/ws"
+)
+
+// Identities of how a session ends, for [errors.Is]. The server's own words are a
+// [StatusError]; a close frame, the server's or ours over a violation, is a [CloseError].
+var (
+	// ErrClosed: it was closed on this side, as asked.
+	ErrClosed = errors.New("closed")
+	// ErrDisconnected: the connection broke without a close frame, which is the usual
+	// way to be dropped by this vendor, slow consumers above all.
+	ErrDisconnected = errors.New("disconnected")
+	// ErrIdle: not one byte came for Config.IdleTimeout.
+	ErrIdle = errors.New("nothing received for too long")
+	// ErrCloseTimeout: the server did not answer our close frame in time.
+	ErrCloseTimeout = errors.New("close frame was not answered in time")
+	// ErrBinary: a binary message, which the vendor does not send; OnError receives it.
+	ErrBinary = errors.New("message is binary")
+)
+
+// SessionState is how far a session has come.
+type SessionState uint8
+
+// The states of a session, in their order.
+const (
+	// Authenticating: the key is on its way, or its answer.
+	Authenticating SessionState = iota
+	// Ready: the server has accepted the key; events flow as subscribed.
+	Ready
+	// Closing: Close was called, the server's answer is awaited.
+	Closing
+	// Ended: Err says why.
+	Ended
+)
+
+// String returns the state's name in lower case.
+func (s SessionState) String() string {
+	return [...]string{"authenticating", "ready", "closing", "ended"}[min(s, Ended)]
+}
+
+// Session is one connection as a pure state machine: it has no socket, no clock and
+// no goroutine. Bytes that were received go in by Feed, or by Buffer and Commit;
+// bytes to send come out by Outgoing and Sent; time comes in by Advance. Between
+// them it speaks WebSocket, authenticates, keeps account of subscriptions and calls
+// the [Handler]. What it does depends on nothing else, and not on how the bytes
+// were cut.
+//
+// A loop around it is: Advance; write Outgoing; wait for bytes or for the deadline
+// that Advance returned; Advance; Commit; and so on until Err is not nil. What is to
+// be sent may have grown after each of Advance, Feed, Commit, Sent, Request, Withdraw
+// and Close.
+//
+// A Session belongs to one goroutine at a time; only SetHandler may be called from
+// any. Handlers run inside Feed and Commit, and may call Request, Withdraw, Close and
+// Stats.
+type Session struct {
+	cfg      Config
+	framer   *Framer
+	parser   *Parser
+	handlers atomic.Pointer[handlers]
+	ledger   ledger
+
+	state SessionState
+	err   error
+
+	now       time.Time
+	authBy    time.Time
+	lastByte  time.Time
+	nextPing  time.Time
+	closeBy   time.Time
+	scratch   []byte
+	bytesRead uint64
+}
+
+// NewSession returns the session of a connection whose WebSocket handshake is done.
+// The key is in Outgoing already: the server takes it at any time, and need not be
+// awaited. The error is about the Config.
+func NewSession(cfg Config, h Handler) (*Session, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return newSession(cfg, h)
+}
+
+// newSession is NewSession for a Config that has its defaults.
+func newSession(cfg Config, h Handler) (*Session, error) {
+	s := &Session{cfg: cfg, parser: NewParser(cfg.Market)}
+	s.framer = NewFramer(FramerConfig{
+		Rand:       cfg.Rand,
+		Buffer:     cfg.ReadBuffer,
+		MaxMessage: cfg.Limits.Message,
+	}, sessionFrames{s})
+	s.parser.SetLimits(cfg.Limits)
+	s.parser.SetSymbols(cfg.Symbols)
+	s.parser.onStatus = s.onStatus
+	s.ledger = ledger{
+		market: cfg.Market, keepCase: cfg.KeepCase, perChunk: cfg.ChunkTopics, maxQuote: cfg.MaxOptionQuotes,
+		timeout: cfg.AckTimeout, held: map[Topic]bool{},
+	}
+	s.SetHandler(h)
+	auth := append([]byte(nil), `{"action":"auth","params":`...)
+	auth = appendString(auth, cfg.Key)
+	auth = append(auth, '}')
+	if err := s.framer.Send(ws.OpText, auth); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// SetHandler exchanges the handler. It takes effect at the next message; nil drops
+// events. It may be called from any goroutine.
+func (s *Session) SetHandler(h Handler) {
+	hs := resolve(h)
+	s.handlers.Store(&hs)
+}
+
+// Feed takes bytes that were received, and calls the handler for the events that
+// they complete. p is neither written to nor kept. The error is that of Err.
+func (s *Session) Feed(p []byte) error {
+	if s.err != nil {
+		return s.err
+	}
+	s.heard(len(p))
+	return s.framed(s.framer.Feed(p))
+}
+
+// Buffer returns memory to read into, never empty. It is valid until the next call
+// of Buffer, Commit or Feed.
+func (s *Session) Buffer() []byte { return s.framer.Buffer() }
+
+// Commit takes the first n bytes of Buffer as received and does what Feed does,
+// without copying.
+func (s *Session) Commit(n int) error {
+	if s.err != nil {
+		return s.err
+	}
+	s.heard(n)
+	return s.framed(s.framer.Commit(n))
+}
+
+func (s *Session) heard(n int) {
+	if n > 0 {
+		s.lastByte = s.now
+		s.bytesRead += uint64(n)
+	}
+}
+
+// Outgoing returns the bytes to write to the connection, whole frames but for a
+// beginning that was sent already; empty if there is nothing to send. It is valid
+// until the next call of a method that may queue something.
+func (s *Session) Outgoing() []byte { return s.framer.Outgoing() }
+
+// Sent tells that the first n bytes of Outgoing were written.
+func (s *Session) Sent(n int) { s.framer.Sent(n) }
+
+// Advance tells the session the time, which becomes the Received of the events that
+// follow, and returns when it wants to be told again at the latest; the zero Time
+// means never. Call it before Feed and Commit, and when a deadline has come: it sends
+// pings, and ends what takes too long. Times must not run backwards by their
+// monotonic clock; now should carry one.
+func (s *Session) Advance(now time.Time) time.Time {
+	first := s.now.IsZero()
+	s.now = now
+	s.parser.SetReceived(now.UnixNano())
+	if first {
+		s.authBy = now.Add(s.cfg.AuthTimeout)
+		s.lastByte = now
+		s.nextPing = now.Add(s.cfg.PingInterval)
+		if s.state == Closing {
+			s.closeBy = now.Add(s.cfg.CloseTimeout / 2)
+		}
+	}
+	if s.err != nil {
+		return time.Time{}
+	}
+	switch {
+	case s.state == Closing && !now.Before(s.closeBy):
+		s.end(ErrCloseTimeout)
+	case s.state == Authenticating && !now.Before(s.authBy):
+		s.end(fmt.Errorf("%w: no answer to the key for %v", ErrAuthTimeout, s.cfg.AuthTimeout))
+	case s.cfg.IdleTimeout > 0 && !now.Before(s.lastByte.Add(s.cfg.IdleTimeout)):
+		s.end(fmt.Errorf("%w: %v", ErrIdle, s.cfg.IdleTimeout))
+	default:
+		if s.cfg.PingInterval > 0 && !now.Before(s.nextPing) {
+			s.nextPing = now.Add(s.cfg.PingInterval)
+			if s.state != Closing {
+				s.sent(s.framer.Ping(nil))
+			}
+		}
+		s.ledger.expire(now)
+		s.pump()
+	}
+	return s.Deadline()
+}
+
+// Deadline returns what Advance returned last, or an earlier time if something that
+// was done since wants it: the time until which a loop may wait.
+func (s *Session) Deadline() time.Time {
+	if s.err != nil {
+		return time.Time{}
+	}
+	next := s.ledger.deadline()
+	if s.state == Closing {
+		next = earlier(next, s.closeBy)
+	}
+	if s.state == Authenticating {
+		next = earlier(next, s.authBy)
+	}
+	if s.cfg.IdleTimeout > 0 {
+		next = earlier(next, s.lastByte.Add(s.cfg.IdleTimeout))
+	}
+	if s.cfg.PingInterval > 0 && s.state != Closing {
+		next = earlier(next, s.nextPing)
+	}
+	return next
+}
+
+// Request subscribes to topics without waiting. What is held already is not asked for
+// again. Requests queue until the key is accepted, and go out in messages of up to
+// Config.ChunkTopics topics, one at a time. Errors are those of topics that cannot be
+// sent, of ErrSubscriptionLimit, and of a session that has ended.
+func (s *Session) Request(topics ...Topic) error { return s.Subscribe(nil, topics...) }
+
+// Withdraw ends subscriptions without waiting; it is otherwise like Request.
+func (s *Session) Withdraw(topics ...Topic) error { return s.Unsubscribe(nil, topics...) }
+
+// Subscribe is Request with a result: done is called once, within a later call of a
+// method of the session or within this one, with nil when all topics were
+// acknowledged, else with a [*SubscribeError]. It is not called if Subscribe returns
+// an error.
+func (s *Session) Subscribe(done func(error), topics ...Topic) error {
+	return s.ask(subscribe, topics, done)
+}
+
+// Unsubscribe is Withdraw with a result; it is otherwise like Subscribe.
+func (s *Session) Unsubscribe(done func(error), topics ...Topic) error {
+	return s.ask(unsubscribe, topics, done)
+}
+
+func (s *Session) ask(action string, topics []Topic, done func(error)) error {
+	if s.err != nil {
+		return s.err
+	}
+	if s.state == Closing {
+		return ErrClosed
+	}
+	if err := s.ledger.add(action, topics, done); err != nil {
+		return err
+	}
+	s.pump()
+	return nil
+}
+
+// pump sends the next request if it is time.
+func (s *Session) pump() {
+	for s.state == Ready && s.err == nil {
+		msg, ok := s.ledger.next(s.now, s.scratch[:0])
+		if !ok {
+			return
+		}
+		s.scratch = msg
+		s.sent(s.framer.Send(ws.OpText, msg))
+	}
+}
+
+// sent ends the session if a frame could not be made, for lack of randomness.
+func (s *Session) sent(err error) {
+	if err != nil && s.err == nil {
+		s.end(err)
+	}
+}
+
+// Topics returns what the session holds: acknowledged topics, and those asked for
+// that were not answered (yet). In no particular order.
+func (s *Session) Topics() (acked, pending []Topic) {
+	for t, ok := range s.ledger.held {
+		if ok {
+			acked = append(acked, t)
+		} else {
+			pending = append(pending, t)
+		}
+	}
+	return acked, pending
+}
+
+// Close starts the closing handshake: a close frame 1000 is queued, and Err becomes
+// ErrClosed when the server has answered, or ErrCloseTimeout. Events that come before
+// its answer are still delivered. Further calls do nothing.
+func (s *Session) Close() {
+	if s.err != nil || s.state == Closing {
+		return
+	}
+	s.state = Closing
+	s.closeBy = s.now.Add(s.cfg.CloseTimeout / 2)
+	s.sent(s.framer.Close(ws.StatusNormalClosure, ""))
+	s.ledger.end(ErrClosed)
+}
+
+// Disconnected tells the session that the connection has ended, with the error of the
+// transport (io.EOF, a reset). It returns Err, which is an ErrDisconnected unless the
+// session had ended before, or ErrClosed while it was closing.
+func (s *Session) Disconnected(cause error) error {
+	switch {
+	case s.err != nil:
+	case s.state == Closing:
+		s.end(ErrClosed)
+	default:
+		s.end(fmt.Errorf("%w: %w", ErrDisconnected, cause))
+	}
+	return s.err
+}
+
+// Err returns why the session has ended, nil as long as it has not: a [*StatusError]
+// when the server refused it, a [*CloseError] when the server closed it or broke the
+// protocol, ErrClosed after Close, or an error that is ErrDisconnected, ErrIdle,
+// ErrAuthTimeout or ErrCloseTimeout. Outgoing may hold a last close frame.
+func (s *Session) Err() error { return s.err }
+
+// State returns how far the session has come.
+func (s *Session) State() SessionState { return s.state }
+
+// Stats returns what the session has counted.
+func (s *Session) Stats() Stats {
+	stats := s.parser.stats
+	stats.Received = s.bytesRead
+	stats.Refusals = s.ledger.refuse
+	return stats
+}
+
+// end ends the session once.
+func (s *Session) end(err error) {
+	if s.err != nil {
+		return
+	}
+	s.err = err
+	s.state = Ended
+	// 1000 also where the server broke off the dialogue: it knows why. A framer that
+	// failed the connection has queued its own.
+	_ = s.framer.Close(ws.StatusNormalClosure, "")
+	s.ledger.end(err)
+}
+
+// framed takes what the framer returned.
+func (s *Session) framed(err error) error {
+	if err == nil || s.err != nil {
+		return s.err
+	}
+	var closed *CloseError
+	if s.state == Closing && errors.As(err, &closed) && !closed.Local {
+		err = ErrClosed
+	}
+	s.end(err)
+	return s.err
+}
+
+// onStatus acts on what the server says, before the handler sees it.
+func (s *Session) onStatus(e *Status) {
+	code := e.Code()
+	switch code {
+	case StatusConnected:
+	case StatusAuthSuccess:
+		if s.state == Authenticating {
+			s.state = Ready
+			s.pump()
+		}
+	case StatusAuthFailed, StatusNoPlan, StatusAuthTimeout, StatusMaxConnections:
+		s.end(statusError(e, s.cfg.Key))
+	case StatusSubscribed, StatusUnsubscribed:
+		t, ok := e.Topic()
+		if !ok {
+			s.cfg.Logger.Warn("acknowledgement of no topic", "message", strconv.Quote(string(e.Message)))
+			return
+		}
+		action := subscribe
+		if code == StatusUnsubscribed {
+			action = unsubscribe
+		}
+		s.ledger.ack(action, t)
+		s.pump()
+	case StatusAcknowledged:
+		s.ledger.ackAll()
+		s.pump()
+	case StatusNotAuthorized, StatusRefused, StatusSubscriptionLimit, StatusNotRealTime:
+		err := statusError(e, s.cfg.Key)
+		s.cfg.Logger.Warn("refused", "err", err)
+		s.ledger.refusal(err, code == StatusSubscriptionLimit || code == StatusNotRealTime, s.now)
+		s.pump()
+	default:
+		s.cfg.Logger.Warn("unknown status", "err", statusError(e, s.cfg.Key))
+	}
+}
+
+// sessionFrames is the session as its framer sees it.
+type sessionFrames struct{ s *Session }
+
+func (f sessionFrames) OnMessage(op ws.OpCode, p []byte) error {
+	s := f.s
+	hs := s.handlers.Load()
+	if op != ws.OpText {
+		s.parser.fail(ErrBinary, p, hs)
+		return s.err
+	}
+	if err := s.parser.parse(p, hs); err != nil && err != ErrTruncated {
+		hs.OnError(&EventError{Err: err, Market: s.cfg.Market, Received: s.parser.received, Raw: p})
+	}
+	return s.err
+}
+
+func (sessionFrames) OnControl(ws.OpCode, []byte) {}
