@@ -1,0 +1,72 @@
+package sim_test
+
+import (
+	"context"
+	"net"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/gobwas/ws"
+
+	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/sim"
+)
+
+// BenchmarkGenerator makes messages of 20 events of everything that a market has.
+func BenchmarkGenerator(b *testing.B) {
+	for _, m := range []tickstorm.Market{tickstorm.Stocks, tickstorm.Options, tickstorm.Forex, tickstorm.Crypto, tickstorm.Futures} {
+		b.Run(string(m), func(b *testing.B) {
+			g := sim.NewGenerator(m, 1)
+			for _, stream := range m.Streams() {
+				channel, _ := m.Channel(stream)
+				g.Subscribe(tickstorm.Topic{Channel: channel, Symbol: tickstorm.All})
+			}
+			var buf []byte
+			b.ReportAllocs()
+			for n := 0; n < b.N; n += 20 {
+				buf = g.AppendMessage(buf[:0], noon, 20)
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+		})
+	}
+}
+
+// BenchmarkServer drains a server over loopback that sends as fast as it can.
+func BenchmarkServer(b *testing.B) {
+	s, err := sim.Start(sim.Config{Rate: -1})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	nc, err := net.Dial("tcp", strings.TrimPrefix(string(s.Feed()), "ws://"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer nc.Close()
+	feed, err := url.Parse(string(s.Feed()))
+	if err != nil {
+		b.Fatal(err)
+	}
+	d := ws.Dialer{}
+	if _, _, err := d.Upgrade(nc, feed.JoinPath("stocks")); err != nil {
+		b.Fatal(err)
+	}
+	f := tickstorm.NewFramer(tickstorm.FramerConfig{}, &client{})
+	_ = f.Send(ws.OpText, []byte(`{"action":"auth","params":"k"}`))
+	_ = f.Send(ws.OpText, []byte(subscribe("T.*,Q.*,A.*,AM.*")))
+	if _, err := nc.Write(f.Outgoing()); err != nil {
+		b.Fatal(err)
+	}
+	if err := s.Await(context.Background(), func(st sim.Stats) bool { return st.Events > 0 }); err != nil {
+		b.Fatal(err)
+	}
+	buf := make([]byte, 1<<20)
+	b.ResetTimer()
+	for s.Stats().Events < int64(b.N) {
+		if _, err := nc.Read(buf); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+}

@@ -1,0 +1,200 @@
+package sim_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/sim"
+)
+
+var noon = time.Date(2026, time.November, 20, 17, 0, 0, 0, time.UTC)
+
+// echo writes the events that it receives as they came.
+type echo struct {
+	streams map[tickstorm.Stream]int
+	symbols map[string]bool
+	out     []byte
+}
+
+func (e *echo) see(ev tickstorm.Event) {
+	h := ev.Head()
+	e.streams[h.Stream]++
+	e.symbols[h.Symbol] = true
+	if len(e.out) > 0 {
+		e.out = append(e.out, ',')
+	}
+	e.out = ev.AppendJSON(e.out)
+}
+
+func (e *echo) OnTrade(ev *tickstorm.Trade)         { e.see(ev) }
+func (e *echo) OnQuote(ev *tickstorm.Quote)         { e.see(ev) }
+func (e *echo) OnAggregate(ev *tickstorm.Aggregate) { e.see(ev) }
+func (e *echo) OnBook(ev *tickstorm.Book)           { e.see(ev) }
+func (e *echo) OnLULD(ev *tickstorm.LULD)           { e.see(ev) }
+func (e *echo) OnImbalance(ev *tickstorm.Imbalance) { e.see(ev) }
+func (e *echo) OnValue(ev *tickstorm.Value)         { e.see(ev) }
+func (e *echo) OnStatus(ev *tickstorm.Status)       { e.see(ev) }
+func (e *echo) OnUnknown(ev *tickstorm.Unknown)     { e.see(ev) }
+func (e *echo) OnError(*tickstorm.EventError)       {}
+
+// everything subscribes to all streams of a market.
+func everything(t *testing.T, g *sim.Generator, m tickstorm.Market) {
+	t.Helper()
+	for _, stream := range m.Streams() {
+		channel, err := m.Channel(stream)
+		require.NoError(t, err)
+		require.True(t, g.Subscribe(tickstorm.Topic{Channel: channel, Symbol: tickstorm.All}), channel)
+	}
+}
+
+func TestGeneratorMakesEveryStreamOfEveryMarket(t *testing.T) {
+	for _, m := range tickstorm.Markets() {
+		t.Run(string(m), func(t *testing.T) {
+			g := sim.NewGenerator(m, 1)
+			everything(t, g, m)
+			p := tickstorm.NewParser(m)
+			e := &echo{streams: make(map[tickstorm.Stream]int), symbols: make(map[string]bool)}
+			now := noon
+			for range 500 {
+				msg := g.AppendMessage(nil, now, 20)
+				e.out = e.out[:0]
+				require.NoError(t, p.Parse(msg, e))
+				require.Equal(t, string(msg), "["+string(e.out)+"]")
+				now = now.Add(time.Millisecond)
+			}
+			for _, stream := range m.Streams() {
+				require.Positive(t, e.streams[stream], stream.String())
+			}
+			st := p.Stats()
+			require.Equal(t, uint64(10_000), st.Total())
+			require.Zero(t, st.Events[tickstorm.KindUnknown])
+			require.Zero(t, st.UnknownKeys+st.Odd+st.NoSymbol+st.Errors)
+			require.Greater(t, len(e.symbols), 100)
+		})
+	}
+}
+
+func TestGeneratorIsDeterministic(t *testing.T) {
+	for _, m := range tickstorm.Markets() {
+		run := func(seed int64, backwards bool) []byte {
+			g := sim.NewGenerator(m, seed)
+			topics := []tickstorm.Topic{}
+			for _, stream := range m.Streams() {
+				channel, err := m.Channel(stream)
+				require.NoError(t, err)
+				topics = append(topics, tickstorm.Topic{Channel: channel, Symbol: tickstorm.All})
+			}
+			for i := range topics {
+				if backwards {
+					i = len(topics) - 1 - i
+				}
+				g.Subscribe(topics[i])
+			}
+			return g.AppendMessage(nil, noon, 1000)
+		}
+		require.Equal(t, run(1, false), run(1, false))
+		require.Equal(t, run(1, false), run(1, true), "the order of subscriptions does not matter")
+		require.NotEqual(t, run(1, false), run(2, false))
+	}
+}
+
+func TestGeneratorTopics(t *testing.T) {
+	g := sim.NewGenerator(tickstorm.Forex, 1)
+	topic := func(channel, symbol string) tickstorm.Topic {
+		return tickstorm.Topic{Channel: channel, Symbol: symbol}
+	}
+	require.True(t, g.Silent())
+	require.Nil(t, g.Next(noon))
+	require.Empty(t, g.AppendMessage(nil, noon, 5))
+	require.False(t, g.Subscribe(topic("ZZ", "EUR/USD")))
+	require.False(t, g.Subscribe(topic("C", "EUR/XXX")))
+	require.True(t, g.Silent())
+	require.True(t, g.Subscribe(topic("C", "C:EUR-USD")))
+	require.False(t, g.Subscribe(topic("C", "eur/usd")))
+	require.Equal(t, "EUR/USD", g.Next(noon).Head().Symbol)
+	g.Unsubscribe(topic("C", "EUR-USD"))
+	g.Unsubscribe(topic("C", tickstorm.All))
+	require.True(t, g.Silent())
+	for channel, want := range map[string]string{"FMV": "C:EURUSD", "LV": "C:EURUSD", "AM": "C:EUR-USD", "CAS": "EUR/USD"} {
+		require.True(t, g.Subscribe(topic(channel, "EUR/USD")))
+		require.Equal(t, want, g.Next(noon).Head().Symbol)
+		g.Unsubscribe(topic(channel, "EUR/USD"))
+	}
+	require.True(t, g.Subscribe(topic("C", tickstorm.All)))
+	require.True(t, g.Subscribe(topic("C", "EUR/USD")))
+	g.Unsubscribe(topic("C", tickstorm.All))
+	for range 100 {
+		require.Equal(t, "EUR/USD", g.Next(noon).Head().Symbol)
+	}
+	require.Empty(t, sim.Symbols("bonds"))
+	require.False(t, sim.NewGenerator("bonds", 1).Subscribe(topic("T", tickstorm.All)))
+}
+
+func TestSequenceRisesPerSymbol(t *testing.T) {
+	g := sim.NewGenerator(tickstorm.Stocks, 7)
+	everything(t, g, tickstorm.Stocks)
+	last := make(map[string]int64)
+	for range 10_000 {
+		var q int64
+		symbol := ""
+		switch e := g.Next(noon).(type) {
+		case *tickstorm.Trade:
+			q, symbol = e.Sequence, e.Symbol
+			require.Positive(t, e.Price)
+			require.LessOrEqual(t, e.ParticipantTimestamp, e.Timestamp)
+		case *tickstorm.Quote:
+			q, symbol = e.Sequence, e.Symbol
+			if e.Has.All(tickstorm.QuoteBidPrice | tickstorm.QuoteAskPrice) {
+				require.Less(t, e.BidPrice, e.AskPrice)
+			}
+		default:
+			continue
+		}
+		require.Greater(t, q, last[symbol])
+		last[symbol] = q
+	}
+}
+
+func TestCorpora(t *testing.T) {
+	// Bytes an event, as the figures in the documentation have been measured with.
+	sizes := map[string]float64{"stocks1": 132, "stocks20": 131, "stocks400": 131, "options20": 126, "crypto": 216, "forex": 74}
+	for _, name := range sim.Corpora() {
+		t.Run(name, func(t *testing.T) {
+			const events = 20_000
+			messages, err := sim.Corpus(name, events, 1)
+			require.NoError(t, err)
+			again, err := sim.Corpus(name, events, 1)
+			require.NoError(t, err)
+			require.Equal(t, messages, again)
+			p := tickstorm.NewParser(sim.CorpusMarket(name))
+			for _, m := range messages {
+				require.NoError(t, p.Parse(m, tickstorm.NopHandler{}))
+			}
+			st := p.Stats()
+			require.Equal(t, uint64(events), st.Total())
+			require.InEpsilon(t, sizes[name], float64(len(bytes.Join(messages, nil)))/events, 0.03)
+			if strings.HasPrefix(name, "stocks") {
+				require.InDelta(t, 0.80, float64(st.Events[tickstorm.KindQuote])/events, 0.01)
+				require.InDelta(t, 0.18, float64(st.Events[tickstorm.KindTrade])/events, 0.01)
+				require.InDelta(t, 0.02, float64(st.Events[tickstorm.KindAggregate])/events, 0.005)
+			}
+		})
+	}
+	_, err := sim.Corpus("bonds", 1, 1)
+	require.ErrorIs(t, err, sim.ErrNoCorpus)
+	require.Empty(t, sim.CorpusMarket("bonds"))
+}
+
+func TestGeneratorAllocatesNothing(t *testing.T) {
+	for _, m := range tickstorm.Markets() {
+		g := sim.NewGenerator(m, 1)
+		everything(t, g, m)
+		buf := g.AppendMessage(nil, noon, 2000)
+		require.Zero(t, testing.AllocsPerRun(100, func() { buf = g.AppendMessage(buf[:0], noon, 20) }), string(m))
+	}
+}
