@@ -2,6 +2,7 @@ package tickstorm
 
 import (
 	"hash/maphash"
+	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -22,9 +23,18 @@ type Symbols struct {
 
 	overflows atomic.Uint64
 
-	mu   sync.Mutex // protects what follows, and growth
-	list []*symbol  // by number, less one
+	mu    sync.Mutex // protects what follows, and growth
+	list  []*symbol  // by number, less one
+	chunk []symbol   // where the next ones are made, so that each costs no allocation
+	texts strings.Builder
 }
+
+// Symbols are made in chunks of this many, and their texts of so many bytes: a feed
+// of thousands of symbols costs dozens of allocations.
+const (
+	symbolChunk = 256
+	textChunk   = 4 << 10
+)
 
 // MaxSymbol is the longest symbol in bytes that is interned. The longest of the
 // vendor's, option contracts, have 21.
@@ -92,25 +102,26 @@ func (s *Symbols) Intern(text []byte) (string, uint32) {
 	if sym := s.table.Load().findBytes(hash, text); sym != nil {
 		return sym.text, sym.id
 	}
-	return s.internSlow(hash, string(text))
+	return s.internSlow(hash, text)
 }
 
-func (s *Symbols) internSlow(hash uint64, text string) (string, uint32) {
+func (s *Symbols) internSlow(hash uint64, text []byte) (string, uint32) {
 	if len(text) > MaxSymbol {
 		s.overflows.Add(1)
-		return text, 0
+		return string(text), 0
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.table.Load()
-	if sym := t.find(hash, text); sym != nil {
+	if sym := t.findBytes(hash, text); sym != nil {
 		return sym.text, sym.id
 	}
 	if len(s.list) >= s.max {
 		s.overflows.Add(1)
-		return text, 0
+		return string(text), 0
 	}
-	sym := &symbol{text: text, hash: hash, id: uint32(len(s.list) + 1)}
+	sym := s.make(text)
+	sym.hash, sym.id = hash, uint32(len(s.list)+1)
 	s.list = append(s.list, sym)
 	if 2*len(s.list) > len(t.slots) {
 		t = &symbolTable{make([]atomic.Pointer[symbol], 2*len(t.slots))}
@@ -122,6 +133,22 @@ func (s *Symbols) internSlow(hash uint64, text string) (string, uint32) {
 		t.put(sym)
 	}
 	return sym.text, sym.id
+}
+
+// make returns a symbol with a text that shares its memory with others. A full
+// builder is left to the texts that were cut from it.
+func (s *Symbols) make(text []byte) *symbol {
+	if len(s.chunk) == cap(s.chunk) {
+		s.chunk = make([]symbol, 0, symbolChunk)
+	}
+	if s.texts.Cap()-s.texts.Len() < len(text) {
+		s.texts = strings.Builder{}
+		s.texts.Grow(textChunk)
+	}
+	start := s.texts.Len()
+	s.texts.Write(text)
+	s.chunk = append(s.chunk, symbol{text: s.texts.String()[start:]})
+	return &s.chunk[len(s.chunk)-1]
 }
 
 func (t *symbolTable) find(hash uint64, text string) *symbol {

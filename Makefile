@@ -1,0 +1,61 @@
+# Everything CI does has a target here; .ci/run calls them in its order.
+
+FUZZTIME ?= 20000x
+BENCHTIME ?= 1x
+COUNT ?= 1
+
+.PHONY: help
+help: ## show this list
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | column -t -s "$$(printf '\t')"
+
+.PHONY: run
+run: ## stream from the built-in simulator for ten seconds
+	go run ./examples/alltickers -for 10s
+
+.PHONY: test
+test: ## run the tests
+	go test ./...
+
+.PHONY: race
+race: ## run the tests with the race detector, which also poisons lent memory
+	go test -race -count=$(COUNT) ./...
+
+.PHONY: test-386
+test-386: ## run the tests on a 32-bit platform, where int and alignment differ
+	GOARCH=386 go test ./...
+
+.PHONY: allocs
+allocs: ## run the tests that assert zero allocations
+	go test -count=1 -run 'Alloc' -v . ./internal/... ./bench
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FUZZTIME, by count: a time can fail by itself
+	@set -e; for target in $$(go test -list '^Fuzz' ./fuzz | grep '^Fuzz'); do \
+		echo "fuzz $$target"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime=$(FUZZTIME) ./fuzz; \
+	done
+
+.PHONY: bench
+bench: ## run every benchmark for BENCHTIME
+	go test -run '^$$' -bench . -benchtime=$(BENCHTIME) . ./internal/... ./bench
+
+.PHONY: ratios
+ratios: ## measure what README states as ratios; takes some minutes
+	go test -run '^$$' -bench Ratio -benchtime=1x -timeout 30m ./bench
+
+.PHONY: check
+check: ## formatting, vet, tidiness, and that other platforms build
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt would change these"; exit 1; }
+	go vet ./...
+	go vet -tags tickstorm_poison ./...
+	go mod tidy -diff
+	@set -e; for platform in darwin/arm64 windows/amd64 freebsd/amd64 linux/arm64; do \
+		echo "build $$platform"; \
+		GOOS=$${platform%/*} GOARCH=$${platform#*/} go build ./...; \
+	done
+
+.PHONY: smoke
+smoke: ## run the examples briefly and check the main job's figures
+	go run ./examples/keep
+	go run ./examples/ownloop
+	go run ./examples/alltickers -for 3s -json | ./.ci/figures

@@ -1,0 +1,171 @@
+// Package fuzz holds the fuzz targets of the whole library.
+package fuzz
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+
+	"github.com/gobwas/ws"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tickstorm/tickstorm"
+)
+
+// frameEnd is all that can be seen of a Framer after the same bytes went through it.
+type frameEnd struct {
+	calls string
+	err   error
+	out   string
+	sent  bool
+	rcvd  bool
+}
+
+// frameEcho writes down what it receives, echoes it, and stops at a message "stop".
+type frameEcho struct {
+	f     *tickstorm.Framer
+	calls bytes.Buffer
+}
+
+func (e *frameEcho) OnMessage(op ws.OpCode, p []byte) error {
+	fmt.Fprintf(&e.calls, "message %d %x\n", op, p)
+	if string(p) == "stop" {
+		return fmt.Errorf("stopped")
+	}
+	if err := e.f.Send(op, p); err != nil {
+		fmt.Fprintf(&e.calls, "send: %v\n", err)
+	}
+	return nil
+}
+
+func (e *frameEcho) OnControl(op ws.OpCode, p []byte) {
+	fmt.Fprintf(&e.calls, "control %d %x\n", op, p)
+}
+
+type frameMasks byte
+
+func (m *frameMasks) Read(p []byte) (int, error) {
+	for i := range p {
+		*m += 73
+		p[i] = byte(*m)
+	}
+	return len(p), nil
+}
+
+func runFramer(cfg tickstorm.FramerConfig, feed func(*tickstorm.Framer)) frameEnd {
+	cfg.Rand = new(frameMasks)
+	e := new(frameEcho)
+	f := tickstorm.NewFramer(cfg, e)
+	e.f = f
+	feed(f)
+	end := frameEnd{calls: e.calls.String(), err: f.Err(), sent: f.CloseSent(), rcvd: f.CloseReceived()}
+	var out []byte
+	for len(f.Outgoing()) > 0 {
+		n := min(3, len(f.Outgoing()))
+		out = append(out, f.Outgoing()[:n]...)
+		f.Sent(n)
+	}
+	end.out = string(out)
+	return end
+}
+
+// cut calls take with the pieces of data whose lengths are the bytes of cuts, again and again.
+func cut(data, cuts []byte, take func([]byte)) {
+	for i := 0; len(data) > 0; i++ {
+		n := 1
+		if len(cuts) > 0 {
+			n = int(cuts[i%len(cuts)])
+		}
+		n = min(n, len(data))
+		take(data[:n])
+		data = data[n:]
+		if n == 0 && i >= len(cuts) { // cuts of nothing but zeros
+			take(data)
+			return
+		}
+	}
+}
+
+// FuzzFrameChunks feeds the same bytes whole and cut, through Feed and through Buffer and
+// Commit, to clients and servers: the calls on the handler, the error and the outgoing bytes
+// must be the same.
+func FuzzFrameChunks(f *testing.F) {
+	frame := func(masked, fin bool, op ws.OpCode, p string) []byte {
+		fr := ws.NewFrame(op, fin, []byte(p))
+		if masked {
+			fr = ws.MaskFrameWith(fr, [4]byte{1, 2, 3, 4})
+		}
+		return ws.MustCompileFrame(fr)
+	}
+	for _, server := range []bool{false, true} {
+		add := func(frames ...[]byte) {
+			data := bytes.Join(frames, nil)
+			f.Add(data, []byte{1}, server, uint8(0))
+			f.Add(data, []byte{3, 0, 7, 2}, server, uint8(60))
+		}
+		long := string(bytes.Repeat([]byte("long "), 60))
+		add(frame(server, true, ws.OpText, "hello"), frame(server, true, ws.OpBinary, "\xff"), frame(server, true, ws.OpText, long))
+		add(frame(server, false, ws.OpText, "\xe2\x82"), frame(server, true, ws.OpPing, "p"), frame(server, true, ws.OpContinuation, "\xac"))
+		add(frame(server, false, ws.OpText, "\xe2\x82"), frame(server, false, ws.OpContinuation, "x"))
+		add(frame(server, true, ws.OpPing, long[:100]), frame(server, true, ws.OpPing, long[:101]), frame(server, true, ws.OpPing, long[:102]),
+			frame(server, true, ws.OpClose, "\x03\xe8bye"), frame(server, true, ws.OpText, "late"))
+		add(frame(server, true, ws.OpText, "stop"), frame(server, true, ws.OpText, "late"))
+		add(frame(server, true, ws.OpClose, "\x03"))
+		add(frame(!server, true, ws.OpText, "wrong"))
+		add(frame(server, true, ws.OpText, "x"), []byte{0x82, 0xFF, 0, 0, 0, 0, 0, 1, 0, 0, 1, 2, 3, 4})
+		add([]byte{0x81, 0x7F, 0x80, 0, 0, 0, 0, 0, 0, 0})
+		add([]byte{0x81, 0x7E, 0, 5}, []byte("hello"))
+	}
+	f.Fuzz(func(t *testing.T, data, cuts []byte, server bool, small uint8) {
+		cfg := tickstorm.FramerConfig{Server: server, Buffer: 1 + int(small), MaxOutgoing: 150}
+		if small > 0 {
+			cfg.MaxMessage = 4 * int(small)
+		}
+		feed := func(f *tickstorm.Framer) func([]byte) {
+			return func(p []byte) {
+				kept := bytes.Clone(p)
+				if err := f.Feed(p); err != f.Err() {
+					t.Fatalf("Feed returned %v, Err %v", err, f.Err())
+				}
+				if !bytes.Equal(kept, p) {
+					t.Fatal("Feed wrote to the bytes of the caller")
+				}
+				for i := range p { // nor may it have kept them
+					p[i] = 0xEE
+				}
+			}
+		}
+		commit := func(f *tickstorm.Framer) func([]byte) {
+			return func(p []byte) {
+				for {
+					b := f.Buffer()
+					if len(b) == 0 {
+						t.Fatal("Buffer is empty")
+					}
+					n := copy(b, p)
+					p = p[n:]
+					if err := f.Commit(n); err != f.Err() {
+						t.Fatalf("Commit returned %v, Err %v", err, f.Err())
+					}
+					if len(p) == 0 {
+						return
+					}
+				}
+			}
+		}
+		want := runFramer(cfg, func(f *tickstorm.Framer) { feed(f)(bytes.Clone(data)) })
+		require.Equal(t, want, runFramer(cfg, func(f *tickstorm.Framer) { cut(bytes.Clone(data), cuts, feed(f)) }), "Feed in pieces")
+		require.Equal(t, want, runFramer(cfg, func(f *tickstorm.Framer) { commit(f)(data) }), "Commit")
+		require.Equal(t, want, runFramer(cfg, func(f *tickstorm.Framer) { cut(data, cuts, commit(f)) }), "Commit in pieces")
+		require.Equal(t, want, runFramer(cfg, func(f *tickstorm.Framer) {
+			odd := false
+			cut(bytes.Clone(data), cuts, func(p []byte) {
+				if odd = !odd; odd {
+					feed(f)(p)
+				} else {
+					commit(f)(p)
+				}
+			})
+		}), "both by turns")
+	})
+}
