@@ -112,9 +112,11 @@ type ledger struct {
 	queue  []*chunk
 	flight []*chunk // at most one of them is answered; the others wait out their time
 	refuse uint64   // refusals counted
+
+	finished []*request // whose results have not been told yet
 }
 
-// add puts a request in the queue. done, if not nil, is called once, perhaps at once.
+// add puts a request in the queue. done, if not nil, is called once, by report.
 func (l *ledger) add(action string, topics []Topic, done func(error)) error {
 	if len(topics) == 0 {
 		return ErrNoSymbols
@@ -222,7 +224,7 @@ func (l *ledger) skip(c *chunk) {
 	for _, t := range c.topics {
 		acked, held := l.held[t]
 		if c.action == subscribe && acked || c.action == unsubscribe && !held {
-			c.acked(t)
+			l.acked(c.request, t)
 		} else {
 			send = append(send, t)
 		}
@@ -273,7 +275,7 @@ func (l *ledger) grant(c *chunk, i int) {
 		delete(l.held, t)
 	}
 	c.topics = slices.Delete(c.topics, i, i+1)
-	c.acked(t)
+	l.acked(c.request, t)
 }
 
 // refusal takes a refusal of one topic, or of the whole request.
@@ -299,19 +301,19 @@ func (l *ledger) refusal(e *StatusError, whole bool, now time.Time) {
 func (l *ledger) check(i int) {
 	c := l.flight[i]
 	if len(c.topics) == 0 || !c.refused && c.refusals >= len(c.topics) {
-		c.refuseRest(l)
+		l.refuseRest(c)
 		l.flight = slices.Delete(l.flight, i, i+1)
 	}
 }
 
-func (c *chunk) refuseRest(l *ledger) {
+func (l *ledger) refuseRest(c *chunk) {
 	for _, t := range c.topics {
 		if c.action == subscribe {
 			delete(l.held, t)
 		}
 		c.result.Refused = append(c.result.Refused, t)
 	}
-	c.resolved(len(c.topics))
+	l.resolved(c.request, len(c.topics))
 	c.topics = nil
 }
 
@@ -322,11 +324,11 @@ func (l *ledger) expire(now time.Time) {
 			return false
 		}
 		if c.refused {
-			c.refuseRest(l)
+			l.refuseRest(c)
 			return true
 		}
 		c.result.Pending = append(c.result.Pending, c.topics...)
-		c.resolved(len(c.topics))
+		l.resolved(c.request, len(c.topics))
 		return true
 	})
 }
@@ -347,28 +349,36 @@ func (l *ledger) end(err error) {
 			c.result.Err = err
 		}
 		c.result.Pending = append(c.result.Pending, c.topics...)
-		c.resolved(len(c.topics))
+		l.resolved(c.request, len(c.topics))
 	}
 	l.flight, l.queue = nil, nil
 }
 
-func (r *request) acked(t Topic) {
+func (l *ledger) acked(r *request, t Topic) {
 	r.result.Acked = append(r.result.Acked, t)
-	r.resolved(1)
+	l.resolved(r, 1)
 }
 
-func (r *request) resolved(n int) {
+func (l *ledger) resolved(r *request, n int) {
 	r.left -= n
 	if r.left > 0 || n == 0 || r.done == nil {
 		return
 	}
-	done := r.done
-	r.done = nil
-	if len(r.result.Pending) == 0 && len(r.result.Refused) == 0 {
-		done(nil)
-		return
+	l.finished = append(l.finished, r)
+}
+
+// report tells the results that are due. It is not done where they come up because
+// whoever gets one may ask for more, or close, while the books are open.
+func (l *ledger) report() {
+	for len(l.finished) > 0 {
+		r := l.finished[0]
+		l.finished = l.finished[1:]
+		if len(r.result.Pending) == 0 && len(r.result.Refused) == 0 {
+			r.done(nil)
+		} else {
+			r.done(&r.result)
+		}
 	}
-	done(&r.result)
 }
 
 // earlier returns the earlier of two times, of which the zero Time is never.

@@ -3,6 +3,8 @@ package tickstorm
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -94,6 +96,10 @@ func (c *Client) run(ctx context.Context, h Handler) error {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
+			if c.isClosed() {
+				return nil
+			}
+			return ctx.Err()
 		}
 	}
 }
@@ -131,6 +137,13 @@ func (c *Client) once(ctx context.Context) (time.Duration, error) {
 	return time.Since(began), err
 }
 
+// inHandler reports whether a call would wait for its own goroutine.
+func (c *Client) inHandler() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.conn != nil && c.conn.inHandler()
+}
+
 func (c *Client) isClosed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -151,6 +164,9 @@ func (c *Client) Subscribe(ctx context.Context, s Stream, symbols ...string) err
 
 // SubscribeTopics is Subscribe for topics.
 func (c *Client) SubscribeTopics(ctx context.Context, topics ...Topic) error {
+	if c.inHandler() {
+		return ErrInHandler
+	}
 	conn, err := c.want(topics)
 	if err != nil || conn == nil {
 		return err
@@ -160,7 +176,7 @@ func (c *Client) SubscribeTopics(ctx context.Context, topics ...Topic) error {
 	switch {
 	case errors.As(err, &e):
 		c.drop(e.Refused)
-	case errors.Is(err, ErrSubscriptionLimit) || errors.Is(err, ErrInHandler): // never sent
+	case errors.Is(err, ErrSubscriptionLimit): // never sent
 		c.drop(topics)
 	}
 	return err
@@ -180,6 +196,9 @@ func (c *Client) Unsubscribe(ctx context.Context, s Stream, symbols ...string) e
 func (c *Client) UnsubscribeTopics(ctx context.Context, topics ...Topic) error {
 	if len(topics) == 0 {
 		return ErrNoSymbols
+	}
+	if c.inHandler() {
+		return ErrInHandler
 	}
 	if conn := c.drop(topics); conn != nil {
 		return conn.UnsubscribeTopics(ctx, topics...)
@@ -302,6 +321,14 @@ func (c *Client) Close() error {
 	}
 	return err
 }
+
+// String names the client's feed and market.
+func (c *Client) String() string {
+	return fmt.Sprintf("tickstorm.Client{%s/%s}", c.cfg.Feed, c.cfg.Market)
+}
+
+// Format keeps the key out of every verb.
+func (c *Client) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
 
 // topicSet is a set that keeps the order in which it was filled.
 type topicSet struct {

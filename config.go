@@ -168,6 +168,9 @@ func (c Config) withDefaults() (Config, error) {
 			return c, fmt.Errorf("a timeout of %v: only PingInterval and IdleTimeout can be turned off", *d)
 		}
 	}
+	if b := c.Backoff; b.Min < 0 || b.Max < 0 || b.Healthy < 0 || b.MaxConnections < 0 {
+		return c, fmt.Errorf("a negative Backoff in the Config: %+v", b)
+	}
 	if c.ReadBuffer < 0 || c.ChunkTopics < 0 {
 		return c, errors.New("a negative size in the Config")
 	}
@@ -186,6 +189,10 @@ func def[T comparable](field *T, value T) {
 
 // url is where the WebSocket is.
 func (c *Config) url() (*url.URL, error) {
+	base, err := url.Parse(string(c.Feed))
+	if err != nil || base.Host == "" {
+		return nil, fmt.Errorf("%w: %q", ErrBadFeed, clip(string(c.Feed)))
+	}
 	u, err := url.Parse(strings.TrimSuffix(string(c.Feed), "/") + "/" + string(c.Market))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %q", ErrBadFeed, clip(string(c.Feed)))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -110,9 +111,13 @@ func (c *Conn) run(ctx context.Context, h Handler) error {
 	case <-c.over:
 		return c.reason()
 	case <-ctx.Done():
-		// Somebody waits in Subscribe; it drives until then.
+		// Somebody may wait in Subscribe, and drive until the end.
 		c.ask(c.session.Close)
-		return ctx.Err()
+		select {
+		case c.driver <- struct{}{}:
+		case <-c.over:
+			return ctx.Err()
+		}
 	}
 	defer c.release()
 	c.owner.Store(goroutineID())
@@ -241,7 +246,7 @@ func (c *Conn) Shutdown(ctx context.Context) error {
 	if c.isOver() {
 		return nil
 	}
-	if c.owner.Load() == goroutineID() { // inside a handler
+	if c.inHandler() {
 		c.session.Close()
 		return nil
 	}
@@ -387,7 +392,7 @@ func (c *Conn) publish() {
 // await has the session do something that has a result, and waits for it: while
 // another goroutine drives, or by driving itself.
 func (c *Conn) await(ctx context.Context, topics []Topic, start func(func(error), ...Topic) error) error {
-	if c.owner.Load() == goroutineID() {
+	if c.inHandler() {
 		return ErrInHandler
 	}
 	if len(topics) == 0 {
@@ -395,7 +400,12 @@ func (c *Conn) await(ctx context.Context, topics []Topic, start func(func(error)
 	}
 	result := make(chan error, 1)
 	c.ask(func() {
-		if err := start(func(err error) { result <- err }, topics...); err != nil {
+		err := start(func(err error) { result <- err }, topics...)
+		switch {
+		case err == nil:
+		case c.session.State() >= Closing:
+			result <- &SubscribeError{Pending: topics, Err: err}
+		default:
 			result <- err
 		}
 	})
@@ -439,6 +449,8 @@ func (c *Conn) shut(err error) {
 	close(c.over)
 }
 
+func (c *Conn) inHandler() bool { return c.owner.Load() == goroutineID() }
+
 func (c *Conn) isOver() bool {
 	select {
 	case <-c.over:
@@ -470,3 +482,6 @@ func (c *Conn) release() {
 
 // String names the connection's feed and market.
 func (c *Conn) String() string { return fmt.Sprintf("tickstorm.Conn{%s/%s}", c.cfg.Feed, c.cfg.Market) }
+
+// Format keeps the key out of every verb.
+func (c *Conn) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }

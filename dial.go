@@ -101,8 +101,7 @@ type resumable struct{ net.Conn }
 
 func (r resumable) Read(p []byte) (int, error) {
 	n, err := r.Conn.Read(p)
-	var ne net.Error
-	if err != nil && errors.As(err, &ne) && ne.Timeout() {
+	if err != nil && isTimeout(err) { // in a function of its own: errors.As needs memory
 		err = readTimeout{err}
 	}
 	return n, err
@@ -134,7 +133,7 @@ func dialThrough(ctx context.Context, cfg *Config, u *url.URL, network, addr str
 	}
 	port := map[string]string{"http": "80", "https": "443"}[proxy.Scheme]
 	if port == "" {
-		return nil, fmt.Errorf("%w: scheme %q is not supported, http and https are", ErrProxy, proxy.Scheme)
+		return nil, proxySchemeError(proxy.Scheme)
 	}
 	if p := proxy.Port(); p != "" {
 		port = p
@@ -161,6 +160,15 @@ func (e *proxyError) Error() string {
 }
 
 func (*proxyError) Is(target error) bool { return target == ErrProxy }
+
+// proxySchemeError is a proxy of an unsupported scheme, which no retry can help.
+type proxySchemeError string
+
+func (e proxySchemeError) Error() string {
+	return fmt.Sprintf("proxy: scheme %q is not supported, http and https are", string(e))
+}
+
+func (proxySchemeError) Is(target error) bool { return target == ErrProxy }
 
 // connectThrough asks a proxy for a tunnel to addr (RFC 9110, section 9.3.6).
 func connectThrough(ctx context.Context, nc net.Conn, proxy *url.URL, addr string) error {

@@ -89,6 +89,10 @@ func Retryable(err error) bool {
 	if errors.As(err, &certificate) {
 		return false
 	}
+	var scheme proxySchemeError
+	if errors.As(err, &scheme) {
+		return false
+	}
 	var dial *DialError
 	if errors.As(err, &dial) && dial.Status >= 400 && dial.Status < 500 && dial.Status != http.StatusTooManyRequests {
 		return false

@@ -215,6 +215,7 @@ func takeBack(e Event) {
 			*p = 0xCC
 		case *string:
 			*p = "taken back: valid until the handler method returned"
+			h.SymbolID = 0xCCCCCCCC // only where there is a symbol, which the next use clears
 		}
 	}
 	if u, ok := e.(*Unknown); ok {
@@ -224,7 +225,6 @@ func takeBack(e Event) {
 	poison.Bytes(h.Raw)
 	h.Raw = nil
 	h.Received = nonsense
-	h.SymbolID = 0xCCCCCCCC
 	// All fields are marked, so that the next use clears all of them.
 	h.Has, h.Null, h.Odd = ^Fields(0), 0, 0
 }

@@ -3,7 +3,7 @@ package tickstorm
 import (
 	"errors"
 	"fmt"
-	"strconv"
+	"io"
 	"sync/atomic"
 	"time"
 
@@ -260,15 +260,16 @@ func (s *Session) ask(action string, topics []Topic, done func(error)) error {
 	return nil
 }
 
-// pump sends the next request if it is time.
+// pump tells results and sends the next request if it is time.
 func (s *Session) pump() {
-	for s.state == Ready && s.err == nil {
-		msg, ok := s.ledger.next(s.now, s.scratch[:0])
-		if !ok {
-			return
+	s.ledger.report()
+	for more := true; more && s.state == Ready && s.err == nil; {
+		var msg []byte
+		if msg, more = s.ledger.next(s.now, s.scratch[:0]); more {
+			s.scratch = msg
+			s.sent(s.framer.Send(ws.OpText, msg))
 		}
-		s.scratch = msg
-		s.sent(s.framer.Send(ws.OpText, msg))
+		s.ledger.report()
 	}
 }
 
@@ -303,6 +304,7 @@ func (s *Session) Close() {
 	s.closeBy = s.now.Add(s.cfg.CloseTimeout / 2)
 	s.sent(s.framer.Close(ws.StatusNormalClosure, ""))
 	s.ledger.end(ErrClosed)
+	s.ledger.report()
 }
 
 // Disconnected tells the session that the connection has ended, with the error of the
@@ -336,10 +338,21 @@ func (s *Session) Stats() Stats {
 	return stats
 }
 
+// String names the session's market and state.
+func (s *Session) String() string {
+	return fmt.Sprintf("tickstorm.Session{%s, %s}", s.cfg.Market, s.state)
+}
+
+// Format keeps the key, which fmt would find in an unexported field, out of every verb.
+func (s *Session) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+
 // end ends the session once.
 func (s *Session) end(err error) {
 	if s.err != nil {
 		return
+	}
+	if s.state == Closing && err != ErrCloseTimeout {
+		err = ErrClosed // it ends as asked, whatever the server says or does meanwhile
 	}
 	s.err = err
 	s.state = Ended
@@ -347,16 +360,13 @@ func (s *Session) end(err error) {
 	// failed the connection has queued its own.
 	_ = s.framer.Close(ws.StatusNormalClosure, "")
 	s.ledger.end(err)
+	s.ledger.report()
 }
 
 // framed takes what the framer returned.
 func (s *Session) framed(err error) error {
 	if err == nil || s.err != nil {
 		return s.err
-	}
-	var closed *CloseError
-	if s.state == Closing && errors.As(err, &closed) && !closed.Local {
-		err = ErrClosed
 	}
 	s.end(err)
 	return s.err
@@ -377,7 +387,7 @@ func (s *Session) onStatus(e *Status) {
 	case StatusSubscribed, StatusUnsubscribed:
 		t, ok := e.Topic()
 		if !ok {
-			s.cfg.Logger.Warn("acknowledgement of no topic", "message", strconv.Quote(string(e.Message)))
+			s.cfg.Logger.Warn("acknowledgement of no topic", "status", statusError(e, s.cfg.Key))
 			return
 		}
 		action := subscribe

@@ -189,10 +189,7 @@ func (m Market) canonical(t Topic, keepCase bool) Topic {
 	if c == nil || c == statusChannel || t.Symbol == All {
 		return t
 	}
-	if !keepCase && t.Symbol == strings.ToLower(t.Symbol) {
-		t.Symbol = strings.ToUpper(t.Symbol)
-	}
-	t.Symbol = c.form.apply(t.Symbol)
+	t.Symbol = c.form.apply(t.Symbol, keepCase)
 	return t
 }
 
@@ -215,17 +212,39 @@ var (
 	cryptoPrefixForm = symbolForm{prefix: "X:", from: "/", to: "-"}
 )
 
-func (f symbolForm) apply(s string) string {
-	if f == (symbolForm{}) {
-		return s
+// apply gives a form that it does not change again: sets of topics rest on that.
+func (f symbolForm) apply(s string, keepCase bool) string {
+	for _, separator := range f.from {
+		s = strings.ReplaceAll(s, string(separator), f.to)
 	}
-	s = strings.TrimPrefix(strings.TrimPrefix(s, f.prefix), f.strip)
-	if i := strings.IndexAny(s, f.from); i >= 0 && f.from != "" {
-		s = s[:i] + f.to + s[i+1:]
-	} else if f.pair && f.to != "" && len(s) == 6 && !strings.Contains(s, f.to) {
+	s = f.bare(s, keepCase)
+	if !keepCase && s == strings.ToLower(s) {
+		s = strings.Map(toUpper, s)
+	}
+	if f.pair && f.to != "" && len(s) == 6 && strings.Trim(s, letters) == "" {
 		s = s[:3] + f.to + s[3:] // EURUSD: ISO 4217 codes have three letters
 	}
 	return f.prefix + s
+}
+
+// bare takes off the prefix, which is no part of the name when it comes to case.
+func (f symbolForm) bare(s string, keepCase bool) string {
+	prefix := f.prefix + f.strip // one of them is empty
+	n := len(prefix)
+	for n > 0 && len(s) >= n && (s[:n] == prefix || !keepCase && strings.EqualFold(s[:n], prefix)) {
+		s = s[n:]
+	}
+	return s
+}
+
+// Symbols are ASCII: upper-casing other letters could make a prefix out of none.
+const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+func toUpper(r rune) rune {
+	if 'a' <= r && r <= 'z' {
+		return r - 'a' + 'A'
+	}
+	return r
 }
 
 // appendRequest appends a request for topics, {"action":"subscribe","params":"T.A,T.B"}.
