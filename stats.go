@@ -40,7 +40,7 @@ func (s *Stats) add(t Stats) {
 }
 
 // Total returns the number of events of all kinds.
-func (s *Stats) Total() uint64 {
+func (s Stats) Total() uint64 {
 	var n uint64
 	for _, events := range s.Events {
 		n += events

@@ -76,7 +76,10 @@ func ParseTopic(s string) (Topic, error) {
 		return Topic{}, fmt.Errorf("%w: %q has no dot between channel and symbol", ErrBadTopic, clip(s))
 	}
 	t := Topic{channel, symbol}
-	return t, t.check()
+	if err := t.check(); err != nil {
+		return Topic{}, err
+	}
+	return t, nil
 }
 
 // ParseTopics reads a list as it stands in requests, "T.AAPL, Q.AAPL": parted by

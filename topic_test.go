@@ -249,6 +249,7 @@ func TestMarketTopics(t *testing.T) {
 		{"nothing behind the prefix", tickstorm.Forex, tickstorm.Quotes, []string{"C:"}, tickstorm.ErrBadTopic},
 		{"list in one string", tickstorm.Stocks, tickstorm.Trades, []string{"AAPL,MSFT"}, tickstorm.ErrBadTopic},
 		{"space", tickstorm.Stocks, tickstorm.Trades, []string{"AAPL "}, tickstorm.ErrBadTopic},
+		{"no UTF-8", tickstorm.Stocks, tickstorm.Trades, []string{"a\xff"}, tickstorm.ErrBadTopic},
 		{"too long", tickstorm.Stocks, tickstorm.Trades, []string{strings.Repeat("A", 127)}, tickstorm.ErrBadTopic},
 	}
 	for _, tt := range tests {

@@ -50,6 +50,7 @@ func FuzzTopic(f *testing.F) {
 					require.ErrorIs(t, err, tickstorm.ErrBadTopic)
 					continue
 				}
+				require.True(t, utf8.ValidString(symbol), "bad bytes are refused, not replaced")
 				back, err := tickstorm.ParseTopic(topics[0].String())
 				require.NoError(t, err)
 				require.Equal(t, topics[0], back)
