@@ -299,7 +299,7 @@ func (c *Client) Close() error {
 	c.mu.Lock()
 	c.closed = true
 	conn, cancel, started := c.conn, c.cancel, c.started
-	inside := started && c.owner == goroutineID()
+	inside := started && c.owner == goroutineID() || conn != nil && conn.inHandler()
 	c.mu.Unlock()
 	var err error
 	if conn != nil {

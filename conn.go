@@ -227,9 +227,10 @@ func (c *Conn) Stats() Stats {
 
 // Close closes the connection: it sends a close frame, waits for the server's, and
 // for the goroutine in Run, and closes the socket; all within Config.CloseTimeout.
-// Events that come meanwhile are delivered. It returns [ErrHandlerBusy] if a handler
-// was still running then, else nil. Inside a handler it returns nil at once, and Run
-// ends soon after the handler. Closing again is harmless.
+// Events that come meanwhile are delivered by that goroutine, if there is one. Close
+// returns [ErrHandlerBusy] if a handler was still running then, else nil. Inside a
+// handler it returns nil at once, and Run ends soon after the handler. Closing again is
+// harmless.
 func (c *Conn) Close() error {
 	// A tenth is kept back for what comes after the wait.
 	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.CloseTimeout*9/10)
@@ -247,7 +248,7 @@ func (c *Conn) Shutdown(ctx context.Context) error {
 		return nil
 	}
 	if c.inHandler() {
-		c.session.Close()
+		c.ask(c.session.Close) // the session's time is that before the handler
 		return nil
 	}
 	c.ask(c.session.Close)
@@ -257,6 +258,7 @@ func (c *Conn) Shutdown(ctx context.Context) error {
 	case c.driver <- struct{}{}: // nobody reads
 		defer c.release()
 		c.owner.Store(goroutineID())
+		c.session.SetHandler(nil) // one that blocks could not be left here
 		_ = c.drive(ctx, func() bool { return false })
 		c.shut(ErrClosed)
 		return nil
@@ -312,6 +314,8 @@ func (c *Conn) drive(ctx context.Context, done func() bool) error {
 			c.busy.Store(true)
 			_ = s.Commit(n)
 			c.busy.Store(false)
+			now = time.Now() // handlers may have taken long
+			s.Advance(now)
 		}
 		switch {
 		case err == nil:
@@ -349,6 +353,9 @@ func (c *Conn) arm(deadline time.Time) bool {
 func (c *Conn) ask(do func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.isOver() { // nobody will serve it
+		return
+	}
 	c.asks = append(c.asks, do)
 	_ = c.nc.SetReadDeadline(longAgo)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -74,6 +75,7 @@ type Session struct {
 	now       time.Time
 	authBy    time.Time
 	lastByte  time.Time
+	heardNow  bool // bytes came since time was told last
 	nextPing  time.Time
 	closeBy   time.Time
 	scratch   []byte
@@ -149,7 +151,7 @@ func (s *Session) Commit(n int) error {
 
 func (s *Session) heard(n int) {
 	if n > 0 {
-		s.lastByte = s.now
+		s.lastByte, s.heardNow = s.now, true
 		s.bytesRead += uint64(n)
 	}
 }
@@ -164,8 +166,8 @@ func (s *Session) Sent(n int) { s.framer.Sent(n) }
 
 // Advance tells the session the time, which becomes the Received of the events that
 // follow, and returns when it wants to be told again at the latest; the zero Time
-// means never. Call it before Feed and Commit, and when a deadline has come: it sends
-// pings, and ends what takes too long. Times must not run backwards by their
+// means never. Call it before Feed and Commit, before waiting for bytes, and when a
+// deadline has come: it sends pings, and ends what takes too long. Times must not run backwards by their
 // monotonic clock; now should carry one.
 func (s *Session) Advance(now time.Time) time.Time {
 	first := s.now.IsZero()
@@ -173,11 +175,15 @@ func (s *Session) Advance(now time.Time) time.Time {
 	s.parser.SetReceived(now.UnixNano())
 	if first {
 		s.authBy = now.Add(s.cfg.AuthTimeout)
-		s.lastByte = now
 		s.nextPing = now.Add(s.cfg.PingInterval)
 		if s.state == Closing {
 			s.closeBy = now.Add(s.cfg.CloseTimeout / 2)
 		}
+	}
+	if s.heardNow || first {
+		// Silence is counted from when somebody listens again: while a slow handler
+		// worked nobody did, and the next bytes may have come long ago.
+		s.heardNow, s.lastByte = false, now
 	}
 	if s.err != nil {
 		return time.Time{}
@@ -367,6 +373,10 @@ func (s *Session) end(err error) {
 func (s *Session) framed(err error) error {
 	if err == nil || s.err != nil {
 		return s.err
+	}
+	var closed *CloseError
+	if errors.As(err, &closed) {
+		closed.Reason = strings.ReplaceAll(closed.Reason, s.cfg.Key, redacted)
 	}
 	s.end(err)
 	return s.err

@@ -1,0 +1,380 @@
+package tickstorm_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/sim"
+)
+
+func newClient(t *testing.T, cfg tickstorm.Config, h tickstorm.Handler) *tickstorm.Client {
+	t.Helper()
+	c, err := tickstorm.NewClient(cfg, h)
+	require.NoError(t, err)
+	return c
+}
+
+func simClient(t *testing.T, server *sim.Server, h tickstorm.Handler) *tickstorm.Client {
+	t.Helper()
+	return newClient(t, server.ClientConfig(tickstorm.Stocks), h)
+}
+
+// settled waits until the server's n-th connection is up and holds so many topics.
+func settled(t *testing.T, server *sim.Server, opened, topics int) {
+	t.Helper()
+	require.NoError(t, server.Await(t.Context(), func(s sim.Stats) bool {
+		return s.Opened >= opened && s.Authenticated == 1 && s.Topics == topics
+	}))
+	synctest.Wait()
+}
+
+// TestClientReconnects: whatever ends a connection, the next has the same topics.
+func TestClientReconnects(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		do   sim.Action
+	}{
+		{"reset", sim.Cut()},
+		{"end", sim.Drop()},
+		{"close frame", sim.Close(1001, "restart")},
+		{"half a frame", sim.HalfFrame()},
+		{"garbage", sim.Garbage()},
+		{"silence", sim.Stall(0)},
+		{"max connections", sim.Message("[" + status("max_connections", "") + "]")},
+		{"auth timeout", sim.Message("[" + status("auth_timeout", "") + "]")},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+				r := new(recorder)
+				c := simClient(t, server, r)
+				require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "B", "A"))
+				running := runs(t.Context(), c)
+				for n := 1; n <= 3; n++ {
+					settled(t, server, n, 2)
+					require.Equal(t, "T.A,T.B", serverTopics(t, server))
+					server.Broadcast([]byte("[" + trade("A") + "]"))
+					synctest.Wait()
+					server.Conns()[0].Do(tc.do)
+				}
+				settled(t, server, 4, 2)
+				require.Empty(t, running)
+				stats := c.Stats()
+				require.EqualValues(t, 3, stats.Reconnects)
+				require.EqualValues(t, 3, stats.Events[tickstorm.KindTrade], "counts go on across connections")
+				require.NoError(t, c.Close())
+				require.NoError(t, <-running)
+				require.Equal(t, stats.Events[tickstorm.KindTrade], c.Stats().Events[tickstorm.KindTrade])
+			})
+		})
+	}
+}
+
+func TestClientRetriesHandshake(t *testing.T) {
+	for _, action := range []sim.Action{sim.HTTPStatus(503), sim.HTTPStatus(429), sim.Cut()} {
+		t.Run(action.String(), func(t *testing.T) {
+			cfg := sim.Config{Quiet: true, Faults: []sim.Fault{{At: sim.OnHandshake, Times: 3, Do: action}}}
+			inBubble(t, cfg, func(t *testing.T, server *sim.Server) {
+				c := simClient(t, server, nil)
+				require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
+				running := runs(t.Context(), c)
+				settled(t, server, 4, 1)
+				require.Zero(t, c.Stats().Reconnects, "there was no connection before")
+				require.NoError(t, c.Close())
+				require.NoError(t, <-running)
+			})
+		})
+	}
+}
+
+// TestClientGivesUp: a retry makes no sense.
+func TestClientGivesUp(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		key   string
+		fault sim.Action
+		is    error
+	}{
+		{name: "wrong key", key: sim.BadKey, is: tickstorm.ErrAuthFailed},
+		{name: "no plan", key: sim.NoPlanKey, is: tickstorm.ErrNoPlan},
+		{name: "not found", key: sim.Key, fault: sim.HTTPStatus(404)},
+		{name: "forbidden", key: sim.Key, fault: sim.HTTPStatus(403)},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			cfg := sim.Config{Quiet: true, Faults: []sim.Fault{{At: sim.OnHandshake, Do: tc.fault}}}
+			inBubble(t, cfg, func(t *testing.T, server *sim.Server) {
+				config := server.ClientConfig(tickstorm.Stocks)
+				config.Key = tc.key
+				err := newClient(t, config, nil).Run(t.Context())
+				require.False(t, tickstorm.Retryable(err))
+				if tc.is != nil {
+					require.ErrorIs(t, err, tc.is)
+				} else {
+					var e *tickstorm.DialError
+					require.ErrorAs(t, err, &e)
+				}
+				require.Equal(t, 1, server.Stats().Opened)
+			})
+		})
+	}
+}
+
+func TestClientKeyWithdrawn(t *testing.T) {
+	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		c := simClient(t, server, nil)
+		running := runs(t.Context(), c)
+		settled(t, server, 1, 0)
+		require.NoError(t, server.Conns()[0].SendStatus("auth_failed", "authentication failed"))
+		require.ErrorIs(t, <-running, tickstorm.ErrAuthFailed)
+		require.ErrorIs(t, c.Run(t.Context()), tickstorm.ErrRunning, "a client runs once")
+		require.NoError(t, c.Close())
+	})
+}
+
+func TestClientSubscribe(t *testing.T) {
+	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		c := simClient(t, server, nil)
+		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "C", "a"))
+		require.NoError(t, c.SubscribeTopics(t.Context(), topics(t, "Q.B,T.C")...))
+		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "D"))
+		require.NoError(t, c.Unsubscribe(t.Context(), tickstorm.Trades, "d"))
+		want := topics(t, "T.C,T.A,Q.B")
+		require.Equal(t, want, c.Topics(), "in the order they were asked for")
+
+		running := runs(t.Context(), c)
+		settled(t, server, 1, 3)
+		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "E"))
+		require.Equal(t, "Q.B,T.A,T.C,T.E", serverTopics(t, server))
+		require.NoError(t, c.Unsubscribe(t.Context(), tickstorm.Trades, "C"))
+		require.NoError(t, c.UnsubscribeTopics(t.Context(), topics(t, "Q.B")...))
+		c.Request(topics(t, "Q.F")...)
+		c.Withdraw(topics(t, "T.A")...)
+		synctest.Wait()
+		require.Equal(t, "Q.F,T.E", serverTopics(t, server))
+		require.Equal(t, topics(t, "T.E,Q.F"), c.Topics())
+
+		server.Conns()[0].Cut()
+		settled(t, server, 2, 2)
+		require.Equal(t, "Q.F,T.E", serverTopics(t, server))
+		require.NoError(t, c.Close())
+		require.NoError(t, <-running)
+		require.ErrorIs(t, c.Subscribe(t.Context(), tickstorm.Trades, "G"), tickstorm.ErrClosed)
+		c.Request(topics(t, "Q.G")...)
+		require.Equal(t, topics(t, "T.E,Q.F"), c.Topics())
+	})
+}
+
+// TestClientTopicsStayInOrder: also after many have come and gone.
+func TestClientTopicsStayInOrder(t *testing.T) {
+	c := newClient(t, testConfig(), nil)
+	topic := func(i int) tickstorm.Topic { return tickstorm.Topic{Channel: "T", Symbol: fmt.Sprintf("S%04d", i)} }
+	for i := range 500 {
+		c.Request(topic(i))
+	}
+	var want []tickstorm.Topic
+	for i := range 500 {
+		if i%9 == 0 {
+			want = append(want, topic(i))
+		} else {
+			c.Withdraw(topic(i))
+		}
+	}
+	c.Request(topic(1), topic(0))
+	require.Equal(t, append(want, topic(1)), c.Topics())
+	c.Withdraw(topic(0))
+	c.Request(topic(0))
+	require.Equal(t, append(want[1:], topic(1), topic(0)), c.Topics())
+}
+
+func TestClientSubscribeDuringBackoff(t *testing.T) {
+	cfg := sim.Config{Quiet: true, Faults: []sim.Fault{{At: sim.OnAccept, Conn: 1, Do: sim.Cut()}}}
+	inBubble(t, cfg, func(t *testing.T, server *sim.Server) {
+		c := simClient(t, server, nil)
+		running := runs(t.Context(), c)
+		synctest.Wait()
+		require.Zero(t, server.Stats().Open)
+		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
+		c.Request(topics(t, "Q.A")...)
+		settled(t, server, 2, 2)
+		require.Equal(t, "Q.A,T.A", serverTopics(t, server))
+		require.NoError(t, c.Close())
+		require.NoError(t, <-running)
+	})
+}
+
+func TestClientSubscribeErrors(t *testing.T) {
+	c := newClient(t, testConfig(), nil)
+	ctx := t.Context()
+	require.ErrorIs(t, c.Subscribe(ctx, tickstorm.Trades), tickstorm.ErrNoSymbols)
+	require.ErrorIs(t, c.SubscribeTopics(ctx), tickstorm.ErrNoSymbols)
+	require.ErrorIs(t, c.UnsubscribeTopics(ctx), tickstorm.ErrNoSymbols)
+	require.ErrorIs(t, c.Unsubscribe(ctx, tickstorm.Level2, "A"), tickstorm.ErrNoStream)
+	require.ErrorIs(t, c.Subscribe(ctx, tickstorm.Level2, "A"), tickstorm.ErrNoStream)
+	require.ErrorIs(t, c.Subscribe(ctx, tickstorm.Trades, "A", "B,C"), tickstorm.ErrBadTopic)
+	c.Request(tickstorm.Topic{Channel: "T", Symbol: "A"}, tickstorm.Topic{Channel: "T", Symbol: "B C"})
+	require.Empty(t, c.Topics())
+}
+
+func TestClientOptionQuotes(t *testing.T) {
+	cfg := testConfig()
+	cfg.Market = tickstorm.Options
+	cfg.MaxOptionQuotes = 2
+	c := newClient(t, cfg, nil)
+	require.NoError(t, c.SubscribeTopics(t.Context(), topics(t, "Q.O:A,Q.O:B")...))
+	require.ErrorIs(t, c.SubscribeTopics(t.Context(), topics(t, "Q.O:C")...), tickstorm.ErrSubscriptionLimit)
+	require.Equal(t, topics(t, "Q.O:A,Q.O:B"), c.Topics())
+}
+
+// TestClientRefused: what the server refuses is not asked for at every reconnect.
+func TestClientRefused(t *testing.T) {
+	inBubble(t, sim.Config{Quiet: true, Keys: map[string]sim.Plan{"k": {Channels: []string{"T"}}}}, func(t *testing.T, server *sim.Server) {
+		c := simClient(t, server, nil)
+		running := runs(t.Context(), c)
+		settled(t, server, 1, 0)
+		err := c.SubscribeTopics(t.Context(), topics(t, "Q.A,T.A,A.A")...)
+		require.ErrorIs(t, err, tickstorm.ErrNotAuthorized)
+		require.Equal(t, topics(t, "T.A"), c.Topics())
+		require.NoError(t, c.Close())
+		require.NoError(t, <-running)
+	})
+}
+
+// TestClientPendingStaysWanted: who waits when the connection breaks gets an answer, and
+// the topics with the next connection.
+func TestClientPendingStaysWanted(t *testing.T) {
+	cfg := sim.Config{Quiet: true, Faults: []sim.Fault{{At: sim.OnSubscribe, Conn: 1, Do: sim.Cut()}}}
+	inBubble(t, cfg, func(t *testing.T, server *sim.Server) {
+		c := simClient(t, server, nil)
+		running := runs(t.Context(), c)
+		settled(t, server, 1, 0)
+		err := c.Subscribe(t.Context(), tickstorm.Trades, "A")
+		var e *tickstorm.SubscribeError
+		require.ErrorAs(t, err, &e)
+		require.ErrorIs(t, err, tickstorm.ErrDisconnected)
+		settled(t, server, 2, 1)
+		require.Equal(t, "T.A", serverTopics(t, server))
+		require.NoError(t, c.Close())
+		require.NoError(t, <-running)
+	})
+}
+
+// TestClientInHandler: a call that cannot be made changes nothing; Request and Withdraw
+// can.
+func TestClientInHandler(t *testing.T) {
+	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		var c *tickstorm.Client
+		h := &onTrade{do: func(*tickstorm.Trade) {
+			require.ErrorIs(t, c.Subscribe(t.Context(), tickstorm.Trades, "A", "B"), tickstorm.ErrInHandler)
+			require.ErrorIs(t, c.Unsubscribe(t.Context(), tickstorm.Trades, "A"), tickstorm.ErrInHandler)
+			require.Equal(t, topics(t, "T.A,T.Z"), c.Topics())
+			c.Request(topics(t, "T.C")...)
+			c.Withdraw(topics(t, "T.Z")...)
+		}}
+		c = simClient(t, server, h)
+		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A", "Z"))
+		running := runs(t.Context(), c)
+		settled(t, server, 1, 2)
+		server.Broadcast([]byte("[" + trade("A") + "]"))
+		synctest.Wait()
+		require.Equal(t, topics(t, "T.A,T.C"), c.Topics())
+		require.Equal(t, "T.A,T.C", serverTopics(t, server))
+		require.NoError(t, c.Close())
+		require.NoError(t, <-running)
+	})
+}
+
+func TestClientSetHandler(t *testing.T) {
+	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		first, second := new(recorder), new(recorder)
+		c := simClient(t, server, first)
+		running := runs(t.Context(), c)
+		settled(t, server, 1, 0)
+		c.SetHandler(second)
+		server.Broadcast([]byte("[" + trade("A") + "]"))
+		synctest.Wait()
+		server.Conns()[0].Cut()
+		settled(t, server, 2, 0)
+		server.Broadcast([]byte("[" + trade("B") + "]"))
+		synctest.Wait()
+		require.Len(t, first.events, 2)
+		require.Len(t, second.events, 4, "trade, greeting, answer, trade")
+		c.SetHandler(nil)
+		server.Broadcast([]byte("[" + trade("C") + "]"))
+		require.NoError(t, c.Close())
+		require.NoError(t, <-running)
+		require.Len(t, second.events, 4)
+	})
+}
+
+// TestClientSetHandlerWhileDialling: before there is a connection to tell.
+func TestClientSetHandlerWhileDialling(t *testing.T) {
+	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		next := new(recorder)
+		var c *tickstorm.Client
+		h := &callbacks{status: func() { c.SetHandler(next) }}
+		c = simClient(t, server, h)
+		running := runs(t.Context(), c)
+		settled(t, server, 1, 0)
+		server.Broadcast([]byte("[" + trade("A") + "]"))
+		synctest.Wait()
+		require.NoError(t, c.Close())
+		require.NoError(t, <-running)
+		require.Len(t, next.events, 1)
+	})
+}
+
+// TestClientSymbols: numbers of symbols stay the same across reconnects.
+func TestClientSymbols(t *testing.T) {
+	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		r := new(recorder)
+		c := simClient(t, server, r)
+		running := runs(t.Context(), c)
+		var ids []uint32
+		for n, symbols := range []string{"A B", "B A"} {
+			settled(t, server, n+1, 0)
+			r.events = nil
+			var first, second string
+			_, err := fmt.Sscan(symbols, &first, &second)
+			require.NoError(t, err)
+			server.Broadcast([]byte("[" + trade(first) + "," + trade(second) + "]"))
+			synctest.Wait()
+			for _, e := range r.events {
+				ids = append(ids, e.Head().SymbolID)
+			}
+			server.Conns()[0].Cut()
+		}
+		require.Equal(t, []uint32{1, 2, 2, 1}, ids)
+		require.NoError(t, c.Close())
+		require.NoError(t, <-running)
+	})
+}
+
+func TestClientRunEndsWithContext(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		fault sim.Fault
+		open  int
+	}{
+		{"streaming", sim.Fault{}, 1},
+		{"authenticating", sim.Fault{At: sim.OnGreeting, Do: sim.Stall(0)}, 1},
+		{"handshake", sim.Fault{At: sim.OnAccept, Do: sim.Stall(0)}, 1},
+		{"backoff", sim.Fault{At: sim.OnAccept, Do: sim.Cut()}, 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			inBubble(t, sim.Config{Quiet: true, Faults: []sim.Fault{tc.fault}}, func(t *testing.T, server *sim.Server) {
+				c := simClient(t, server, nil)
+				ctx, cancel := context.WithCancel(t.Context())
+				running := runs(ctx, c)
+				synctest.Wait()
+				require.Equal(t, tc.open, server.Stats().Open)
+				cancel()
+				require.ErrorIs(t, <-running, context.Canceled)
+				require.NoError(t, c.Close())
+			})
+		})
+	}
+}

@@ -1,0 +1,479 @@
+package tickstorm_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/sim"
+)
+
+// inBubble runs a test in which time is fake and nothing leaves memory. Its end waits
+// for every goroutine that it started.
+func inBubble(t *testing.T, cfg sim.Config, test func(t *testing.T, server *sim.Server)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		server, err := sim.StartPipe(cfg)
+		require.NoError(t, err)
+		defer server.Close()
+		test(t, server)
+	})
+}
+
+var quietServer = sim.Config{Quiet: true}
+
+func dialSim(t *testing.T, server *sim.Server, h tickstorm.Handler) *tickstorm.Conn {
+	t.Helper()
+	conn, err := tickstorm.Dial(t.Context(), server.ClientConfig(tickstorm.Stocks), h)
+	require.NoError(t, err)
+	return conn
+}
+
+// inBackground calls f on a goroutine of its own.
+func inBackground(f func() error) <-chan error {
+	result := make(chan error, 1)
+	go func() { result <- f() }()
+	return result
+}
+
+func runs(ctx context.Context, c interface{ Run(context.Context) error }) <-chan error {
+	return inBackground(func() error { return c.Run(ctx) })
+}
+
+// onTrade is a handler of trades.
+type onTrade struct {
+	tickstorm.NopHandler
+	do func(*tickstorm.Trade)
+}
+
+func (h *onTrade) OnTrade(e *tickstorm.Trade) { h.do(e) }
+
+// serverTopics returns what the server's only connection holds.
+func serverTopics(t *testing.T, server *sim.Server) string {
+	t.Helper()
+	require.Len(t, server.Conns(), 1)
+	return listed(server.Conns()[0].Topics())
+}
+
+func TestConnSubscribeBeforeRun(t *testing.T) {
+	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		r := new(recorder)
+		conn := dialSim(t, server, r)
+		defer conn.Close()
+		require.Len(t, r.events, 2, "Dial reads the greeting and the answer")
+		require.NoError(t, conn.Subscribe(t.Context(), tickstorm.Trades, "AAPL", "msft"))
+		require.Len(t, r.events, 4, "Subscribe delivers while it waits")
+		require.NoError(t, conn.SubscribeTopics(t.Context(), topics(t, "Q.AAPL")...))
+		require.Equal(t, "Q.AAPL,T.AAPL,T.MSFT", serverTopics(t, server))
+		require.NoError(t, conn.Unsubscribe(t.Context(), tickstorm.Trades, "aapl"))
+		require.NoError(t, conn.UnsubscribeTopics(t.Context(), topics(t, "T.MSFT")...))
+		require.Equal(t, "Q.AAPL", serverTopics(t, server))
+	})
+}
+
+func TestConnSubscribeDuringRun(t *testing.T) {
+	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		r := new(recorder)
+		conn := dialSim(t, server, r)
+		running := runs(t.Context(), conn)
+		require.NoError(t, conn.Subscribe(t.Context(), tickstorm.Trades, tickstorm.All))
+		require.NoError(t, conn.Subscribe(t.Context(), tickstorm.Quotes, "A"))
+		require.NoError(t, conn.Unsubscribe(t.Context(), tickstorm.Trades, tickstorm.All))
+		require.Equal(t, "Q.A", serverTopics(t, server))
+		require.NoError(t, conn.Close())
+		require.NoError(t, <-running)
+		require.Len(t, r.events, 5)
+	})
+}
+
+func TestConnSubscribeConcurrently(t *testing.T) {
+	for _, running := range []bool{false, true} {
+		t.Run(fmt.Sprintf("running %v", running), func(t *testing.T) {
+			inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+				conn := dialSim(t, server, nil)
+				defer conn.Close()
+				if running {
+					ended := runs(t.Context(), conn)
+					defer func() { require.NoError(t, <-ended) }()
+					defer conn.Close()
+				}
+				var all sync.WaitGroup
+				errs := make([]error, 8)
+				for i := range errs {
+					all.Go(func() { errs[i] = conn.Subscribe(t.Context(), tickstorm.Trades, fmt.Sprintf("S%d", i)) })
+				}
+				all.Wait()
+				for _, err := range errs {
+					require.NoError(t, err)
+				}
+				require.Equal(t, "T.S0,T.S1,T.S2,T.S3,T.S4,T.S5,T.S6,T.S7", serverTopics(t, server))
+			})
+		})
+	}
+}
+
+func TestConnSubscribeUnanswered(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		running bool
+		limit   time.Duration // of the context, 0 for none
+		after   time.Duration
+	}{
+		{"context, before Run", false, time.Second, time.Second},
+		{"context, during Run", true, time.Second, time.Second},
+		{"AckTimeout, before Run", false, 0, ackTimeout},
+		{"AckTimeout, during Run", true, 0, ackTimeout},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			inBubble(t, sim.Config{Quiet: true, Acks: sim.AckNothing}, func(t *testing.T, server *sim.Server) {
+				conn := dialSim(t, server, nil)
+				defer conn.Close()
+				if tc.running {
+					ended := runs(t.Context(), conn)
+					defer func() { require.NoError(t, <-ended) }()
+					defer conn.Close()
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				if tc.limit > 0 {
+					ctx, cancel = context.WithTimeout(ctx, tc.limit)
+				}
+				defer cancel()
+				start := time.Now()
+				err := conn.Subscribe(ctx, tickstorm.Trades, "A", "B")
+				require.Equal(t, tc.after, time.Since(start))
+				var e *tickstorm.SubscribeError
+				require.ErrorAs(t, err, &e)
+				require.Equal(t, "T.A,T.B", listed(e.Pending))
+				require.Equal(t, tc.limit > 0, errors.Is(err, context.DeadlineExceeded))
+				require.Equal(t, "T.A,T.B", serverTopics(t, server), "data may come all the same")
+
+				require.Len(t, server.Conns(), 1, "the connection lives on")
+			})
+		})
+	}
+}
+
+func TestConnSubscribeRefused(t *testing.T) {
+	inBubble(t, sim.Config{Quiet: true, Keys: map[string]sim.Plan{"k": {Channels: []string{"T"}}}}, func(t *testing.T, server *sim.Server) {
+		conn := dialSim(t, server, nil)
+		defer conn.Close()
+		err := conn.SubscribeTopics(t.Context(), topics(t, "T.A,Q.A")...)
+		require.ErrorIs(t, err, tickstorm.ErrNotAuthorized)
+		var e *tickstorm.SubscribeError
+		require.ErrorAs(t, err, &e)
+		require.Equal(t, "T.A", listed(e.Acked))
+		require.Equal(t, "Q.A", listed(e.Refused))
+		require.EqualValues(t, 1, conn.Stats().Refusals)
+	})
+}
+
+func TestConnSubscribeErrors(t *testing.T) {
+	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		conn := dialSim(t, server, nil)
+		defer conn.Close()
+		ctx := t.Context()
+		require.ErrorIs(t, conn.Subscribe(ctx, tickstorm.Trades), tickstorm.ErrNoSymbols)
+		require.ErrorIs(t, conn.SubscribeTopics(ctx), tickstorm.ErrNoSymbols)
+		require.ErrorIs(t, conn.Unsubscribe(ctx, tickstorm.Trades), tickstorm.ErrNoSymbols)
+		require.ErrorIs(t, conn.Subscribe(ctx, tickstorm.Level2, "A"), tickstorm.ErrNoStream)
+		require.ErrorIs(t, conn.Unsubscribe(ctx, tickstorm.Level2, "A"), tickstorm.ErrNoStream)
+		require.ErrorIs(t, conn.Subscribe(ctx, tickstorm.Trades, "A B"), tickstorm.ErrBadTopic)
+		require.Len(t, server.Conns()[0].Requests(), 1, "only the key was sent")
+	})
+}
+
+// TestConnInHandler: what would wait for its own goroutine says so, what need not wait works.
+func TestConnInHandler(t *testing.T) {
+	for _, running := range []bool{false, true} {
+		t.Run(fmt.Sprintf("running %v", running), func(t *testing.T) {
+			inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+				var conn *tickstorm.Conn
+				errs := make(chan error, 2)
+				h := &onTrade{do: func(*tickstorm.Trade) {
+					errs <- conn.Subscribe(t.Context(), tickstorm.Trades, "B")
+					errs <- conn.Unsubscribe(t.Context(), tickstorm.Trades, "A")
+					conn.Request(tickstorm.Topic{Channel: "T", Symbol: "C"})
+					conn.Withdraw(tickstorm.Topic{Channel: "T", Symbol: "A"})
+					conn.Request() // logged and no more
+				}}
+				conn = dialSim(t, server, h)
+				defer conn.Close()
+				require.NoError(t, conn.Subscribe(t.Context(), tickstorm.Trades, "A"))
+				server.Broadcast([]byte("[" + trade("A") + "]"))
+				if running {
+					ended := runs(t.Context(), conn)
+					defer func() { require.NoError(t, <-ended) }()
+					defer conn.Close()
+				} else {
+					require.NoError(t, conn.Subscribe(t.Context(), tickstorm.Trades, "D"))
+				}
+				require.ErrorIs(t, <-errs, tickstorm.ErrInHandler)
+				require.ErrorIs(t, <-errs, tickstorm.ErrInHandler)
+				require.NoError(t, conn.Subscribe(t.Context(), tickstorm.Trades, "E"), "what was requested before goes out before")
+				got := server.Conns()[0].Requests()
+				require.Contains(t, got, `{"action":"subscribe","params":"T.C"}`)
+				require.Contains(t, got, `{"action":"unsubscribe","params":"T.A"}`)
+			})
+		})
+	}
+}
+
+func TestConnRequest(t *testing.T) {
+	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		conn := dialSim(t, server, nil)
+		conn.Request(topics(t, "T.A,T.B")...) // waits for Run
+		running := runs(t.Context(), conn)
+		conn.Withdraw(topics(t, "T.A")...)
+		synctest.Wait()
+		require.Equal(t, "T.B", serverTopics(t, server))
+		require.NoError(t, conn.Close())
+		require.NoError(t, <-running)
+	})
+}
+
+func TestConnSetHandler(t *testing.T) {
+	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		first, second := new(recorder), new(recorder)
+		conn := dialSim(t, server, first)
+		running := runs(t.Context(), conn)
+		server.Broadcast([]byte("[" + trade("A") + "]"))
+		synctest.Wait()
+		conn.SetHandler(second)
+		server.Broadcast([]byte("[" + trade("B") + "]"))
+		synctest.Wait()
+		require.Len(t, first.events, 3)
+		require.Len(t, second.events, 1)
+		require.Equal(t, "B", second.events[0].Head().Symbol)
+		require.NoError(t, conn.Close())
+		require.NoError(t, <-running)
+	})
+}
+
+func TestConnStats(t *testing.T) {
+	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		conn := dialSim(t, server, nil)
+		running := runs(t.Context(), conn)
+		before := conn.Stats()
+		require.EqualValues(t, 2, before.Messages)
+		server.Broadcast([]byte("[" + trade("A") + "," + trade("B") + ",7]"))
+		synctest.Wait()
+		after := conn.Stats()
+		require.EqualValues(t, 3, after.Messages)
+		require.EqualValues(t, 2, after.Events[tickstorm.KindTrade])
+		require.EqualValues(t, 1, after.Errors)
+		require.Greater(t, after.Received, before.Received)
+		require.NoError(t, conn.Close())
+		require.NoError(t, <-running)
+		require.Equal(t, after.Events, conn.Stats().Events, "they outlive the connection")
+	})
+}
+
+func TestConnPings(t *testing.T) {
+	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		conn := dialSim(t, server, nil)
+		running := runs(t.Context(), conn)
+		time.Sleep(25*time.Second - 1)
+		synctest.Wait()
+		require.Zero(t, server.Stats().Pings)
+		time.Sleep(1)
+		synctest.Wait()
+		require.Equal(t, 1, server.Stats().Pings)
+		time.Sleep(time.Hour)
+		require.Empty(t, running, "pongs keep a quiet connection alive")
+		require.NoError(t, conn.Close())
+		require.NoError(t, <-running)
+	})
+}
+
+// TestConnEnds: what Run returns of a connection that the server or the network ends.
+func TestConnEnds(t *testing.T) {
+	message := func(text string) sim.Action { return sim.Message(text) }
+	for _, tc := range []struct {
+		name   string
+		do     sim.Action
+		is     error
+		code   ws.StatusCode // of a CloseError
+		local  bool
+		within time.Duration
+	}{
+		{name: "close frame", do: sim.Close(1008, "too many"), code: 1008},
+		{name: "close frame, normal", do: sim.Close(1000, ""), code: 1000},
+		{name: "reset", do: sim.Cut(), is: tickstorm.ErrDisconnected},
+		{name: "end", do: sim.Drop(), is: tickstorm.ErrDisconnected},
+		{name: "half a frame", do: sim.HalfFrame(), is: tickstorm.ErrDisconnected},
+		{name: "garbage", do: sim.Garbage(), code: 1002, local: true},
+		{name: "giant length", do: sim.GiantLength(), code: 1009, local: true},
+		{name: "max connections", do: message("[" + status("max_connections", "") + "]"), is: tickstorm.ErrMaxConnections},
+		{name: "silence", do: sim.Stall(0), is: tickstorm.ErrIdle, within: time.Minute},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			inBubble(t, sim.Config{Quiet: true, IgnorePings: true}, func(t *testing.T, server *sim.Server) {
+				conn := dialSim(t, server, nil)
+				running := runs(t.Context(), conn)
+				start := time.Now()
+				server.Conns()[0].Do(tc.do)
+				err := <-running
+				require.Equal(t, tc.within, time.Since(start))
+				if tc.is != nil {
+					require.ErrorIs(t, err, tc.is)
+				}
+				if tc.code != 0 {
+					var closed *tickstorm.CloseError
+					require.ErrorAs(t, err, &closed)
+					require.Equal(t, tc.code, closed.Code)
+					require.Equal(t, tc.local, closed.Local)
+				}
+				require.True(t, tickstorm.Retryable(err))
+				require.Equal(t, err, conn.Run(t.Context()), "it says so again")
+				require.NoError(t, conn.Close())
+			})
+		})
+	}
+}
+
+// TestConnSubscribeAtTheEnd: who waits when the connection ends learns why, in the type
+// that Subscribe promises, and so does who comes later.
+func TestConnSubscribeAtTheEnd(t *testing.T) {
+	subscribed := func(t *testing.T, err, is error) {
+		t.Helper()
+		var e *tickstorm.SubscribeError
+		require.ErrorAs(t, err, &e)
+		require.ErrorIs(t, err, is)
+		require.Equal(t, "T.A", listed(e.Pending))
+	}
+	for _, tc := range []struct {
+		name    string
+		running bool
+		end     func(*tickstorm.Conn, *sim.Server)
+		is      error
+	}{
+		{"cut before Run", false, func(_ *tickstorm.Conn, s *sim.Server) { s.Conns()[0].Cut() }, tickstorm.ErrDisconnected},
+		{"cut during Run", true, func(_ *tickstorm.Conn, s *sim.Server) { s.Conns()[0].Cut() }, tickstorm.ErrDisconnected},
+		{"Close before Run", false, func(c *tickstorm.Conn, _ *sim.Server) { _ = c.Close() }, tickstorm.ErrClosed},
+		{"Close during Run", true, func(c *tickstorm.Conn, _ *sim.Server) { _ = c.Close() }, tickstorm.ErrClosed},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			inBubble(t, sim.Config{Quiet: true, Acks: sim.AckNothing}, func(t *testing.T, server *sim.Server) {
+				conn := dialSim(t, server, nil)
+				var running <-chan error
+				if tc.running {
+					running = runs(t.Context(), conn)
+				}
+				waiting := inBackground(func() error { return conn.Subscribe(t.Context(), tickstorm.Trades, "A") })
+				synctest.Wait()
+				tc.end(conn, server)
+				subscribed(t, <-waiting, tc.is)
+				if tc.running {
+					<-running
+				}
+				for range 20 { // chance decides what such a call finds first
+					subscribed(t, conn.Subscribe(t.Context(), tickstorm.Trades, "A"), tc.is)
+				}
+			})
+		})
+	}
+}
+
+// TestConnSlowHandler: the time that a handler takes is neither the server's silence nor
+// part of the time to write.
+func TestConnSlowHandler(t *testing.T) {
+	for _, takes := range []time.Duration{15 * time.Second, 2 * time.Minute} { // more than WriteTimeout, than IdleTimeout
+		t.Run(takes.String(), func(t *testing.T) {
+			inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+				var conn *tickstorm.Conn
+				done := make(chan struct{}, 2)
+				conn = dialSim(t, server, &onTrade{do: func(*tickstorm.Trade) {
+					time.Sleep(takes)
+					conn.Request(tickstorm.Topic{Channel: "T", Symbol: "A"})
+					done <- struct{}{}
+				}})
+				running := runs(t.Context(), conn)
+				server.Broadcast([]byte("[" + trade("A") + "]"))
+				synctest.Wait()
+				server.Broadcast([]byte("[" + trade("A") + "]")) // lies in the socket meanwhile
+				for range 2 {
+					select {
+					case <-done:
+					case err := <-running:
+						require.NoError(t, err)
+						t.Fatal("Run has returned")
+					}
+				}
+				synctest.Wait()
+				require.Empty(t, running)
+				require.Equal(t, "T.A", serverTopics(t, server))
+				require.NoError(t, conn.Close())
+				require.NoError(t, <-running)
+			})
+		})
+	}
+}
+
+// TestConnWriteTimeout: a server that does not read ends the connection in time.
+func TestConnWriteTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := dialConfig("ws://host")
+		deaf := make(chan struct{})
+		cfg.NetDial = pipeTo(func(nc net.Conn) {
+			_, answer, err := accept(nc)
+			if err != nil {
+				return
+			}
+			_, _ = nc.Write(answer)
+			_, _ = nc.Read(make([]byte, 512)) // the key
+			_, _ = nc.Write(welcome())
+			<-deaf
+		})
+		conn, err := tickstorm.Dial(t.Context(), cfg, nil)
+		require.NoError(t, err)
+		start := time.Now()
+		err = conn.Run(t.Context())
+		require.ErrorIs(t, err, tickstorm.ErrDisconnected)
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+		require.Equal(t, 35*time.Second, time.Since(start), "the first ping, and WriteTimeout")
+		close(deaf)
+	})
+}
+
+// pipeTo is a NetDial to a server in memory.
+func pipeTo(serve func(net.Conn)) func(context.Context, string, string) (net.Conn, error) {
+	return func(context.Context, string, string) (net.Conn, error) {
+		client, server := net.Pipe()
+		go func() {
+			defer server.Close()
+			serve(server)
+		}()
+		return client, nil
+	}
+}
+
+func TestConnPanic(t *testing.T) {
+	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		conn := dialSim(t, server, &onTrade{do: func(*tickstorm.Trade) { panic("a bug of the user's") }})
+		server.Broadcast([]byte("[" + trade("A") + "]"))
+		peer := server.Conns()[0]
+		require.PanicsWithValue(t, "a bug of the user's", func() { _ = conn.Run(t.Context()) })
+		<-peer.Done() // no socket is left behind
+		require.NoError(t, conn.Close())
+	})
+}
+
+func TestConnString(t *testing.T) {
+	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		conn := dialSim(t, server, nil)
+		defer conn.Close()
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+			require.Equal(t, "tickstorm.Conn{ws://sim.invalid/stocks}", fmt.Sprintf(verb, conn))
+		}
+	})
+}

@@ -1,0 +1,513 @@
+package tickstorm_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/gobwas/ws"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tickstorm/tickstorm"
+)
+
+func TestSessionSendsKeyAtOnce(t *testing.T) {
+	for _, key := range []string{"plain", `quo"te`, `back\slash`, "tab\tnew\nline", "ключ 🗝"} {
+		t.Run(key, func(t *testing.T) {
+			cfg := testConfig()
+			cfg.Key = key
+			// Neither time nor a byte of the server's has come.
+			s, err := tickstorm.NewSession(cfg, nil)
+			require.NoError(t, err)
+			got := frames(t, s.Outgoing(), true)
+			require.Len(t, got, 1)
+
+			p := newPeer(t, cfg, nil)
+			heard := p.requests()
+			require.Len(t, heard, 1)
+			var r map[string]string
+			require.NoError(t, json.Unmarshal([]byte(heard[0]), &r))
+			require.Equal(t, map[string]string{"action": "auth", "params": key}, r)
+			require.Equal(t, tickstorm.Authenticating, p.s.State())
+		})
+	}
+}
+
+func TestSessionRandFails(t *testing.T) {
+	cfg := testConfig()
+	cfg.Rand = strings.NewReader("four") // enough for one mask
+	p := newPeer(t, cfg, nil)
+	require.NoError(t, p.s.Err())
+	_, err := tickstorm.NewSession(cfg, nil)
+	require.ErrorIs(t, err, io.EOF, "a key that cannot be masked must not be sent")
+
+	require.NoError(t, p.s.Request(topics(t, "T.A")...))
+	require.ErrorIs(t, p.say(status("auth_success", "")), io.EOF)
+	require.Equal(t, tickstorm.Ended, p.s.State())
+}
+
+func TestSessionGreeting(t *testing.T) {
+	const (
+		hello   = `{"ev":"status","status":"connected","message":"Connected Successfully"}`
+		success = `{"ev":"status","status":"auth_success","message":"authenticated"}`
+	)
+	for _, tc := range []struct {
+		name     string
+		messages []string
+		statuses int
+	}{
+		{"before the answer", []string{"[" + hello + "]", "[" + success + "]"}, 2},
+		{"never", []string{"[" + success + "]"}, 1},
+		{"late", []string{"[" + success + "]", "[" + hello + "]"}, 2},
+		{"in one message", []string{"[" + hello + "," + success + "]"}, 2},
+		{"bare object", []string{hello, success}, 2},
+		{"spaces of 2020", []string{`[{ "ev" : "status", "status" : "auth_success" } ]`}, 1},
+		{"no message", []string{`[{"ev":"status","status":"auth_success"}]`}, 1},
+		{"twice", []string{"[" + success + "," + success + "]"}, 2},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := new(recorder)
+			p := newPeer(t, testConfig(), r)
+			for _, m := range tc.messages {
+				require.NoError(t, p.s.Feed(wire(false, true, ws.OpText, m)))
+			}
+			require.Equal(t, tickstorm.Ready, p.s.State())
+			require.Len(t, r.events, tc.statuses)
+			require.Empty(t, r.errors)
+		})
+	}
+}
+
+// TestSessionStatuses goes through everything that the vendor is known to say.
+func TestSessionStatuses(t *testing.T) {
+	identities := map[string]error{
+		"auth": tickstorm.ErrAuthFailed, "plan": tickstorm.ErrNoPlan, "auth timeout": tickstorm.ErrAuthTimeout,
+		"connections": tickstorm.ErrMaxConnections, "authorized": tickstorm.ErrNotAuthorized,
+		"limit": tickstorm.ErrSubscriptionLimit, "real-time": tickstorm.ErrNotRealTime,
+	}
+	for _, tc := range []struct {
+		status, message string
+		code            tickstorm.StatusCode
+		is              []string // the identities of Err; none if the session lives on
+		retry           bool
+	}{
+		{"connected", "Connected Successfully", tickstorm.StatusConnected, nil, false},
+		{"auth_failed", "authentication failed", tickstorm.StatusAuthFailed, []string{"auth"}, false},
+		{"auth_failed", "", tickstorm.StatusAuthFailed, []string{"auth"}, false},
+		{"auth_failed", "Your plan doesn't include websocket access. Visit https://massive.com/pricing to upgrade.",
+			tickstorm.StatusNoPlan, []string{"auth", "plan"}, false},
+		{"auth_timeout", "No authentication request received.", tickstorm.StatusAuthTimeout, []string{"auth timeout"}, true},
+		{"max_connections", "Maximum number of connections exceeded.", tickstorm.StatusMaxConnections, []string{"connections"}, true},
+		{"max_connections", "Maximum number of websocket connections exceeded. ", tickstorm.StatusMaxConnections, []string{"connections"}, true},
+		{"max_connections", "Maximum number of websocket connections exceeded. You have reached the connection limit for your account. Please contact support at https://polygon.io/contact to increase your limit.",
+			tickstorm.StatusMaxConnections, []string{"connections"}, true},
+		{"success", "subscribed to: T.AAPL", tickstorm.StatusSubscribed, nil, false},
+		{"success", "unsubscribed to: T.AAPL", tickstorm.StatusUnsubscribed, nil, false},
+		{"success", "subscribed to: nothing", tickstorm.StatusSubscribed, nil, false},
+		{"success", "subscribed", tickstorm.StatusAcknowledged, nil, false},
+		{"success", "", tickstorm.StatusAcknowledged, nil, false},
+		{"error", "not authorized", tickstorm.StatusNotAuthorized, nil, false},
+		{"error", "Subscription limit reached for feed. Please remove some subscriptions and try again.", tickstorm.StatusSubscriptionLimit, nil, false},
+		{"error", "You don't have access real-time data. If your plan only includes delayed data, you can connect to the delayed websocket at wss://delayed.polygon.io/stocks.",
+			tickstorm.StatusNotRealTime, nil, false},
+		{"error", "You don't have access real-time data. If you're already subscribed to a plan that includes real-time data, you may need to visit the dashboard to sign your agreements.",
+			tickstorm.StatusNotRealTime, nil, false},
+		{"error", "something new", tickstorm.StatusRefused, nil, false},
+		{"disconnected", "", tickstorm.StatusOther, nil, false},
+		{"", "", tickstorm.StatusOther, nil, false},
+	} {
+		t.Run(tc.status+" "+tc.message[:min(len(tc.message), 60)], func(t *testing.T) {
+			r := new(recorder)
+			p := readyPeer(t, testConfig(), r)
+			err := p.say(status(tc.status, tc.message), trade("AAPL"))
+			require.Equal(t, err, p.s.Err())
+
+			require.Len(t, r.events, 4, "the handler sees every status, and what stands behind it")
+			e, ok := r.events[2].(*tickstorm.Status)
+			require.True(t, ok)
+			require.Equal(t, tc.code, e.Code())
+
+			if tc.is == nil {
+				require.NoError(t, err)
+				require.Equal(t, tickstorm.Ready, p.s.State())
+				require.Empty(t, p.requests())
+				return
+			}
+			for name, identity := range identities {
+				want := false
+				for _, is := range tc.is {
+					want = want || is == name
+				}
+				require.Equal(t, want, errors.Is(err, identity), name)
+			}
+			var se *tickstorm.StatusError
+			require.ErrorAs(t, err, &se)
+			require.Equal(t, tickstorm.StatusError{Code: tc.code, Status: tc.status, Message: tc.message}, *se)
+			require.Equal(t, tc.retry, tickstorm.Retryable(err))
+			require.Equal(t, tickstorm.Ended, p.s.State())
+			require.Equal(t, []string{"close 1000"}, p.requests(), "a close frame frees the connection's slot")
+			require.Equal(t, err, p.say(trade("AAPL")), "an ended session takes nothing more")
+			require.Len(t, r.events, 4)
+		})
+	}
+}
+
+func TestSessionAuthFailedInsteadOfSuccess(t *testing.T) {
+	p := newPeer(t, testConfig(), nil)
+	require.NoError(t, p.s.Request(topics(t, "T.A")...))
+	p.requests()
+	require.ErrorIs(t, p.say(status("auth_failed", "authentication failed")), tickstorm.ErrAuthFailed)
+	require.Equal(t, []string{"close 1000"}, p.requests(), "the request is not sent after all")
+	require.ErrorIs(t, p.s.Request(topics(t, "T.A")...), tickstorm.ErrAuthFailed)
+	require.ErrorIs(t, p.s.Disconnected(io.EOF), tickstorm.ErrAuthFailed, "the reason stands, whatever the socket does then")
+}
+
+func TestSessionRedactsKey(t *testing.T) {
+	var log bytes.Buffer
+	cfg := testConfig()
+	cfg.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	p := readyPeer(t, cfg, nil)
+	var o outcome
+	require.NoError(t, p.s.Subscribe(o.done, topics(t, "T.A,T.B")...))
+	require.NoError(t, p.say(status("error", "not authorized for "+testKey), status(testKey, "hello "+testKey)))
+	require.NoError(t, p.say(status("success", "subscribed to: "+testKey)))
+	p.after(ackTimeout)
+	require.NotContains(t, o.detail(t).Error(), testKey)
+	require.Contains(t, o.err.Error(), "not authorized for [redacted]")
+	err := p.say(status("max_connections", "the key "+testKey+" is in use"))
+	require.EqualError(t, err, "server says max_connections: the key [redacted] is in use")
+	require.NotEmpty(t, log.String())
+	require.NotContains(t, log.String(), testKey)
+}
+
+func TestSessionDataBeforeAcknowledgement(t *testing.T) {
+	r := new(recorder)
+	p := readyPeer(t, testConfig(), r)
+	require.NoError(t, p.s.Request(topics(t, "T.A")...))
+	require.NoError(t, p.say(append([]string{trade("A")}, acks("T.A")...)...))
+	require.Len(t, r.events, 4)
+	require.Equal(t, tickstorm.KindTrade, r.events[2].Kind())
+	require.Equal(t, began.UnixNano(), r.events[2].Head().Received)
+}
+
+// TestSessionViolations: what the server must not send ends the session with the close
+// code that RFC 6455 has for it.
+func TestSessionViolations(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		bytes []byte
+		code  ws.StatusCode
+		is    error
+	}{
+		{"masked", wire(true, true, ws.OpText, "[]"), 1002, ws.ErrProtocolMaskUnexpected},
+		{"compressed", []byte{0xC1, 0}, 1002, ws.ErrProtocolNonZeroRsv},
+		{"HTTP", []byte("HTTP/1.1 400 Bad Request\r\n\r\n"), 1002, nil},
+		{"not UTF-8", wire(false, true, ws.OpText, "[\"\xff\"]"), 1007, tickstorm.ErrFrameUTF8},
+		{"too big", wire(false, true, ws.OpText, "["+strings.Repeat(" ", 600)+"]"), 1009, tickstorm.ErrFrameTooBig},
+		{"2^62 bytes", []byte{0x81, 127, 0x40, 0, 0, 0, 0, 0, 0, 0}, 1009, tickstorm.ErrFrameTooBig},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			cfg := testConfig()
+			cfg.Limits.Message = 512
+			p := readyPeer(t, cfg, nil)
+			err := p.s.Feed(tc.bytes)
+			var closed *tickstorm.CloseError
+			require.ErrorAs(t, err, &closed)
+			require.True(t, closed.Local)
+			require.Equal(t, tc.code, closed.Code)
+			if tc.is != nil {
+				require.ErrorIs(t, err, tc.is)
+			}
+			require.True(t, tickstorm.Retryable(err))
+			heard := p.requests()
+			require.Len(t, heard, 1)
+			code, _ := bytes.CutPrefix([]byte(heard[0]), []byte("close "))
+			require.Equal(t, tc.code, closeCode(t, string(code)))
+		})
+	}
+}
+
+func closeCode(t *testing.T, text string) ws.StatusCode {
+	t.Helper()
+	var code ws.StatusCode
+	digits, _, _ := strings.Cut(text, " ")
+	require.NoError(t, json.Unmarshal([]byte(digits), &code))
+	return code
+}
+
+// TestSessionBadMessages: a message that is none costs itself, and is handed over.
+func TestSessionBadMessages(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		op      ws.OpCode
+		message string
+		is      error
+	}{
+		{"binary", ws.OpBinary, "\x00\x01\xff", tickstorm.ErrBinary},
+		{"text", ws.OpText, "invalid symbol", tickstorm.ErrNotArray},
+		{"empty", ws.OpText, "", tickstorm.ErrNotArray},
+		{"truncated", ws.OpText, `[{"ev":"T","sym":"A"`, tickstorm.ErrTruncated},
+		{"trailing", ws.OpText, `[]x`, tickstorm.ErrTrailing},
+		{"broken element", ws.OpText, `[{"ev":T}]`, tickstorm.ErrSyntax},
+		{"number", ws.OpText, `[1]`, tickstorm.ErrNotObject},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := new(recorder)
+			p := readyPeer(t, testConfig(), r)
+			require.NoError(t, p.s.Feed(wire(false, true, tc.op, tc.message)))
+			require.Len(t, r.errors, 1)
+			require.ErrorIs(t, r.errors[0], tc.is)
+			require.Equal(t, tickstorm.Stocks, r.errors[0].Market)
+			require.Equal(t, began.UnixNano(), r.errors[0].Received)
+			require.EqualValues(t, 1, p.s.Stats().Errors)
+
+			require.NoError(t, p.say(trade("A")))
+			require.Len(t, r.events, 3, "the session lives on")
+			require.Empty(t, p.requests())
+		})
+	}
+}
+
+func TestSessionPongs(t *testing.T) {
+	p := readyPeer(t, testConfig(), nil)
+	require.NoError(t, p.s.Feed(wire(false, true, ws.OpPing, "are you there")))
+	require.Equal(t, []string{"pong are you there"}, p.requests())
+}
+
+func TestSessionClose(t *testing.T) {
+	r := new(recorder)
+	p := readyPeer(t, testConfig(), r)
+	var o outcome
+	require.NoError(t, p.s.Subscribe(o.done, topics(t, "T.A")...))
+	p.requests()
+	p.s.Close()
+	p.s.Close()
+	require.Equal(t, tickstorm.Closing, p.s.State())
+	require.Equal(t, []string{"close 1000"}, p.requests())
+	require.ErrorIs(t, o.detail(t), tickstorm.ErrClosed)
+	require.Equal(t, "T.A", listed(o.detail(t).Pending))
+	require.ErrorIs(t, p.s.Request(topics(t, "T.B")...), tickstorm.ErrClosed)
+
+	require.NoError(t, p.say(trade("A")))
+	require.Len(t, r.events, 3, "what was on its way is delivered")
+	require.ErrorIs(t, p.answer(), tickstorm.ErrClosed)
+	require.Equal(t, tickstorm.Ended, p.s.State())
+	require.False(t, tickstorm.Retryable(p.s.Err()))
+	require.Empty(t, p.requests())
+	p.s.Close()
+	require.ErrorIs(t, p.s.Err(), tickstorm.ErrClosed)
+}
+
+func TestSessionCloseBeforeAuth(t *testing.T) {
+	p := newPeer(t, testConfig(), nil)
+	require.NoError(t, p.s.Request(topics(t, "T.A")...))
+	p.s.Close()
+	require.NoError(t, p.say(status("auth_success", "")))
+	require.Equal(t, tickstorm.Closing, p.s.State())
+	heard := p.requests()
+	require.Len(t, heard, 2, "the key and the close frame, and no request")
+	require.Equal(t, "close 1000", heard[1])
+	require.ErrorIs(t, p.answer(), tickstorm.ErrClosed)
+}
+
+func TestSessionEnds(t *testing.T) {
+	closing := func(p *peer) { p.s.Close() }
+	nothing := func(*peer) {}
+	for _, tc := range []struct {
+		name   string
+		before func(*peer)
+		end    func(*peer) error
+		is     error
+		retry  bool
+	}{
+		{"reset", nothing, func(p *peer) error { return p.s.Disconnected(io.ErrUnexpectedEOF) }, tickstorm.ErrDisconnected, true},
+		{"reset, its cause", nothing, func(p *peer) error { return p.s.Disconnected(io.ErrUnexpectedEOF) }, io.ErrUnexpectedEOF, true},
+		{"EOF while closing", closing, func(p *peer) error { return p.s.Disconnected(io.EOF) }, tickstorm.ErrClosed, false},
+		{"close frame while closing", closing, func(p *peer) error {
+			return p.s.Feed(wire(false, true, ws.OpClose, closeBody(1001, "bye")))
+		}, tickstorm.ErrClosed, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p := readyPeer(t, testConfig(), nil)
+			tc.before(p)
+			err := tc.end(p)
+			require.ErrorIs(t, err, tc.is)
+			require.Equal(t, err, p.s.Err())
+			require.Equal(t, tc.retry, tickstorm.Retryable(err))
+			require.Equal(t, err, p.s.Disconnected(io.EOF), "it ends once")
+		})
+	}
+}
+
+func TestSessionServerCloses(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		body   string
+		code   ws.StatusCode
+		reason string
+		echo   string
+	}{
+		{"policy", closeBody(1008, "too many"), 1008, "too many", "close 1008"},
+		{"normal", closeBody(1000, ""), 1000, "", "close 1000"},
+		{"restart", closeBody(1012, ""), 1012, "", "close 1012"},
+		{"no code", "", 1005, "", "close 0"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p := readyPeer(t, testConfig(), nil)
+			var o outcome
+			require.NoError(t, p.s.Subscribe(o.done, topics(t, "T.A")...))
+			p.requests()
+			err := p.s.Feed(wire(false, true, ws.OpClose, tc.body))
+			var closed *tickstorm.CloseError
+			require.ErrorAs(t, err, &closed)
+			require.Equal(t, tickstorm.CloseError{Code: tc.code, Reason: tc.reason}, *closed)
+			require.True(t, tickstorm.Retryable(err))
+			require.Equal(t, []string{tc.echo}, p.requests())
+			require.ErrorAs(t, o.detail(t), &closed)
+		})
+	}
+}
+
+func TestSessionSetHandler(t *testing.T) {
+	first, second := new(recorder), new(recorder)
+	p := readyPeer(t, testConfig(), first)
+	first.events = nil
+	require.NoError(t, p.say(trade("A")))
+	p.s.SetHandler(second)
+	require.NoError(t, p.say(trade("B")))
+	p.s.SetHandler(nil)
+	require.NoError(t, p.say(trade("C")))
+	require.Len(t, first.events, 1)
+	require.Len(t, second.events, 1)
+	require.Equal(t, "B", second.events[0].Head().Symbol)
+	require.EqualValues(t, 3, p.s.Stats().Events[tickstorm.KindTrade])
+}
+
+// switcher hands over in the middle of a message.
+type switcher struct {
+	recorder
+	s    *tickstorm.Session
+	next tickstorm.Handler
+}
+
+func (h *switcher) OnTrade(e *tickstorm.Trade) {
+	h.recorder.OnTrade(e)
+	h.s.SetHandler(h.next)
+}
+
+func TestSessionSetHandlerInHandler(t *testing.T) {
+	next := new(recorder)
+	h := &switcher{next: next}
+	p := readyPeer(t, testConfig(), h)
+	h.s = p.s
+	h.events = nil
+	require.NoError(t, p.say(trade("A"), trade("B")))
+	require.NoError(t, p.say(trade("C")))
+	require.Len(t, h.events, 2, "the new handler takes over at the next message")
+	require.Len(t, next.events, 1)
+}
+
+// rawOnly takes messages as bytes.
+type rawOnly struct {
+	recorder
+	raw    []string
+	decode bool
+	ends   int
+}
+
+func (h *rawOnly) OnRaw(msg []byte, _ int64) bool {
+	h.raw = append(h.raw, string(msg))
+	return h.decode
+}
+
+func (h *rawOnly) OnMessageEnd() { h.ends++ }
+
+func TestSessionRawHandler(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		decode bool
+		events int
+	}{
+		{"bytes only", false, 2},
+		{"both", true, 3},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			h := &rawOnly{decode: tc.decode}
+			p := newPeer(t, testConfig(), h)
+			require.NoError(t, p.s.Request(topics(t, "T.A")...))
+			p.requests()
+			require.NoError(t, p.say(status("auth_success", "")))
+			require.Equal(t, []string{"T.A"}, p.subscribed(), "the session hears what the handler does not decode")
+			require.NoError(t, p.say(append(acks("T.A"), trade("A"))...))
+			acked, _ := held(p.s)
+			require.Equal(t, "T.A", acked)
+			require.Len(t, h.raw, 2)
+			require.Len(t, h.events, tc.events)
+			require.Equal(t, 2, h.ends)
+		})
+	}
+}
+
+// caller calls the session from inside a handler.
+type caller struct {
+	tickstorm.NopHandler
+	onTrade func()
+}
+
+func (h *caller) OnTrade(*tickstorm.Trade) { h.onTrade() }
+
+func TestSessionCallsInHandler(t *testing.T) {
+	h := &caller{}
+	p := readyPeer(t, testConfig(), h)
+	h.onTrade = func() { _ = p.s.Request(tickstorm.Topic{Channel: "T", Symbol: "B"}) }
+	require.NoError(t, p.say(trade("A")))
+	require.Equal(t, []string{"T.B"}, p.subscribed())
+	h.onTrade = func() { _ = p.s.Withdraw(tickstorm.Topic{Channel: "T", Symbol: "B"}) }
+	require.NoError(t, p.say(acks("T.B")...))
+	require.NoError(t, p.say(trade("A")))
+	require.Equal(t, []string{`{"action":"unsubscribe","params":"T.B"}`}, p.requests())
+	var events uint64
+	h.onTrade = func() { events = p.s.Stats().Events[tickstorm.KindTrade] }
+	require.NoError(t, p.say(trade("A")))
+	require.EqualValues(t, 3, events)
+	h.onTrade = p.s.Close
+	require.NoError(t, p.say(trade("A"), trade("A")))
+	require.Equal(t, []string{"close 1000"}, p.requests())
+}
+
+func TestSessionStats(t *testing.T) {
+	p := readyPeer(t, testConfig(), nil)
+	before := p.s.Stats()
+	require.NoError(t, p.s.Request(topics(t, "T.A")...))
+	message := "[" + trade("A") + "," + status("error", "not authorized") + ",7]"
+	frame := wire(false, true, ws.OpText, message)
+	require.NoError(t, p.s.Feed(frame))
+	after := p.s.Stats()
+	require.Equal(t, uint64(len(frame)), after.Received-before.Received)
+	require.Equal(t, uint64(len(message)), after.Bytes-before.Bytes)
+	require.EqualValues(t, 1, after.Messages-before.Messages)
+	require.EqualValues(t, 1, after.Refusals)
+	require.EqualValues(t, 1, after.Errors)
+	require.EqualValues(t, 1, after.Events[tickstorm.KindTrade])
+	require.EqualValues(t, 4, after.Total())
+}
+
+func TestNewSessionErrors(t *testing.T) {
+	_, err := tickstorm.NewSession(tickstorm.Config{Market: tickstorm.Stocks}, nil)
+	require.ErrorIs(t, err, tickstorm.ErrNoKey)
+	_, err = tickstorm.NewSession(tickstorm.Config{Key: testKey}, nil)
+	require.ErrorIs(t, err, tickstorm.ErrNoMarket)
+}
+
+func TestSessionStateString(t *testing.T) {
+	for state, name := range map[tickstorm.SessionState]string{
+		tickstorm.Authenticating: "authenticating", tickstorm.Ready: "ready", tickstorm.Closing: "closing",
+		tickstorm.Ended: "ended", 200: "ended",
+	} {
+		require.Equal(t, name, state.String())
+	}
+}
