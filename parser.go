@@ -3,14 +3,13 @@ package tickstorm
 import (
 	"bytes"
 	"errors"
-	"unicode/utf8"
 
 	"github.com/tickstorm/tickstorm/internal/jsonscan"
 	"github.com/tickstorm/tickstorm/internal/poison"
 )
 
-// This file takes a message apart and hands events out; parser_fastjson.go turns
-// one element into an event.
+// This file takes a message apart and hands events out; fast.go turns an element into an
+// event, and parser_fastjson.go those that it leaves.
 
 // Limits bound what a parser accepts. The zero value of a field means its default.
 type Limits struct {
@@ -51,10 +50,10 @@ func (l Limits) withDefaults() Limits {
 type Engine uint8
 
 const (
-	// EngineAuto is the fastest engine there is. Today that is EngineFastJSON.
+	// EngineAuto is the fast path, with EngineFastJSON for what that does not understand.
 	EngineAuto Engine = iota
 	// EngineFastJSON decodes with github.com/valyala/fastjson behind a strict
-	// validator: the reference for every other engine.
+	// validator: the reference for the fast path.
 	EngineFastJSON
 )
 
@@ -89,7 +88,9 @@ type Parser struct {
 	quiet     quiet
 
 	decoder decoder
+	fast    fastDecoder
 
+	tail    []byte // the last elements of a message, padded for the fast path
 	scratch []byte // poison builds parse a copy, to spoil it afterwards
 }
 
@@ -98,6 +99,7 @@ type Parser struct {
 func NewParser(m Market) *Parser {
 	p := &Parser{market: m, channels: m.channels(), limits: Limits{}.withDefaults()}
 	p.decoder.init(p)
+	p.fast.init(p)
 	return p
 }
 
@@ -138,7 +140,7 @@ func (p *Parser) Parse(msg []byte, h Handler) error {
 	case len(msg) > p.limits.Message:
 		p.stats.Errors++
 		return ErrMessageTooLong
-	case !utf8.Valid(msg):
+	case !validText(msg):
 		p.stats.Errors++
 		return ErrUTF8
 	}
@@ -190,7 +192,28 @@ func (p *Parser) elements(msg []byte, hs *handlers) error {
 	if msg[i] == ']' {
 		return trailing(msg, i+1)
 	}
+	fast := p.engine != EngineFastJSON && p.limits.Depth >= fastDepth
+	if fast && p.symbols == nil {
+		p.symbols = NewSymbols(0)
+	}
+	b, padded := msg, false // what the fast path reads: in the end a copy with room behind it
 	for {
+		if fast {
+			if !padded && len(b)-i <= tailLength {
+				b = p.pad(b[i:])
+				msg, i, padded = b[:len(b)-padding], 0, true
+			}
+			if r, end := p.fast.decode(b, i); r != nil {
+				closing := b[end] == ']'
+				p.stats.Fast++
+				p.deliver(r.event, hs)
+				i = end + 1
+				if closing {
+					return trailing(msg, i)
+				}
+				continue
+			}
+		}
 		start := jsonscan.SkipSpace(msg, i)
 		end, err := jsonscan.Value(msg, start, p.limits.Depth)
 		next := end
@@ -219,6 +242,15 @@ func (p *Parser) elements(msg []byte, hs *handlers) error {
 			return trailing(msg, i)
 		}
 	}
+}
+
+// pad copies the rest of a message to where there are readable bytes behind it.
+func (p *Parser) pad(rest []byte) []byte {
+	if cap(p.tail) < len(rest)+padding {
+		p.tail = make([]byte, 0, max(tailLength, len(rest))+padding)
+	}
+	p.tail = append(p.tail[:0], rest...)
+	return append(p.tail, make([]byte, padding)...)
 }
 
 // trailing checks that nothing but space follows the end of the array.
@@ -266,8 +298,7 @@ func (p *Parser) element(raw []byte, hs *handlers) {
 }
 
 func (p *Parser) deliver(e Event, hs *handlers) {
-	kind := e.Kind()
-	p.stats.Events[kind]++
+	p.stats.Events[e.Kind()]++
 	switch e := e.(type) {
 	case *Trade:
 		hs.OnTrade(e)
@@ -337,4 +368,27 @@ func (p *Parser) offerRaw(msg []byte, hs *handlers) bool {
 	lent := bytes.Clone(msg)
 	defer poison.Bytes(lent)
 	return hs.raw.OnRaw(lent, p.received)
+}
+
+// flyweight returns the parser's event of a kind.
+func (p *Parser) flyweight(k Kind) Event {
+	switch k {
+	case KindTrade:
+		return &p.trade
+	case KindQuote:
+		return &p.quote
+	case KindAggregate:
+		return &p.aggregate
+	case KindBook:
+		return &p.book
+	case KindLULD:
+		return &p.luld
+	case KindImbalance:
+		return &p.imbalance
+	case KindValue:
+		return &p.value
+	case KindStatus:
+		return &p.status
+	}
+	return &p.unknown
 }

@@ -155,24 +155,7 @@ func (d *decoder) begin(v *fastjson.Value) bool {
 		d.event = &p.unknown
 		return true
 	}
-	switch d.channel.kind {
-	case KindTrade:
-		d.event = &p.trade
-	case KindQuote:
-		d.event = &p.quote
-	case KindAggregate:
-		d.event = &p.aggregate
-	case KindBook:
-		d.event = &p.book
-	case KindLULD:
-		d.event = &p.luld
-	case KindImbalance:
-		d.event = &p.imbalance
-	case KindValue:
-		d.event = &p.value
-	case KindStatus:
-		d.event = &p.status
-	}
+	d.event = p.flyweight(d.channel.kind)
 	return true
 }
 

@@ -344,7 +344,7 @@ func TestStats(t *testing.T) {
 	const msg = `[{"ev":"T","sym":"A","p":"x","q":1.5,"new":1,"newer":null},{"ev":"T","p":null},{"ev":"Q","sym":null},{"ev":"AM","sym":5},` +
 		`{"ev":"status"},{"ev":"ZZ","new":1},{"ev":"LULD","T":""},{"ev":"NOI","sym":"A"},{"ev":"V"},{},1]`
 	require.NoError(t, p.Parse([]byte(msg), tickstorm.NopHandler{}))
-	want := tickstorm.Stats{Messages: 1, Bytes: uint64(len(msg)), Errors: 2, UnknownKeys: 3, Odd: 3, NoSymbol: 4}
+	want := tickstorm.Stats{Messages: 1, Bytes: uint64(len(msg)), Errors: 2, UnknownKeys: 3, Odd: 3, NoSymbol: 4, Fast: 3, Strange: 10}
 	want.Events[tickstorm.KindTrade] = 2
 	want.Events[tickstorm.KindQuote] = 1
 	want.Events[tickstorm.KindAggregate] = 1

@@ -1,7 +1,9 @@
 package tickstorm
 
 import (
-	"hash/maphash"
+	"encoding/binary"
+	"math/bits"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,7 +19,6 @@ import (
 // same across reconnects. All methods are safe for concurrent use; looking up a
 // known symbol takes no lock.
 type Symbols struct {
-	seed  maphash.Seed
 	table atomic.Pointer[symbolTable]
 	max   int
 
@@ -47,10 +48,12 @@ const DefaultSymbols = 1 << 21
 // symbolTable is an open-addressing hash table: readers follow it without a lock,
 // the writer under Symbols.mu only ever fills empty slots and replaces it to grow.
 type symbolTable struct {
+	seed  uint64                   // unknown to whoever chooses the symbols
 	slots []atomic.Pointer[symbol] // a power of two of them, at most half full
 }
 
 type symbol struct {
+	word uint64 // the first eight bytes: of most symbols, all there is
 	text string
 	hash uint64
 	id   uint32
@@ -62,9 +65,13 @@ func NewSymbols(max int) *Symbols {
 	if max <= 0 {
 		max = DefaultSymbols
 	}
-	s := &Symbols{seed: maphash.MakeSeed(), max: max}
-	s.table.Store(&symbolTable{make([]atomic.Pointer[symbol], 256)})
+	s := &Symbols{max: max}
+	s.table.Store(newSymbolTable(rand.Uint64(), 256))
 	return s
+}
+
+func newSymbolTable(seed uint64, slots int) *symbolTable {
+	return &symbolTable{seed, make([]atomic.Pointer[symbol], slots)}
 }
 
 // Len returns how many symbols the table holds; their numbers are 1 to Len.
@@ -90,7 +97,7 @@ func (s *Symbols) Symbol(id uint32) string {
 
 // ID returns the number of a symbol that the table holds, 0 if it does not.
 func (s *Symbols) ID(text string) uint32 {
-	if sym := s.table.Load().find(maphash.String(s.seed, text), text); sym != nil {
+	if sym := s.table.Load().find([]byte(text)); sym != nil {
 		return sym.id
 	}
 	return 0
@@ -98,14 +105,13 @@ func (s *Symbols) ID(text string) uint32 {
 
 // Intern returns the string and number of a symbol and takes it in if it is new.
 func (s *Symbols) Intern(text []byte) (string, uint32) {
-	hash := maphash.Bytes(s.seed, text)
-	if sym := s.table.Load().findBytes(hash, text); sym != nil {
+	if sym := s.table.Load().find(text); sym != nil {
 		return sym.text, sym.id
 	}
-	return s.internSlow(hash, text)
+	return s.internSlow(text)
 }
 
-func (s *Symbols) internSlow(hash uint64, text []byte) (string, uint32) {
+func (s *Symbols) internSlow(text []byte) (string, uint32) {
 	if len(text) > MaxSymbol {
 		s.overflows.Add(1)
 		return string(text), 0
@@ -113,7 +119,7 @@ func (s *Symbols) internSlow(hash uint64, text []byte) (string, uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.table.Load()
-	if sym := t.findBytes(hash, text); sym != nil {
+	if sym := t.find(text); sym != nil {
 		return sym.text, sym.id
 	}
 	if len(s.list) >= s.max {
@@ -121,10 +127,11 @@ func (s *Symbols) internSlow(hash uint64, text []byte) (string, uint32) {
 		return string(text), 0
 	}
 	sym := s.make(text)
-	sym.hash, sym.id = hash, uint32(len(s.list)+1)
+	sym.hash, sym.word = t.hash(text)
+	sym.id = uint32(len(s.list) + 1)
 	s.list = append(s.list, sym)
 	if 2*len(s.list) > len(t.slots) {
-		t = &symbolTable{make([]atomic.Pointer[symbol], 2*len(t.slots))}
+		t = newSymbolTable(t.seed, 2*len(t.slots))
 		for _, old := range s.list {
 			t.put(old)
 		}
@@ -151,22 +158,51 @@ func (s *Symbols) make(text []byte) *symbol {
 	return &s.chunk[len(s.chunk)-1]
 }
 
-func (t *symbolTable) find(hash uint64, text string) *symbol {
-	mask := uint64(len(t.slots) - 1)
-	for i := hash & mask; ; i = (i + 1) & mask {
-		sym := t.slots[i].Load()
-		if sym == nil || sym.hash == hash && sym.text == text {
+// fold mixes a word into a hash by both halves of a product, as wyhash does.
+func fold(h, word uint64) uint64 {
+	high, low := bits.Mul64(h^word, 0x9E3779B97F4A7C15)
+	return high ^ low
+}
+
+// hash returns the hash of a text and its first word.
+func (t *symbolTable) hash(text []byte) (hash, word uint64) {
+	if len(text) < 8 {
+		word = shortWord(text)
+		return fold(t.seed, word), word
+	}
+	word = binary.LittleEndian.Uint64(text)
+	hash = fold(t.seed, word)
+	for i := 8; i < len(text)-8; i += 8 {
+		hash = fold(hash, binary.LittleEndian.Uint64(text[i:]))
+	}
+	// The last word overlaps the one before it unless the length is a multiple of 8.
+	return fold(hash, binary.LittleEndian.Uint64(text[len(text)-8:])), word
+}
+
+// shortWord returns a text of fewer than eight bytes as a word, zeros behind it.
+func shortWord(text []byte) (w uint64) {
+	for i, c := range text {
+		w |= uint64(c) << (8 * i)
+	}
+	return w
+}
+
+func (t *symbolTable) find(text []byte) *symbol {
+	i, word := t.hash(text)
+	for mask := uint64(len(t.slots) - 1); ; i++ {
+		sym := t.slots[i&mask].Load()
+		if sym == nil || sym.word == word && sym.text == string(text) {
 			return sym
 		}
 	}
 }
 
-// findBytes is find without making a string.
-func (t *symbolTable) findBytes(hash uint64, text []byte) *symbol {
-	mask := uint64(len(t.slots) - 1)
-	for i := hash & mask; ; i = (i + 1) & mask {
-		sym := t.slots[i].Load()
-		if sym == nil || sym.hash == hash && sym.text == string(text) {
+// short is find for a text of n bytes, n less than 8, given as a word.
+func (t *symbolTable) short(word uint64, n int) *symbol {
+	i := fold(t.seed, word)
+	for mask := uint64(len(t.slots) - 1); ; i++ {
+		sym := t.slots[i&mask].Load()
+		if sym == nil || sym.word == word && len(sym.text) == n {
 			return sym
 		}
 	}
@@ -174,9 +210,9 @@ func (t *symbolTable) findBytes(hash uint64, text []byte) *symbol {
 
 func (t *symbolTable) put(sym *symbol) {
 	mask := uint64(len(t.slots) - 1)
-	i := sym.hash & mask
-	for t.slots[i].Load() != nil {
-		i = (i + 1) & mask
+	i := sym.hash
+	for t.slots[i&mask].Load() != nil {
+		i++
 	}
-	t.slots[i].Store(sym)
+	t.slots[i&mask].Store(sym)
 }

@@ -26,6 +26,7 @@ type Engine struct {
 // without what the library adds, then the way of the official client.
 func Engines() []Engine {
 	return []Engine{
+		{"fast", true, func(m tickstorm.Market) Decoder { return NewDecoder(m, tickstorm.EngineAuto) }},
 		{"fastjson", true, func(m tickstorm.Market) Decoder { return NewDecoder(m, tickstorm.EngineFastJSON) }},
 		{"fastjson-raw", false, newRawDecoder},
 		{"encodingjson", true, newStandardDecoder},

@@ -1,0 +1,428 @@
+package tickstorm
+
+import (
+	"github.com/tickstorm/tickstorm/internal/jsonscan"
+)
+
+// This file is the fast path: it decodes an element in one walk over its bytes, without
+// looking for anything.
+//
+// The feed sends the events of a channel with their keys in the same few orders. The
+// decoder remembers them as a tree: a path from the root is an order of keys that came
+// before, each step one key and what to do with its value. To decode an event is to
+// walk down its path, comparing one word a key:
+//
+//	{"ev":"T" ─ ,"sym": ─ ,"i": ─ ,"x": ─ ,"p": ─ ,"s": ─┬─ ,"c": ─ ,"t": ─ ... ─ }
+//	                                                      └─ ,"t": ─ ... ─ }
+//
+// Which fields an event has, which keys were unknown and which came twice is known by
+// the path alone. A key that no step knows is looked up in the schema and becomes a
+// step (fast_learn.go), so any order of keys is decoded, and a field that the vendor
+// adds is learned once.
+//
+// What the decoder does not understand, such as space between tokens, an escape, null,
+// or a value of an unexpected type, it leaves to the reference, which decides what it
+// means. What it does decode is the same to the bit, and as strictly checked: bytes are
+// accepted only by being equal to a key or by the grammar of a value.
+
+// verb says what to do with a value.
+type verb uint8
+
+const (
+	readStrange verb = iota // a key that no step knows
+	readEnd                 // no value: the closing brace
+	readFloat
+	readWhole // a float that is most likely integral
+	readTime  // an integer that is most likely 13 digits
+	readInt64
+	readInt32
+	readSymbol
+	readText
+	readIntegers
+	readDecimal
+	readLevels
+	readBool
+	readAuction
+	skipValue
+)
+
+// step is one key at its place in an order of keys.
+type step struct {
+	word, mask uint64 // the key as it stands in the message, ,"bx": or }
+	size       int    // its length in bytes
+	verb       verb
+	next       *step // the first of the steps that may follow
+	other      *step // another that may stand at this one's place
+
+	// The field to store the value in; one of them is set.
+	float    *float64
+	int64    *int64
+	int32    *int32
+	text     *[]byte
+	integers *[]int32
+	decimal  *Decimal
+	levels   *[]Level
+	bool     *bool
+	auction  *Auction
+
+	// The first eight digits of the last timestamp read here, and what they are worth:
+	// on the feed they change every 100 seconds.
+	leading uint64
+	worth   int64
+
+	has     Fields // the fields of the path up to here
+	unknown uint32 // the unknown keys on it
+	key     string // the whole key as it stands, where it is longer than a word
+
+	// before is set in the last of the steps at a place, which equals any word: it is
+	// for the keys that none of the others is.
+	before *step
+	// stranger is that last step, at the place behind this one.
+	stranger *step
+}
+
+// route is the tree of one channel.
+type route struct {
+	step           // the opening: {"ev":"T"
+	another *route // of a channel with the same first letter
+	channel *channel
+	event   Event
+	head    *Header
+	steps   int // in the tree
+	strange int // keys that found no room in it
+	resets  int
+}
+
+type fastDecoder struct {
+	p      *Parser
+	routes [128]*route // by the first letter of ev
+	spare  step        // a step that found no room in the tree
+	fresh  []byte      // the symbol of the event at hand, if that is new
+}
+
+const opening = `{"ev":"`
+
+var openingWord, openingMask = wordOf(opening)
+
+func (d *fastDecoder) init(p *Parser) {
+	d.p = p
+	for _, c := range append(p.channels[:len(p.channels):len(p.channels)], statusChannel) {
+		r := &route{channel: c, event: p.flyweight(c.kind), another: d.routes[c.name[0]]}
+		r.head = r.event.Head()
+		r.word, r.mask = wordOf(c.name + `"`)
+		r.size = len(c.name) + 1
+		d.routes[c.name[0]] = r
+		r.close()
+	}
+}
+
+// wordOf returns the first eight bytes of s as a word, and a mask of those it has.
+func wordOf(s string) (word, mask uint64) {
+	for i := range min(len(s), 8) {
+		word |= uint64(s[i]) << (8 * i)
+		mask |= 0xFF << (8 * i)
+	}
+	return word, mask
+}
+
+// decode decodes the element that begins at b[i] and returns its event's route and the
+// index behind it, where a comma or the array's bracket is. The route is nil if all that
+// is for the reference to do.
+func (d *fastDecoder) decode(b []byte, i int) (*route, int) {
+	start := i
+	if load(b, i)&openingMask != openingWord {
+		return nil, 0
+	}
+	i += len(opening)
+	w := load(b, i)
+	r := d.routes[w&127]
+	for r != nil && w&r.mask != r.word {
+		r = r.another
+	}
+	if r == nil {
+		return nil, 0
+	}
+	i += r.size
+	s := r.next
+	from := i // where the value at hand begins
+walk:
+	for {
+		w = load(b, i)
+		for w&s.mask != s.word {
+			s = s.other
+		}
+		if s.verb == readStrange {
+			here := s.before
+			if c := at(b, i); c != ',' && c != '}' {
+				// The value before was not read whole: it has another form.
+				end := here.value(b, from)
+				if end <= i {
+					break walk
+				}
+				i, s = end, here.next
+				continue
+			}
+			if s = d.learn(r, here, b, i); s == nil {
+				break walk
+			}
+		}
+		i += s.size
+		from = i
+		switch s.verb {
+		case readFloat:
+			w = load(b, i)
+			x := w ^ zeros
+			marks := nonDigits(x)
+			if marks == 0 || badStart(x) {
+				goto value
+			}
+			point := firstMark(marks)
+			if byteAt(w, point) != '.' {
+				*s.float = float64(eight(align(x, point)))
+				i += point
+				break
+			}
+			marks &= marks - 1
+			n := firstMark(marks)
+			if marks == 0 || point == 0 || n == point+1 {
+				goto value
+			}
+			low := uint64(1)<<(8*point&63) - 1
+			*s.float = float64(eight(align(x&low|x>>8&^low, n-1))) / tens[(n-point-1)&31]
+			i += n
+
+		case readWhole:
+			x := load(b, i) ^ zeros
+			marks := nonDigits(x)
+			if marks == 0 || badStart(x) {
+				goto value
+			}
+			n := firstMark(marks)
+			*s.float = float64(eight(align(x, n)))
+			i += n
+
+		case readTime:
+			w = load(b, i)
+			tail := load(b, i+5) ^ zeros
+			if w != s.leading && !s.lead(w) || nonDigits(tail) != 0 {
+				goto value
+			}
+			*s.int64 = s.worth + int64(eight(tail&^0xFFFFFF))
+			i += 13
+
+		case readInt64:
+			x := load(b, i) ^ zeros
+			marks := nonDigits(x)
+			if badStart(x) {
+				goto value
+			}
+			if marks == 0 {
+				more := load(b, i+8) ^ zeros
+				if marks = nonDigits(more); marks == 0 {
+					goto value
+				}
+				n := firstMark(marks)
+				*s.int64 = int64(eight(x)*wholeTens[n&7] + eight(more<<1<<((63-8*n)&63)))
+				i += 8 + n
+				break
+			}
+			n := firstMark(marks)
+			*s.int64 = int64(eight(align(x, n)))
+			i += n
+
+		case readInt32:
+			x := load(b, i) ^ zeros
+			marks := nonDigits(x)
+			if marks == 0 || badStart(x) {
+				goto value
+			}
+			n := firstMark(marks)
+			*s.int32 = int32(eight(align(x, n)))
+			i += n
+
+		case readSymbol:
+			// Most symbols are shorter than a word and known: then the word is the symbol.
+			w = load(b, i) >> 8
+			n := firstMark(stringStops(w | 0xFF<<56))
+			if n < 7 && byteAt(w, n) == '"' && at(b, i) == '"' {
+				if sym := d.p.symbols.table.Load().short(below(w, n), n); sym != nil {
+					r.head.Symbol, r.head.SymbolID = sym.text, sym.id
+					i += n + 2
+					break
+				}
+			}
+			if i = d.symbol(b, i, r.head); i < 0 {
+				break walk
+			}
+
+		case readText:
+			end := textEnd(b, i)
+			if end < 0 {
+				break walk
+			}
+			*s.text = b[i+1 : end-1 : end-1]
+			i = end
+
+		case readIntegers:
+			list, end := integers((*s.integers)[:0], b, i)
+			*s.integers = list
+			if end < 0 {
+				break walk
+			}
+			i = end
+
+		case readDecimal:
+			if at(b, i) != '"' {
+				break walk
+			}
+			v, end := float(b, i+1)
+			if end < 0 || at(b, end) != '"' {
+				break walk
+			}
+			*s.decimal = Decimal{Text: b[i+1 : end : end], Value: v}
+			i = end + 1
+
+		case readLevels:
+			list, end := levels((*s.levels)[:0], b, i)
+			*s.levels = list
+			if end < 0 {
+				break walk
+			}
+			i = end
+
+		case readBool:
+			switch w = load(b, i); {
+			case w&trueMask == trueWord:
+				*s.bool = true
+				i += len("true")
+			case w&falseMask == falseWord:
+				*s.bool = false
+				i += len("false")
+			default:
+				break walk
+			}
+
+		case readAuction:
+			if at(b, i) != '"' || at(b, i+2) != '"' || textEnd(b, i) != i+3 {
+				break walk
+			}
+			*s.auction = Auction(b[i+1])
+			i += 3
+
+		case skipValue:
+			end, err := jsonscan.Value(b, i, d.p.limits.Depth-1)
+			if err != nil {
+				break walk
+			}
+			i = end
+
+		case readEnd:
+			if c := at(b, i); c != ',' && c != ']' || i-start > d.p.limits.Element {
+				break walk
+			}
+			d.finish(r, s, b[start:i:i])
+			return r, i
+
+		}
+		s = s.next
+		continue
+
+	value: // not of the usual form
+		if i = s.value(b, from); i < 0 {
+			break walk
+		}
+		s = s.next
+	}
+	// The event is spoiled: the reference must clear all of it.
+	d.fresh = nil
+	r.head.Has = ^Fields(0)
+	return nil, 0
+}
+
+var (
+	trueWord, trueMask   = wordOf("true")
+	falseWord, falseMask = wordOf("false")
+)
+
+// value reads a number of any form for the step's field and returns the index behind
+// it, or -1.
+func (s *step) value(b []byte, i int) (end int) {
+	switch s.verb {
+	case readFloat, readWhole:
+		*s.float, end = float(b, i)
+	case readInt64, readTime:
+		*s.int64, end = integer(b, i)
+	case readInt32:
+		*s.int32, end = integer32(b, i)
+	default:
+		return -1
+	}
+	return end
+}
+
+// lead takes the first eight digits of a timestamp, and reports whether they are such.
+func (s *step) lead(w uint64) bool {
+	x := w ^ zeros
+	if nonDigits(x) != 0 || badStart(x) {
+		return false
+	}
+	s.leading, s.worth = w, int64(eight(x))*1e5
+	return true
+}
+
+// textEnd returns the index behind the string at b[i], -1 if that is no string, or one
+// with an escape, a control character or no end.
+func textEnd(b []byte, i int) int {
+	if at(b, i) != '"' {
+		return -1
+	}
+	for i++; i < len(b); i += 8 {
+		w := load(b, i)
+		if stops := stringStops(w); stops != 0 {
+			n := firstMark(stops)
+			if byteAt(w, n) != '"' {
+				return -1
+			}
+			return i + n + 1
+		}
+	}
+	return -1
+}
+
+// symbol reads a symbol that is long, or new, and returns the index behind it, or -1.
+// A new one is interned when the whole event is known to be sound.
+func (d *fastDecoder) symbol(b []byte, i int, h *Header) int {
+	end := textEnd(b, i)
+	if end < 0 {
+		return -1
+	}
+	text := b[i+1 : end-1]
+	if sym := d.p.symbols.table.Load().find(text); sym != nil {
+		h.Symbol, h.SymbolID = sym.text, sym.id
+	} else {
+		d.fresh = text
+	}
+	return end
+}
+
+// finish completes the header, and clears what the event's last use left behind.
+func (d *fastDecoder) finish(r *route, s *step, raw []byte) {
+	h := r.head
+	if d.fresh != nil {
+		h.Symbol, h.SymbolID = d.p.symbols.Intern(d.fresh)
+		d.fresh = nil
+	}
+	if stale := (h.Has | h.Null | h.Odd) &^ s.has; stale != 0 {
+		clearFields(r.event, stale)
+	}
+	h.Has, h.Null, h.Odd = s.has, 0, 0
+	h.Market = d.p.market
+	h.Stream = r.channel.stream
+	h.Raw = raw
+	h.Received = d.p.received
+	h.Backfilled = d.p.backfilled
+	d.p.stats.UnknownKeys += uint64(s.unknown)
+	if s.has&1 == 0 && r.channel.kind != KindStatus {
+		d.p.stats.NoSymbol++
+	}
+}

@@ -1,0 +1,228 @@
+package tickstorm
+
+import (
+	"math"
+
+	"github.com/tickstorm/tickstorm/internal/jsonscan"
+)
+
+// This file reads numbers where they stand in a message. Each reader returns the index
+// behind the number, or -1 where the token is no number of its kind: the event then
+// goes to the reference. What follows the number is for the caller to check, which
+// compares it with what comes next anyway.
+//
+// A number that is outside of what is exact here is handed to jsonscan, alone.
+
+// exactMantissa is the last integer before the first that a float64 skips.
+const exactMantissa = 1 << 53
+
+// tens are the powers of ten that a float64 holds exactly: dividing an exact mantissa
+// by one, or multiplying, rounds once and so correctly.
+var tens = [32]float64{
+	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
+	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+}
+
+const maxTen = 22
+
+// wholeTens are the powers of ten by which 16 digits are put behind others.
+var wholeTens = [17]uint64{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16}
+
+// float reads a number. Up to seven bytes without sign and exponent, such as 225.62
+// or 100, are one word: the digits around the point are pushed together and converted
+// at once.
+func float(b []byte, i int) (v float64, end int) {
+	w := load(b, i)
+	x := w ^ zeros
+	marks := nonDigits(x)
+	n := firstMark(marks)
+	if byteAt(w, n) != '.' {
+		if marks != 0 && n > 0 && byteAt(w, n)|0x20 != 'e' && (n == 1 || byte(w) != '0') {
+			return float64(eight(align(x, n))), i + n
+		}
+		return floatSlow(b, i)
+	}
+	marks &= marks - 1
+	point := n
+	n = firstMark(marks)
+	if marks != 0 && point > 0 && n > point+1 && byteAt(w, n)|0x20 != 'e' && (point == 1 || byte(w) != '0') {
+		low := uint64(1)<<(8*point&63) - 1
+		x = x&low | x>>8&^low
+		return float64(eight(align(x, n-1))) / tens[n-point-1], i + n
+	}
+	return floatSlow(b, i)
+}
+
+func floatSlow(b []byte, i int) (v float64, end int) {
+	mant, n := digits(b, i)
+	if n == 0 || n == 16 || n > 1 && b[i] == '0' {
+		return floatToken(b, i)
+	}
+	end = i + n
+	exp := 0
+	if at(b, end) == '.' {
+		frac, k := digits(b, end+1)
+		if k == 0 || n+k > 18 {
+			return floatToken(b, i)
+		}
+		mant = mant*wholeTens[k] + frac
+		exp = -k
+		end += 1 + k
+	}
+	if at(b, end)|0x20 == 'e' {
+		j := end + 1
+		sign := at(b, j)
+		if sign == '-' || sign == '+' {
+			j++
+		}
+		e, k := digits(b, j)
+		if k == 0 || k > 3 {
+			return floatToken(b, i)
+		}
+		if sign == '-' {
+			exp -= int(e)
+		} else {
+			exp += int(e)
+		}
+		end = j + k
+	}
+	switch {
+	case mant > exactMantissa:
+	case exp >= 0 && exp <= maxTen:
+		return float64(mant) * tens[exp], end
+	case exp < 0 && -exp <= maxTen:
+		return float64(mant) / tens[-exp], end
+	}
+	return floatToken(b, i)
+}
+
+// floatToken reads any number, by jsonscan.
+func floatToken(b []byte, i int) (v float64, end int) {
+	end = numberEnd(b, i)
+	if end < 0 {
+		return 0, -1
+	}
+	v, ok := jsonscan.Float(b[i:end])
+	if !ok {
+		return 0, -1
+	}
+	return v, end
+}
+
+// integer reads an integer that is not one of up to seven digits.
+func integer(b []byte, i int) (v int64, end int) {
+	u, n := digits(b, i)
+	if n > 0 && n < 16 && (n == 1 || b[i] != '0') {
+		switch at(b, i+n) {
+		case '.', 'e', 'E':
+		default:
+			return int64(u), i + n
+		}
+	}
+	end = numberEnd(b, i)
+	if end < 0 {
+		return 0, -1
+	}
+	v, ok := jsonscan.Int(b[i:end])
+	if !ok {
+		return 0, -1
+	}
+	return v, end
+}
+
+func integer32(b []byte, i int) (v int32, end int) {
+	wide, end := integer(b, i)
+	if wide < math.MinInt32 || wide > math.MaxInt32 {
+		return 0, -1
+	}
+	return int32(wide), end
+}
+
+// digits reads up to 16 digits and returns their number.
+func digits(b []byte, i int) (v uint64, n int) {
+	x := load(b, i) ^ zeros
+	n = firstMark(nonDigits(x))
+	if n == 0 {
+		return 0, 0
+	}
+	v = eight(align(x, n))
+	if n < 8 {
+		return v, n
+	}
+	x = load(b, i+8) ^ zeros
+	n = firstMark(nonDigits(x))
+	if n == 0 {
+		return v, 8
+	}
+	return v*wholeTens[n] + eight(align(x, n)), 8 + n
+}
+
+// numberEnd returns where the number at b[i] ends, -1 if there is none.
+func numberEnd(b []byte, i int) int {
+	if c := at(b, i); c != '-' && c-'0' > 9 {
+		return -1
+	}
+	end, err := jsonscan.Value(b, i, 0)
+	if err != nil {
+		return -1
+	}
+	return end
+}
+
+// integers reads a list of integers, or a bare one as a list of one.
+func integers(dst []int32, b []byte, i int) (list []int32, end int) {
+	if at(b, i) != '[' {
+		v, end := integer32(b, i)
+		return append(dst, v), end
+	}
+	if at(b, i+1) == ']' {
+		return dst, i + 2
+	}
+	for {
+		v, end := integer32(b, i+1)
+		if end < 0 {
+			return dst, -1
+		}
+		dst = append(dst, v)
+		switch at(b, end) {
+		case ',':
+			i = end
+		case ']':
+			return dst, end + 1
+		default:
+			return dst, -1
+		}
+	}
+}
+
+// levels reads a list of pairs of price and size.
+func levels(dst []Level, b []byte, i int) (list []Level, end int) {
+	if at(b, i) != '[' {
+		return dst, -1
+	}
+	if at(b, i+1) == ']' {
+		return dst, i + 2
+	}
+	for {
+		if at(b, i+1) != '[' {
+			return dst, -1
+		}
+		price, end := float(b, i+2)
+		if end < 0 || at(b, end) != ',' {
+			return dst, -1
+		}
+		size, end := float(b, end+1)
+		if end < 0 || at(b, end) != ']' {
+			return dst, -1
+		}
+		dst = append(dst, Level{price, size})
+		i = end + 1
+		switch at(b, i) {
+		case ',':
+		case ']':
+			return dst, i + 1
+		default:
+			return dst, -1
+		}
+	}
+}
