@@ -2,10 +2,9 @@ package tickstorm
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
-
-	"slices"
 )
 
 // This file is the ledger of what was asked of the server and what it answered. The
@@ -105,7 +104,7 @@ type ledger struct {
 	market   Market
 	keepCase bool
 	perChunk int
-	maxQuote int // see channel.most, which Config may change
+	maxQuote int // Config.MaxOptionQuotes
 	timeout  time.Duration
 
 	held   map[Topic]bool // true: acknowledged; false: asked for, without an answer
@@ -159,18 +158,14 @@ func (l *ledger) add(action string, topics []Topic, done func(error)) error {
 // all that is queued before it has been done.
 func (l *ledger) checkLimits(topics []Topic) error {
 	for _, c := range l.market.channels() {
-		most := c.most
-		if most == maxOptionQuotes {
-			most = l.maxQuote
-		}
-		if c.most == 0 || most < 0 {
+		if !c.limits(topics) || l.maxQuote < 0 {
 			continue
 		}
 		set := map[Topic]bool{}
 		count := func(action string, topics []Topic) {
 			for _, t := range topics {
 				switch {
-				case t.Channel != c.name || t.Symbol == All:
+				case t.Channel != c.name:
 				case action == subscribe:
 					set[t] = true
 				default:
@@ -185,11 +180,20 @@ func (l *ledger) checkLimits(topics []Topic) error {
 			count(ch.action, ch.topics)
 		}
 		before := len(set)
-		if count(subscribe, topics); len(set) > most && len(set) > before {
-			return fmt.Errorf("%w: %d topics of %s would be held, at most %d can be", ErrSubscriptionLimit, len(set), c.name, most)
+		switch count(subscribe, topics); {
+		case len(set) == before: // nothing new
+		case set[Topic{c.name, All}]:
+			return fmt.Errorf("%w: all of %s are more than the %d topics that can be held", ErrSubscriptionLimit, c.name, l.maxQuote)
+		case len(set) > l.maxQuote:
+			return fmt.Errorf("%w: %d topics of %s would be held, at most %d can be", ErrSubscriptionLimit, len(set), c.name, l.maxQuote)
 		}
 	}
 	return nil
+}
+
+// limits reports whether the channel has a limit that concerns some of the topics.
+func (c *channel) limits(topics []Topic) bool {
+	return c.limited && slices.ContainsFunc(topics, func(t Topic) bool { return t.Channel == c.name })
 }
 
 // next returns the next message to send, if one can be sent now.

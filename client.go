@@ -167,7 +167,7 @@ func (c *Client) SubscribeTopics(ctx context.Context, topics ...Topic) error {
 	if c.inHandler() {
 		return ErrInHandler
 	}
-	conn, err := c.want(topics)
+	conn, added, err := c.want(topics)
 	if err != nil || conn == nil {
 		return err
 	}
@@ -177,7 +177,7 @@ func (c *Client) SubscribeTopics(ctx context.Context, topics ...Topic) error {
 	case errors.As(err, &e):
 		c.drop(e.Refused)
 	case errors.Is(err, ErrSubscriptionLimit): // never sent
-		c.drop(topics)
+		c.drop(added)
 	}
 	return err
 }
@@ -209,7 +209,7 @@ func (c *Client) UnsubscribeTopics(ctx context.Context, topics ...Topic) error {
 // Request adds topics to what the client wants, without waiting, from any goroutine
 // or handler. Topics that cannot be sent are logged and left out.
 func (c *Client) Request(topics ...Topic) {
-	conn, err := c.want(topics)
+	conn, _, err := c.want(topics)
 	switch {
 	case err != nil:
 		c.cfg.Logger.Warn("request not taken", "err", err)
@@ -232,34 +232,39 @@ func (c *Client) Topics() []Topic {
 	return c.topics.list()
 }
 
-// want adds topics and returns the connection, nil if there is none.
-func (c *Client) want(topics []Topic) (*Conn, error) {
+// want adds topics and returns the connection, nil if there is none, and the topics
+// that were not wanted before.
+func (c *Client) want(topics []Topic) (conn *Conn, added []Topic, err error) {
 	if len(topics) == 0 {
-		return nil, ErrNoSymbols
+		return nil, nil, ErrNoSymbols
 	}
 	topics = slices.Clone(topics)
 	for i, t := range topics {
 		if err := t.check(); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		topics[i] = c.cfg.Market.canonical(t, c.cfg.KeepCase)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return nil, ErrClosed
+		return nil, nil, ErrClosed
 	}
-	limits := ledger{market: c.cfg.Market, maxQuote: c.cfg.MaxOptionQuotes, held: map[Topic]bool{}}
-	for t := range c.topics.index {
-		limits.held[t] = true
-	}
-	if err := limits.checkLimits(topics); err != nil {
-		return nil, err
+	if slices.ContainsFunc(c.cfg.Market.channels(), func(ch *channel) bool { return ch.limits(topics) }) {
+		wanted := ledger{market: c.cfg.Market, maxQuote: c.cfg.MaxOptionQuotes, held: map[Topic]bool{}}
+		for t := range c.topics.index {
+			wanted.held[t] = true
+		}
+		if err := wanted.checkLimits(topics); err != nil {
+			return nil, nil, err
+		}
 	}
 	for _, t := range topics {
-		c.topics.add(t)
+		if c.topics.add(t) {
+			added = append(added, t)
+		}
 	}
-	return c.conn, nil
+	return c.conn, added, nil
 }
 
 func (c *Client) drop(topics []Topic) *Conn {
@@ -296,10 +301,12 @@ func (c *Client) Stats() Stats {
 // Close ends the client as [Conn.Close] ends a connection, whatever it is doing; Run
 // then returns nil.
 func (c *Client) Close() error {
+	limit := time.NewTimer(c.cfg.CloseTimeout)
+	defer limit.Stop()
 	c.mu.Lock()
 	c.closed = true
 	conn, cancel, started := c.conn, c.cancel, c.started
-	inside := started && c.owner == goroutineID() || conn != nil && conn.inHandler()
+	inside := started && isGoroutine(c.owner) || conn != nil && conn.inHandler()
 	c.mu.Unlock()
 	var err error
 	if conn != nil {
@@ -310,11 +317,9 @@ func (c *Client) Close() error {
 			cancel() // dialling, or waiting to
 		}
 		if !inside && err == nil {
-			timer := time.NewTimer(c.cfg.CloseTimeout)
-			defer timer.Stop()
 			select {
 			case <-c.over:
-			case <-timer.C:
+			case <-limit.C:
 				err = ErrHandlerBusy
 			}
 		}
@@ -336,14 +341,17 @@ type topicSet struct {
 	order []Topic // with zero Topics where one was removed
 }
 
-func (s *topicSet) add(t Topic) {
+// add reports whether t is new.
+func (s *topicSet) add(t Topic) bool {
 	if s.index == nil {
 		s.index = map[Topic]int{}
 	}
-	if _, ok := s.index[t]; !ok {
-		s.index[t] = len(s.order)
-		s.order = append(s.order, t)
+	if _, ok := s.index[t]; ok {
+		return false
 	}
+	s.index[t] = len(s.order)
+	s.order = append(s.order, t)
+	return true
 }
 
 func (s *topicSet) remove(t Topic) {

@@ -19,7 +19,8 @@ import (
 // Market are required; the zero value of every other field means what its comment
 // says. A Config is copied when it is used: changing it later has no effect.
 //
-// A Config prints without its key.
+// A Config prints without its key, but not as an unexported field of a struct of yours:
+// fmt does not ask it there. Keep a *Config in such a field.
 type Config struct {
 	// Key is the API key.
 	Key string
@@ -78,8 +79,8 @@ type Config struct {
 	// of thousands have been answered by a closed connection.
 	ChunkTopics int
 	// MaxOptionQuotes is how many option quotes one connection may subscribe to;
-	// default 1000, which is the vendor's limit, beyond which it refuses whole
-	// requests. Negative for no limit.
+	// default 1000, which is the vendor's limit, beyond which it refuses whole requests;
+	// All is beyond it. Negative for no limit, on plans that have none.
 	MaxOptionQuotes int
 	// KeepCase sends symbols in the case they were given in. By default a symbol
 	// without any upper-case letter is upper-cased.

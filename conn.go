@@ -46,10 +46,11 @@ type Conn struct {
 	over    chan struct{} // closed when the connection is
 	err     error         // why; set before over is closed
 
-	mu    sync.Mutex // protects what follows, and arming the read deadline
+	armed time.Time // the read deadline that is set, as the driver knows it
+
+	mu    sync.Mutex // protects what follows, and setting the read deadline
 	asks  []func()   // what other goroutines want the driver to do
 	stats Stats
-	armed time.Time // the read deadline that is set, as the driver knows it
 }
 
 // Dial connects, authenticates and returns when the server has accepted the key.
@@ -81,8 +82,11 @@ func dial(ctx context.Context, cfg Config, h Handler) (*Conn, error) {
 	c.driver <- struct{}{}
 	defer c.release()
 	c.owner.Store(goroutineID())
+	defer c.shutOnPanic()
 	s.Advance(time.Now())
+	c.busy.Store(true)
 	_ = s.Feed(early) // an error ends the session, which drive finds
+	c.busy.Store(false)
 	err = c.drive(ctx, func() bool { return s.State() != Authenticating })
 	if err != nil {
 		c.shut(err)
@@ -121,12 +125,7 @@ func (c *Conn) run(ctx context.Context, h Handler) error {
 	}
 	defer c.release()
 	c.owner.Store(goroutineID())
-	defer func() { // a handler that panics leaves no socket behind
-		if c.isOver() {
-			return
-		}
-		c.shut(ErrClosed)
-	}()
+	defer c.shutOnPanic()
 	err := c.drive(ctx, func() bool { return false })
 	if ctx.Err() != nil && !c.isOver() && c.session.Err() == nil {
 		c.session.SetHandler(nil)
@@ -269,6 +268,11 @@ func (c *Conn) Shutdown(ctx context.Context) error {
 	for {
 		select {
 		case <-c.over:
+			return nil
+		case c.driver <- struct{}{}: // nobody drives, or not any more
+			defer c.release()
+			c.session.SetHandler(nil)
+			c.shut(ErrClosed)
 			return nil
 		case <-time.After(time.Millisecond):
 			if c.busy.Load() {
@@ -422,6 +426,7 @@ func (c *Conn) await(ctx context.Context, topics []Topic, start func(func(error)
 	case c.driver <- struct{}{}:
 		defer c.release()
 		c.owner.Store(goroutineID())
+		defer c.shutOnPanic()
 		err := c.drive(ctx, func() bool { return len(result) > 0 })
 		if c.session.Err() != nil {
 			c.shut(err)
@@ -456,7 +461,15 @@ func (c *Conn) shut(err error) {
 	close(c.over)
 }
 
-func (c *Conn) inHandler() bool { return c.owner.Load() == goroutineID() }
+func (c *Conn) inHandler() bool { return isGoroutine(c.owner.Load()) }
+
+// shutOnPanic, deferred by a driver, closes the socket if a handler panics: it was in
+// the middle of a message, so that nobody can go on.
+func (c *Conn) shutOnPanic() {
+	if c.busy.Swap(false) {
+		c.shut(ErrClosed)
+	}
+}
 
 func (c *Conn) isOver() bool {
 	select {

@@ -379,3 +379,32 @@ func TestConnRunTwice(t *testing.T) {
 		require.NoError(t, conn.Run(t.Context()), "it has ended as asked")
 	})
 }
+
+// TestConnShutdownWithoutPatience: a context that has ended leaves a connection that
+// nobody drives closed all the same, and Shutdown returns.
+func TestConnShutdownWithoutPatience(t *testing.T) {
+	for range 20 { // which of its ways it takes is a matter of chance
+		inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+			conn := dialSim(t, server, nil)
+			peer := server.Conns()[0]
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			start := time.Now()
+			require.NoError(t, conn.Shutdown(ctx))
+			<-peer.Done()
+			require.LessOrEqual(t, time.Since(start), time.Second)
+		})
+	}
+}
+
+// TestConnHandlerPanics: a handler that panics takes its goroutine with it, not the socket.
+func TestConnHandlerPanics(t *testing.T) {
+	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		conn := dialSim(t, server, &onTrade{do: func(*tickstorm.Trade) { panic("handler") }})
+		peer := server.Conns()[0]
+		server.Broadcast([]byte("[" + trade("A") + "]"))
+		require.PanicsWithValue(t, "handler", func() { _ = conn.Run(t.Context()) })
+		<-peer.Done()
+		require.NoError(t, conn.Close())
+	})
+}

@@ -143,7 +143,7 @@ func dialThrough(ctx context.Context, cfg *Config, u *url.URL, network, addr str
 		return nil, fmt.Errorf("%w: %w", ErrProxy, err)
 	}
 	if proxy.Scheme == "https" {
-		nc = tls.Client(nc, tlsConfig(nil, proxy.Hostname()))
+		nc = tls.Client(resumable{nc}, tlsConfig(nil, proxy.Hostname()))
 	}
 	if err := connectThrough(ctx, nc, proxy, addr); err != nil {
 		nc.Close()

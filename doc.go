@@ -32,5 +32,6 @@
 // # Keys
 //
 // The API key is in Config.Key and nowhere else: it is not printed with a Config, and
-// is taken out of what the server says before that reaches an error or a log.
+// is taken out of the server's statuses before they reach an error, a log or a handler.
+// Other events are delivered as they came.
 package tickstorm

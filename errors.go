@@ -33,11 +33,11 @@ var (
 	ErrNoEvent = errors.New("element has no ev")
 )
 
-// EventError is an element of a message that is no event. The rest of the message
-// is delivered. It is valid until [Handler].OnError returns, for the sake of Raw.
+// EventError is an element of a message that is no event, or a message that is none. It is valid until [Handler].OnError returns, for the sake of Raw.
 type EventError struct {
-	// Err is the reason: ErrSyntax, ErrTooDeep, ErrElementTooLong, ErrNotObject,
-	// ErrNoEvent or, for what is left of a message that has no end, ErrTruncated.
+	// Err is the reason. Of an element: ErrSyntax, ErrTooDeep, ErrElementTooLong,
+	// ErrNotObject, ErrNoEvent or, for what is left of a message that has no end,
+	// ErrTruncated. Of a whole message on a connection: ErrNotArray, ErrTrailing, ErrBinary.
 	Err error
 	// Market is the market of the connection.
 	Market Market

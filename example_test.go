@@ -108,7 +108,7 @@ func ExampleDial() {
 	// Output:
 	// AAPL 100 at 187.3
 	// subscribed
-	// tickstorm: websocket closed by peer with 1001 "going away"
+	// websocket closed by peer with 1001 "going away"
 }
 
 // A subscription that is not granted in full says what became of each topic.

@@ -27,8 +27,8 @@ var (
 
 // Misuse of the sending methods of a Framer.
 var (
-	ErrFrameCloseSent = errors.New("tickstorm: close frame was already sent")
-	ErrFrameOpCode    = errors.New("tickstorm: message is neither text nor binary")
+	ErrFrameCloseSent = errors.New("close frame was already sent")
+	ErrFrameOpCode    = errors.New("message is neither text nor binary")
 )
 
 // CloseError is how a WebSocket connection ended: by the close frame of the peer, or by
@@ -43,9 +43,9 @@ type CloseError struct {
 // Error names the side that closed, the code, and why.
 func (e *CloseError) Error() string {
 	if e.Local {
-		return fmt.Sprintf("tickstorm: websocket failed with %d: %v", e.Code, e.Err)
+		return fmt.Sprintf("websocket failed with %d: %v", e.Code, e.Err)
 	}
-	s := fmt.Sprintf("tickstorm: websocket closed by peer with %d", e.Code)
+	s := fmt.Sprintf("websocket closed by peer with %d", e.Code)
 	if e.Reason != "" {
 		s += fmt.Sprintf(" %q", e.Reason)
 	}

@@ -390,7 +390,7 @@ func TestFramerOurClose(t *testing.T) {
 		var ce *tickstorm.CloseError
 		require.ErrorAs(t, err, &ce)
 		require.Equal(t, tickstorm.CloseError{Code: 1000, Reason: "ok"}, *ce)
-		require.EqualError(t, err, `tickstorm: websocket closed by peer with 1000 "ok"`)
+		require.EqualError(t, err, `websocket closed by peer with 1000 "ok"`)
 		require.True(t, f.CloseReceived())
 		require.Equal(t, []string{`message 1 "still coming"`, `control 9 "not answered"`, fmt.Sprintf("control 8 %q", closeBody(1000, "ok"))}, log.lines)
 		require.Equal(t, []string{`1 "last"`, fmt.Sprintf("8 %q", closeBody(1000, "done"))}, frames(t, drain(f), !server))
@@ -402,7 +402,7 @@ func TestFramerViolationAfterOurClose(t *testing.T) {
 	require.NoError(t, f.Close(0, ""))
 	err := f.Feed([]byte{0xFF, 0})
 	require.ErrorIs(t, err, ws.ErrProtocolOpCodeReserved)
-	require.EqualError(t, err, "tickstorm: websocket failed with 1002: use of reserved op code")
+	require.EqualError(t, err, "websocket failed with 1002: use of reserved op code")
 	require.Equal(t, []string{`8 ""`}, frames(t, drain(f), true))
 }
 

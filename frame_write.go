@@ -140,7 +140,7 @@ func (f *Framer) queue(op ws.OpCode, p []byte) error {
 	if f.cfg.Server {
 		masked = 0
 	} else if _, err := io.ReadFull(f.cfg.Rand, f.mask[:]); err != nil {
-		return fmt.Errorf("tickstorm: mask of a websocket frame: %w", err)
+		return fmt.Errorf("mask of a websocket frame: %w", err)
 	}
 	size := ws.MaxHeaderSize + len(p)
 	if f.sent > 0 && size > cap(f.out)-len(f.out) {

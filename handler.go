@@ -25,7 +25,8 @@ type Handler interface {
 	// OnUnknown receives an event whose ev is not in the table of this market.
 	OnUnknown(*Unknown)
 	// OnError receives an element that is no event: no valid JSON, no object, or
-	// without ev. The rest of the message is delivered.
+	// without ev; the rest of the message is delivered. From a connection it receives
+	// whole messages as well: those that are no array, go on after its end, or are binary.
 	OnError(*EventError)
 }
 
@@ -33,13 +34,14 @@ type Handler interface {
 // it is decoded. The bytes are valid until the method returns, received is in
 // nanoseconds since 1970. If it returns false the message is not decoded, but for
 // status events, which the session needs: the way to record or forward the stream
-// without paying for its JSON.
+// without paying for its JSON. Binary messages, which the vendor does not send, go to
+// OnError alone.
 type RawHandler interface {
 	OnRaw(msg []byte, received int64) (decode bool)
 }
 
 // MessageEndHandler is an optional ability of a [Handler]: OnMessageEnd is called
-// after the last event of each message, which is the moment to flush a batch.
+// after the last event or error of each message, which is the moment to flush a batch.
 type MessageEndHandler interface {
 	OnMessageEnd()
 }

@@ -16,7 +16,11 @@ import (
 //
 // With an error the event is nil. A [*EventError] is an element that was no event,
 // and the loop goes on; any other error is why Run ended, and the last there is.
-// After Close there is none. Breaking out of the loop closes the connection.
+// After Close there is none. Breaking out of the loop closes the connection, and waits
+// for the server's answer within Config.CloseTimeout. In the loop's body, as in a
+// handler, Subscribe returns [ErrInHandler] and Close does not wait. With [iter.Pull]
+// the body is another goroutine: end the loop by its stop function, since Close and
+// Subscribe would wait for it.
 //
 // The price is one indirect call and a type switch an event; nothing is allocated
 // for an event, and no goroutine is started.

@@ -72,6 +72,9 @@ type Parser struct {
 
 	// onStatus is the session's ear: it comes before the handler's.
 	onStatus func(*Status)
+	// tellAll has the handler told of what is wrong with a whole message, which Parse
+	// returns to its caller.
+	tellAll bool
 
 	stats Stats
 
@@ -163,7 +166,11 @@ func (p *Parser) parse(msg []byte, hs *handlers) error {
 		p.quiet.to = hs.Handler
 		err = p.elements(msg, &handlers{Handler: &p.quiet})
 	}
-	if err != nil && err != ErrTruncated { // a truncated rest was counted as an element
+	switch {
+	case err == nil || err == ErrTruncated: // a truncated rest was told as an element
+	case p.tellAll:
+		p.fail(err, msg, hs)
+	default:
 		p.stats.Errors++
 	}
 	if hs.end != nil {
@@ -206,7 +213,7 @@ func (p *Parser) elements(msg []byte, hs *handlers) error {
 			if r, end := p.fast.decode(b, i); r != nil {
 				closing := b[end] == ']'
 				p.stats.Fast++
-				p.deliver(r.event, hs)
+				p.deliver(r.event, r.channel.kind, hs)
 				i = end + 1
 				if closing {
 					return trailing(msg, i)
@@ -293,34 +300,34 @@ func (p *Parser) element(raw []byte, hs *handlers) {
 			p.fail(ErrNoEvent, raw, hs)
 			return
 		}
-		p.deliver(e, hs)
+		p.deliver(e, e.Kind(), hs)
 	}
 }
 
-func (p *Parser) deliver(e Event, hs *handlers) {
-	p.stats.Events[e.Kind()]++
-	switch e := e.(type) {
-	case *Trade:
-		hs.OnTrade(e)
-	case *Quote:
-		hs.OnQuote(e)
-	case *Aggregate:
-		hs.OnAggregate(e)
-	case *Book:
-		hs.OnBook(e)
-	case *LULD:
-		hs.OnLULD(e)
-	case *Imbalance:
-		hs.OnImbalance(e)
-	case *Value:
-		hs.OnValue(e)
-	case *Status:
+func (p *Parser) deliver(e Event, kind Kind, hs *handlers) {
+	p.stats.Events[kind]++
+	switch kind {
+	case KindTrade:
+		hs.OnTrade(&p.trade)
+	case KindQuote:
+		hs.OnQuote(&p.quote)
+	case KindAggregate:
+		hs.OnAggregate(&p.aggregate)
+	case KindBook:
+		hs.OnBook(&p.book)
+	case KindLULD:
+		hs.OnLULD(&p.luld)
+	case KindImbalance:
+		hs.OnImbalance(&p.imbalance)
+	case KindValue:
+		hs.OnValue(&p.value)
+	case KindStatus:
 		if p.onStatus != nil {
-			p.onStatus(e)
+			p.onStatus(&p.status)
 		}
-		hs.OnStatus(e)
-	case *Unknown:
-		hs.OnUnknown(e)
+		hs.OnStatus(&p.status)
+	case KindUnknown:
+		hs.OnUnknown(&p.unknown)
 	}
 	takeBack(e)
 }

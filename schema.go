@@ -32,8 +32,8 @@ type channel struct {
 	kind   Kind
 	stream Stream
 	form   symbolForm
-	// most is how many symbols one connection may hold, 0 for no limit.
-	most int
+	// limited channels have at most Config.MaxOptionQuotes symbols on one connection.
+	limited bool
 	// members in the order of the live feed, which is also the order of AppendJSON.
 	members []member
 	// byKey holds the members of one-byte keys by that byte and the others in a
@@ -173,7 +173,7 @@ var table = map[string][]*channel{
 	},
 	Options.class(): {
 		{name: "T", kind: KindTrade, stream: Trades, form: optionForm, members: tradeMembers},
-		{name: "Q", kind: KindQuote, stream: Quotes, form: optionForm, most: maxOptionQuotes, members: quoteMembers},
+		{name: "Q", kind: KindQuote, stream: Quotes, form: optionForm, limited: true, members: quoteMembers},
 		{name: "A", kind: KindAggregate, stream: SecondAggregates, form: optionForm, members: aggregateMembers},
 		{name: "AM", kind: KindAggregate, stream: MinuteAggregates, form: optionForm, members: aggregateMembers},
 		{name: "FMV", kind: KindValue, stream: FairMarketValues, form: optionForm, members: fairMarketValueMembers},

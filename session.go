@@ -1,6 +1,7 @@
 package tickstorm
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -60,8 +61,8 @@ func (s SessionState) String() string {
 // and Close.
 //
 // A Session belongs to one goroutine at a time; only SetHandler may be called from
-// any. Handlers run inside Feed and Commit, and may call Request, Withdraw, Close and
-// Stats.
+// any. Handlers run inside Feed and Commit, and may call any method but Feed, Buffer,
+// Commit, Sent and Advance.
 type Session struct {
 	cfg      Config
 	framer   *Framer
@@ -103,7 +104,7 @@ func newSession(cfg Config, h Handler) (*Session, error) {
 	}, sessionFrames{s})
 	s.parser.SetLimits(cfg.Limits)
 	s.parser.SetSymbols(cfg.Symbols)
-	s.parser.onStatus = s.onStatus
+	s.parser.onStatus, s.parser.tellAll = s.onStatus, true
 	s.ledger = ledger{
 		market: cfg.Market, keepCase: cfg.KeepCase, perChunk: cfg.ChunkTopics, maxQuote: cfg.MaxOptionQuotes,
 		timeout: cfg.AckTimeout, held: map[Topic]bool{},
@@ -385,6 +386,11 @@ func (s *Session) framed(err error) error {
 // onStatus acts on what the server says, before the handler sees it.
 func (s *Session) onStatus(e *Status) {
 	code := e.Code()
+	if key := []byte(s.cfg.Key); bytes.Contains(e.Raw, key) { // for the sake of handlers that print it
+		e.Raw = bytes.ReplaceAll(e.Raw, key, []byte(redacted))
+		e.Message = bytes.ReplaceAll(e.Message, key, []byte(redacted))
+		e.Status = bytes.ReplaceAll(e.Status, key, []byte(redacted))
+	}
 	switch code {
 	case StatusConnected:
 	case StatusAuthSuccess:
@@ -429,9 +435,7 @@ func (f sessionFrames) OnMessage(op ws.OpCode, p []byte) error {
 		s.parser.fail(ErrBinary, p, hs)
 		return s.err
 	}
-	if err := s.parser.parse(p, hs); err != nil && err != ErrTruncated {
-		hs.OnError(&EventError{Err: err, Market: s.cfg.Market, Received: s.parser.received, Raw: p})
-	}
+	_ = s.parser.parse(p, hs) // OnError was told
 	return s.err
 }
 

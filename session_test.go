@@ -511,3 +511,69 @@ func TestSessionStateString(t *testing.T) {
 		require.Equal(t, name, state.String())
 	}
 }
+
+// turns notes the order of a handler's calls.
+type turns struct {
+	tickstorm.NopHandler
+	calls []string
+}
+
+func (h *turns) OnRaw([]byte, int64) bool { h.calls = append(h.calls, "raw"); return true }
+
+func (h *turns) OnTrade(*tickstorm.Trade) { h.calls = append(h.calls, "trade") }
+
+func (h *turns) OnError(e *tickstorm.EventError) { h.calls = append(h.calls, e.Err.Error()) }
+
+func (h *turns) OnMessageEnd() { h.calls = append(h.calls, "end") }
+
+// TestSessionTurns: what is wrong with a message is told before its end.
+func TestSessionTurns(t *testing.T) {
+	var h turns
+	p := readyPeer(t, testConfig(), &h)
+	h.calls = nil
+	for _, message := range []string{`[{"ev":"T"}]`, `no array`, `[{"ev":"T"}] more`, `[{"ev":"T"},`} {
+		require.NoError(t, p.s.Feed(wire(false, true, ws.OpText, message)))
+	}
+	require.Equal(t, []string{
+		"raw", "trade", "end",
+		"raw", tickstorm.ErrNotArray.Error(), "end",
+		"raw", "trade", tickstorm.ErrTrailing.Error(), "end",
+		"raw", "trade", tickstorm.ErrTruncated.Error(), "end",
+	}, h.calls)
+	require.Equal(t, uint64(3), p.s.Stats().Errors)
+}
+
+// TestSessionHidesKeyFromHandlers: handlers print statuses, and a server may repeat the key.
+func TestSessionHidesKeyFromHandlers(t *testing.T) {
+	var seen []string
+	p := readyPeer(t, testConfig(), &onStatus{do: func(s *tickstorm.Status) {
+		seen = append(seen, string(s.Status), string(s.Message), string(s.Raw), string(s.AppendJSON(nil)))
+	}})
+	seen = nil
+	require.NoError(t, p.say(status("error", "no such key: "+testKey)))
+	require.NotEmpty(t, seen)
+	for _, text := range seen {
+		require.NotContains(t, text, testKey)
+	}
+}
+
+type onStatus struct {
+	tickstorm.NopHandler
+	do func(*tickstorm.Status)
+}
+
+func (h *onStatus) OnStatus(s *tickstorm.Status) { h.do(s) }
+
+// TestSessionQuotesOfAllOptions: the vendor refuses them, which costs a second to learn.
+func TestSessionQuotesOfAllOptions(t *testing.T) {
+	cfg := testConfig()
+	cfg.Market = tickstorm.Options
+	p := readyPeer(t, cfg, nil)
+	all := tickstorm.Topic{Channel: "Q", Symbol: tickstorm.All}
+	require.ErrorIs(t, p.s.Request(all), tickstorm.ErrSubscriptionLimit)
+	require.NoError(t, p.s.Request(tickstorm.Topic{Channel: "T", Symbol: tickstorm.All}))
+	cfg.MaxOptionQuotes = -1
+	p = readyPeer(t, cfg, nil)
+	require.NoError(t, p.s.Request(all))
+	require.Len(t, p.requests(), 1)
+}

@@ -7,7 +7,8 @@ type Stats struct {
 	Bytes    uint64
 	// Events are the events decoded, by kind.
 	Events [Kinds]uint64
-	// Errors are the elements and messages that were no events: what OnError received.
+	// Errors are the elements and messages that were no events: what OnError received,
+	// or Parse returned.
 	Errors uint64
 	// UnknownKeys are the keys of known events that the table does not have.
 	UnknownKeys uint64

@@ -70,7 +70,7 @@ func (s *Status) Code() StatusCode {
 	case "auth_success":
 		return StatusAuthSuccess
 	case "auth_failed":
-		if bytes.Contains(s.Message, []byte("plan")) {
+		if bytes.Contains(s.Message, []byte("plan doesn't include")) {
 			return StatusNoPlan
 		}
 		return StatusAuthFailed
@@ -84,9 +84,12 @@ func (s *Status) Code() StatusCode {
 			return StatusSubscribed
 		case bytes.HasPrefix(s.Message, []byte(unsubscribedTo)):
 			return StatusUnsubscribed
-		default: // "subscribed", or no text at all
+		}
+		switch string(s.Message) {
+		case "subscribed", "unsubscribed", "":
 			return StatusAcknowledged
 		}
+		return StatusOther
 	case "error":
 		switch {
 		case bytes.HasPrefix(s.Message, []byte("not authorized")):

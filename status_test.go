@@ -45,7 +45,7 @@ func TestStatusCodes(t *testing.T) {
 		{"success", "subscribed to: T.AAPL,Q.AAPL", tickstorm.StatusSubscribed, noTopic},
 		{"success", "subscribed", tickstorm.StatusAcknowledged, noTopic},
 		{"success", "", tickstorm.StatusAcknowledged, noTopic},
-		{"success", "you are subscribed to: T.AAPL", tickstorm.StatusAcknowledged, noTopic},
+		{"success", "you are subscribed to: T.AAPL", tickstorm.StatusOther, noTopic},
 		{"error", "not authorized", tickstorm.StatusNotAuthorized, noTopic},
 		{"error", "Subscription limit reached for feed. Please remove some subscriptions and try again.", tickstorm.StatusSubscriptionLimit, noTopic},
 		{"error", "You don't have access real-time data. If your plan only includes delayed data, you can connect to the delayed websocket at wss://delayed.polygon.io/stocks.", tickstorm.StatusNotRealTime, noTopic},

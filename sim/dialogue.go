@@ -11,7 +11,7 @@ import (
 	"github.com/tickstorm/tickstorm"
 )
 
-// This file is the server's side of the dialogue: PROTOCOL's greeting, keys,
+// This file is the server's side of the dialogue: the vendor's greeting, keys,
 // subscriptions and their answers, in the vendor's words.
 
 const (

@@ -16,6 +16,7 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"log/slog"
 	"os"
 	"os/signal"
 	"runtime"
@@ -78,6 +79,7 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
+	cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	m := newMeter()
 	client, err := tickstorm.NewClient(cfg, m)
 	if err != nil {
@@ -135,13 +137,28 @@ func topicsOf(market tickstorm.Market, list string) ([]tickstorm.Topic, error) {
 	return topics, nil
 }
 
+// patience is how long the first event may take beyond the time that the stream is to last.
+const patience = 30 * time.Second
+
 // watch shows a line each second until the time is up or the client has ended.
 func (m *meter) watch(ctx context.Context, client *tickstorm.Client, ended <-chan error, length time.Duration) error {
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
-	var over <-chan time.Time
+	var over, late <-chan time.Time
+	if length > 0 {
+		late = time.After(length + patience)
+	}
 	first := m.first
-	var mem runtime.MemStats
+	measure := func(note func(mallocs uint64)) {
+		var mem runtime.MemStats
+		runtime.ReadMemStats(&mem)
+		note(mem.Mallocs)
+	}
+	defer func() {
+		if first == nil {
+			measure(m.end)
+		}
+	}()
 	for {
 		select {
 		case <-ctx.Done():
@@ -153,21 +170,21 @@ func (m *meter) watch(ctx context.Context, client *tickstorm.Client, ended <-cha
 			return err
 		case <-first:
 			first = nil
-			runtime.ReadMemStats(&mem)
-			m.begin(mem.Mallocs, client.Stats())
+			measure(m.begin)
 			if length > 0 {
-				over = time.After(length)
+				over, late = time.After(length), nil
 			}
+		case <-late:
+			return errors.New("no event came")
 		case <-over:
-			runtime.ReadMemStats(&mem)
-			m.end(mem.Mallocs)
 			return nil
 		case <-second.C:
-			if first == nil {
-				runtime.ReadMemStats(&mem)
-				m.end(mem.Mallocs)
-				m.line(os.Stderr, client.Stats())
+			if first != nil {
+				log.Print("waiting for the first event")
+				continue
 			}
+			measure(m.end)
+			m.line(os.Stderr, client.Stats())
 		}
 	}
 }

@@ -24,10 +24,8 @@ type meter struct {
 	errors  uint64
 	lag     histogram // of the whole run
 	recent  histogram // of this second
-	started time.Time // when the first event came
-	stopped time.Time // when end was called last
 	mallocs [2]uint64 // then and then
-	at      [2]uint64 // events then and then
+	at      [2]counts // and how far things had come
 	last    counts    // at the last line
 	streams bool      // the first event has come
 	now     int64     // when the message was received
@@ -35,9 +33,13 @@ type meter struct {
 
 type counts struct {
 	events [tickstorm.Kinds]uint64
+	total  uint64
 	bytes  uint64
 	at     time.Time
 }
+
+// counts returns how far things have come; m.mu is held.
+func (m *meter) counts() counts { return counts{m.events, m.total, m.bytes, time.Now()} }
 
 func newMeter() *meter { return &meter{first: make(chan struct{})} }
 
@@ -96,47 +98,43 @@ func (m *meter) OnError(e *tickstorm.EventError) {
 }
 
 // begin starts the clock.
-func (m *meter) begin(mallocs uint64, _ tickstorm.Stats) {
+func (m *meter) begin(mallocs uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.started = time.Now()
-	m.mallocs[0], m.at[0] = mallocs, m.total
-	m.last = counts{m.events, m.bytes, m.started}
+	m.mallocs[0], m.at[0] = mallocs, m.counts()
+	m.last = m.at[0]
 }
 
 // end notes how far things have come.
 func (m *meter) end(mallocs uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.stopped = time.Now()
-	m.mallocs[1], m.at[1] = mallocs, m.total
+	m.mallocs[1], m.at[1] = mallocs, m.counts()
 }
 
 // line shows the last second.
 func (m *meter) line(w io.Writer, stats tickstorm.Stats) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	now := time.Now()
-	seconds := now.Sub(m.last.at).Seconds()
-	var total uint64
+	now := m.counts()
+	seconds := now.at.Sub(m.last.at).Seconds()
 	text := ""
 	for k := range m.events {
 		n := m.events[k] - m.last.events[k]
-		total += n
 		if m.events[k] > 0 {
 			text += fmt.Sprintf("  %s %.0f/s", tickstorm.Kind(k), float64(n)/seconds)
 		}
 	}
 	fmt.Fprintf(w, "%9.0f events/s%s  %.1f MB/s  lag p50 %v p99 %v  %.6f allocs/event  %d reconnects  %d errors\n",
-		float64(total)/seconds, text, float64(m.bytes-m.last.bytes)/seconds/1e6,
+		float64(m.total-m.last.total)/seconds, text, float64(m.bytes-m.last.bytes)/seconds/1e6,
 		m.recent.quantile(0.5), m.recent.quantile(0.99), m.allocs(), stats.Reconnects, stats.Errors)
-	m.last = counts{m.events, m.bytes, now}
+	m.last = now
 	m.recent = histogram{}
 }
 
 // allocs are the allocations of the whole process per event, those of the lines included.
 func (m *meter) allocs() float64 {
-	events := m.at[1] - m.at[0]
+	events := m.at[1].total - m.at[0].total
 	if events == 0 {
 		return 0
 	}
@@ -168,12 +166,9 @@ func (m *meter) figures(stats tickstorm.Stats, source string) figures {
 		Reconnects:   stats.Reconnects,
 		Source:       source,
 	}
-	if m.stopped.IsZero() { // it ended within its first second
-		m.stopped = time.Now()
-	}
-	if seconds := m.stopped.Sub(m.started).Seconds(); !m.started.IsZero() && seconds > 0 {
-		f.EventsPerS = float64(m.total) / seconds
-		f.MBPerS = float64(m.bytes) / 1e6 / seconds
+	if seconds := m.at[1].at.Sub(m.at[0].at).Seconds(); seconds > 0 {
+		f.EventsPerS = float64(m.at[1].total-m.at[0].total) / seconds
+		f.MBPerS = float64(m.at[1].bytes-m.at[0].bytes) / 1e6 / seconds
 	}
 	return f
 }
