@@ -19,4 +19,5 @@ func TestReadmeProgram(t *testing.T) {
 	code, _, found := strings.Cut(rest, "```\n")
 	require.True(t, found)
 	require.Equal(t, string(program), code)
+	require.NotContains(t, string(readme), "_TABLE", "a place that was never filled in")
 }
