@@ -59,3 +59,20 @@ smoke: ## run the examples briefly and check the main job's figures
 	go run ./examples/keep
 	go run ./examples/ownloop
 	go run ./examples/alltickers -for 3s -json | ./.ci/figures
+
+.PHONY: test-rivals
+test-rivals: ## vet and test the adapters of other libraries, a nested module
+	cd bench/rivals && go vet ./... && go test ./...
+
+.PHONY: bench-rivals
+bench-rivals: ## print README's tables of rivals; takes some minutes, RIVALS=-short less
+	cd bench/rivals && go run ./tables $(RIVALS)
+
+# COUNT and BENCHTIME mean something else above, where one is enough.
+.PHONY: bench-compare
+bench-compare: COUNT = 7
+bench-compare: BENCHTIME = 0.3s
+bench-compare: BENCH = Parse/.*/^(fast|fastjson)$$
+bench-compare: ## measure BASE, a revision, and the work tree in turn, COUNT times
+	@test -n "$(BASE)" || { echo "usage: make bench-compare BASE=REVISION [COUNT=7] [BENCHTIME=0.3s] [BENCH=REGEXP]"; exit 1; }
+	./bench/tools/compare '$(BASE)' '$(COUNT)' '$(BENCHTIME)' '$(BENCH)'

@@ -47,21 +47,39 @@ type Received struct {
 // Rate returns the bytes in a second.
 func (r Received) Rate() float64 { return float64(r.Bytes) / r.Time.Seconds() }
 
+// Way is a way to receive of the caller's: it connects with dial, asks for data, and
+// returns how to read, which is called once and returns when reading fails, and how many
+// bytes, after TLS, have been dealt with, which is only asked within a read of what dial
+// returned.
+type Way func(ctx context.Context, s *Sender, dial func(ctx context.Context, network, address string) (net.Conn, error)) (read func() error, received func() uint64, err error)
+
 // Connect connects to a sender, in one of the ways that [Receivers] lists.
 func Connect(s *Sender, way string) (*Receiver, error) {
+	return connect(s, func(ctx context.Context, r *Receiver) (func() error, error) {
+		if way == "tickstorm" {
+			return r.connectTickstorm(ctx, s)
+		}
+		return r.connectBare(ctx, s, way == "frames")
+	})
+}
+
+// ConnectBy connects to a sender in a way of the caller's.
+func ConnectBy(s *Sender, way Way) (*Receiver, error) {
+	return connect(s, func(ctx context.Context, r *Receiver) (read func() error, err error) {
+		r.failure = func() error { return nil }
+		read, r.received, err = way(ctx, s, r.dial)
+		return read, err
+	})
+}
+
+func connect(s *Sender, by func(context.Context, *Receiver) (read func() error, err error)) (*Receiver, error) {
 	r := &Receiver{
 		gate: &gate{turns: make(chan turn), done: make(chan Received), closed: make(chan struct{})},
 		over: make(chan struct{}),
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 	defer cancel()
-	var read func() error
-	var err error
-	if way == "tickstorm" {
-		read, err = r.connectTickstorm(ctx, s)
-	} else {
-		read, err = r.connectBare(ctx, s, way == "frames")
-	}
+	read, err := by(ctx, r)
 	if err != nil {
 		return nil, err
 	}
