@@ -54,6 +54,10 @@ check: ## formatting, vet, tidiness, and that other platforms build
 		GOOS=$${platform%/*} GOARCH=$${platform#*/} go build ./...; \
 	done
 
+.PHONY: compiler
+compiler: ## check that the fast path is inlined and free of bounds checks as it was
+	./.ci/compiler
+
 .PHONY: smoke
 smoke: ## run the examples briefly and check the main job's figures
 	go run ./examples/keep

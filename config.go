@@ -45,6 +45,8 @@ type Config struct {
 	// Symbols interns the symbols. nil means a table of the connection's own; a
 	// shared one keeps SymbolID the same across connections.
 	Symbols *Symbols
+	// Interest is which events to decode and deliver; the zero Interest is in all.
+	Interest Interest
 	// Limits bound messages.
 	Limits Limits
 	// ReadBuffer is the size of the window that the socket is read into, in bytes;

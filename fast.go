@@ -83,14 +83,15 @@ type step struct {
 
 // route is the tree of one channel.
 type route struct {
-	step           // the opening: {"ev":"T"
-	another *route // of a channel with the same first letter
-	channel *channel
-	event   Event
-	head    *Header
-	steps   int // in the tree
-	strange int // keys that found no room in it
-	resets  int
+	step            // the opening: {"ev":"T"
+	another  *route // of a channel with the same first letter
+	unwanted bool   // by the Interest
+	channel  *channel
+	event    Event
+	head     *Header
+	steps    int // in the tree
+	strange  int // keys that found no room in it
+	resets   int
 }
 
 type fastDecoder struct {
@@ -98,6 +99,8 @@ type fastDecoder struct {
 	routes [128]*route // by the first letter of ev
 	spare  step        // a step that found no room in the tree
 	fresh  []byte      // the symbol of the event at hand, if that is new
+	end    int         // of the message in the buffer
+	passed route       // stands for an event that nobody wants
 }
 
 const opening = `{"ev":"`
@@ -143,6 +146,12 @@ func (d *fastDecoder) decode(b []byte, i int) (*route, int) {
 		return nil, 0
 	}
 	i += r.size
+	unwanted := r.unwanted
+	if unwanted {
+		if end := d.pass(b, i); end >= 0 {
+			return &d.passed, end
+		}
+	}
 	s := r.next
 	from := i // where the value at hand begins
 walk:
@@ -244,6 +253,14 @@ walk:
 			// Most symbols are shorter than a word and known: then the word is the symbol.
 			w = load(b, i) >> 8
 			n := firstMark(stringStops(w | 0xFF<<56))
+			if d.p.wanted != nil && !unwanted {
+				if unwanted = !d.wants(b, i); unwanted {
+					if end := d.pass(b, i); end >= 0 {
+						r.head.Has = ^Fields(0)
+						return &d.passed, end
+					}
+				}
+			}
 			if n < 7 && byteAt(w, n) == '"' && at(b, i) == '"' {
 				if sym := d.p.symbols.table.Load().short(below(w, n), n); sym != nil {
 					r.head.Symbol, r.head.SymbolID = sym.text, sym.id
@@ -320,6 +337,11 @@ walk:
 			if c := at(b, i); c != ',' && c != ']' || i-start > d.p.limits.Element {
 				break walk
 			}
+			if unwanted {
+				d.fresh = nil
+				r.head.Has = ^Fields(0)
+				return &d.passed, i
+			}
 			d.finish(r, s, b[start:i:i])
 			return r, i
 
@@ -387,6 +409,18 @@ func textEnd(b []byte, i int) int {
 		}
 	}
 	return -1
+}
+
+// wants reports whether the symbol at b[i] is wanted, or no plain string: then the
+// reference is asked.
+func (d *fastDecoder) wants(b []byte, i int) bool {
+	w := load(b, i) >> 8
+	n := firstMark(stringStops(w | 0xFF<<56))
+	if n < 7 && byteAt(w, n) == '"' && at(b, i) == '"' {
+		return d.p.wanted.short(below(w, n), n) != nil
+	}
+	end := textEnd(b, i)
+	return end < 0 || d.p.wanted.find(b[i+1:end-1]) != nil
 }
 
 // symbol reads a symbol that is long, or new, and returns the index behind it, or -1.

@@ -70,6 +70,10 @@ type Parser struct {
 	received   int64
 	backfilled bool
 
+	// What is wanted, see Interest; nil is everything.
+	streams []Stream
+	wanted  *symbolTable
+
 	// onStatus is the session's ear: it comes before the handler's.
 	onStatus func(*Status)
 	// tellAll has the handler told of what is wrong with a whole message, which Parse
@@ -204,16 +208,22 @@ func (p *Parser) elements(msg []byte, hs *handlers) error {
 		p.symbols = NewSymbols(0)
 	}
 	b, padded := msg, false // what the fast path reads: in the end a copy with room behind it
+	p.fast.end = len(msg)
 	for {
 		if fast {
 			if !padded && len(b)-i <= tailLength {
 				b = p.pad(b[i:])
 				msg, i, padded = b[:len(b)-padding], 0, true
+				p.fast.end = len(msg)
 			}
 			if r, end := p.fast.decode(b, i); r != nil {
 				closing := b[end] == ']'
-				p.stats.Fast++
-				p.deliver(r.event, r.channel.kind, hs)
+				if r == &p.fast.passed {
+					p.stats.Skipped++
+				} else {
+					p.stats.Fast++
+					p.deliver(r.event, r.channel.kind, hs)
+				}
 				i = end + 1
 				if closing {
 					return trailing(msg, i)
@@ -295,9 +305,15 @@ func (p *Parser) element(raw []byte, hs *handlers) {
 	case raw[0] != '{':
 		p.fail(ErrNotObject, raw, hs)
 	default:
+		before := p.stats
 		e := p.decoder.decode(raw)
 		if e == nil {
 			p.fail(ErrNoEvent, raw, hs)
+			return
+		}
+		if p.hasInterest() && !p.wants(e) {
+			p.stats = before // nothing in it counts
+			p.stats.Skipped++
 			return
 		}
 		p.deliver(e, e.Kind(), hs)

@@ -104,6 +104,7 @@ func newSession(cfg Config, h Handler) (*Session, error) {
 	}, sessionFrames{s})
 	s.parser.SetLimits(cfg.Limits)
 	s.parser.SetSymbols(cfg.Symbols)
+	s.parser.SetInterest(cfg.Interest)
 	s.parser.onStatus, s.parser.tellAll = s.onStatus, true
 	s.ledger = ledger{
 		market: cfg.Market, keepCase: cfg.KeepCase, perChunk: cfg.ChunkTopics, maxQuote: cfg.MaxOptionQuotes,

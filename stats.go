@@ -21,6 +21,8 @@ type Stats struct {
 	// which costs a look-up: few, once it knows the feed.
 	Fast    uint64
 	Strange uint64
+	// Skipped are the events that were passed over because the Interest is not in them.
+	Skipped uint64
 	// Received are the bytes read from the connection, after TLS. A Parser has none.
 	Received uint64
 	// Refusals are the server's refusals of subscriptions. A Parser has none.
@@ -42,6 +44,7 @@ func (s *Stats) add(t Stats) {
 	s.NoSymbol += t.NoSymbol
 	s.Fast += t.Fast
 	s.Strange += t.Strange
+	s.Skipped += t.Skipped
 	s.Received += t.Received
 	s.Refusals += t.Refusals
 	s.Reconnects += t.Reconnects

@@ -1,0 +1,84 @@
+package tickstorm
+
+import (
+	"bytes"
+	"slices"
+)
+
+// Interest is which events a program wants. The vendor recommends to subscribe to all
+// symbols and keep the few that matter, since it cannot filter: events that do not
+// interest are then passed over at scan speed, without being decoded, validated or
+// delivered, and counted in Stats.Skipped. Statuses, unknown events and what is no
+// event are always delivered. The zero Interest is in everything.
+type Interest struct {
+	// Streams are the streams that are wanted; nil means all.
+	Streams []Stream
+	// Symbols are the symbols that are wanted, in any spelling that a subscription
+	// takes; nil means all. Events without a symbol are wanted.
+	Symbols []string
+}
+
+// SetInterest makes the parser pass over all other events, from the next message on.
+func (p *Parser) SetInterest(i Interest) {
+	p.wanted = nil
+	if i.Symbols != nil {
+		symbols := NewSymbols(0)
+		for _, symbol := range i.Symbols {
+			symbols.Intern([]byte(symbol))
+			for _, c := range p.channels { // which do not all spell it alike
+				symbols.Intern([]byte(p.market.Canonical(Topic{c.name, symbol}).Symbol))
+			}
+		}
+		p.wanted = symbols.table.Load()
+	}
+	p.streams = i.Streams
+	p.fast.setInterest()
+}
+
+// wants reports whether an event that was decoded is wanted.
+func (p *Parser) wants(e Event) bool {
+	h := e.Head()
+	switch {
+	case e.Kind() == KindStatus || e.Kind() == KindUnknown:
+		return true
+	case !p.wantsStream(h.Stream):
+		return false
+	}
+	return p.wanted == nil || h.Has&1 == 0 || p.wanted.find([]byte(h.Symbol)) != nil // bit 0 is the symbol
+}
+
+func (p *Parser) wantsStream(s Stream) bool {
+	return p.streams == nil || slices.Contains(p.streams, s)
+}
+
+// hasInterest reports whether anything is passed over.
+func (p *Parser) hasInterest() bool { return p.wanted != nil || p.streams != nil }
+
+func (d *fastDecoder) setInterest() {
+	for _, r := range d.routes {
+		for ; r != nil; r = r.another {
+			r.unwanted = r.channel.kind != KindStatus && !d.p.wantsStream(r.channel.stream)
+		}
+	}
+}
+
+// pass returns where the element ends in which b[i] stands, without looking at what is in
+// it, or -1 if that cannot be told so.
+//
+// The next brace that opens is the next event's if it stands in },{"ev":". In no string
+// can that be: its first quote would end the string, and what follows would not be JSON.
+// Nor can it be deeper inside, where another brace would have been before it.
+func (d *fastDecoder) pass(b []byte, i int) int {
+	next := bytes.IndexByte(b[i:d.end], '{')
+	if next < 0 {
+		if last := d.end - 2; last >= i && b[last] == '}' && b[last+1] == ']' {
+			return last + 1
+		}
+		return -1
+	}
+	next += i
+	if b[next-1] != ',' || b[next-2] != '}' || load(b, next)&openingMask != openingWord {
+		return -1
+	}
+	return next - 1
+}

@@ -1,0 +1,156 @@
+package tickstorm_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/sim"
+)
+
+// interests are cases for every corpus: the symbols are the first two that it has.
+var interests = []struct {
+	name    string
+	streams []tickstorm.Stream
+	symbols bool
+}{
+	{"symbols", nil, true},
+	{"streams", []tickstorm.Stream{tickstorm.Trades, tickstorm.Level2}, false},
+	{"both", []tickstorm.Stream{tickstorm.Quotes}, true},
+	{"nothing", []tickstorm.Stream{}, false},
+}
+
+// TestInterest compares what is delivered with what a handler would have picked itself,
+// by both engines.
+func TestInterest(t *testing.T) {
+	for _, corpus := range sim.Corpora() {
+		messages, err := sim.Corpus(corpus, 3000, 3)
+		require.NoError(t, err)
+		var all recorder
+		p := tickstorm.NewParser(sim.CorpusMarket(corpus))
+		for _, m := range messages {
+			require.NoError(t, p.Parse(m, &all))
+		}
+		symbols := []string{all.events[0].Head().Symbol, all.events[1].Head().Symbol}
+		for _, tc := range interests {
+			i := tickstorm.Interest{Streams: tc.streams}
+			if tc.symbols {
+				i.Symbols = symbols
+			}
+			var want []string
+			for _, e := range all.events {
+				if wanted(i, e.Head()) {
+					want = append(want, string(e.Head().Raw))
+				}
+			}
+			for name, engine := range map[string]tickstorm.Engine{"fast": tickstorm.EngineAuto, "fastjson": tickstorm.EngineFastJSON} {
+				t.Run(corpus+"/"+tc.name+"/"+name, func(t *testing.T) {
+					p := tickstorm.NewParser(sim.CorpusMarket(corpus))
+					p.SetEngine(engine)
+					p.SetInterest(i)
+					var got recorder
+					for _, m := range messages {
+						require.NoError(t, p.Parse(m, &got))
+					}
+					require.Len(t, got.events, len(want))
+					for i, e := range got.events {
+						require.Equal(t, want[i], string(e.Head().Raw))
+					}
+					stats := p.Stats()
+					require.Equal(t, uint64(len(want)), stats.Total())
+					require.Equal(t, uint64(len(all.events)-len(want)), stats.Skipped)
+				})
+			}
+		}
+	}
+}
+
+func wanted(i tickstorm.Interest, h *tickstorm.Header) bool {
+	has := func(n int, equal func(int) bool) bool {
+		for k := range n {
+			if equal(k) {
+				return true
+			}
+		}
+		return false
+	}
+	return (i.Streams == nil || has(len(i.Streams), func(k int) bool { return i.Streams[k] == h.Stream })) &&
+		(i.Symbols == nil || has(len(i.Symbols), func(k int) bool { return i.Symbols[k] == h.Symbol }))
+}
+
+// TestInterestSpelling: a symbol is wanted in every form that the market's channels have.
+func TestInterestSpelling(t *testing.T) {
+	p := tickstorm.NewParser(tickstorm.Forex)
+	p.SetInterest(tickstorm.Interest{Symbols: []string{"eur-usd"}})
+	var got recorder
+	const msg = `[{"ev":"C","p":"EUR/USD"},{"ev":"C","p":"EUR/GBP"},{"ev":"FMV","sym":"C:EURUSD"},{"ev":"AM","sym":"C:EUR-USD"},{"ev":"C"},{"ev":"zz"},1]`
+	for range 2 {
+		require.NoError(t, p.Parse([]byte(msg), &got))
+	}
+	require.Len(t, got.events, 2*5)
+	require.Len(t, got.errors, 2)
+	require.Equal(t, uint64(2), p.Stats().Skipped)
+}
+
+// TestInterestCutsRight: events of no interest that hold braces, quotes and events must not
+// be taken for others, nor swallow them.
+func TestInterestCutsRight(t *testing.T) {
+	const wanted = `{"ev":"T","sym":"GOOD"}`
+	for _, tc := range []struct{ name, unwanted string }{
+		{"plain", `{"ev":"T","sym":"BAD","p":1}`},
+		{"nested event", `{"ev":"T","sym":"BAD","x":[{"a":1},{"ev":"T","sym":"GOOD"}]}`},
+		{"nested object", `{"ev":"T","sym":"BAD","x":{"ev":"T","sym":"GOOD"}}`},
+		{"event in a string", `{"ev":"T","sym":"BAD","i":"},{\"ev\":\"T\",\"sym\":\"GOOD\"}"}`},
+		{"brace in a string", `{"ev":"T","sym":"BAD","i":"},{"}`},
+		{"end in a string", `{"ev":"T","sym":"BAD","i":"x}]"}`},
+		{"space", `{"ev":"T","sym":"BAD"} `},
+		{"escaped symbol", `{"ev":"T","sym":"B\u0041D"}`},
+		{"symbol last", `{"ev":"T","p":1,"sym":"BAD"}`},
+	} {
+		for _, msg := range []string{
+			"[" + tc.unwanted + "," + wanted + "]", "[" + wanted + "," + tc.unwanted + "]",
+			"[" + tc.unwanted + "," + tc.unwanted + "," + wanted + "," + tc.unwanted + "] ",
+		} {
+			t.Run(tc.name, func(t *testing.T) {
+				p := tickstorm.NewParser(tickstorm.Stocks)
+				p.SetInterest(tickstorm.Interest{Symbols: []string{"GOOD"}})
+				var got recorder
+				for range 2 {
+					require.NoError(t, p.Parse([]byte(msg), &got))
+				}
+				require.Empty(t, got.errors)
+				require.Len(t, got.events, 2)
+				require.Equal(t, wanted, string(got.events[1].Head().Raw))
+			})
+		}
+	}
+}
+
+func BenchmarkInterest(b *testing.B) {
+	messages, err := sim.Corpus("stocks20", 50_000, 1)
+	require.NoError(b, err)
+	for _, tc := range []struct {
+		name     string
+		interest tickstorm.Interest
+	}{
+		{"all", tickstorm.Interest{}},
+		{"one stream of little", tickstorm.Interest{Streams: []tickstorm.Stream{tickstorm.MinuteAggregates}}},
+		{"two symbols", tickstorm.Interest{Symbols: []string{"IWM", "HALL"}}},
+	} {
+		b.Run(tc.name, func(b *testing.B) {
+			p := tickstorm.NewParser(tickstorm.Stocks)
+			p.SetInterest(tc.interest)
+			for b.Loop() {
+				for _, m := range messages {
+					if err := p.Parse(m, tickstorm.NopHandler{}); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			s := p.Stats()
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(s.Total()+s.Skipped), "ns/event")
+			b.ReportMetric(100*float64(s.Skipped)/float64(s.Total()+s.Skipped), "%skipped")
+		})
+	}
+}
