@@ -16,9 +16,9 @@ import (
 //	                                                      └─ ,"t": ─ ... ─ }
 //
 // Which fields an event has, which keys were unknown and which came twice is known by
-// the path alone. A key that no step knows is looked up in the schema and becomes a
-// step (fast_learn.go), so any order of keys is decoded, and a field that the vendor
-// adds is learned once.
+// the path alone. A key that no step knows is looked up in the schema, and becomes a
+// step while there is room (fast_learn.go): any order of keys is decoded, and a field
+// that the vendor adds is learned once.
 //
 // What the decoder does not understand, such as space between tokens, an escape, null,
 // or a value of an unexpected type, it leaves to the reference, which decides what it
@@ -70,6 +70,7 @@ type step struct {
 	leading uint64
 	worth   int64
 
+	field   Fields // the key's own field
 	has     Fields // the fields of the path up to here
 	unknown uint32 // the unknown keys on it
 	key     string // the whole key as it stands, where it is longer than a word
@@ -92,15 +93,21 @@ type route struct {
 	steps    int // in the tree
 	strange  int // keys that found no room in it
 	resets   int
+	schema   schema
 }
 
 type fastDecoder struct {
 	p      *Parser
 	routes [128]*route // by the first letter of ev
-	spare  step        // a step that found no room in the tree
-	fresh  []byte      // the symbol of the event at hand, if that is new
-	end    int         // of the message in the buffer
-	passed route       // stands for an event that nobody wants
+	// Once a key has found no room in the tree, the path is kept here: lost is set, and
+	// has and unknown are what they are in a step.
+	lost    bool
+	has     Fields
+	unknown uint32
+
+	fresh  []byte // the symbol of the event at hand, if that is new
+	end    int    // of the message in the buffer
+	passed route  // stands for an event that nobody wants
 }
 
 const opening = `{"ev":"`
@@ -115,7 +122,7 @@ func (d *fastDecoder) init(p *Parser) {
 		r.word, r.mask = wordOf(c.name + `"`)
 		r.size = len(c.name) + 1
 		d.routes[c.name[0]] = r
-		r.close()
+		r.init()
 	}
 }
 
@@ -152,6 +159,7 @@ func (d *fastDecoder) decode(b []byte, i int) (*route, int) {
 			return &d.passed, end
 		}
 	}
+	d.lost = false
 	s := r.next
 	from := i // where the value at hand begins
 walk:

@@ -2,7 +2,8 @@ package tickstorm
 
 import "math/bits"
 
-// This file is how the fast path learns orders of keys.
+// This file is how the fast path learns orders of keys, and what it does with keys in
+// an order that it has no room to learn.
 
 // The tree of a channel is bounded: a feed that sends keys in any order must not fill
 // memory, nor make the walk try step after step.
@@ -17,57 +18,107 @@ const (
 	maxResets  = 40
 )
 
+// schema is what a route knows of its channel's keys whatever their order.
+type schema struct {
+	// keys holds a step for each key of the channel, by a hash of the key as a word.
+	keys [64]struct {
+		word uint64
+		step *step
+	}
+	skip  step // for a key that is unknown, or came before
+	close step // for the end
+}
+
+const ev = uint64('e') | 'v'<<8 // the key as a word
+
+func (r *route) init() {
+	r.step.close()
+	r.schema.skip = step{verb: skipValue}
+	r.schema.skip.close()
+	r.schema.close = step{verb: readEnd, size: 1}
+	r.schema.close.word, r.schema.close.mask = wordOf("}")
+	for _, m := range r.channel.members {
+		s := &step{field: m.field, size: len(m.key) + len(`,"":`)}
+		s.store(r.event.field(bits.TrailingZeros32(uint32(m.field))))
+		if s.verb == readFloat && m.flags&whole != 0 {
+			s.verb = readWhole
+		}
+		s.close()
+		word, _ := wordOf(m.key)
+		i := hashKey(word)
+		for r.schema.keys[i].step != nil {
+			i = (i + 1) % uint64(len(r.schema.keys))
+		}
+		r.schema.keys[i].word, r.schema.keys[i].step = word, s
+	}
+}
+
+func hashKey(word uint64) uint64 { return word * 0x9E3779B97F4A7C15 >> 58 }
+
+// find returns the step for a key of the channel, nil if the key is unknown.
+func (s *schema) find(word uint64) *step {
+	for i := hashKey(word); ; i = (i + 1) % uint64(len(s.keys)) {
+		if k := &s.keys[i]; k.word == word || k.step == nil {
+			return k.step
+		}
+	}
+}
+
 // learn returns the step for the key at b[i], which none of those after here is: a new
-// one, in the tree if there is room. It is nil if b[i] is not the plain beginning of a
-// key, or the end of the object.
+// one in the tree if there is room, else one of the schema. It is nil if b[i] is neither
+// the plain beginning of a key nor the end of the object.
 func (d *fastDecoder) learn(r *route, here *step, b []byte, i int) *step {
 	d.p.stats.Strange++
-	s := &d.spare
-	lost := here == s // the key before this one found no room either
-	*s = step{has: here.has, unknown: here.unknown, stranger: s.stranger}
-	if at(b, i) == '}' {
-		s.verb, s.size = readEnd, 1
-		s.word, s.mask = wordOf("}")
-		return r.grow(here, s, lost)
-	}
-	if at(b, i) != ',' {
+	key, word, ok := keyAt(b, i)
+	if !ok {
 		return nil
+	}
+	if !d.lost {
+		for o := here.next; o != nil; o = o.other { // long keys are compared here
+			if o.key != "" && o.key == string(key) {
+				return o
+			}
+		}
+		if s := r.grow(here, key, word); s != nil {
+			return s
+		}
+		d.lost, d.has, d.unknown = true, here.has, here.unknown
+	}
+	if len(key) == 1 {
+		s := &r.schema.close
+		s.has, s.unknown = d.has, d.unknown
+		return s
+	}
+	s := r.schema.find(word)
+	switch {
+	case s != nil && d.has&s.field == 0:
+		d.has |= s.field
+		return s
+	case s == nil && word != ev:
+		d.unknown++
+	}
+	r.schema.skip.size = len(key)
+	return &r.schema.skip
+}
+
+// keyAt returns the key at b[i] as it stands there, ,"bx":, or the closing brace, and the
+// name as a word, 0 if it is longer than that.
+func keyAt(b []byte, i int) (key []byte, word uint64, ok bool) {
+	switch at(b, i) {
+	case '}':
+		return b[i : i+1], 0, true
+	case ',':
+	default:
+		return nil, 0, false
 	}
 	end := textEnd(b, i+1)
 	if end < 0 || at(b, end) != ':' {
-		return nil
+		return nil, 0, false
 	}
-	end++
-	key := b[i:end]
-	for o := here.next; o != nil && !lost; o = o.other { // long keys are compared here
-		if o.key != "" && o.key == string(key) {
-			return o
-		}
+	if n := end - 1 - (i + 2); n < 8 {
+		word = below(load(b, i+2), n)
 	}
-	s.size = len(key)
-	s.verb = skipValue
-	name := key[2 : len(key)-2]
-	switch m := r.channel.find(name); {
-	case string(name) == "ev":
-	case m < 0:
-		s.unknown++
-	case s.has&r.channel.members[m].field == 0: // of a key that comes twice the first counts
-		field := r.channel.members[m].field
-		s.has |= field
-		s.store(r.event.field(bits.TrailingZeros32(uint32(field))))
-		if s.verb == readFloat && r.channel.members[m].flags&whole != 0 {
-			s.verb = readWhole
-		}
-	}
-	if len(key) <= 8 {
-		s.word, s.mask = wordOf(string(key))
-	} else {
-		s.word, s.mask = 1, 0 // equals no word: learn compares the whole key
-		if len(key) > maxLearned {
-			return s
-		}
-	}
-	return r.grow(here, s, lost)
+	return b[i : end+1], word, true
 }
 
 // store makes s store the value in a field, given as a pointer.
@@ -100,32 +151,45 @@ func (s *step) store(field any) {
 	}
 }
 
-// grow puts a copy of s into the tree behind here, if there is room.
-func (r *route) grow(here, s *step, lost bool) *step {
+// grow puts a step for a key into the tree behind here, if there is room.
+func (r *route) grow(here *step, key []byte, word uint64) *step {
 	last, others := &here.next, 0
-	if !lost {
-		for (*last).verb != readStrange {
-			last = &(*last).other
-			others++
-		}
+	for (*last).verb != readStrange {
+		last = &(*last).other
+		others++
 	}
-	if lost || r.steps >= maxSteps || others >= maxOthers {
-		s.close()
+	if r.steps >= maxSteps || others >= maxOthers || len(key) > maxLearned {
 		if r.strange++; r.strange > maxStrange<<r.resets {
 			r.strange, r.steps = 0, 0
 			r.resets = min(r.resets+1, maxResets)
 			r.step.close()
 		}
-		return s
+		return nil
+	}
+	s := &step{verb: skipValue}
+	known := r.schema.find(word)
+	switch {
+	case len(key) == 1:
+		s.verb = readEnd
+	case known != nil && here.has&known.field == 0: // of a key that comes twice the first counts
+		*s = *known
+		s.stranger = nil
+	}
+	s.size = len(key)
+	s.has, s.unknown = here.has|s.field, here.unknown
+	if known == nil && word != ev && len(key) > 1 {
+		s.unknown++
+	}
+	if len(key) <= 8 {
+		s.word, s.mask = wordOf(string(key))
+	} else {
+		s.word, s.mask, s.key = 1, 0, string(key) // equals no word: learn compares the key
 	}
 	r.steps++
-	c := new(step)
-	*c = *s
-	c.stranger = nil
-	c.other = *last
-	*last = c
-	c.close()
-	return c
+	s.other = *last
+	*last = s
+	s.close()
+	return s
 }
 
 // close makes s a step that nothing is known to follow.
