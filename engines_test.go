@@ -1,6 +1,8 @@
 package tickstorm_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -34,4 +36,68 @@ func TestEnginesAgree(t *testing.T) {
 			require.Less(t, stats.Strange, uint64(200))
 		})
 	}
+}
+
+// TestFastPathLearns: after a few events of a new form the fast path meets nothing strange
+// any more, however long the keys, as long as they are few.
+func TestFastPathLearns(t *testing.T) {
+	for _, tc := range []struct{ name, event string }{
+		{"live order", `{"ev":"Q","sym":"ACME","bx":4,"bp":1.25,"t":1786649956446}`},
+		{"other order", `{"ev":"Q","t":1786649956446,"bp":1.25,"sym":"ACME","bx":4}`},
+		{"new field", `{"ev":"Q","sym":"ACME","nf":[1,{"a":"b"}],"bp":1.25}`},
+		{"new long field", `{"ev":"Q","sym":"ACME","quite_a_long_new_field":"x","another_long_new_field":1,"bp":1.25}`},
+		{"same key twice", `{"ev":"Q","sym":"ACME","bp":1.25,"bp":2,"ev":"T"}`},
+		{"numbers of other forms", `{"ev":"Q","sym":"ACME","bx":4.0,"bp":4.522e-05,"ap":-1,"q":1e3,"z":12.0,"bs":1234567890123}`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p := tickstorm.NewParser(tickstorm.Stocks)
+			msg := []byte("[" + tc.event + "," + tc.event + "]")
+			require.NoError(t, p.Parse(msg, tickstorm.NopHandler{}))
+			before := p.Stats()
+			for range 100 {
+				require.NoError(t, p.Parse(msg, tickstorm.NopHandler{}))
+			}
+			after := p.Stats()
+			require.Equal(t, uint64(202), after.Fast)
+			require.Equal(t, before.Strange, after.Strange)
+		})
+	}
+}
+
+// TestFastPathWithoutRoom: what the tree of keys has no room for is decoded all the same.
+func TestFastPathWithoutRoom(t *testing.T) {
+	for _, n := range []int{1, 4, 5, 6, 7, 8, 57, 58, 59, 60, 61, 62, 63, 64, 65, 200} {
+		key := strings.Repeat("k", n)
+		event := `{"ev":"T","sym":"ACME","` + key + `":1,"p":2.5,"` + key + `":2,"s":100}`
+		requireEnginesAgree(t, `[`+event+`,`+event+`,`+event+`]`)
+	}
+	var events []string
+	for i := range 600 { // more places, and more keys at a place, than the tree has
+		events = append(events, fmt.Sprintf(`{"ev":"T","u%d":1,"sym":"ACME","v%d":2,"p":%d.5,"c":[1]}`, i, i%40, i))
+	}
+	requireEnginesAgree(t, "["+strings.Join(events, ",")+"]")
+}
+
+func requireEnginesAgree(t *testing.T, msg string) {
+	t.Helper()
+	symbols := tickstorm.NewSymbols(0)
+	parse := func(e tickstorm.Engine) (*recorder, tickstorm.Stats) {
+		var r recorder
+		p := tickstorm.NewParser(tickstorm.Stocks)
+		p.SetSymbols(symbols)
+		p.SetEngine(e)
+		for range 3 {
+			require.NoError(t, p.Parse([]byte(msg), &r))
+		}
+		stats := p.Stats()
+		if e == tickstorm.EngineAuto {
+			require.Equal(t, stats.Total(), stats.Fast)
+		}
+		stats.Fast, stats.Strange = 0, 0
+		return &r, stats
+	}
+	want, wantStats := parse(tickstorm.EngineFastJSON)
+	got, gotStats := parse(tickstorm.EngineAuto)
+	require.Equal(t, want, got)
+	require.Equal(t, wantStats, gotStats)
 }

@@ -68,7 +68,6 @@ func (s *schema) find(word uint64) *step {
 // one in the tree if there is room, else one of the schema. It is nil if b[i] is neither
 // the plain beginning of a key nor the end of the object.
 func (d *fastDecoder) learn(r *route, here *step, b []byte, i int) *step {
-	d.p.stats.Strange++
 	key, word, ok := keyAt(b, i)
 	if !ok {
 		return nil
@@ -80,10 +79,12 @@ func (d *fastDecoder) learn(r *route, here *step, b []byte, i int) *step {
 			}
 		}
 		if s := r.grow(here, key, word); s != nil {
+			d.p.stats.Strange++
 			return s
 		}
 		d.lost, d.has, d.unknown = true, here.has, here.unknown
 	}
+	d.p.stats.Strange++
 	if len(key) == 1 {
 		s := &r.schema.close
 		s.has, s.unknown = d.has, d.unknown
