@@ -80,11 +80,9 @@ func TestFastPathWithoutRoom(t *testing.T) {
 
 func requireEnginesAgree(t *testing.T, msg string) {
 	t.Helper()
-	symbols := tickstorm.NewSymbols(0)
 	parse := func(e tickstorm.Engine) (*recorder, tickstorm.Stats) {
 		var r recorder
 		p := tickstorm.NewParser(tickstorm.Stocks)
-		p.SetSymbols(symbols)
 		p.SetEngine(e)
 		for range 3 {
 			require.NoError(t, p.Parse([]byte(msg), &r))
@@ -100,4 +98,24 @@ func requireEnginesAgree(t *testing.T, msg string) {
 	got, gotStats := parse(tickstorm.EngineAuto)
 	require.Equal(t, want, got)
 	require.Equal(t, wantStats, gotStats)
+}
+
+// TestFastPathAtTheEnd: the last bytes of a message are no reason to be slow, be its last
+// element short or long.
+func TestFastPathAtTheEnd(t *testing.T) {
+	for _, levels := range []int{1, 30, 61, 100} {
+		book := `{"ev":"XL2","pair":"BTC-USD","b":[` + strings.TrimSuffix(strings.Repeat("[27000.5,0.25],", levels), ",") +
+			`],"a":[[27001,2]],"t":1786649956446,"r":1786649956449,"x":1}`
+		p := tickstorm.NewParser(tickstorm.Crypto)
+		var r recorder
+		for range 100 {
+			require.NoError(t, p.Parse([]byte("["+book+"]"), &r))
+			require.NoError(t, p.Parse([]byte("["+book+","+book+"]"), &r))
+		}
+		stats := p.Stats()
+		require.Len(t, r.events, 300)
+		require.Len(t, r.events[299].(*tickstorm.Book).Bids, levels)
+		require.Equal(t, uint64(300), stats.Fast, "%d levels", levels)
+		require.LessOrEqual(t, stats.Strange, uint64(20))
+	}
 }

@@ -155,7 +155,7 @@ func (d *fastDecoder) decode(b []byte, i int) (*route, int) {
 	i += r.size
 	unwanted := r.unwanted
 	if unwanted {
-		if end := d.pass(b, i); end >= 0 {
+		if end := d.pass(b, i); end >= 0 && end-start <= d.p.limits.Element {
 			return &d.passed, end
 		}
 	}
@@ -263,7 +263,7 @@ walk:
 			n := firstMark(stringStops(w | 0xFF<<56))
 			if d.p.wanted != nil && !unwanted {
 				if unwanted = !d.wants(b, i); unwanted {
-					if end := d.pass(b, i); end >= 0 {
+					if end := d.pass(b, i); end >= 0 && end-start <= d.p.limits.Element {
 						r.head.Has = ^Fields(0)
 						return &d.passed, end
 					}
@@ -407,6 +407,9 @@ func textEnd(b []byte, i int) int {
 		return -1
 	}
 	for i++; i < len(b); i += 8 {
+		if i > len(b)-8 { // the end of a long last element
+			return textEndSlow(b, i)
+		}
 		w := load(b, i)
 		if stops := stringStops(w); stops != 0 {
 			n := firstMark(stops)
@@ -414,6 +417,19 @@ func textEnd(b []byte, i int) int {
 				return -1
 			}
 			return i + n + 1
+		}
+	}
+	return -1
+}
+
+// textEndSlow is textEnd for the last bytes of b.
+func textEndSlow(b []byte, i int) int {
+	for ; i < len(b); i++ {
+		switch c := b[i]; {
+		case c == '"':
+			return i + 1
+		case c == '\\' || c < ' ':
+			return -1
 		}
 	}
 	return -1

@@ -15,7 +15,7 @@ const (
 	// have passed. The number doubles each time, so that a feed without any order costs
 	// less and less.
 	maxStrange = 4096
-	maxResets  = 40
+	maxResets  = 16
 )
 
 // schema is what a route knows of its channel's keys whatever their order.
@@ -38,6 +38,9 @@ func (r *route) init() {
 	r.schema.close = step{verb: readEnd, size: 1}
 	r.schema.close.word, r.schema.close.mask = wordOf("}")
 	for _, m := range r.channel.members {
+		if len(m.key) >= 8 {
+			panic("tickstorm: a key of the table that is no word: " + m.key)
+		}
 		s := &step{field: m.field, size: len(m.key) + len(`,"":`)}
 		s.store(r.event.field(bits.TrailingZeros32(uint32(m.field))))
 		if s.verb == readFloat && m.flags&whole != 0 {
@@ -73,8 +76,11 @@ func (d *fastDecoder) learn(r *route, here *step, b []byte, i int) *step {
 		return nil
 	}
 	if !d.lost {
-		for o := here.next; o != nil; o = o.other { // long keys are compared here
-			if o.key != "" && o.key == string(key) {
+		// Long keys are compared here, and all keys at the end of a long last element,
+		// where load gives 0.
+		whole, mask := wordOf(string(key[:min(len(key), 8)]))
+		for o := here.next; o.verb != readStrange; o = o.other {
+			if o.size == len(key) && (o.key == string(key) || o.key == "" && o.word == whole && o.mask == mask) {
 				return o
 			}
 		}
@@ -117,7 +123,7 @@ func keyAt(b []byte, i int) (key []byte, word uint64, ok bool) {
 		return nil, 0, false
 	}
 	if n := end - 1 - (i + 2); n < 8 {
-		word = below(load(b, i+2), n)
+		word, _ = wordOf(string(b[i+2 : i+2+n])) // not load, which is 0 at the end
 	}
 	return b[i : end+1], word, true
 }

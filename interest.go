@@ -8,17 +8,19 @@ import (
 // Interest is which events a program wants. The vendor recommends to subscribe to all
 // symbols and keep the few that matter, since it cannot filter: events that do not
 // interest are then passed over at scan speed, without being decoded, validated or
-// delivered, and counted in Stats.Skipped. Statuses, unknown events and what is no
+// delivered, and counted in Stats.Skipped; of the [Limits] only those of length hold for
+// them. Statuses, unknown events and what is no
 // event are always delivered. The zero Interest is in everything.
 type Interest struct {
 	// Streams are the streams that are wanted; nil means all.
 	Streams []Stream
 	// Symbols are the symbols that are wanted, in any spelling that a subscription
-	// takes; nil means all. Events without a symbol are wanted.
+	// takes; nil means all. Events without a symbol are wanted, symbols longer than
+	// MaxSymbol are not.
 	Symbols []string
 }
 
-// SetInterest makes the parser pass over all other events, from the next message on.
+// SetInterest makes the parser pass over all other events, from the next event on.
 func (p *Parser) SetInterest(i Interest) {
 	p.wanted = nil
 	if i.Symbols != nil {
@@ -31,7 +33,7 @@ func (p *Parser) SetInterest(i Interest) {
 		}
 		p.wanted = symbols.table.Load()
 	}
-	p.streams = i.Streams
+	p.streams = slices.Clone(i.Streams)
 	p.fast.setInterest()
 }
 
@@ -45,6 +47,11 @@ func (p *Parser) wants(e Event) bool {
 		return false
 	}
 	return p.wanted == nil || h.Has&1 == 0 || p.wanted.find([]byte(h.Symbol)) != nil // bit 0 is the symbol
+}
+
+// interests reports whether a data event of a channel with this symbol is wanted.
+func (p *Parser) interests(c *channel, symbol []byte) bool {
+	return c.kind == KindStatus || p.wantsStream(c.stream) && (p.wanted == nil || p.wanted.find(symbol) != nil)
 }
 
 func (p *Parser) wantsStream(s Stream) bool {
@@ -65,7 +72,7 @@ func (d *fastDecoder) setInterest() {
 // pass returns where the element ends in which b[i] stands, without looking at what is in
 // it, or -1 if that cannot be told so.
 //
-// The next brace that opens is the next event's if it stands in },{"ev":". In no string
+// In valid JSON the next brace that opens is the next event's if it stands in },{"ev":". In no string
 // can that be: its first quote would end the string, and what follows would not be JSON.
 // Nor can it be deeper inside, where another brace would have been before it.
 func (d *fastDecoder) pass(b []byte, i int) int {

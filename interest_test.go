@@ -1,6 +1,7 @@
 package tickstorm_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -124,6 +125,26 @@ func TestInterestCutsRight(t *testing.T) {
 				require.Equal(t, wanted, string(got.events[1].Head().Raw))
 			})
 		}
+	}
+}
+
+// TestInterestInterns: what is passed over takes no number, and is not too long to be.
+func TestInterestInterns(t *testing.T) {
+	long := `{"ev":"T","sym":"BAD","i":"` + strings.Repeat("x", 100) + `"}`
+	for _, engine := range []tickstorm.Engine{tickstorm.EngineAuto, tickstorm.EngineFastJSON} {
+		p := tickstorm.NewParser(tickstorm.Stocks)
+		p.SetEngine(engine)
+		symbols := tickstorm.NewSymbols(0)
+		p.SetSymbols(symbols)
+		p.SetLimits(tickstorm.Limits{Element: 60})
+		p.SetInterest(tickstorm.Interest{Symbols: []string{"GOOD"}})
+		var got recorder
+		require.NoError(t, p.Parse([]byte(`[{"ev":"T","sym":"BAD"},{"ev":"T", "sym":"WORSE"},{"ev":"T","sym":"GOOD"},`+long+`]`), &got))
+		require.Equal(t, 1, symbols.Len())
+		require.Len(t, got.events, 1)
+		require.Equal(t, uint32(1), got.events[0].Head().SymbolID)
+		require.Len(t, got.errors, 1)
+		require.ErrorIs(t, got.errors[0], tickstorm.ErrElementTooLong)
 	}
 }
 

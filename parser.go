@@ -59,7 +59,8 @@ const (
 
 // Parser turns messages of one market into calls of a [Handler]. It allocates
 // nothing in steady state: it has one event of each kind and lends it out again
-// and again. A Parser serves one goroutine at a time.
+// and again. A Parser serves one goroutine at a time, and one message: a handler must
+// not call Parse of the parser that calls it.
 type Parser struct {
 	market   Market
 	channels []*channel
@@ -118,7 +119,12 @@ func (p *Parser) SetLimits(l Limits) { p.limits = l.withDefaults() }
 
 // SetSymbols makes the parser intern symbols in s, which may be shared. Without it
 // the parser makes a table of its own when the first symbol comes.
-func (p *Parser) SetSymbols(s *Symbols) { p.symbols = s }
+func (p *Parser) SetSymbols(s *Symbols) {
+	if s == nil {
+		s = NewSymbols(0)
+	}
+	p.symbols = s
+}
 
 // SetReceived sets what the events of the next messages have in Received:
 // nanoseconds since 1970. The parser itself never asks for the time.
@@ -264,7 +270,7 @@ func (p *Parser) elements(msg []byte, hs *handlers) error {
 // pad copies the rest of a message to where there are readable bytes behind it.
 func (p *Parser) pad(rest []byte) []byte {
 	if cap(p.tail) < len(rest)+padding {
-		p.tail = make([]byte, 0, max(tailLength, len(rest))+padding)
+		p.tail = make([]byte, 0, tailLength+padding)
 	}
 	p.tail = append(p.tail[:0], rest...)
 	return append(p.tail, make([]byte, padding)...)
@@ -311,7 +317,7 @@ func (p *Parser) element(raw []byte, hs *handlers) {
 			p.fail(ErrNoEvent, raw, hs)
 			return
 		}
-		if p.hasInterest() && !p.wants(e) {
+		if p.decoder.passed || p.hasInterest() && !p.wants(e) {
 			p.stats = before // nothing in it counts
 			p.stats.Skipped++
 			return

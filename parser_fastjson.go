@@ -30,6 +30,7 @@ type decoder struct {
 	null    Fields          //
 	odd     Fields          //
 	escaped bool            // the element has a backslash somewhere
+	passed  bool            // nobody wants it
 	keys    int             // keys visited
 	search  bool            // visiting only to find ev, which is not the first key
 	ev      *fastjson.Value // what it found
@@ -78,7 +79,7 @@ func (d *decoder) decode(raw []byte) Event {
 func (d *decoder) reset() {
 	d.channel, d.event, d.ev = nil, nil, nil
 	d.seen, d.has, d.null, d.odd = 0, 0, 0, 0
-	d.keys, d.search = 0, false
+	d.keys, d.search, d.passed = 0, false, false
 	d.arena = d.arena[:0]
 }
 
@@ -189,7 +190,11 @@ func (d *decoder) set(m *member, v *fastjson.Value) {
 	case *string:
 		var text []byte
 		if text, ok = d.stringOf(v, raw); ok {
-			*p, d.event.Head().SymbolID = d.p.intern(text)
+			if d.p.interests(d.channel, text) { // what is passed over takes no number
+				*p, d.event.Head().SymbolID = d.p.intern(text)
+			} else {
+				d.passed = true
+			}
 		}
 	case *bool:
 		*p, ok = v.Type() == fastjson.TypeTrue, v.Type() == fastjson.TypeTrue || v.Type() == fastjson.TypeFalse

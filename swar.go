@@ -41,7 +41,8 @@ func at(b []byte, i int) byte {
 }
 
 // nonDigits marks the bytes of a word of digits that are none; '0' has been taken off
-// each byte by xor. The first two marks are right, those behind them may not be.
+// each byte by xor. The first mark is right, and the second if the first is a point; those
+// behind them may not be.
 func nonDigits(x uint64) uint64 { return ((x + 0x76*ones) | x) & tops }
 
 // stringStops marks the first quote, backslash or control character of a word.
