@@ -199,12 +199,14 @@ func TestConnInHandler(t *testing.T) {
 			inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
 				var conn *tickstorm.Conn
 				errs := make(chan error, 2)
+				asked := make(chan struct{})
 				h := &onTrade{do: func(*tickstorm.Trade) {
 					errs <- conn.Subscribe(t.Context(), tickstorm.Trades, "B")
 					errs <- conn.Unsubscribe(t.Context(), tickstorm.Trades, "A")
 					conn.Request(tickstorm.Topic{Channel: "T", Symbol: "C"})
 					conn.Withdraw(tickstorm.Topic{Channel: "T", Symbol: "A"})
 					conn.Request() // logged and no more
+					close(asked)
 				}}
 				conn = dialSim(t, server, h)
 				defer conn.Close()
@@ -219,6 +221,7 @@ func TestConnInHandler(t *testing.T) {
 				}
 				require.ErrorIs(t, <-errs, tickstorm.ErrInHandler)
 				require.ErrorIs(t, <-errs, tickstorm.ErrInHandler)
+				<-asked
 				require.NoError(t, conn.Subscribe(t.Context(), tickstorm.Trades, "E"), "what was requested before goes out before")
 				got := server.Conns()[0].Requests()
 				require.Contains(t, got, `{"action":"subscribe","params":"T.C"}`)
