@@ -1,6 +1,7 @@
 package tickstorm_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -68,16 +69,8 @@ func TestInterest(t *testing.T) {
 }
 
 func wanted(i tickstorm.Interest, h *tickstorm.Header) bool {
-	has := func(n int, equal func(int) bool) bool {
-		for k := range n {
-			if equal(k) {
-				return true
-			}
-		}
-		return false
-	}
-	return (i.Streams == nil || has(len(i.Streams), func(k int) bool { return i.Streams[k] == h.Stream })) &&
-		(i.Symbols == nil || has(len(i.Symbols), func(k int) bool { return i.Symbols[k] == h.Symbol }))
+	return (i.Streams == nil || slices.Contains(i.Streams, h.Stream)) &&
+		(i.Symbols == nil || slices.Contains(i.Symbols, h.Symbol))
 }
 
 // TestInterestSpelling: a symbol is wanted in every form that the market's channels have.
