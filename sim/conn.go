@@ -383,8 +383,14 @@ func (c *Conn) answerClose() {
 	}
 }
 
-// tooSlow cuts a client off that does not keep up.
+// tooSlow cuts a client off that does not keep up. A connection that is ending already
+// has another reason: a stall that ended with it looks like the client's for a moment.
 func (c *Conn) tooSlow() {
+	select {
+	case <-c.dying:
+		return
+	default:
+	}
 	c.server.counters.slow.Add(1)
 	c.server.cfg.Logger.Info("sim: client too slow", "conn", c.id)
 	c.Cut()
