@@ -119,3 +119,57 @@ func TestFastPathAtTheEnd(t *testing.T) {
 		require.LessOrEqual(t, stats.Strange, uint64(20))
 	}
 }
+
+// TestFastPathSpaced: space between tokens does not cost the fast path, space in strings
+// stays where it is.
+func TestFastPathSpaced(t *testing.T) {
+	for _, event := range []string{
+		`{"ev":"T", "sym":"ACME", "i":"a b", "p":2.5, "c":[1, 12]}`,
+		`{ "ev" : "T" , "sym" : "ACME" , "i" : "7" , "p" : 2.5 , "s" : 100 }`,
+		"{\n\t\"ev\": \"T\",\r\n\t\"sym\": \"ACME\",\n\t\"unknown of mine\": {\"a b\": [1, null]},\n\t\"p\": 2.5\n}",
+		`{"ev":"T","sym":"A","i":"  two  ","p":1 }`,
+	} {
+		requireEnginesAgree(t, "["+event+"]")
+		requireEnginesAgree(t, "[ "+event+" ,\n"+event+","+event+" ]")
+	}
+}
+
+// TestSpacedInterest: an Interest is in events with space in them too.
+func TestSpacedInterest(t *testing.T) {
+	p := tickstorm.NewParser(tickstorm.Crypto)
+	p.SetInterest(tickstorm.Interest{Symbols: []string{"BTC-USD"}})
+	msg := `[{"ev":"XT","pair": "ETH-USD","p":1},{"ev":"XT","pair": "BTC-USD","p":2},` +
+		`{"ev":"XT","pair":"ETH-USD", "p":3},{"ev":"XT", "pair":"BTC-USD","p":4}]`
+	var r recorder
+	require.NoError(t, p.Parse([]byte(msg), &r))
+	require.Len(t, r.events, 2)
+	require.Equal(t, 2.0, r.events[0].(*tickstorm.Trade).Price)
+	require.Equal(t, `{"ev":"XT", "pair":"BTC-USD","p":4}`, string(r.events[1].Head().Raw))
+	require.Equal(t, uint64(2), p.Stats().Skipped)
+	for n := range len(msg) {
+		require.Error(t, p.Parse([]byte(msg[:n]), tickstorm.NopHandler{}))
+		require.Error(t, p.Parse([]byte(strings.Repeat(" ", 600)+msg[:n]), tickstorm.NopHandler{}))
+	}
+}
+
+// TestFastPathComesBack: after a time of keys in no order, the orders that are known are
+// walked again.
+func TestFastPathComesBack(t *testing.T) {
+	p := tickstorm.NewParser(tickstorm.Stocks)
+	usual := []byte(`[{"ev":"T","sym":"ACME","p":2.5,"s":100,"t":1786649956446}]`)
+	require.NoError(t, p.Parse(usual, tickstorm.NopHandler{}))
+	for i := range 3000 {
+		msg := fmt.Sprintf(`[{"ev":"T","u%d":1,"sym":"ACME","v%d":2,"p":%d.5}]`, i%600, i%40, i)
+		require.NoError(t, p.Parse([]byte(msg), tickstorm.NopHandler{}))
+	}
+	for range 2000 {
+		require.NoError(t, p.Parse(usual, tickstorm.NopHandler{}))
+	}
+	before := p.Stats()
+	for range 100 {
+		require.NoError(t, p.Parse(usual, tickstorm.NopHandler{}))
+	}
+	after := p.Stats()
+	require.Equal(t, before.Strange, after.Strange)
+	require.Equal(t, after.Total(), after.Fast)
+}

@@ -87,13 +87,21 @@ type route struct {
 	step            // the opening: {"ev":"T"
 	another  *route // of a channel with the same first letter
 	unwanted bool   // by the Interest
-	channel  *channel
-	event    Event
-	head     *Header
-	steps    int // in the tree
-	strange  int // keys that found no room in it
-	resets   int
-	schema   schema
+	// What stands between ev and the symbol where that comes first, ,"sym":" or of a
+	// longer key the first eight bytes.
+	symbolWord, symbolMask uint64
+	symbolSize             int
+	channel                *channel
+	event                  Event
+	head                   *Header
+	steps                  int // in the tree
+	strange                int // keys that found no room in it
+	resets                 int
+	// How many events are to be decoded without the tree, as the last ones would not have
+	// been found there, and how many that was the last time.
+	astray, patience int
+	lost             uint64 // Stats.Fast when the last of them is
+	schema           schema
 }
 
 type fastDecoder struct {
@@ -161,6 +169,10 @@ func (d *fastDecoder) decode(b []byte, i int) (*route, int) {
 	}
 	d.lost = false
 	s := r.next
+	if r.astray > 0 {
+		s = r.stray()
+		d.lost, d.has, d.unknown = true, 0, 0
+	}
 	from := i // where the value at hand begins
 walk:
 	for {

@@ -16,6 +16,9 @@ const (
 	// less and less.
 	maxStrange = 4096
 	maxResets  = 16
+	// maxAstray is the most events that are decoded without the tree before it is tried
+	// again.
+	maxAstray = 1 << 10
 )
 
 // schema is what a route knows of its channel's keys whatever their order.
@@ -38,6 +41,11 @@ func (r *route) init() {
 	r.schema.close = step{verb: readEnd, size: 1}
 	r.schema.close.word, r.schema.close.mask = wordOf("}")
 	for _, m := range r.channel.members {
+		if m.field == 1 { // the symbol, whatever the kind
+			key := `,"` + m.key + `":"`
+			r.symbolWord, r.symbolMask = wordOf(key)
+			r.symbolSize = len(key)
+		}
 		if len(m.key) >= 8 {
 			panic("tickstorm: a key of the table that is no word: " + m.key)
 		}
@@ -71,27 +79,56 @@ func (s *schema) find(word uint64) *step {
 // one in the tree if there is room, else one of the schema. It is nil if b[i] is neither
 // the plain beginning of a key nor the end of the object.
 func (d *fastDecoder) learn(r *route, here *step, b []byte, i int) *step {
+	if d.lost {
+		return d.lostStep(r, b, i)
+	}
 	key, word, ok := keyAt(b, i)
 	if !ok {
 		return nil
 	}
-	if !d.lost {
-		// Long keys are compared here, and all keys at the end of a long last element,
-		// where load gives 0.
-		whole, mask := wordOf(string(key[:min(len(key), 8)]))
-		for o := here.next; o.verb != readStrange; o = o.other {
-			if o.size == len(key) && (o.key == string(key) || o.key == "" && o.word == whole && o.mask == mask) {
-				return o
-			}
+	// Long keys are compared here, and all keys at the end of a long last element,
+	// where load gives 0.
+	whole, mask := wordOf(string(key[:min(len(key), 8)]))
+	for o := here.next; o.verb != readStrange; o = o.other {
+		if o.size == len(key) && (o.key == string(key) || o.key == "" && o.word == whole && o.mask == mask) {
+			return o
 		}
-		if s := r.grow(here, key, word); s != nil {
-			d.p.stats.Strange++
-			return s
-		}
-		d.lost, d.has, d.unknown = true, here.has, here.unknown
+	}
+	if s := r.grow(here, key, word); s != nil {
+		d.p.stats.Strange++
+		return s
+	}
+	d.lost, d.has, d.unknown = true, here.has, here.unknown
+	r.lose(d.p.stats.Fast)
+	d.p.stats.Strange++
+	return d.anyOrder(r, len(key), word)
+}
+
+// lostStep is learn once the path is lost: nothing is compared but the key itself, which
+// is one word if its name has no more than four bytes.
+func (d *fastDecoder) lostStep(r *route, b []byte, i int) *step {
+	w := load(b, i)
+	name := w >> 16
+	n := firstMark(stringStops(name))
+	if w&0xFFFF != ','|'"'<<8 || n > 4 || name>>(8*n&63)&0xFFFF != '"'|':'<<8 {
+		return d.lostStepSlow(r, b, i)
 	}
 	d.p.stats.Strange++
-	if len(key) == 1 {
+	return d.anyOrder(r, n+len(`,"":`), below(name, n))
+}
+
+func (d *fastDecoder) lostStepSlow(r *route, b []byte, i int) *step {
+	key, word, ok := keyAt(b, i)
+	if !ok {
+		return nil
+	}
+	d.p.stats.Strange++
+	return d.anyOrder(r, len(key), word)
+}
+
+// anyOrder returns the step of the schema for a key of this size, as it stands, and name.
+func (d *fastDecoder) anyOrder(r *route, size int, word uint64) *step {
+	if size == 1 {
 		s := &r.schema.close
 		s.has, s.unknown = d.has, d.unknown
 		return s
@@ -104,7 +141,7 @@ func (d *fastDecoder) learn(r *route, here *step, b []byte, i int) *step {
 	case s == nil && word != ev:
 		d.unknown++
 	}
-	r.schema.skip.size = len(key)
+	r.schema.skip.size = size
 	return &r.schema.skip
 }
 
@@ -205,4 +242,20 @@ func (s *step) close() {
 		s.stranger = &step{verb: readStrange, before: s}
 	}
 	s.next = s.stranger
+}
+
+// lose has the next events decoded without the tree: more of them each time, unless the
+// tree has done well since.
+func (r *route) lose(events uint64) {
+	if events > r.lost+16 {
+		r.patience = 0
+	}
+	r.patience = min(2*r.patience+1, maxAstray)
+	r.astray, r.lost = r.patience, events+uint64(r.patience)
+}
+
+// stray returns the step to begin an event with that the tree is not asked for.
+func (r *route) stray() *step {
+	r.astray--
+	return r.schema.skip.next
 }

@@ -69,6 +69,43 @@ func (d *fastDecoder) setInterest() {
 	}
 }
 
+// passOver passes over elements from b[i] on, as long as it can tell at a glance that
+// nobody wants them, and returns where the first other one begins. The message's last
+// element is left to decode.
+func (d *fastDecoder) passOver(b []byte, i int) int {
+	for {
+		if load(b, i)&openingMask != openingWord {
+			return i
+		}
+		w := load(b, i+len(opening))
+		r := d.routes[w&127]
+		for r != nil && w&r.mask != r.word {
+			r = r.another
+		}
+		if r == nil {
+			return i
+		}
+		symbol := i + len(opening) + r.size
+		if !r.unwanted {
+			if d.p.wanted == nil || load(b, symbol)&r.symbolMask != r.symbolWord {
+				return i
+			}
+			symbol += r.symbolSize
+			w = load(b, symbol)
+			n := firstMark(stringStops(w | 0xFF<<56))
+			if at(b, symbol-1) != '"' || n == 7 || byteAt(w, n) != '"' || d.p.wanted.short(below(w, n), n) != nil {
+				return i
+			}
+		}
+		end := d.pass(b, symbol)
+		if end < 0 || b[end] != ',' || end-i > d.p.limits.Element {
+			return i
+		}
+		d.p.stats.Skipped++
+		i = end + 1
+	}
+}
+
 // pass returns where the element ends in which b[i] stands, without looking at what is in
 // it, or -1 if that cannot be told so.
 //

@@ -99,6 +99,7 @@ type Parser struct {
 	fast    fastDecoder
 
 	tail    []byte // the last elements of a message, padded for the fast path
+	compact []byte // an element without the space in it
 	scratch []byte // poison builds parse a copy, to spoil it afterwards
 }
 
@@ -215,7 +216,11 @@ func (p *Parser) elements(msg []byte, hs *handlers) error {
 	}
 	b, padded := msg, false // what the fast path reads: in the end a copy with room behind it
 	p.fast.end = len(msg)
+	passes := fast && p.hasInterest()
 	for {
+		if passes {
+			i = p.fast.passOver(b, i)
+		}
 		if fast {
 			if !padded && len(b)-i <= tailLength {
 				b = p.pad(b[i:])
@@ -257,7 +262,7 @@ func (p *Parser) elements(msg []byte, hs *handlers) error {
 		closing := msg[next] == ']' // asked before a handler's turn: poison builds spoil what was lent
 		if err != nil {
 			p.fail(elementError(err), msg[start:end], hs)
-		} else {
+		} else if !fast || !p.spaced(msg[start:end:end], hs) {
 			p.element(msg[start:end:end], hs)
 		}
 		i = next + 1

@@ -50,6 +50,15 @@ func stringStops(w uint64) uint64 {
 	return (((w ^ 0x02*ones) - 0x21*ones) | ((w ^ '\\'*ones) - ones)) &^ w & tops
 }
 
+// equals marks every byte of a word that is c.
+func equals(w uint64, c byte) uint64 {
+	x := w ^ uint64(c)*ones
+	return ^((x&^tops + 0x7F*ones) | x) & tops
+}
+
+// spaces marks every byte of a word that is a space or a control character.
+func spaces(w uint64) uint64 { return ^((w&^tops + 0x5F*ones) | w) & tops }
+
 // firstMark is the index of the first marked byte, 8 if there is none.
 func firstMark(marks uint64) int { return bits.TrailingZeros64(marks) >> 3 }
 
