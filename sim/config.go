@@ -57,6 +57,10 @@ type Config struct {
 	// tick, up to 30 or, when the server has fallen behind, up to 500 in one message; 10
 	// to 30 if Rate is negative. With another Batch messages wait until they are full.
 	Batch [2]int
+	// Numbered makes the sequence numbers, q, of all generated events one count without
+	// holes, from 1, over all connections: a client can tell which events it did not get.
+	// The feed's own numbers rise by symbol and have holes.
+	Numbered bool
 	// Now is the clock of the events' timestamps, asked once a message; nil means
 	// [time.Now]. It does not pace the stream.
 	Now func() time.Time

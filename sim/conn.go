@@ -314,6 +314,9 @@ func (c *Conn) handshake() bool {
 	c.market = market
 	c.mu.Unlock()
 	c.generator = NewGenerator(market, s.cfg.Seed)
+	if s.cfg.Numbered {
+		c.generator.Number(func() int64 { return s.number.Add(1) })
+	}
 	c.batches = newRandom(s.cfg.Seed, market, 2)
 	c.framer = tickstorm.NewFramer(tickstorm.FramerConfig{Server: true, Buffer: 32 << 10, MaxMessage: 1 << 20}, ear{c})
 	s.cfg.Logger.Info("sim: connection", "conn", c.id, "market", string(market))

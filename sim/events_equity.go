@@ -53,7 +53,7 @@ func (g *Generator) stockTrade(s *source, symbol string, st *state, r uint64) ti
 	st.volume += shares
 	t.Timestamp = tickstorm.Timestamp(g.millis)
 	t.ParticipantTimestamp = tickstorm.Timestamp(g.millis - int64(r>>32&3))
-	t.Sequence = st.skip(uint8(r >> 35))
+	t.Sequence = g.sequence(st, uint8(r>>35))
 	t.Tape = st.tape
 	if t.Exchange == finra {
 		t.Has |= tickstorm.TradeTRF | tickstorm.TradeTRFTimestamp
@@ -108,7 +108,7 @@ func (g *Generator) stockQuote(s *source, symbol string, st *state, r uint64) ti
 	q.AskSize = float64(lots[r>>20&15])
 	q.Timestamp = tickstorm.Timestamp(g.millis)
 	q.ParticipantTimestamp = tickstorm.Timestamp(g.millis - int64(r>>24&1))
-	q.Sequence = st.skip(uint8(r >> 32))
+	q.Sequence = g.sequence(st, uint8(r>>32))
 	q.Tape = st.tape
 	switch r >> 48 & 0xFF {
 	case 0: // nobody bids
@@ -219,7 +219,7 @@ func (g *Generator) priceBand(s *source, symbol string, st *state, r uint64) tic
 	g.indicators[0] = luldIndicators[r&7]
 	l.Indicators = g.indicators[:]
 	l.Timestamp = g.nanoseconds(r)
-	l.Sequence = st.skip(uint8(r >> 3))
+	l.Sequence = g.sequence(st, uint8(r>>3))
 	l.Tape = st.tape
 	return l
 }
@@ -243,7 +243,7 @@ func (g *Generator) auction(s *source, symbol string, st *state, r uint64) ticks
 		n.AuctionTime = 1600
 	}
 	n.Timestamp = g.nanoseconds(r)
-	n.Sequence = st.skip(uint8(r >> 2))
+	n.Sequence = g.sequence(st, uint8(r>>2))
 	n.Exchange = 10
 	n.Imbalance = int64(zipf(uint32(r>>5), 5_000_000))
 	n.Paired = int64(zipf(uint32(r>>20), 5_000_000))
@@ -287,7 +287,7 @@ func (g *Generator) optionTrade(s *source, symbol string, st *state, r uint64) t
 	st.volume += int64(t.Size)
 	t.Conditions = optionConditions[r>>11&7]
 	t.Timestamp = tickstorm.Timestamp(g.millis)
-	t.Sequence = st.skip(uint8(r >> 52))
+	t.Sequence = g.sequence(st, uint8(r>>52))
 	return t
 }
 
@@ -306,7 +306,7 @@ func (g *Generator) optionQuote(s *source, symbol string, st *state, r uint64) t
 	q.BidSize = float64(1 + r>>16&0x7F)
 	q.AskSize = float64(1 + r>>24&0x7F)
 	q.Timestamp = tickstorm.Timestamp(g.millis)
-	q.Sequence = st.skip(uint8(r >> 52))
+	q.Sequence = g.sequence(st, uint8(r>>52))
 	return q
 }
 
@@ -320,7 +320,7 @@ func (g *Generator) futuresTrade(s *source, symbol string, st *state, r uint64) 
 	t.Price = st.money(st.price)
 	t.Size = float64(1 + zipf(uint32(r>>16), 100))
 	t.Timestamp = tickstorm.Timestamp(g.millis)
-	t.Sequence = st.skip(uint8(r >> 52))
+	t.Sequence = g.sequence(st, uint8(r>>52))
 	return t
 }
 

@@ -26,6 +26,8 @@ type Generator struct {
 	now    time.Time
 	millis int64
 
+	number func() int64 // where sequence numbers come from, nil if the symbols have their own
+
 	// One event of each kind, used over and over, and the memory behind their slices.
 	trade      tickstorm.Trade
 	quote      tickstorm.Quote
@@ -59,6 +61,17 @@ func NewGenerator(m tickstorm.Market, seed int64) *Generator {
 		seed:     scramble(uint64(seed)),
 		random:   newRandom(seed, m, 0),
 	}
+}
+
+// Number makes every event that has a sequence number, its q, take it from next instead of
+// its symbol's own: if that counts, a receiver can tell which events it did not get.
+func (g *Generator) Number(next func() int64) { g.number = next }
+
+func (g *Generator) sequence(st *state, r uint8) int64 {
+	if g.number != nil {
+		return g.number()
+	}
+	return st.skip(r)
 }
 
 // Subscribe adds a topic, whose symbol may be [tickstorm.All] and is otherwise taken in

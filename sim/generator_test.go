@@ -160,6 +160,45 @@ func TestSequenceRisesPerSymbol(t *testing.T) {
 	}
 }
 
+// TestNumbered: with Config.Numbered one count goes over all events of all connections.
+func TestNumbered(t *testing.T) {
+	s, err := sim.Start(sim.Config{Numbered: true, Rate: -1, MaxConnections: -1})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	seen := map[int64]bool{}
+	var most int64
+	for range 3 {
+		var n numbers
+		c, err := tickstorm.Dial(t.Context(), s.ClientConfig(tickstorm.Stocks), &n)
+		require.NoError(t, err)
+		n.enough = func() { require.NoError(t, c.Close()) }
+		c.Request(tickstorm.Topic{Channel: "T", Symbol: tickstorm.All}, tickstorm.Topic{Channel: "Q", Symbol: "AAPL"})
+		require.NoError(t, c.Run(t.Context()))
+		require.Greater(t, n.list[0], most, "events of the connection before are not numbered again")
+		for i, q := range n.list {
+			require.False(t, seen[q])
+			seen[q] = true
+			require.Equal(t, n.list[0]+int64(i), q)
+			most = q
+		}
+	}
+}
+
+// numbers collects sequence numbers.
+type numbers struct {
+	tickstorm.NopHandler
+	list   []int64
+	enough func()
+}
+
+func (n *numbers) OnTrade(e *tickstorm.Trade) { n.add(e.Sequence) }
+func (n *numbers) OnQuote(e *tickstorm.Quote) { n.add(e.Sequence) }
+func (n *numbers) add(q int64) {
+	if n.list = append(n.list, q); len(n.list) == 1000 {
+		n.enough()
+	}
+}
+
 func TestCorpora(t *testing.T) {
 	// Bytes an event, as the figures in the documentation have been measured with.
 	sizes := map[string]float64{"stocks1": 132, "stocks20": 131, "stocks400": 131, "options20": 126, "crypto": 216, "forex": 74}

@@ -27,6 +27,7 @@ type Server struct {
 	running  sync.WaitGroup // the accept loop and the connections
 	counters counters
 	waiters  atomic.Int32
+	number   atomic.Int64 // of the last event; see Config.Numbered
 
 	// admission lets keys in one by one, so that the limit of connections holds.
 	admission sync.Mutex
