@@ -81,7 +81,11 @@ type Parser struct {
 	// returns to its caller.
 	tellAll bool
 
-	stats Stats
+	stats   Counters
+	samples ErrorSamples
+	latency liveLatency
+	key     string // what must not get into samples
+	lagDue  bool   // no event of this message has told its time yet
 
 	trade     Trade
 	quote     Quote
@@ -134,7 +138,11 @@ func (p *Parser) SetReceived(nanoseconds int64) { p.received = nanoseconds }
 func (p *Parser) SetBackfilled(b bool) { p.backfilled = b }
 
 // Stats returns what the parser has counted.
-func (p *Parser) Stats() Stats { return p.stats }
+func (p *Parser) Stats() Stats {
+	s := Stats{Counters: p.stats, ErrorSamples: p.samples}
+	p.latency.snapshot(&s.Latency)
+	return s
+}
 
 // Parse calls h for every event of a message: a JSON array of objects, or a single
 // object. It does not write to msg, and lends parts of it to h; see [Header].
@@ -151,10 +159,10 @@ func (p *Parser) Parse(msg []byte, h Handler) error {
 	hs := resolve(h)
 	switch {
 	case len(msg) > p.limits.Message:
-		p.stats.Errors++
+		p.countError(ErrMessageTooLong, msg)
 		return ErrMessageTooLong
 	case !validText(msg):
-		p.stats.Errors++
+		p.countError(ErrUTF8, msg)
 		return ErrUTF8
 	}
 	if poison.On {
@@ -169,6 +177,7 @@ func (p *Parser) Parse(msg []byte, h Handler) error {
 func (p *Parser) parse(msg []byte, hs *handlers) error {
 	p.stats.Messages++
 	p.stats.Bytes += uint64(len(msg))
+	p.lagDue = p.received != 0 && !p.backfilled
 	var err error
 	if hs.raw == nil || p.offerRaw(msg, hs) {
 		err = p.elements(msg, hs)
@@ -181,7 +190,7 @@ func (p *Parser) parse(msg []byte, hs *handlers) error {
 	case p.tellAll:
 		p.fail(err, msg, hs)
 	default:
-		p.stats.Errors++
+		p.countError(err, msg)
 	}
 	if hs.end != nil {
 		hs.end.OnMessageEnd()
@@ -328,6 +337,9 @@ func (p *Parser) element(raw []byte, hs *handlers) {
 
 func (p *Parser) deliver(e Event, kind Kind, hs *handlers) {
 	p.stats.Events[kind]++
+	if p.lagDue {
+		p.lagDue = !p.latency.observeLag(e)
+	}
 	switch kind {
 	case KindTrade:
 		hs.OnTrade(&p.trade)
@@ -355,13 +367,23 @@ func (p *Parser) deliver(e Event, kind Kind, hs *handlers) {
 }
 
 func (p *Parser) fail(err error, raw []byte, hs *handlers) {
-	p.stats.Errors++
+	p.countError(err, raw)
 	p.failure = EventError{Err: err, Market: p.market, Received: p.received, Raw: raw[:len(raw):len(raw)]}
 	hs.OnError(&p.failure)
 	if poison.On {
 		poison.Bytes(p.failure.Raw)
 		p.failure = EventError{}
 	}
+}
+
+// countError counts what was no event, and keeps the first of its cause.
+func (p *Parser) countError(err error, raw []byte) {
+	cause := errorCause(err)
+	if p.stats.ErrorCauses[cause] == 0 {
+		p.samples[cause] = sampleOf(raw, p.key)
+	}
+	p.stats.Errors++
+	p.stats.ErrorCauses[cause]++
 }
 
 func elementError(err error) error {
