@@ -67,7 +67,7 @@ func (h *Histogram) Merge(other *Histogram) {
 }
 
 // Count returns how many durations were counted.
-func (h *Histogram) Count() uint64 {
+func (h Histogram) Count() uint64 {
 	var n uint64
 	for _, c := range h.counts {
 		n += c
@@ -77,10 +77,10 @@ func (h *Histogram) Count() uint64 {
 
 // Sum returns the sum of all durations in seconds. It is a float64 because it may be
 // longer than a [time.Duration].
-func (h *Histogram) Sum() float64 { return h.sum / 1e9 }
+func (h Histogram) Sum() float64 { return h.sum / 1e9 }
 
 // Mean returns the mean duration, 0 if there is none.
-func (h *Histogram) Mean() time.Duration {
+func (h Histogram) Mean() time.Duration {
 	n := h.Count()
 	if n == 0 {
 		return 0
@@ -92,7 +92,7 @@ func (h *Histogram) Mean() time.Duration {
 // the median, 0 the bound of the shortest, 1 that of the longest; a q out of range is
 // taken as the nearest of these. It is 0 if there is none, and the longest Duration if the
 // answer is beyond the last bound.
-func (h *Histogram) Quantile(q float64) time.Duration {
+func (h Histogram) Quantile(q float64) time.Duration {
 	total := h.Count()
 	if total == 0 {
 		return 0
@@ -113,7 +113,7 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 // Buckets yields the upper bound of each bucket, which belongs to it, and how many
 // durations are in this bucket alone, empty ones included: the bounds are always the same
 // 162. The last one is the longest Duration.
-func (h *Histogram) Buckets() iter.Seq2[time.Duration, uint64] {
+func (h Histogram) Buckets() iter.Seq2[time.Duration, uint64] {
 	return func(yield func(time.Duration, uint64) bool) {
 		for i, n := range h.counts {
 			if !yield(upperBound(i), n) {

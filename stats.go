@@ -223,7 +223,7 @@ const maxSample = 128
 // sampleOf returns the beginning of raw, unless the key is in it.
 func sampleOf(raw []byte, key string) string {
 	// As much more as it takes to see a key whole that begins in the sample.
-	if key != "" && bytes.Contains(raw[:min(len(raw), maxSample+len(key))], []byte(key)) {
+	if key != "" && bytes.Contains(raw[:min(len(raw), maxSample+len(key)-1)], []byte(key)) {
 		return redacted
 	}
 	return string(raw[:min(len(raw), maxSample)])
