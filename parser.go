@@ -85,7 +85,7 @@ type Parser struct {
 	samples ErrorSamples
 	latency liveLatency
 	key     string // what must not get into samples
-	lagDue  bool   // no event of this message has told its time yet
+	lagDue  bool   // no event since SetReceived has told its time
 
 	trade     Trade
 	quote     Quote
@@ -132,7 +132,9 @@ func (p *Parser) SetSymbols(s *Symbols) {
 
 // SetReceived sets what the events of the next messages have in Received:
 // nanoseconds since 1970. The parser itself never asks for the time.
-func (p *Parser) SetReceived(nanoseconds int64) { p.received = nanoseconds }
+func (p *Parser) SetReceived(nanoseconds int64) {
+	p.received, p.lagDue = nanoseconds, nanoseconds != 0
+}
 
 // SetBackfilled sets what the events of the next messages have in Backfilled.
 func (p *Parser) SetBackfilled(b bool) { p.backfilled = b }
@@ -177,7 +179,6 @@ func (p *Parser) Parse(msg []byte, h Handler) error {
 func (p *Parser) parse(msg []byte, hs *handlers) error {
 	p.stats.Messages++
 	p.stats.Bytes += uint64(len(msg))
-	p.lagDue = p.received != 0 && !p.backfilled
 	var err error
 	if hs.raw == nil || p.offerRaw(msg, hs) {
 		err = p.elements(msg, hs)

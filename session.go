@@ -84,6 +84,7 @@ type Session struct {
 
 	clock       func() time.Time // for Stats.Decode; nil is no clock
 	lastMessage time.Time        // when the last one was completed
+	silentNow   bool             // none was since time was told last
 }
 
 // NewSession returns the session of a connection whose WebSocket handshake is done.
@@ -176,7 +177,7 @@ func (s *Session) Sent(n int) { s.framer.Sent(n) }
 // monotonic clock; now should carry one.
 func (s *Session) Advance(now time.Time) time.Time {
 	first := s.now.IsZero()
-	s.now = now
+	s.now, s.silentNow = now, true
 	s.parser.SetReceived(now.UnixNano())
 	if first {
 		s.authBy = now.Add(s.cfg.AuthTimeout)
@@ -449,13 +450,8 @@ func (f sessionFrames) OnMessage(op ws.OpCode, p []byte) error {
 		s.parser.fail(ErrBinary, p, hs)
 		return s.err
 	}
-	// Between the messages of one read no time passes, so that the outcome does not
-	// depend on how they were cut.
-	if !s.now.Equal(s.lastMessage) {
-		if !s.lastMessage.IsZero() {
-			s.parser.latency.interval.observe(s.now.Sub(s.lastMessage))
-		}
-		s.lastMessage = s.now
+	if s.silentNow {
+		s.observeInterval()
 	}
 	if s.clock == nil || s.parser.stats.Messages%decodeEvery != 0 {
 		_ = s.parser.parse(p, hs) // OnError was told
@@ -465,6 +461,16 @@ func (f sessionFrames) OnMessage(op ws.OpCode, p []byte) error {
 	_ = s.parser.parse(p, hs)
 	s.parser.latency.decode.observe(s.clock().Sub(start))
 	return s.err
+}
+
+// observeInterval counts the time since the message before. None passes between the messages
+// of one read, so that the outcome does not depend on how they were cut.
+func (s *Session) observeInterval() {
+	s.silentNow = false
+	if !s.lastMessage.IsZero() && s.now.After(s.lastMessage) {
+		s.parser.latency.interval.observe(s.now.Sub(s.lastMessage))
+	}
+	s.lastMessage = s.now
 }
 
 // decodeEvery is how many messages there are to one whose decoding is timed: asking for

@@ -71,13 +71,12 @@ type Counters struct {
 // Latency is how long things took. What a Client has goes on across its connections.
 type Latency struct {
 	// Lag is the time from an event to its receipt, Received minus Timestamp, of the first
-	// event of each message that has a time: the one that waited longest for the message
-	// to be sent. Aggregates and backfilled events are not in it, nor are messages that
-	// OnRaw took or whose events were all passed over. Most timestamps are whole
-	// milliseconds, which makes their lag up to a millisecond too long, and both clocks
-	// have their errors.
+	// event of each read (of a Parser: after each SetReceived) that has a time: the one that
+	// waited longest. Aggregates and backfilled events are not in it, nor what was not
+	// decoded. Most timestamps are whole milliseconds, which makes their lag up to a
+	// millisecond too long, and both clocks have their errors.
 	Lag Histogram
-	// AggregateLag is the same for messages whose first event with a time is an aggregate,
+	// AggregateLag is the same for reads whose first event with a time is an aggregate,
 	// counted from the End of its window. The vendor sends a bar about two seconds after
 	// that, and corrections up to 15 minutes later.
 	AggregateLag Histogram
@@ -180,11 +179,11 @@ func (l *liveLatency) snapshot(to *Latency) {
 
 // observeLag counts an event's lag, and reports whether it has one.
 func (l *liveLatency) observeLag(e Event) bool {
-	t := eventTime(e)
-	if t <= 0 {
+	h, t := e.Head(), eventTime(e)
+	if t <= 0 || h.Backfilled {
 		return false
 	}
-	lag := time.Duration(e.Head().Received - t.Nanoseconds())
+	lag := time.Duration(h.Received - t.Nanoseconds())
 	if lag < 0 {
 		l.negativeLag.Add(1)
 	}

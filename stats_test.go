@@ -31,7 +31,7 @@ func tradeAt(before time.Duration) string {
 	return fmt.Sprintf(`{"ev":"T","sym":"A","p":1.5,"t":%d}`, began.Add(-before).UnixMilli())
 }
 
-// TestLag: which events of a message have a lag, and how much.
+// TestLag: which events have a lag, and how much.
 func TestLag(t *testing.T) {
 	ms := func(before time.Duration) int64 { return began.Add(-before).UnixMilli() }
 	ns := func(before time.Duration) int64 { return began.Add(-before).UnixNano() }
@@ -78,6 +78,19 @@ func TestLag(t *testing.T) {
 		p.SetBackfilled(true)
 		require.NoError(t, p.Parse([]byte("["+tradeAt(time.Hour)+"]"), nil))
 		require.Zero(t, p.Stats().Latency)
+	})
+	t.Run("one of each read", func(t *testing.T) {
+		p := parserAt(tickstorm.Stocks, began)
+		for _, received := range []time.Duration{0, time.Second} {
+			p.SetReceived(began.Add(received).UnixNano())
+			require.NoError(t, p.Parse([]byte("["+trade("A")+"]"), nil))
+			for range 3 {
+				require.NoError(t, p.Parse([]byte("["+tradeAt(second)+"]"), nil))
+			}
+		}
+		s := p.Stats()
+		require.EqualValues(t, 2, s.Lag.Count())
+		require.InEpsilon(t, 3, s.Lag.Sum(), 1e-9)
 	})
 	t.Run("by the reference", func(t *testing.T) {
 		p := parserAt(tickstorm.Stocks, began)

@@ -80,9 +80,9 @@ func Register(meter metric.Meter, stats func() tickstorm.Stats, attributes ...at
 	i.counters("reconnect.attempts", "{attempt}", "Attempts to reconnect, by what ended the connection or attempt before.",
 		"cause", tickstorm.ReconnectCauses, func(c int) string { return tickstorm.ReconnectCause(c).String() },
 		func(s *tickstorm.Stats, c int) uint64 { return s.ReconnectCauses[c] })
-	i.histogram("lag", "Receipt minus event time, of the first event of each message.",
+	i.histogram("lag", "Receipt minus event time, of the first event of each read.",
 		func(s *tickstorm.Stats) *tickstorm.Histogram { return &s.Lag })
-	i.histogram("aggregate.lag", "Receipt minus end of the window, of messages that begin with an aggregate.",
+	i.histogram("aggregate.lag", "Receipt minus end of the window, of reads that begin with an aggregate.",
 		func(s *tickstorm.Stats) *tickstorm.Histogram { return &s.AggregateLag })
 	i.histogram("decode.duration", "Time to decode and handle a message, of one in 64.",
 		func(s *tickstorm.Stats) *tickstorm.Histogram { return &s.Decode })
