@@ -45,7 +45,7 @@ func TestHistogramQuantile(t *testing.T) {
 			case want <= 64:
 				require.EqualValues(t, 64, got)
 			case want > 1<<46:
-				require.EqualValues(t, math.MaxInt64, got)
+				require.Equal(t, time.Duration(math.MaxInt64), got)
 			default:
 				require.LessOrEqual(t, float64(got), 1.25*float64(want), "%v of %d", q, n)
 			}
@@ -124,7 +124,7 @@ func TestHistogramCorners(t *testing.T) {
 		require.EqualValues(t, 64, h.Quantile(q))
 	}
 	for _, q := range []float64{2, math.Inf(1)} {
-		require.EqualValues(t, math.MaxInt64, h.Quantile(q))
+		require.Equal(t, time.Duration(math.MaxInt64), h.Quantile(q))
 	}
 }
 

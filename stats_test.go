@@ -232,6 +232,42 @@ func TestDecode(t *testing.T) {
 	})
 }
 
+// TestStatsWhileRunning: snapshots are taken from any goroutine, and never go back.
+func TestStatsWhileRunning(t *testing.T) {
+	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		conn := dialSim(t, server, nil)
+		running := runs(t.Context(), conn)
+		done := make(chan struct{})
+		asked := inBackground(func() error {
+			var before tickstorm.Stats
+			for {
+				s := conn.Stats()
+				if s.Messages < before.Messages || s.Lag.Count() < before.Lag.Count() || s.Decode.Count() < before.Decode.Count() {
+					return fmt.Errorf("%v after %v", s.Counters, before.Counters)
+				}
+				before = s
+				select {
+				case <-done:
+					return nil
+				default:
+				}
+			}
+		})
+		for range 300 {
+			server.Broadcast(fmt.Appendf(nil, `[{"ev":"T","sym":"A","t":%d},7]`, time.Now().UnixMilli()))
+		}
+		close(done)
+		require.NoError(t, <-asked)
+		synctest.Wait()
+		s := conn.Stats()
+		require.EqualValues(t, 302, s.Messages)
+		require.EqualValues(t, 5, s.Decode.Count())
+		require.Positive(t, s.Lag.Count())
+		require.NoError(t, conn.Close())
+		require.NoError(t, <-running)
+	})
+}
+
 // TestTopicCounts: what is held and asked for, and what was refused.
 func TestTopicCounts(t *testing.T) {
 	p := readyPeer(t, testConfig(), nil)

@@ -189,11 +189,25 @@ func TestWatchMany(t *testing.T) {
 	require.EqualValues(t, symbols*(rounds-1), w.Stats().Regressions)
 }
 
+// ableHandler has every optional ability.
+type ableHandler struct {
+	tickstorm.NopHandler
+	decode      bool
+	bytes, ends int
+}
+
+func (h *ableHandler) OnRaw(msg []byte, _ int64) bool {
+	h.bytes += len(msg)
+	return h.decode
+}
+
+func (h *ableHandler) OnMessageEnd() { h.ends++ }
+
 // TestWatchAbilities: the optional abilities of the other handler work behind a Watch.
 func TestWatchAbilities(t *testing.T) {
 	for _, decode := range []bool{true, false} {
 		p, _ := watching()
-		h := &rawCounter{decode: decode}
+		h := &ableHandler{decode: decode}
 		w := tickstorm.NewWatch(h, tickstorm.WatchConfig{})
 		msg := "[" + numbered("A", 1) + "]"
 		require.NoError(t, p.Parse([]byte(msg), w))
