@@ -82,10 +82,9 @@ type Parser struct {
 	tellAll bool
 
 	stats   Counters
-	samples ErrorSamples
-	latency liveLatency
-	key     string // what must not get into samples
-	lagDue  bool   // no event since SetReceived has told its time
+	latency *liveLatency // of its own, so that what is hot stays close together
+	key     string       // what must not get into samples
+	lagDue  bool         // no event since SetReceived has told its time
 
 	trade     Trade
 	quote     Quote
@@ -104,12 +103,14 @@ type Parser struct {
 
 	tail    []byte // the last elements of a message, padded for the fast path
 	scratch []byte // poison builds parse a copy, to spoil it afterwards
+
+	samples ErrorSamples
 }
 
 // NewParser returns a parser for a market's messages, with a [Symbols] of its own,
 // the default [Limits] and EngineAuto.
 func NewParser(m Market) *Parser {
-	p := &Parser{market: m, channels: m.channels(), limits: Limits{}.withDefaults()}
+	p := &Parser{market: m, channels: m.channels(), limits: Limits{}.withDefaults(), latency: new(liveLatency)}
 	p.decoder.init(p)
 	p.fast.init(p)
 	return p
@@ -321,14 +322,14 @@ func (p *Parser) element(raw []byte, hs *handlers) {
 	case raw[0] != '{':
 		p.fail(ErrNotObject, raw, hs)
 	default:
-		before := p.stats
+		unknownKeys, odd, noSymbol := p.stats.UnknownKeys, p.stats.Odd, p.stats.NoSymbol
 		e := p.decoder.decode(raw)
 		if e == nil {
 			p.fail(ErrNoEvent, raw, hs)
 			return
 		}
 		if p.decoder.passed || p.hasInterest() && !p.wants(e) {
-			p.stats = before // nothing in it counts
+			p.stats.UnknownKeys, p.stats.Odd, p.stats.NoSymbol = unknownKeys, odd, noSymbol // nothing in it counts
 			p.stats.Skipped++
 			return
 		}
