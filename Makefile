@@ -68,6 +68,11 @@ smoke: ## run the examples briefly and check the main job's figures
 test-rivals: ## vet and test the adapters of other libraries, a nested module
 	cd bench/rivals && go vet ./... && go test ./...
 
+.PHONY: test-metrics
+test-metrics: ## vet and test the exporters of Stats, nested modules
+	cd metrics/prometheus && go vet ./... && go test ./...
+	cd metrics/otel && go vet ./... && go test ./...
+
 .PHONY: bench-rivals
 bench-rivals: ## print README's tables of rivals; takes some minutes, RIVALS=-short less
 	cd bench/rivals && go run ./tables $(RIVALS)

@@ -107,10 +107,13 @@ type ledger struct {
 	maxQuote int // Config.MaxOptionQuotes
 	timeout  time.Duration
 
-	held   map[Topic]bool // true: acknowledged; false: asked for, without an answer
+	held   map[Topic]bool // true: acknowledged; false: asked for, without an answer; see hold
 	queue  []*chunk
 	flight []*chunk // at most one of them is answered; the others wait out their time
 	refuse uint64   // refusals counted
+
+	granted       int    // how many of held are acknowledged
+	refusedTopics uint64 // those that are known to be
 
 	finished []*request // whose results have not been told yet
 }
@@ -211,7 +214,7 @@ func (l *ledger) next(now time.Time, buf []byte) ([]byte, bool) {
 		}
 		for _, t := range c.topics {
 			if c.action == subscribe {
-				l.held[t] = false
+				l.hold(t, false)
 			}
 		}
 		c.deadline = now.Add(l.timeout)
@@ -251,9 +254,9 @@ func (l *ledger) ack(action string, t Topic) {
 	}
 	if _, held := l.held[t]; held { // after its time
 		if action == subscribe {
-			l.held[t] = true
+			l.hold(t, true)
 		} else {
-			delete(l.held, t)
+			l.release(t)
 		}
 	}
 }
@@ -274,12 +277,28 @@ func (l *ledger) ackAll() {
 func (l *ledger) grant(c *chunk, i int) {
 	t := c.topics[i]
 	if c.action == subscribe {
-		l.held[t] = true
+		l.hold(t, true)
 	} else {
-		delete(l.held, t)
+		l.release(t)
 	}
 	c.topics = slices.Delete(c.topics, i, i+1)
 	l.acked(c.request, t)
+}
+
+// hold and release keep count of what is held.
+func (l *ledger) hold(t Topic, acked bool) {
+	l.release(t)
+	l.held[t] = acked
+	if acked {
+		l.granted++
+	}
+}
+
+func (l *ledger) release(t Topic) {
+	if l.held[t] {
+		l.granted--
+	}
+	delete(l.held, t)
 }
 
 // refusal takes a refusal of one topic, or of the whole request.
@@ -313,7 +332,8 @@ func (l *ledger) check(i int) {
 func (l *ledger) refuseRest(c *chunk) {
 	for _, t := range c.topics {
 		if c.action == subscribe {
-			delete(l.held, t)
+			l.release(t)
+			l.refusedTopics++
 		}
 		c.result.Refused = append(c.result.Refused, t)
 	}

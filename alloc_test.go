@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -138,6 +139,29 @@ func TestSymbolsAllocs(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(100, func() { s.Intern(text) }))
 	require.Zero(t, testing.AllocsPerRun(100, func() { s.ID("O:ACME270115C00125000") }))
 	require.Zero(t, testing.AllocsPerRun(100, func() { s.Symbol(1) }))
+}
+
+// TestStatsAllocs: neither what is measured nor a snapshot of it allocates.
+func TestStatsAllocs(t *testing.T) {
+	p := parserAt(tickstorm.Stocks, began)
+	requireNoAllocs(t, p, "["+tradeAt(time.Second)+","+tradeAt(0)+"]", nil)
+	requireNoAllocs(t, p, "["+tradeAt(-time.Second)+"]", nil)
+	var n uint64
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		s := p.Stats()
+		n += s.Lag.Count()
+		for _, count := range s.Lag.Buckets() {
+			n += count
+		}
+	}))
+	require.Positive(t, n)
+}
+
+func TestWatchAllocs(t *testing.T) {
+	w := tickstorm.NewWatch(nil, tickstorm.WatchConfig{})
+	forEach(t, func(t *testing.T, m tickstorm.Market, f fixture) {
+		requireNoAllocs(t, tickstorm.NewParser(m), "["+strings.Repeat(f.live+",", 300)+f.documented+"]", w)
+	})
 }
 
 func TestStatusCodeAllocs(t *testing.T) {

@@ -90,6 +90,7 @@ func (c *Client) run(ctx context.Context, h Handler) error {
 		if errors.Is(err, ErrMaxConnections) {
 			wait = max(wait, c.cfg.Backoff.MaxConnections)
 		}
+		c.countReconnect(err)
 		c.cfg.Logger.Warn("reconnecting", "err", err, "wait", wait)
 		timer := time.NewTimer(wait)
 		select {
@@ -123,7 +124,8 @@ func (c *Client) once(ctx context.Context) (time.Duration, error) {
 	c.mu.Unlock()
 	defer func() {
 		c.mu.Lock()
-		c.past.add(conn.Stats())
+		stats := conn.Stats()
+		c.past.add(&stats)
 		c.conn = nil
 		c.mu.Unlock()
 	}()
@@ -292,7 +294,8 @@ func (c *Client) Stats() Stats {
 	defer c.mu.Unlock()
 	stats := c.past
 	if c.conn != nil {
-		stats.add(c.conn.Stats())
+		current := c.conn.Stats()
+		stats.add(&current)
 	}
 	stats.Reconnects = uint64(max(0, c.attempt-1))
 	return stats

@@ -48,9 +48,10 @@ type Conn struct {
 
 	armed time.Time // the read deadline that is set, as the driver knows it
 
-	mu    sync.Mutex // protects what follows, and setting the read deadline
-	asks  []func()   // what other goroutines want the driver to do
-	stats Stats
+	mu       sync.Mutex // protects what follows, and setting the read deadline
+	asks     []func()   // what other goroutines want the driver to do
+	counters Counters
+	samples  ErrorSamples
 }
 
 // Dial connects, authenticates and returns when the server has accepted the key.
@@ -74,6 +75,7 @@ func dial(ctx context.Context, cfg Config, h Handler) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.clock = time.Now
 	nc, early, err := open(ctx, &cfg)
 	if err != nil {
 		return nil, err
@@ -219,9 +221,12 @@ func (c *Conn) SetHandler(h Handler) { c.session.SetHandler(h) }
 
 // Stats returns what the connection has counted, as of the last read.
 func (c *Conn) Stats() Stats {
+	var stats Stats
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.stats
+	stats.Counters, stats.ErrorSamples = c.counters, c.samples
+	c.mu.Unlock()
+	c.session.parser.latency.snapshot(&stats.Latency)
+	return stats
 }
 
 // Close closes the connection: it sends a close frame, waits for the server's, and
@@ -393,10 +398,14 @@ func (c *Conn) flush(now time.Time) error {
 	}
 }
 
+// publish gives what was counted to whoever asks for Stats.
 func (c *Conn) publish() {
-	stats := c.session.Stats()
+	counters := c.session.counters()
 	c.mu.Lock()
-	c.stats = stats
+	if counters.Errors != c.counters.Errors {
+		c.samples = c.session.parser.samples
+	}
+	c.counters = counters
 	c.mu.Unlock()
 }
 

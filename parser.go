@@ -81,7 +81,10 @@ type Parser struct {
 	// returns to its caller.
 	tellAll bool
 
-	stats Stats
+	stats   Counters
+	latency *liveLatency // of its own, so that what is hot stays close together
+	key     string       // what must not get into samples
+	lagDue  bool         // no event since SetReceived has told its time
 
 	trade     Trade
 	quote     Quote
@@ -101,12 +104,14 @@ type Parser struct {
 	tail    []byte // the last elements of a message, padded for the fast path
 	compact []byte // an element without the space in it
 	scratch []byte // poison builds parse a copy, to spoil it afterwards
+
+	samples ErrorSamples
 }
 
 // NewParser returns a parser for a market's messages, with a [Symbols] of its own,
 // the default [Limits] and EngineAuto.
 func NewParser(m Market) *Parser {
-	p := &Parser{market: m, channels: m.channels(), limits: Limits{}.withDefaults()}
+	p := &Parser{market: m, channels: m.channels(), limits: Limits{}.withDefaults(), latency: new(liveLatency)}
 	p.decoder.init(p)
 	p.fast.init(p)
 	return p
@@ -129,13 +134,19 @@ func (p *Parser) SetSymbols(s *Symbols) {
 
 // SetReceived sets what the events of the next messages have in Received:
 // nanoseconds since 1970. The parser itself never asks for the time.
-func (p *Parser) SetReceived(nanoseconds int64) { p.received = nanoseconds }
+func (p *Parser) SetReceived(nanoseconds int64) {
+	p.received, p.lagDue = nanoseconds, nanoseconds != 0
+}
 
 // SetBackfilled sets what the events of the next messages have in Backfilled.
 func (p *Parser) SetBackfilled(b bool) { p.backfilled = b }
 
 // Stats returns what the parser has counted.
-func (p *Parser) Stats() Stats { return p.stats }
+func (p *Parser) Stats() Stats {
+	s := Stats{Counters: p.stats, ErrorSamples: p.samples}
+	p.latency.snapshot(&s.Latency)
+	return s
+}
 
 // Parse calls h for every event of a message: a JSON array of objects, or a single
 // object. It does not write to msg, and lends parts of it to h; see [Header].
@@ -152,10 +163,10 @@ func (p *Parser) Parse(msg []byte, h Handler) error {
 	hs := resolve(h)
 	switch {
 	case len(msg) > p.limits.Message:
-		p.stats.Errors++
+		p.countError(ErrMessageTooLong, msg)
 		return ErrMessageTooLong
 	case !validText(msg):
-		p.stats.Errors++
+		p.countError(ErrUTF8, msg)
 		return ErrUTF8
 	}
 	if poison.On {
@@ -182,7 +193,7 @@ func (p *Parser) parse(msg []byte, hs *handlers) error {
 	case p.tellAll:
 		p.fail(err, msg, hs)
 	default:
-		p.stats.Errors++
+		p.countError(err, msg)
 	}
 	if hs.end != nil {
 		hs.end.OnMessageEnd()
@@ -316,14 +327,14 @@ func (p *Parser) element(raw []byte, hs *handlers) {
 	case raw[0] != '{':
 		p.fail(ErrNotObject, raw, hs)
 	default:
-		before := p.stats
+		unknownKeys, odd, noSymbol := p.stats.UnknownKeys, p.stats.Odd, p.stats.NoSymbol
 		e := p.decoder.decode(raw)
 		if e == nil {
 			p.fail(ErrNoEvent, raw, hs)
 			return
 		}
 		if p.decoder.passed || p.hasInterest() && !p.wants(e) {
-			p.stats = before // nothing in it counts
+			p.stats.UnknownKeys, p.stats.Odd, p.stats.NoSymbol = unknownKeys, odd, noSymbol // nothing in it counts
 			p.stats.Skipped++
 			return
 		}
@@ -333,6 +344,9 @@ func (p *Parser) element(raw []byte, hs *handlers) {
 
 func (p *Parser) deliver(e Event, kind Kind, hs *handlers) {
 	p.stats.Events[kind]++
+	if p.lagDue {
+		p.lagDue = !p.latency.observeLag(e)
+	}
 	switch kind {
 	case KindTrade:
 		hs.OnTrade(&p.trade)
@@ -360,13 +374,23 @@ func (p *Parser) deliver(e Event, kind Kind, hs *handlers) {
 }
 
 func (p *Parser) fail(err error, raw []byte, hs *handlers) {
-	p.stats.Errors++
+	p.countError(err, raw)
 	p.failure = EventError{Err: err, Market: p.market, Received: p.received, Raw: raw[:len(raw):len(raw)]}
 	hs.OnError(&p.failure)
 	if poison.On {
 		poison.Bytes(p.failure.Raw)
 		p.failure = EventError{}
 	}
+}
+
+// countError counts what was no event, and keeps the first of its cause.
+func (p *Parser) countError(err error, raw []byte) {
+	cause := errorCause(err)
+	if p.stats.ErrorCauses[cause] == 0 {
+		p.samples[cause] = sampleOf(raw, p.key)
+	}
+	p.stats.Errors++
+	p.stats.ErrorCauses[cause]++
 }
 
 func elementError(err error) error {

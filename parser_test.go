@@ -171,7 +171,8 @@ func TestNotUTF8(t *testing.T) {
 		var got rawTranscript
 		require.Equal(t, tickstorm.ErrUTF8, p.Parse([]byte(msg), &got), "%q", msg)
 		require.Empty(t, got.calls, "%q", msg)
-		require.Equal(t, tickstorm.Stats{Errors: 1}, p.Stats())
+		require.EqualValues(t, 1, p.Stats().Errors)
+		require.Zero(t, p.Stats().Messages)
 	}
 }
 
@@ -344,7 +345,9 @@ func TestStats(t *testing.T) {
 	const msg = `[{"ev":"T","sym":"A","p":"x","q":1.5,"new":1,"newer":null},{"ev":"T","p":null},{"ev":"Q","sym":null},{"ev":"AM","sym":5},` +
 		`{"ev":"status"},{"ev":"ZZ","new":1},{"ev":"LULD","T":""},{"ev":"NOI","sym":"A"},{"ev":"V"},{},1]`
 	require.NoError(t, p.Parse([]byte(msg), tickstorm.NopHandler{}))
-	want := tickstorm.Stats{Messages: 1, Bytes: uint64(len(msg)), Errors: 2, UnknownKeys: 3, Odd: 3, NoSymbol: 4, Fast: 3, Strange: 10}
+	want := tickstorm.Counters{Messages: 1, Bytes: uint64(len(msg)), Errors: 2, UnknownKeys: 3, Odd: 3, NoSymbol: 4, Fast: 3, Strange: 10}
+	want.ErrorCauses[tickstorm.CauseNoEvent] = 1
+	want.ErrorCauses[tickstorm.CauseNotObject] = 1
 	want.Events[tickstorm.KindTrade] = 2
 	want.Events[tickstorm.KindQuote] = 1
 	want.Events[tickstorm.KindAggregate] = 1
@@ -353,7 +356,8 @@ func TestStats(t *testing.T) {
 	want.Events[tickstorm.KindLULD] = 1
 	want.Events[tickstorm.KindImbalance] = 1
 	got := p.Stats()
-	require.Equal(t, want, got)
+	require.Equal(t, want, got.Counters)
+	require.Zero(t, got.Latency, "nobody told the time")
 	require.Equal(t, uint64(9), got.Total())
 }
 

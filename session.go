@@ -81,6 +81,10 @@ type Session struct {
 	closeBy   time.Time
 	scratch   []byte
 	bytesRead uint64
+
+	clock       func() time.Time // for Stats.Decode; nil is no clock
+	lastMessage time.Time        // when the last one was completed
+	silentNow   bool             // none was since time was told last
 }
 
 // NewSession returns the session of a connection whose WebSocket handshake is done.
@@ -105,7 +109,7 @@ func newSession(cfg Config, h Handler) (*Session, error) {
 	s.parser.SetLimits(cfg.Limits)
 	s.parser.SetSymbols(cfg.Symbols)
 	s.parser.SetInterest(cfg.Interest)
-	s.parser.onStatus, s.parser.tellAll = s.onStatus, true
+	s.parser.onStatus, s.parser.tellAll, s.parser.key = s.onStatus, true, cfg.Key
 	s.ledger = ledger{
 		market: cfg.Market, keepCase: cfg.KeepCase, perChunk: cfg.ChunkTopics, maxQuote: cfg.MaxOptionQuotes,
 		timeout: cfg.AckTimeout, held: map[Topic]bool{},
@@ -173,7 +177,7 @@ func (s *Session) Sent(n int) { s.framer.Sent(n) }
 // monotonic clock; now should carry one.
 func (s *Session) Advance(now time.Time) time.Time {
 	first := s.now.IsZero()
-	s.now = now
+	s.now, s.silentNow = now, true
 	s.parser.SetReceived(now.UnixNano())
 	if first {
 		s.authBy = now.Add(s.cfg.AuthTimeout)
@@ -340,10 +344,20 @@ func (s *Session) State() SessionState { return s.state }
 
 // Stats returns what the session has counted.
 func (s *Session) Stats() Stats {
-	stats := s.parser.stats
-	stats.Received = s.bytesRead
-	stats.Refusals = s.ledger.refuse
+	stats := s.parser.Stats()
+	stats.Counters = s.counters()
 	return stats
+}
+
+// counters is the part of Stats that a connection publishes after each read.
+func (s *Session) counters() Counters {
+	c := s.parser.stats
+	c.Received = s.bytesRead
+	c.Refusals, c.RefusedTopics = s.ledger.refuse, s.ledger.refusedTopics
+	if s.err == nil {
+		c.AckedTopics, c.PendingTopics = s.ledger.granted, len(s.ledger.held)-s.ledger.granted
+	}
+	return c
 }
 
 // String names the session's market and state.
@@ -436,8 +450,31 @@ func (f sessionFrames) OnMessage(op ws.OpCode, p []byte) error {
 		s.parser.fail(ErrBinary, p, hs)
 		return s.err
 	}
-	_ = s.parser.parse(p, hs) // OnError was told
+	if s.silentNow {
+		s.observeInterval()
+	}
+	if s.clock == nil || s.parser.stats.Messages%decodeEvery != 0 {
+		_ = s.parser.parse(p, hs) // OnError was told
+		return s.err
+	}
+	start := s.clock()
+	_ = s.parser.parse(p, hs)
+	s.parser.latency.decode.observe(s.clock().Sub(start))
 	return s.err
 }
+
+// observeInterval counts the time since the message before. None passes between the messages
+// of one read, so that the outcome does not depend on how they were cut.
+func (s *Session) observeInterval() {
+	s.silentNow = false
+	if !s.lastMessage.IsZero() && s.now.After(s.lastMessage) {
+		s.parser.latency.interval.observe(s.now.Sub(s.lastMessage))
+	}
+	s.lastMessage = s.now
+}
+
+// decodeEvery is how many messages there are to one whose decoding is timed: asking for
+// the time twice costs as much as an event.
+const decodeEvery = 64
 
 func (sessionFrames) OnControl(ws.OpCode, []byte) {}

@@ -1,15 +1,42 @@
 package tickstorm
 
-// Stats counts what a parser, or the connection around it, has seen.
+import (
+	"bytes"
+	"sync/atomic"
+	"time"
+)
+
+// Stats is what a parser, or the connection around it, has seen. It is a snapshot: a plain
+// value of some 6 KB that changes no more.
+//
+// Taking one costs the stream nothing that can be measured: a connection publishes its
+// Counters once per read, and whoever asks reads the histograms where they are written.
+// So these may be ahead of the Counters by the read that is being worked on.
+//
+// encoding/json knows Stats: the names are those of the fields, ErrorCauses and the like
+// are objects by name, histograms are as in [Histogram.MarshalJSON].
 type Stats struct {
+	Counters
+	Latency
+	// ErrorSamples has the beginning of the first element or message of each cause of
+	// error, at most 128 bytes: whatever the server sent, so print it with %q. One
+	// that has the API key in it reads "[redacted]".
+	ErrorSamples ErrorSamples
+}
+
+// Counters count from the start of a parser, a connection or a client, but for
+// AckedTopics and PendingTopics.
+type Counters struct {
 	// Messages and Bytes are whole messages given to the parser and their length.
 	Messages uint64
 	Bytes    uint64
 	// Events are the events decoded, by kind.
-	Events [Kinds]uint64
+	Events EventCounts
 	// Errors are the elements and messages that were no events: what OnError received,
-	// or Parse returned.
-	Errors uint64
+	// or Parse returned. ErrorCauses are the same by cause. What a connection ends with
+	// is no such error: see ReconnectCauses.
+	Errors      uint64
+	ErrorCauses ErrorCounts
 	// UnknownKeys are the keys of known events that the table does not have.
 	UnknownKeys uint64
 	// Odd are the fields whose value did not fit: see [Header].
@@ -25,36 +52,178 @@ type Stats struct {
 	Skipped uint64
 	// Received are the bytes read from the connection, after TLS. A Parser has none.
 	Received uint64
-	// Refusals are the server's refusals of subscriptions. A Parser has none.
-	Refusals uint64
+	// Refusals are the server's refusals of subscriptions, and RefusedTopics the topics
+	// that are known to be refused: refusals name none, so that there are fewer where the
+	// server's answer to a request was incomplete. A Parser has none.
+	Refusals      uint64
+	RefusedTopics uint64
+	// AckedTopics are the topics that the connection holds now, PendingTopics those that
+	// were sent and not answered (yet). A Parser has none, nor a connection that is over.
+	AckedTopics   int
+	PendingTopics int
 	// Reconnects are the connections that a Client made after its first.
 	Reconnects uint64
+	// ReconnectCauses are the waits for another attempt, by what ended the one before.
+	// Attempts that fail count as well, so there may be more of them than Reconnects.
+	ReconnectCauses ReconnectCounts
 }
 
+// Latency is how long things took. What a Client has goes on across its connections.
+type Latency struct {
+	// Lag is the time from an event to its receipt, Received minus Timestamp, of the first
+	// event of each read (of a Parser: after each SetReceived) that has a time: the one that
+	// waited longest. Aggregates and backfilled events are not in it, nor what was not
+	// decoded. Most timestamps are whole milliseconds, which makes their lag up to a
+	// millisecond too long, and both clocks have their errors.
+	Lag Histogram
+	// AggregateLag is the same for reads whose first event with a time is an aggregate,
+	// counted from the End of its window. The vendor sends a bar about two seconds after
+	// that, and corrections up to 15 minutes later.
+	AggregateLag Histogram
+	// NegativeLag are the events that came before their time by these clocks; they are in
+	// the histograms as 0.
+	NegativeLag uint64
+	// Decode is the time to decode a message and deliver its events, the handler's time
+	// included, of one message in 64, the first among them. A Parser has none, nor a
+	// [Session] without a [Conn], because they have no clock.
+	Decode Histogram
+	// Interval is the time between the reads that completed a message; the gap between
+	// two connections is not in it. A Parser has none.
+	Interval Histogram
+}
+
+// EventCounts are numbers of events, by [Kind].
+type EventCounts [Kinds]uint64
+
+// ErrorCounts are numbers of errors, by [ErrorCause].
+type ErrorCounts [ErrorCauses]uint64
+
+// ErrorSamples are samples of what was no event, by [ErrorCause].
+type ErrorSamples [ErrorCauses]string
+
+// ReconnectCounts are numbers of reconnects, by [ReconnectCause].
+type ReconnectCounts [ReconnectCauses]uint64
+
 // add adds what another connection has counted.
-func (s *Stats) add(t Stats) {
-	s.Messages += t.Messages
-	s.Bytes += t.Bytes
-	for i := range s.Events {
-		s.Events[i] += t.Events[i]
+func (s *Stats) add(t *Stats) {
+	s.Counters.add(&t.Counters)
+	s.Latency.Merge(&t.Latency)
+	for i, sample := range t.ErrorSamples {
+		if s.ErrorSamples[i] == "" {
+			s.ErrorSamples[i] = sample
+		}
 	}
-	s.Errors += t.Errors
-	s.UnknownKeys += t.UnknownKeys
-	s.Odd += t.Odd
-	s.NoSymbol += t.NoSymbol
-	s.Fast += t.Fast
-	s.Strange += t.Strange
-	s.Skipped += t.Skipped
-	s.Received += t.Received
-	s.Refusals += t.Refusals
-	s.Reconnects += t.Reconnects
+}
+
+func (c *Counters) add(t *Counters) {
+	c.Messages += t.Messages
+	c.Bytes += t.Bytes
+	addAll(c.Events[:], t.Events[:])
+	c.Errors += t.Errors
+	addAll(c.ErrorCauses[:], t.ErrorCauses[:])
+	c.UnknownKeys += t.UnknownKeys
+	c.Odd += t.Odd
+	c.NoSymbol += t.NoSymbol
+	c.Fast += t.Fast
+	c.Strange += t.Strange
+	c.Skipped += t.Skipped
+	c.Received += t.Received
+	c.Refusals += t.Refusals
+	c.RefusedTopics += t.RefusedTopics
+	c.AckedTopics += t.AckedTopics
+	c.PendingTopics += t.PendingTopics
+	c.Reconnects += t.Reconnects
+	addAll(c.ReconnectCauses[:], t.ReconnectCauses[:])
+}
+
+func addAll(to, from []uint64) {
+	for i, n := range from {
+		to[i] += n
+	}
+}
+
+// Merge adds what another Latency has counted.
+func (l *Latency) Merge(other *Latency) {
+	l.Lag.Merge(&other.Lag)
+	l.AggregateLag.Merge(&other.AggregateLag)
+	l.NegativeLag += other.NegativeLag
+	l.Decode.Merge(&other.Decode)
+	l.Interval.Merge(&other.Interval)
 }
 
 // Total returns the number of events of all kinds.
-func (s *Stats) Total() uint64 {
+func (c *Counters) Total() uint64 {
 	var n uint64
-	for _, events := range s.Events {
+	for _, events := range c.Events {
 		n += events
 	}
 	return n
+}
+
+// liveLatency is a Latency that one goroutine writes to while others read it.
+type liveLatency struct {
+	lag          liveHistogram
+	aggregateLag liveHistogram
+	negativeLag  atomic.Uint64
+	decode       liveHistogram
+	interval     liveHistogram
+}
+
+func (l *liveLatency) snapshot(to *Latency) {
+	l.lag.snapshot(&to.Lag)
+	l.aggregateLag.snapshot(&to.AggregateLag)
+	to.NegativeLag = l.negativeLag.Load()
+	l.decode.snapshot(&to.Decode)
+	l.interval.snapshot(&to.Interval)
+}
+
+// observeLag counts an event's lag, and reports whether it has one.
+func (l *liveLatency) observeLag(e Event) bool {
+	h, t := e.Head(), eventTime(e)
+	if t <= 0 || h.Backfilled {
+		return false
+	}
+	lag := time.Duration(h.Received - t.Nanoseconds())
+	if lag < 0 {
+		l.negativeLag.Add(1)
+	}
+	if e.Kind() == KindAggregate {
+		l.aggregateLag.observe(lag)
+	} else {
+		l.lag.observe(lag)
+	}
+	return true
+}
+
+// eventTime returns when an event happened by its own word, 0 if it does not say.
+func eventTime(e Event) Timestamp {
+	switch e := e.(type) {
+	case *Trade:
+		return e.Timestamp
+	case *Quote:
+		return e.Timestamp
+	case *Aggregate:
+		return e.End
+	case *Book:
+		return e.Timestamp
+	case *LULD:
+		return e.Timestamp
+	case *Imbalance:
+		return e.Timestamp
+	case *Value:
+		return e.Timestamp
+	}
+	return 0
+}
+
+// maxSample is the most of what was no event that is kept as a sample.
+const maxSample = 128
+
+// sampleOf returns the beginning of raw, unless the key is in it.
+func sampleOf(raw []byte, key string) string {
+	// As much more as it takes to see a key whole that begins in the sample.
+	if key != "" && bytes.Contains(raw[:min(len(raw), maxSample+len(key)-1)], []byte(key)) {
+		return redacted
+	}
+	return string(raw[:min(len(raw), maxSample)])
 }

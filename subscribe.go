@@ -25,6 +25,7 @@ const (
 	FairMarketValues                      // FMV, on Business plans
 	LaunchpadValues                       // LV, on the Launchpad product
 	LaunchpadAggregates                   // AM of the Launchpad product, on forex and crypto beside CA and XA
+	streamCount
 )
 
 var streamNames = [...]string{

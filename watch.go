@@ -1,0 +1,331 @@
+package tickstorm
+
+import (
+	"iter"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Watch is a [Handler] that passes everything on to another one and keeps, for each symbol
+// of each stream, the sequence number and the time of its last event. It counts steps back
+// and repeats of sequence numbers, and tells which symbols, or whether the whole feed, have
+// been silent for long.
+//
+// It cannot tell that nothing was lost, and does not try: the vendor's sequence numbers rise
+// per symbol but skip most integers, so that a missing event looks like any other step.
+//
+// A Watch serves one connection at a time, or one [Client], since it is a Handler, and
+// one [Symbols] table, by whose numbers it keeps its books. It is as bounded as the
+// table: 40 bytes a symbol and stream, and 16 a symbol. In steady state it allocates
+// nothing. Its own methods, which are those that are not a Handler's, may be called from any
+// goroutine, handlers included; they know what came up to the end of the last message.
+type Watch struct {
+	handlers
+	streams []Stream
+
+	pending  []sighting // of the message that is being delivered
+	received int64      // when it came
+
+	mu     sync.Mutex // protects what follows
+	books  [streamCount][]watched
+	names  []string   // by SymbolID
+	stats  WatchStats // but for its times
+	heard  int64      // when the last event came
+	latest int64      // the latest time that an event gave itself
+}
+
+// WatchConfig configures a [Watch]. The zero WatchConfig watches everything.
+type WatchConfig struct {
+	// Streams are the streams that are watched; nil means all. Events of others are
+	// passed on and leave no trace.
+	Streams []Stream
+}
+
+// WatchStats is what a [Watch] has seen of its streams together.
+type WatchStats struct {
+	// Regressions are the events whose sequence number was below that of the event before
+	// them, of the same symbol and stream, and Duplicates those where it was the same.
+	// The vendor's feed has both.
+	Regressions uint64
+	Duplicates  uint64
+	// Untracked are the events without a symbol, or of one that the table had no room for.
+	Untracked uint64
+	// LastReceived is when the last event came by the local clock, LastEvent the latest time
+	// that an event has given itself. Zero if there is none.
+	LastReceived time.Time
+	LastEvent    time.Time
+}
+
+// SymbolWatch is what a [Watch] knows of a symbol on a stream.
+type SymbolWatch struct {
+	Stream Stream
+	Symbol string
+	// Sequence is the last sequence number; 0 if the stream has none.
+	Sequence int64
+	// Regressions and Duplicates are as in [WatchStats].
+	Regressions uint64
+	Duplicates  uint64
+	// LastReceived is when its last event came by the local clock, LastEvent the time that
+	// event gave itself, zero if it gave none.
+	LastReceived time.Time
+	LastEvent    time.Time
+}
+
+// sighting is an event as far as a Watch is interested. Sightings wait for the end of the
+// message, so that the lock is taken once for all of them and never while a handler runs.
+type sighting struct {
+	symbol   string
+	sequence int64
+	time     Timestamp
+	id       uint32
+	stream   Stream
+	numbered bool // it has a sequence number
+}
+
+// maxSightings bounds them in messages that are long.
+const maxSightings = 256
+
+// watched is a symbol on a stream.
+type watched struct {
+	sequence    int64
+	received    int64
+	time        int64 // nanoseconds since 1970; 0 if not known
+	regressions uint32
+	duplicates  uint32
+	known       bool
+	numbered    bool // sequence is one
+}
+
+// NewWatch returns a Watch that passes on to h, which may be nil.
+func NewWatch(h Handler, cfg WatchConfig) *Watch {
+	return &Watch{
+		handlers: resolve(h),
+		streams:  slices.Clone(cfg.Streams),
+		pending:  make([]sighting, 0, maxSightings),
+	}
+}
+
+var (
+	_ Handler           = (*Watch)(nil)
+	_ RawHandler        = (*Watch)(nil)
+	_ MessageEndHandler = (*Watch)(nil)
+)
+
+// OnTrade is part of [Handler].
+func (w *Watch) OnTrade(t *Trade) {
+	w.see(&t.Header, t.Timestamp, t.Sequence, TradeSequence)
+	w.Handler.OnTrade(t)
+}
+
+// OnQuote is part of [Handler].
+func (w *Watch) OnQuote(q *Quote) {
+	w.see(&q.Header, q.Timestamp, q.Sequence, QuoteSequence)
+	w.Handler.OnQuote(q)
+}
+
+// OnAggregate is part of [Handler].
+func (w *Watch) OnAggregate(a *Aggregate) {
+	w.see(&a.Header, a.End, 0, 0)
+	w.Handler.OnAggregate(a)
+}
+
+// OnBook is part of [Handler].
+func (w *Watch) OnBook(b *Book) {
+	w.see(&b.Header, b.Timestamp, 0, 0)
+	w.Handler.OnBook(b)
+}
+
+// OnLULD is part of [Handler].
+func (w *Watch) OnLULD(l *LULD) {
+	w.see(&l.Header, l.Timestamp, l.Sequence, LULDSequence)
+	w.Handler.OnLULD(l)
+}
+
+// OnImbalance is part of [Handler].
+func (w *Watch) OnImbalance(n *Imbalance) {
+	w.see(&n.Header, n.Timestamp, n.Sequence, ImbalanceSequence)
+	w.Handler.OnImbalance(n)
+}
+
+// OnValue is part of [Handler].
+func (w *Watch) OnValue(v *Value) {
+	w.see(&v.Header, v.Timestamp, 0, 0)
+	w.Handler.OnValue(v)
+}
+
+// OnRaw is part of [RawHandler]: it asks the other handler if that is one. Events of
+// messages that it has not decoded are not seen.
+func (w *Watch) OnRaw(msg []byte, received int64) (decode bool) {
+	return w.raw == nil || w.raw.OnRaw(msg, received)
+}
+
+// OnMessageEnd is part of [MessageEndHandler].
+func (w *Watch) OnMessageEnd() {
+	w.record()
+	if w.end != nil {
+		w.end.OnMessageEnd()
+	}
+}
+
+// see takes note of an event. It comes before the other handler, which may change it.
+func (w *Watch) see(h *Header, at Timestamp, sequence int64, field Fields) {
+	if h.Backfilled || w.streams != nil && !slices.Contains(w.streams, h.Stream) {
+		return
+	}
+	w.received = h.Received
+	w.pending = append(w.pending, sighting{h.Symbol, sequence, at, h.SymbolID, h.Stream, h.Has.Any(field)})
+	if len(w.pending) == maxSightings {
+		w.record()
+	}
+}
+
+// record enters what was seen into the books.
+func (w *Watch) record() {
+	if len(w.pending) == 0 {
+		return
+	}
+	w.mu.Lock()
+	for i := range w.pending {
+		w.enter(&w.pending[i])
+	}
+	w.heard = w.received
+	w.mu.Unlock()
+	w.pending = w.pending[:0]
+}
+
+func (w *Watch) enter(s *sighting) {
+	at := s.time.Nanoseconds()
+	w.latest = max(w.latest, at)
+	if s.id == 0 || s.stream >= streamCount {
+		w.stats.Untracked++
+		return
+	}
+	book := &w.books[s.stream]
+	if int64(s.id) >= int64(len(*book)) {
+		*book = lengthen(*book, s.id)
+	}
+	e := &(*book)[s.id]
+	if !e.known {
+		e.known = true
+		w.name(s)
+	}
+	e.received, e.time = w.received, at
+	if !s.numbered {
+		return
+	}
+	switch {
+	case !e.numbered:
+		e.numbered = true
+	case s.sequence < e.sequence:
+		e.regressions++
+		w.stats.Regressions++
+	case s.sequence == e.sequence:
+		e.duplicates++
+		w.stats.Duplicates++
+	}
+	e.sequence = s.sequence
+}
+
+// name keeps the name of a symbol that is new to a stream.
+func (w *Watch) name(s *sighting) {
+	if int64(s.id) >= int64(len(w.names)) {
+		w.names = lengthen(w.names, s.id)
+	}
+	w.names[s.id] = s.symbol
+}
+
+// lengthen makes room for the number id, and for more to come.
+func lengthen[T any](list []T, id uint32) []T {
+	list = slices.Grow(list, int(id)+1-len(list))
+	return list[:cap(list)]
+}
+
+// Stats returns what was seen of all symbols together.
+func (w *Watch) Stats() WatchStats {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	stats := w.stats
+	stats.LastReceived, stats.LastEvent = timeOf(w.heard), timeOf(w.latest)
+	return stats
+}
+
+// Symbols yields every symbol of every stream that an event has come of, by stream and
+// number. The stream goes on meanwhile: what is yielded
+// late is as of late.
+func (w *Watch) Symbols() iter.Seq[SymbolWatch] {
+	return func(yield func(SymbolWatch) bool) {
+		var part [64]SymbolWatch // so that the reader never waits for whoever iterates
+		for stream := range streamCount {
+			for next := 0; next >= 0; {
+				var n int
+				n, next = w.copyBook(part[:], stream, next)
+				for _, s := range part[:n] {
+					if !yield(s) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+// copyBook copies symbols of a stream from the number from on, and returns how many, and
+// where to go on, -1 at the end.
+func (w *Watch) copyBook(to []SymbolWatch, stream Stream, from int) (n, next int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	book := w.books[stream]
+	end := min(from+len(to), len(book))
+	for id := from; id < end; id++ {
+		if book[id].known {
+			to[n] = w.symbolWatch(stream, id)
+			n++
+		}
+	}
+	if end == len(book) {
+		return n, -1
+	}
+	return n, end
+}
+
+func (w *Watch) symbolWatch(stream Stream, id int) SymbolWatch {
+	e := &w.books[stream][id]
+	return SymbolWatch{
+		Stream: stream, Symbol: w.names[id], Sequence: e.sequence,
+		Regressions: uint64(e.regressions), Duplicates: uint64(e.duplicates),
+		LastReceived: timeOf(e.received), LastEvent: timeOf(e.time),
+	}
+}
+
+// Symbol returns what is known of a symbol on a stream, by its [Header].SymbolID or
+// [Symbols.ID]. ok is false if no event of it has come.
+func (w *Watch) Symbol(s Stream, id uint32) (symbol SymbolWatch, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if s >= streamCount || int64(id) >= int64(len(w.books[s])) || !w.books[s][id].known {
+		return SymbolWatch{}, false
+	}
+	return w.symbolWatch(s, int(id)), true
+}
+
+// Stale yields the symbols whose last event came longer than d before now. A symbol that
+// no event has come of at all is not among them. Silence may be all there is to hear: most
+// symbols do not trade each minute.
+func (w *Watch) Stale(now time.Time, d time.Duration) iter.Seq[SymbolWatch] {
+	return func(yield func(SymbolWatch) bool) {
+		for s := range w.Symbols() {
+			if now.Sub(s.LastReceived) > d && !yield(s) {
+				return
+			}
+		}
+	}
+}
+
+// timeOf returns nanoseconds since 1970 as a time, 0 as the zero Time.
+func timeOf(nanoseconds int64) time.Time {
+	if nanoseconds == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, nanoseconds)
+}

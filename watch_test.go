@@ -1,0 +1,270 @@
+package tickstorm_test
+
+import (
+	"fmt"
+	"iter"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tickstorm/tickstorm"
+)
+
+// numbered is a trade with a sequence number.
+func numbered(symbol string, q int) string {
+	return fmt.Sprintf(`{"ev":"T","sym":"%s","p":1.5,"t":%d,"q":%d}`, symbol, began.UnixMilli(), q)
+}
+
+// watchedSymbol returns what a Watch knows of a symbol, looking for it in both ways.
+func watchedSymbol(t *testing.T, w *tickstorm.Watch, s *tickstorm.Symbols, stream tickstorm.Stream, symbol string) tickstorm.SymbolWatch {
+	t.Helper()
+	got, ok := w.Symbol(stream, s.ID(symbol))
+	require.True(t, ok, symbol)
+	require.Equal(t, symbol, got.Symbol)
+	require.Equal(t, stream, got.Stream)
+	for other := range w.Symbols() {
+		if other.Symbol == symbol && other.Stream == stream {
+			require.Equal(t, got, other)
+			return got
+		}
+	}
+	t.Fatalf("%s is not among Symbols", symbol)
+	return got
+}
+
+// watching returns a parser and its symbols, to which the time was told.
+func watching() (*tickstorm.Parser, *tickstorm.Symbols) {
+	p, symbols := parserAt(tickstorm.Stocks, began), tickstorm.NewSymbols(0)
+	p.SetSymbols(symbols)
+	return p, symbols
+}
+
+func TestWatchSequences(t *testing.T) {
+	for _, tc := range []struct {
+		name                    string
+		sequences               []int
+		regressions, duplicates uint64
+	}{
+		{"rising", []int{1, 2, 1000, 1001}, 0, 0},
+		{"a zero first", []int{0, 1}, 0, 0},
+		{"repeated", []int{5, 5, 5, 6}, 0, 2},
+		{"a step back counts once", []int{5, 100, 6, 7, 8}, 1, 0},
+		{"back and forth", []int{5, 4, 5, 4}, 2, 0},
+		{"late and then on", []int{10, 9, 9, 11}, 1, 1},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p, symbols := watching()
+			w := tickstorm.NewWatch(nil, tickstorm.WatchConfig{})
+			for _, q := range tc.sequences { // others of the same numbers do not disturb
+				require.NoError(t, p.Parse([]byte("["+numbered("A", q)+","+numbered("B", 7+q)+","+
+					fmt.Sprintf(`{"ev":"Q","sym":"A","q":%d}`, 3*q)+"]"), w))
+			}
+			got := watchedSymbol(t, w, symbols, tickstorm.Trades, "A")
+			require.Equal(t, tc.regressions, got.Regressions)
+			require.Equal(t, tc.duplicates, got.Duplicates)
+			require.EqualValues(t, tc.sequences[len(tc.sequences)-1], got.Sequence)
+			require.True(t, got.LastReceived.Equal(began))
+			require.True(t, got.LastEvent.Equal(began))
+			quotes := watchedSymbol(t, w, symbols, tickstorm.Quotes, "A")
+			require.Equal(t, tc.regressions, quotes.Regressions)
+			require.Zero(t, quotes.LastEvent, "it did not say")
+			s := w.Stats()
+			require.Equal(t, 3*tc.regressions, s.Regressions)
+			require.Equal(t, 3*tc.duplicates, s.Duplicates)
+			require.Zero(t, s.Untracked)
+		})
+	}
+}
+
+// TestWatchKinds: every stream is heard, and those without numbers have none.
+func TestWatchKinds(t *testing.T) {
+	forEach(t, func(t *testing.T, m tickstorm.Market, f fixture) {
+		head := f.want.Head()
+		if head.Stream == 0 {
+			return
+		}
+		p := parserAt(m, began)
+		symbols := tickstorm.NewSymbols(0)
+		p.SetSymbols(symbols)
+		var r recorder
+		w := tickstorm.NewWatch(&r, tickstorm.WatchConfig{})
+		require.NoError(t, p.Parse([]byte("["+f.live+","+f.live+"]"), w))
+		require.Len(t, r.events, 2, "passed on")
+		got := watchedSymbol(t, w, symbols, head.Stream, head.Symbol)
+		require.Equal(t, got.Sequence != 0, got.Duplicates == 1)
+		require.False(t, got.LastEvent.IsZero())
+		require.Equal(t, got.LastEvent, w.Stats().LastEvent)
+	})
+}
+
+func TestWatchConfigStreams(t *testing.T) {
+	p, symbols := watching()
+	var r recorder
+	w := tickstorm.NewWatch(&r, tickstorm.WatchConfig{Streams: []tickstorm.Stream{tickstorm.Quotes}})
+	require.NoError(t, p.Parse([]byte("["+numbered("A", 1)+`,{"ev":"Q","sym":"A","q":2}]`), w))
+	require.Len(t, r.events, 2)
+	_, ok := w.Symbol(tickstorm.Trades, symbols.ID("A"))
+	require.False(t, ok)
+	require.EqualValues(t, 2, watchedSymbol(t, w, symbols, tickstorm.Quotes, "A").Sequence)
+}
+
+// TestWatchUntracked: what has no number in the table is passed on and counted.
+func TestWatchUntracked(t *testing.T) {
+	p := parserAt(tickstorm.Stocks, began)
+	p.SetSymbols(tickstorm.NewSymbols(1))
+	var r recorder
+	w := tickstorm.NewWatch(&r, tickstorm.WatchConfig{})
+	require.NoError(t, p.Parse([]byte("["+numbered("A", 1)+","+numbered("B", 1)+`,{"ev":"T","q":1},`+status("connected", "")+`,{"ev":"ZZ"},7]`), w))
+	require.Len(t, r.events, 5)
+	require.Len(t, r.errors, 1)
+	require.EqualValues(t, 2, w.Stats().Untracked)
+	for _, s := range []tickstorm.Stream{0, tickstorm.Trades, tickstorm.Quotes, 200} {
+		for _, id := range []uint32{0, 2, 1 << 31} {
+			_, ok := w.Symbol(s, id)
+			require.False(t, ok)
+		}
+	}
+}
+
+// TestWatchBackfilled: what comes late on purpose is no step back.
+func TestWatchBackfilled(t *testing.T) {
+	p, symbols := watching()
+	w := tickstorm.NewWatch(nil, tickstorm.WatchConfig{})
+	require.NoError(t, p.Parse([]byte("["+numbered("A", 10)+"]"), w))
+	p.SetBackfilled(true)
+	require.NoError(t, p.Parse([]byte("["+numbered("A", 5)+"]"), w))
+	require.EqualValues(t, 10, watchedSymbol(t, w, symbols, tickstorm.Trades, "A").Sequence)
+	require.Zero(t, w.Stats().Regressions)
+}
+
+func names(of iter.Seq[tickstorm.SymbolWatch]) string {
+	var list []string
+	for s := range of {
+		list = append(list, s.Symbol)
+	}
+	return strings.Join(list, " ")
+}
+
+func TestWatchStale(t *testing.T) {
+	p, _ := watching()
+	w := tickstorm.NewWatch(nil, tickstorm.WatchConfig{})
+	require.Zero(t, w.Stats())
+	require.Empty(t, names(w.Stale(began, 0)))
+	require.NoError(t, p.Parse([]byte("["+numbered("A", 1)+","+numbered("B", 1)+"]"), w))
+	p.SetReceived(began.Add(time.Minute).UnixNano())
+	require.NoError(t, p.Parse([]byte("["+numbered("B", 2)+","+numbered("C", 1)+"]"), w))
+	now := began.Add(90 * time.Second)
+	require.Equal(t, "A B C", names(w.Symbols()))
+	require.Equal(t, "A B C", names(w.Stale(now, 29*time.Second)))
+	require.Equal(t, "A", names(w.Stale(now, 30*time.Second)))
+	require.Empty(t, names(w.Stale(now, 90*time.Second)))
+	require.True(t, w.Stats().LastReceived.Equal(began.Add(time.Minute)))
+	require.True(t, w.Stats().LastEvent.Equal(began))
+	for range w.Stale(now, 0) {
+		break // an iteration may end early
+	}
+}
+
+// TestWatchMany: long messages and many symbols, more than a Watch takes at once.
+func TestWatchMany(t *testing.T) {
+	const symbols, rounds = 3000, 3
+	p, table := watching()
+	w := tickstorm.NewWatch(nil, tickstorm.WatchConfig{})
+	for round := range rounds {
+		var msg strings.Builder
+		for i := range symbols {
+			msg.WriteString("[,"[min(i, 1):min(i, 1)+1] + numbered(fmt.Sprint("S", i), rounds-round))
+		}
+		require.NoError(t, p.Parse([]byte(msg.String()+"]"), w))
+	}
+	n := 0
+	for s := range w.Symbols() {
+		require.EqualValues(t, rounds-1, s.Regressions)
+		require.Equal(t, table.Symbol(uint32(n+1)), s.Symbol)
+		n++
+	}
+	require.Equal(t, symbols, n)
+	require.EqualValues(t, symbols*(rounds-1), w.Stats().Regressions)
+}
+
+// ableHandler has every optional ability.
+type ableHandler struct {
+	tickstorm.NopHandler
+	decode      bool
+	bytes, ends int
+}
+
+func (h *ableHandler) OnRaw(msg []byte, _ int64) bool {
+	h.bytes += len(msg)
+	return h.decode
+}
+
+func (h *ableHandler) OnMessageEnd() { h.ends++ }
+
+// TestWatchAbilities: the optional abilities of the other handler work behind a Watch.
+func TestWatchAbilities(t *testing.T) {
+	for _, decode := range []bool{true, false} {
+		p, _ := watching()
+		h := &ableHandler{decode: decode}
+		w := tickstorm.NewWatch(h, tickstorm.WatchConfig{})
+		msg := "[" + numbered("A", 1) + "]"
+		require.NoError(t, p.Parse([]byte(msg), w))
+		require.Equal(t, len(msg), h.bytes)
+		require.Equal(t, 1, h.ends)
+		require.Equal(t, decode, names(w.Symbols()) == "A")
+	}
+}
+
+// TestWatchFromHandler: the other handler may ask while it runs, and others at any time.
+func TestWatchFromHandler(t *testing.T) {
+	p, _ := watching()
+	var w *tickstorm.Watch
+	calls := 0
+	w = tickstorm.NewWatch(visitor(func(tickstorm.Event) {
+		calls++
+		require.EqualValues(t, max(0, calls-2), w.Stats().Duplicates, "as of the last message")
+		for range w.Symbols() {
+		}
+	}), tickstorm.WatchConfig{})
+	done, asked := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(asked)
+		for {
+			names(w.Stale(began, 0))
+			_ = w.Stats()
+			select {
+			case <-done:
+				return
+			default:
+			}
+		}
+	}()
+	for range 100 {
+		require.NoError(t, p.Parse([]byte("["+numbered("A", 1)+"]"), w))
+	}
+	close(done)
+	<-asked
+	require.Equal(t, 100, calls)
+}
+
+func BenchmarkWatch(b *testing.B) {
+	p := parserAt(tickstorm.Stocks, began)
+	var msg strings.Builder
+	for i := range 100 {
+		msg.WriteString("[,"[min(i, 1):min(i, 1)+1] + numbered(fmt.Sprint("S", i), i))
+	}
+	text := []byte(msg.String() + "]")
+	for _, bm := range []struct {
+		name string
+		h    tickstorm.Handler
+	}{{"without", tickstorm.NopHandler{}}, {"with", tickstorm.NewWatch(nil, tickstorm.WatchConfig{})}} {
+		b.Run(bm.name, func(b *testing.B) {
+			for b.Loop() {
+				_ = p.Parse(text, bm.h)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(100*b.N), "ns/event")
+		})
+	}
+}
