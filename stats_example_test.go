@@ -1,10 +1,8 @@
 package tickstorm_test
 
 import (
-	"expvar"
 	"fmt"
 	"log"
-	"strings"
 	"time"
 
 	"github.com/tickstorm/tickstorm"
@@ -21,19 +19,6 @@ func ExampleHistogram() {
 	// Output:
 	// 1000 of 499.5ms on average
 	// half took at most 536.870912ms
-}
-
-// Publish makes a client's Stats a variable of package expvar, which serves them as JSON.
-func ExamplePublish() {
-	client, err := tickstorm.NewClient(tickstorm.Config{Key: "your key", Market: tickstorm.Stocks}, nil)
-	if err != nil {
-		log.Fatal(err)
-	}
-	if err := tickstorm.Publish("stocks feed", client.Stats); err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(strings.HasPrefix(expvar.Get("stocks feed").String(), `{"Messages":0,`))
-	// Output: true
 }
 
 // A Watch stands before the handler and notes how sequence numbers and symbols fare.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"expvar"
 	"fmt"
 	"net"
 	"strings"
@@ -401,24 +400,4 @@ func TestStatsJSON(t *testing.T) {
 	require.Equal(t, map[string]any{"not object": "7"}, got["ErrorSamples"])
 	require.Equal(t, map[string]any{}, got["ReconnectCauses"])
 	require.EqualValues(t, 1, got["Lag"].(map[string]any)["Count"])
-}
-
-func TestPublish(t *testing.T) {
-	const name = "tickstorm.TestPublish"
-	messages := func() float64 {
-		var got map[string]any
-		require.NoError(t, json.Unmarshal([]byte(expvar.Get(name).String()), &got))
-		return got["Messages"].(float64)
-	}
-	for _, n := range []uint64{1, 2} {
-		var s tickstorm.Stats
-		s.Messages = n
-		require.NoError(t, tickstorm.Publish(name, func() tickstorm.Stats { return s }))
-		require.EqualValues(t, n, messages())
-		s.Messages = 7
-		require.EqualValues(t, 7, messages(), "asked each time")
-	}
-	require.NoError(t, tickstorm.Publish(name, nil))
-	require.Equal(t, "null", expvar.Get(name).String())
-	require.ErrorIs(t, tickstorm.Publish("memstats", nil), tickstorm.ErrPublished)
 }

@@ -1,4 +1,9 @@
-package tickstorm
+// Package expvar makes the [tickstorm.Stats] of a connection or a client a variable of the
+// standard library's package expvar. It is apart from package tickstorm because importing
+// the standard library's serves /debug/vars, which has the program's arguments in it, on
+// [net/http.DefaultServeMux]: serve that to nobody who must not see them, and pass the API
+// key by the environment.
+package expvar
 
 import (
 	"encoding/json"
@@ -6,6 +11,8 @@ import (
 	"expvar"
 	"fmt"
 	"sync"
+
+	"github.com/tickstorm/tickstorm"
 )
 
 // ErrPublished: the name is taken by a variable that [Publish] did not publish.
@@ -17,15 +24,11 @@ var published = struct {
 	vars map[string]*statsVar
 }{vars: map[string]*statsVar{}}
 
-// Publish makes stats, such as [Client].Stats, a variable of package expvar: a JSON object
-// in the form that [Stats] describes, taken each time that somebody asks. A second call
+// Publish makes stats, such as the method Stats of a [tickstorm.Client], a variable: a JSON
+// object in the form that [tickstorm.Stats] describes, taken each time that somebody asks. A second call
 // with the same name replaces the first; nil takes its object away and leaves null. The
 // error is [ErrPublished]. Any goroutine may call it, and stats is called on any.
-//
-// Package expvar serves /debug/vars, which has the program's arguments in it, on
-// [net/http.DefaultServeMux]: serve that to nobody who must not see them, and pass the API
-// key by the environment.
-func Publish(name string, stats func() Stats) error {
+func Publish(name string, stats func() tickstorm.Stats) error {
 	published.Lock()
 	defer published.Unlock()
 	v := published.vars[name]
@@ -44,10 +47,10 @@ func Publish(name string, stats func() Stats) error {
 // statsVar is an expvar.Var.
 type statsVar struct {
 	mu    sync.Mutex
-	stats func() Stats
+	stats func() tickstorm.Stats
 }
 
-func (v *statsVar) set(stats func() Stats) {
+func (v *statsVar) set(stats func() tickstorm.Stats) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.stats = stats
