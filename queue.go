@@ -36,7 +36,7 @@ type QueueConfig struct {
 	Alarm float64
 	// OnAlarm, if not nil, is called when the depth of a consumer's part comes to the
 	// share, and again only after it was below half of it in the meantime. It runs on the
-	// goroutine that feeds the queue, which must not wait for anything there.
+	// goroutine that feeds the queue, must not wait for anything there, nor feed it.
 	OnAlarm func(QueueStats)
 	// OnOverflow, if not nil, is called once when OverflowDisconnect has found no room, on
 	// the goroutine that feeds the queue: the place to call [Conn.Close], which does not
@@ -250,10 +250,10 @@ func (q *Queue) stop(err error) {
 	}
 }
 
-// OnRaw puts a message into the queue, which copies it, and returns false: nothing is left to decode
-// but the statuses that a session needs. msg must be UTF-8, which parsers and sessions
-// have seen to. It waits for room if that is the policy, until there is some, or the
-// queue is closed, or its Run over.
+// OnRaw puts a message into the queue, which copies it, and returns false: nothing is left
+// to decode but the statuses that a session needs. msg must be UTF-8, which parsers and
+// sessions have seen to. It waits for room if that is the policy, until there is some, or
+// the queue is closed, or its Run over.
 func (q *Queue) OnRaw(msg []byte, received int64) (decode bool) {
 	q.push(msg, received, false)
 	return false

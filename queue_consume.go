@@ -5,7 +5,7 @@ import "time"
 // This file is the consumer's side: it copies a batch out of the ring, and decodes and
 // handles it without the lock.
 
-// A batch has at most this many bytes, unless a single event is longer. It starts small
+// A batch has at most this many bytes of the ring, unless a single event has more. It starts small
 // and grows while the handler is quick, and shrinks when a batch takes it long: what waits
 // in the ring can still be conflated, dropped and left, what was taken cannot.
 const (
@@ -20,7 +20,7 @@ const (
 type batch struct {
 	buf   []byte
 	runs  []run
-	limit int
+	limit uint64
 }
 
 type run struct {
@@ -161,15 +161,16 @@ func (s *shard) fill() {
 	if len(s.markers) > 0 {
 		end = min(end, s.markers[0].pos)
 	}
-	pos := s.head
+	pos, limit := s.head, s.head+b.limit
 	for pos < end {
 		e := s.entryAt(pos)
 		if e.flags&entryDead != 0 {
 			s.dead -= e.size()
 			pos += e.size()
+			limit += e.size()
 			continue
 		}
-		if len(b.runs) > 0 && len(b.buf)+e.length > b.limit {
+		if len(b.runs) > 0 && pos+e.size() > limit {
 			break
 		}
 		first, second := s.text(pos, 0, e.length)

@@ -212,6 +212,7 @@ func (s *shard) compact() {
 		marks[i].pos = to
 	}
 	s.tail, s.dead = to, 0
+	s.rearm()
 }
 
 // move copies n bytes of the ring towards the front.

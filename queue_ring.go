@@ -2,6 +2,7 @@ package tickstorm
 
 import (
 	"encoding/binary"
+	"math"
 	"sync"
 	"sync/atomic"
 )
@@ -170,6 +171,10 @@ func (s *shard) forget(pos uint64) {
 	} else if s.head-s.base >= uint64(len(s.ring)) {
 		s.base += uint64(len(s.ring))
 	}
+	s.rearm()
+}
+
+func (s *shard) rearm() {
 	if s.used() < s.alarm/2 {
 		s.alarms = true
 	}
@@ -211,7 +216,7 @@ func (s *shard) put(msg []byte, elements []element, received int64, flags entryF
 
 // admit reports whether an entry of this size may be written, and makes room for it.
 func (s *shard) admit(size uint64) bool {
-	if s.closed || s.q.overflowed.Load() || size > uint64(len(s.ring)) {
+	if s.closed || s.q.overflowed.Load() || size > min(uint64(len(s.ring)), math.MaxUint32) {
 		return false
 	}
 	if s.free() < size {

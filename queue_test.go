@@ -183,7 +183,9 @@ func TestQueueBehindSession(t *testing.T) {
 	q := newQueue(t, tickstorm.QueueConfig{}, &r)
 	s, err := tickstorm.NewSession(testConfig(), q)
 	require.NoError(t, err)
-	feed := func(op ws.OpCode, m string) { require.NoError(t, s.Feed(ws.MustCompileFrame(ws.NewFrame(op, true, []byte(m))))) }
+	feed := func(op ws.OpCode, m string) {
+		require.NoError(t, s.Feed(ws.MustCompileFrame(ws.NewFrame(op, true, []byte(m)))))
+	}
 	s.Advance(time.Unix(0, 77))
 	feed(ws.OpText, `[{"ev":"T","sym":"A"},{"ev":"status","status":"auth_success"},{"ev":"T","sym":"B"}]`)
 	require.Equal(t, tickstorm.Ready, s.State())
