@@ -3,6 +3,7 @@ package tickstorm_test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -125,4 +126,51 @@ func TestQueueSetHandler(t *testing.T) {
 		require.Len(t, first.events, 2)
 		require.Equal(t, []string{"2 " + string(oneTrade), "trade A", "end"}, second.calls)
 	})
+}
+
+// TestQueueConcurrentUse: live messages, backfilled ones, controls and looks at the state
+// from several goroutines.
+func TestQueueConcurrentUse(t *testing.T) {
+	for _, policy := range policies {
+		t.Run(policy.String(), func(t *testing.T) {
+			const each = 3000
+			h := newLedger()
+			q := newQueue(t, tickstorm.QueueConfig{Consumers: 2, Bytes: 16 << 10, Overflow: policy}, h)
+			ran := make(chan error)
+			go func() { ran <- q.Run(t.Context()) }()
+			all, controls := sent{}, 0
+			var feeders sync.WaitGroup
+			for i, feed := range []func([]byte, int64){
+				func(msg []byte, at int64) { q.OnRaw(msg, at) },
+				func(msg []byte, at int64) { q.Push(msg, at, true) },
+			} {
+				messages := map[int64][]byte{}
+				for n := range int64(each) {
+					serial := 2*n + int64(i)
+					symbol := fmt.Sprintf("%c%d", 'A'+i, n%9) // each feeder has its own, for their order
+					all[serial] = fmt.Sprint(tickstorm.Trades, " ", symbol)
+					messages[serial] = []byte("[" + serialEvent("T", symbol, serial, int(n%30)) + "]")
+				}
+				feeders.Go(func() {
+					for n := range int64(each) {
+						serial := 2*n + int64(i)
+						feed(messages[serial], serial)
+					}
+				})
+			}
+			feeders.Go(func() {
+				for range 100 {
+					require.True(t, q.Control(func(tickstorm.Handler) { controls++ }))
+					q.Stats()
+					q.ParserStats()
+				}
+			})
+			feeders.Wait()
+			q.Close()
+			require.NoError(t, <-ran)
+			require.Equal(t, 100, controls)
+			requireSerials(t, q, h, all)
+			require.Equal(t, q.Stats().Delivered, q.ParserStats().Events[tickstorm.KindTrade])
+		})
+	}
 }

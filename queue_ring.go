@@ -219,13 +219,13 @@ func (s *shard) admit(size uint64) bool {
 	if s.closed || s.q.overflowed.Load() || size > min(uint64(len(s.ring)), math.MaxUint32) {
 		return false
 	}
+	if s.free() < size && s.alarms {
+		s.soundAlarm()
+	}
 	if s.free() < size {
-		if s.alarms {
-			s.soundAlarm()
-		}
 		s.makeRoom(size)
 	}
-	return s.free() >= size && !s.closed
+	return s.free() >= size && !s.closed && !s.q.overflowed.Load() // the lock may have been free
 }
 
 // wake makes the consumer look again.
