@@ -241,6 +241,26 @@ func TestQueueConflates(t *testing.T) {
 	require.Zero(t, q.Stats().Dropped)
 }
 
+// TestQueueFindsSymbols: wherever in an event its symbol stands.
+func TestQueueFindsSymbols(t *testing.T) {
+	for _, tc := range []struct {
+		message   string
+		conflated uint64
+	}{
+		{`[{"ev":"Q","sym":"A"},{"ev":"Q","bp":1,"sym":"A"},{"ev":"Q","c":[1,2],"x":"sym","sym":"A","bp":2}]`, 2},
+		{`[{"ev":"Q","x":{"sym":"B"},"sym":"A"},{"ev":"Q","sym":"B"},{"ev":"Q","x":["sym",{"y":"z"}],"sym":"A"}]`, 1},
+		{`[{"ev":"Q","sym":"A","sym":"B"},{"ev":"Q","sym":"B"},{"ev":"Q","sym":"A"}]`, 1},
+		{`[{"ev":"Q","sym":"[_Y}"},{"ev":"Q","sym":"[_Y}"},{"ev":"Q","sym":"[_Y]"}]`, 1},
+		{`[{"ev":"Q","sym":5},{"ev":"Q","sym":5},{"ev":"Q","bp":5},{"ev":"Q","bp":5},{"ev":"Q","sym":null}]`, 0},
+		{`[{"ev":"A","sym":"A"},{"ev":"AM","sym":"A"},{"ev":"Q","sym":"A"},{"ev":"FMV","fmv":1,"sym":"A"},{"ev":"T","sym":"A"},{"ev":"T","sym":"A"}]`, 0},
+	} {
+		q := newQueue(t, tickstorm.QueueConfig{Overflow: tickstorm.OverflowConflate}, nil)
+		q.OnRaw([]byte(tc.message), 1)
+		require.Equal(t, tc.conflated, q.Stats().Conflated, tc.message)
+		drainQueue(t, q)
+	}
+}
+
 // TestQueueConflatesForever: a handler that never gets on does not fill a queue that
 // conflates: what is dead makes room.
 func TestQueueConflatesForever(t *testing.T) {

@@ -266,7 +266,7 @@ func findKey(b []byte, i int, key string) int {
 			}
 			text := b[i+1 : i+1+n]
 			behind := i + n + 2
-			if depth == 0 && b[i-1] == ',' && at(b, behind) == ':' && string(text) == key {
+			if depth == 0 && at(b, behind) == ':' && string(text) == key {
 				return behind + 1
 			}
 			i = behind - 1
