@@ -248,7 +248,8 @@ func TestQueueFindsSymbols(t *testing.T) {
 		conflated uint64
 	}{
 		{`[{"ev":"Q","sym":"A"},{"ev":"Q","bp":1,"sym":"A"},{"ev":"Q","c":[1,2],"x":"sym","sym":"A","bp":2}]`, 2},
-		{`[{"ev":"Q","x":{"sym":"B"},"sym":"A"},{"ev":"Q","sym":"B"},{"ev":"Q","x":["sym",{"y":"z"}],"sym":"A"}]`, 1},
+		{`[{"ev":"Q","x":{"sym":"B"},"sym":"A"},{"ev":"Q","sym":"B"}]`, 0},
+		{`[{"ev":"Q","x":["sym",{"sym":"B"}],"sym":"A"},{"ev":"Q","sym":"A"}]`, 1},
 		{`[{"ev":"Q","sym":"A","sym":"B"},{"ev":"Q","sym":"B"},{"ev":"Q","sym":"A"}]`, 1},
 		{`[{"ev":"Q","sym":"[_Y}"},{"ev":"Q","sym":"[_Y}"},{"ev":"Q","sym":"[_Y]"}]`, 1},
 		{`[{"ev":"Q","sym":5},{"ev":"Q","sym":5},{"ev":"Q","bp":5},{"ev":"Q","bp":5},{"ev":"Q","sym":null}]`, 0},
@@ -265,7 +266,10 @@ func TestQueueFindsSymbols(t *testing.T) {
 // conflates: what is dead makes room.
 func TestQueueConflatesForever(t *testing.T) {
 	h := newLedger()
-	q := newQueue(t, tickstorm.QueueConfig{Bytes: 8 << 10, Overflow: tickstorm.OverflowConflate}, h)
+	alarms := 0
+	q := newQueue(t, tickstorm.QueueConfig{
+		Bytes: 8 << 10, Overflow: tickstorm.OverflowConflate, OnAlarm: func(tickstorm.QueueStats) { alarms++ },
+	}, h)
 	all := sent{}
 	var before []int64
 	for serial := range int64(5000) {
@@ -284,6 +288,7 @@ func TestQueueConflatesForever(t *testing.T) {
 	drainQueue(t, q)
 	requireSerials(t, q, h, all)
 	require.Zero(t, q.Stats().Dropped)
+	require.Greater(t, alarms, 1, "each time that it fills up again")
 	require.Equal(t, []int64{500, 1500}, before, "a control keeps its place when what is dead is cleared away")
 }
 
