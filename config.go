@@ -88,6 +88,9 @@ type Config struct {
 	// without any upper-case letter is upper-cased.
 	KeepCase bool
 
+	// Queue is what a [Client] puts between the socket and its handler, and what
+	// [NewQueue] makes. A [Conn] ignores it.
+	Queue QueueConfig
 	// Backoff is how a [Client] waits between attempts to connect.
 	Backoff Backoff
 	// Logger receives what happens to the connection, never events; nil is silent.
@@ -176,6 +179,10 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.ReadBuffer < 0 || c.ChunkTopics < 0 {
 		return c, errors.New("a negative size in the Config")
+	}
+	var err error
+	if c.Queue, err = c.Queue.withDefaults(); err != nil {
+		return c, err
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -70,9 +70,9 @@ func (e *EventError) Clone() *EventError {
 // Retryable reports whether connecting again makes sense after err: not when the key
 // or its plan was refused, when the Config cannot work, when the server's certificate
 // does not verify, when the server answered the handshake with an HTTP status 4xx
-// other than 429, or when it was closed or cancelled on this side. All else, such as
-// networks that break and servers that hang up, is worth another attempt;
-// [ErrMaxConnections] after a minute.
+// other than 429, when a handler panicked, or when it was closed or cancelled on this
+// side. All else, such as networks that break and servers that hang up, is worth another
+// attempt; [ErrMaxConnections] after a minute.
 func Retryable(err error) bool {
 	if err == nil {
 		return false
@@ -84,6 +84,10 @@ func Retryable(err error) bool {
 		if errors.Is(err, final) {
 			return false
 		}
+	}
+	var panicked *PanicError
+	if errors.As(err, &panicked) {
+		return false
 	}
 	var certificate *tls.CertificateVerificationError
 	if errors.As(err, &certificate) {

@@ -289,3 +289,74 @@ func ExampleLogHandler() {
 	// level=INFO msg=value symbol=I:SPX event="{\"ev\":\"V\",\"val\":5771.5,\"T\":\"I:SPX\"}"
 	// level=WARN msg=status code="not authorized" status=error message="not authorized"
 }
+
+// tape is a handler behind a queue: it may be slow, and is told of what was dropped.
+type tape struct{ tickstorm.NopHandler }
+
+func (tape) OnTrade(t *tickstorm.Trade) { fmt.Println(t.Symbol, t.Price) }
+
+func (tape) OnQuote(q *tickstorm.Quote) { fmt.Println(q.Symbol, q.BidPrice, "to", q.AskPrice) }
+
+func (tape) OnDrop(d *tickstorm.Drop) { fmt.Println(d.Count, "dropped:", d.Channels) }
+
+// A Queue stands in front of a handler that is slower than the stream. Here it keeps of
+// the quotes only the latest, and nothing is handled before all is in.
+func ExampleQueue() {
+	q, err := tickstorm.NewQueue(tickstorm.Config{
+		Market: tickstorm.Stocks,
+		Queue:  tickstorm.QueueConfig{Overflow: tickstorm.OverflowConflate},
+	}, tape{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	p := tickstorm.NewParser(tickstorm.Stocks) // or a Conn: Dial(ctx, cfg, q)
+	for _, message := range []string{
+		`[{"ev":"Q","sym":"AAPL","bp":187.1,"ap":187.2},{"ev":"T","sym":"AAPL","p":187.2}]`,
+		`[{"ev":"Q","sym":"AAPL","bp":187.2,"ap":187.3},{"ev":"T","sym":"AAPL","p":187.3}]`,
+		`[{"ev":"Q","sym":"AAPL","bp":187.3,"ap":187.4}]`,
+	} {
+		_ = p.Parse([]byte(message), q)
+	}
+	q.Close()                                           // no more will come
+	if err := q.Run(context.Background()); err != nil { // in a program: on a goroutine of its own, from the start
+		log.Fatal(err)
+	}
+	fmt.Println(q.Stats().Conflated, "conflated")
+	// Output:
+	// AAPL 187.2
+	// AAPL 187.3
+	// AAPL 187.3 to 187.4
+	// 2 conflated
+}
+
+// With OverflowDisconnect a connection ends rather than that events are lost unnoticed.
+func ExampleQueue_Err() {
+	server := market(`[{"ev":"T","sym":"AAPL","p":187.3},{"ev":"T","sym":"AAPL","p":187.4}]`)
+	defer server.Close()
+	cfg := server.ClientConfig(tickstorm.Stocks)
+
+	var conn *tickstorm.Conn
+	cfg.Queue = tickstorm.QueueConfig{
+		Bytes:      1 << 10,
+		Overflow:   tickstorm.OverflowDisconnect,
+		OnOverflow: func() { _ = conn.Close() },
+	}
+	q, err := tickstorm.NewQueue(cfg, tape{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if conn, err = tickstorm.Dial(ctx, cfg, q); err != nil {
+		log.Fatal(err)
+	}
+	for range 20 { // nobody runs the queue
+		conn.Request(tickstorm.Topic{Channel: "T", Symbol: "AAPL"})
+		conn.Withdraw(tickstorm.Topic{Channel: "T", Symbol: "AAPL"})
+	}
+	fmt.Println(conn.Run(ctx))
+	fmt.Println(q.Err())
+	// Output:
+	// <nil>
+	// the queue is full: its handler is slower than the stream
+}

@@ -9,8 +9,9 @@ package tickstorm
 // method returns. See [Header] for what is safe to keep.
 //
 // These ten methods are all there will ever be. Other abilities are interfaces of
-// one method that a handler may implement as well ([RawHandler],
-// [MessageEndHandler]); they are looked up once, when the handler is set.
+// one method that a handler may implement as well ([RawHandler], [MessageEndHandler];
+// behind a [Queue] also [DropHandler] and [ShardHandler]); they are looked up once, when
+// the handler is set.
 type Handler interface {
 	OnTrade(*Trade)
 	OnQuote(*Quote)

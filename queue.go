@@ -1,0 +1,339 @@
+package tickstorm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// This file is what users of a Queue see. queue_scan.go takes messages apart,
+// queue_ring.go holds their elements, queue_overflow.go makes room for them, and
+// queue_consume.go hands them to the handler.
+
+// QueueConfig says how a [Queue] is built and what it does when it is full. A [Client]
+// uses one unless Inline is set; a [Conn] ignores it, and calls its handler inline.
+type QueueConfig struct {
+	// Inline makes a Client call its handler on the goroutine that reads, without a
+	// queue. [NewQueue] ignores it.
+	Inline bool
+	// Bytes is the size of the memory that events wait in, of all consumers together;
+	// default 64 MiB. It is allocated once. An event takes its length, rounded up to a
+	// multiple of 16, and 16 bytes more.
+	Bytes int
+	// Consumers is how many goroutines call handlers; default 1. With more, symbols are
+	// dealt out among them: events of one symbol keep their order, events of different
+	// symbols do not, and each consumer has an equal part of Bytes.
+	Consumers int
+	// Overflow is what happens to events that there is no room for; by default the
+	// reader waits.
+	Overflow Overflow
+	// Alarm is the share of Bytes above which OnAlarm is called; default 0.5. Each
+	// consumer's part is watched for itself.
+	Alarm float64
+	// OnAlarm, if not nil, is called when the depth of a consumer's part comes to the
+	// share, and again only after it was below half of it in the meantime. It runs on the
+	// goroutine that feeds the queue, must not wait for anything there, nor feed it.
+	OnAlarm func(QueueStats)
+	// OnOverflow, if not nil, is called once when OverflowDisconnect has found no room, on
+	// the goroutine that feeds the queue: the place to call [Conn.Close], which does not
+	// wait there.
+	OnOverflow func()
+}
+
+// minQueueBytes is the least that a consumer's part of a Queue has.
+const minQueueBytes = 1 << 10
+
+func (c QueueConfig) withDefaults() (QueueConfig, error) {
+	def(&c.Bytes, 64<<20)
+	def(&c.Consumers, 1)
+	def(&c.Alarm, 0.5)
+	switch {
+	case c.Bytes < 0 || c.Consumers < 0:
+		return c, errors.New("a negative size in the Config's Queue")
+	case c.Bytes/c.Consumers < minQueueBytes:
+		return c, fmt.Errorf("a Queue of %d bytes for %d consumers: each needs %d", c.Bytes, c.Consumers, minQueueBytes)
+	case !(c.Alarm > 0 && c.Alarm <= 1):
+		return c, fmt.Errorf("a Queue.Alarm of %v: it is a share between 0 and 1", c.Alarm)
+	case c.Overflow >= overflows:
+		return c, fmt.Errorf("an unknown Queue.Overflow: %d", c.Overflow)
+	}
+	return c, nil
+}
+
+// ErrQueueRan is returned by [Queue.Run] for a queue that was run before.
+var ErrQueueRan = errors.New("a queue runs only once")
+
+// Queue decouples a handler from the goroutine that reads the socket: it is a
+// [Handler] itself, to be given to [Dial], [NewSession], Conn.SetHandler or
+// [Parser.Parse], and calls the handler behind it on the goroutines of [Queue.Run].
+//
+// It takes whole messages by OnRaw, which it splits into events without decoding them;
+// they are decoded where they are handled. Events are handled as they would have been
+// inline, with the time at which they were read, and statuses, which a session acts on
+// by itself as they come in, are among them, in their place. There are these
+// differences:
+//
+//   - OnMessageEnd is called at the end of each batch that was taken from the queue.
+//   - What is wrong with a message as a whole goes to OnError always, as it does on a
+//     connection.
+//   - A handler with OnRaw is given messages as they came. They are not split then: one
+//     message is one entry, all are handled by the first consumer, and none is conflated.
+//
+// With several consumers, events without a symbol, those that the scan does not
+// understand and messages that are not in the vendor's compact form are the first
+// consumer's. A handler with [ShardHandler] gives each consumer a handler of its own;
+// another is called by all of them at once.
+//
+// Nothing is allocated for an event. One goroutine at a time may feed a queue; Stats,
+// ParserStats, Err and Close may be called from any.
+type Queue struct {
+	market Market
+	cfg    QueueConfig
+	limits Limits
+	shards []*shard
+
+	// The feeding side.
+	feed       sync.Mutex // protects the scanner, and that messages go in one at a time
+	scanner    scanner
+	whole      atomic.Bool // messages are not split: a handler wants them as they are
+	messages   atomic.Uint64
+	bytes      atomic.Uint64
+	skipped    atomic.Uint64
+	overflowed atomic.Bool
+
+	// The life of it.
+	life    sync.Mutex // protects ran and err, and that all shards see markers and the end alike
+	ran     bool
+	err     error // why it was stopped
+	stopped chan struct{}
+
+	now func() time.Time
+}
+
+// NewQueue returns a queue in front of h. Of cfg it uses Market, Symbols, Interest,
+// Limits and Queue, which should be what the connection has; a Key is not needed. The
+// error is about these. The memory is allocated here, and no goroutine is started.
+func NewQueue(cfg Config, h Handler) (*Queue, error) {
+	if cfg.Market == "" {
+		return nil, ErrNoMarket
+	}
+	qc, err := cfg.Queue.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Symbols == nil {
+		cfg.Symbols = NewSymbols(0)
+	}
+	q := &Queue{market: cfg.Market, cfg: qc, limits: cfg.Limits.withDefaults(), stopped: make(chan struct{}), now: time.Now}
+	for range qc.Consumers {
+		p := NewParser(cfg.Market)
+		p.SetLimits(cfg.Limits)
+		p.SetSymbols(cfg.Symbols)
+		p.SetInterest(cfg.Interest)
+		p.tellAll, p.key = true, cfg.Key
+		q.shards = append(q.shards, newShard(q, p))
+	}
+	q.scanner.init(q.shards[0].parser, qc)
+	q.setHandler(h)
+	return q, nil
+}
+
+// setHandler exchanges the handler, from the next batch of each consumer on.
+func (q *Queue) setHandler(h Handler) {
+	sharded, _ := h.(ShardHandler)
+	whole := false
+	for i, s := range q.shards {
+		own := h
+		if sharded != nil {
+			own = sharded.Shard(i, len(q.shards))
+		}
+		hs := consumerHandlers{handlers: resolve(own)}
+		hs.drop, _ = own.(DropHandler)
+		whole = whole || hs.raw != nil
+		s.handlers.Store(&hs)
+	}
+	q.whole.Store(whole)
+}
+
+// ShardHandler is an optional ability of a [Handler] behind a [Queue]: Shard returns
+// the handler of consumer i of n, to be called by that one alone. It is called once for
+// each when the handler is set; the methods of the handler itself are not called then.
+type ShardHandler interface {
+	Shard(i, n int) Handler
+}
+
+// Run handles what is queued, on the calling goroutine and one more for each further
+// consumer, all of which have ended when it returns: nil after [Queue.Close], with
+// everything handled that was queued by then; the context's error when that ended, with
+// the rest left in the queue; or a [*PanicError] when a handler panicked, which
+// stops the other consumers too. It cannot be interrupted while a handler runs. A queue
+// runs once: a second call returns [ErrQueueRan].
+func (q *Queue) Run(ctx context.Context) error {
+	q.life.Lock()
+	ran := q.ran
+	q.ran = true
+	q.life.Unlock()
+	if ran {
+		return ErrQueueRan
+	}
+	if err := ctx.Err(); err != nil {
+		q.stop(err)
+	}
+	release := context.AfterFunc(ctx, func() { q.stop(ctx.Err()) })
+	defer func() {
+		if !release() {
+			<-q.stopped
+		}
+	}()
+
+	var others sync.WaitGroup
+	for i := range q.shards[1:] {
+		others.Go(func() { q.guard(q.shards[i+1]) })
+	}
+	defer others.Wait() // a handler's runtime.Goexit ends this goroutine as well
+	q.guard(q.shards[0])
+	others.Wait()
+
+	q.life.Lock()
+	defer q.life.Unlock()
+	return q.err
+}
+
+// guard runs a consumer and stops the queue if it does not end as it should.
+func (q *Queue) guard(s *shard) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		var err error = context.Canceled // by runtime.Goexit
+		if v := recover(); v != nil {
+			err = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+		q.stop(err)
+		s.mu.Lock()
+		s.settle()
+		s.mu.Unlock()
+	}()
+	s.consume()
+	returned = true
+}
+
+// Close lets Run handle what is queued and return. Nothing more is taken: what comes is
+// counted as dropped, and a reader that waits for room goes on. It does not wait and may
+// be called from anywhere, also before Run, and again.
+func (q *Queue) Close() {
+	q.life.Lock()
+	defer q.life.Unlock()
+	for _, s := range q.shards {
+		s.end(false)
+	}
+}
+
+// stop makes the consumers return as soon as their handlers do.
+func (q *Queue) stop(err error) {
+	q.life.Lock()
+	defer q.life.Unlock()
+	select {
+	case <-q.stopped:
+		return
+	default:
+	}
+	q.err = err
+	close(q.stopped)
+	for _, s := range q.shards {
+		s.end(true)
+	}
+}
+
+// OnRaw puts a message into the queue, which copies it, and returns false: nothing is left
+// to decode but the statuses that a session needs. msg must be UTF-8, which parsers and
+// sessions have seen to. It waits for room if that is the policy, until there is some, or
+// the queue is closed, or its Run over.
+func (q *Queue) OnRaw(msg []byte, received int64) (decode bool) {
+	q.push(msg, received, false)
+	return false
+}
+
+// push is OnRaw for any goroutine but a consumer's, and for messages that were
+// backfilled. It reports whether all of the message was taken.
+func (q *Queue) push(msg []byte, received int64, backfilled bool) bool {
+	q.messages.Add(1)
+	q.bytes.Add(uint64(len(msg)))
+	var flags entryFlags
+	if backfilled {
+		flags = entryBackfilled
+	}
+	q.feed.Lock()
+	defer q.feed.Unlock()
+	if q.whole.Load() || !q.scanner.split(msg) {
+		q.scanner.all(msg)
+		flags |= entryWhole
+	} else if n := q.scanner.identify(msg); n > 0 {
+		q.skipped.Add(uint64(n))
+	}
+	return q.put(msg, received, flags)
+}
+
+// put puts the scanner's elements into their shards.
+func (q *Queue) put(msg []byte, received int64, flags entryFlags) bool {
+	if len(q.shards) == 1 {
+		return q.shards[0].put(msg, q.scanner.elements, received, flags)
+	}
+	all := true
+	for _, s := range q.shards {
+		mine := q.scanner.of(s.index)
+		if len(mine) > 0 && !s.put(msg, mine, received, flags) {
+			all = false
+		}
+	}
+	return all
+}
+
+// OnError takes binary messages, which do not come by OnRaw. All other errors are found
+// again, and told, where the message is decoded.
+func (q *Queue) OnError(e *EventError) {
+	if e.Err != ErrBinary {
+		return
+	}
+	q.feed.Lock()
+	defer q.feed.Unlock()
+	q.scanner.all(e.Raw)
+	q.put(e.Raw, e.Received, entryWhole|entryBinary)
+}
+
+var (
+	_ Handler    = (*Queue)(nil)
+	_ RawHandler = (*Queue)(nil)
+)
+
+// OnTrade does nothing, as the other methods for events: they are in the queue since OnRaw.
+func (*Queue) OnTrade(*Trade) {}
+
+// OnQuote does nothing.
+func (*Queue) OnQuote(*Quote) {}
+
+// OnAggregate does nothing.
+func (*Queue) OnAggregate(*Aggregate) {}
+
+// OnBook does nothing.
+func (*Queue) OnBook(*Book) {}
+
+// OnLULD does nothing.
+func (*Queue) OnLULD(*LULD) {}
+
+// OnImbalance does nothing.
+func (*Queue) OnImbalance(*Imbalance) {}
+
+// OnValue does nothing.
+func (*Queue) OnValue(*Value) {}
+
+// OnStatus does nothing.
+func (*Queue) OnStatus(*Status) {}
+
+// OnUnknown does nothing.
+func (*Queue) OnUnknown(*Unknown) {}
