@@ -443,7 +443,9 @@ func TestConnWriteTimeout(t *testing.T) {
 		err = conn.Run(t.Context())
 		require.ErrorIs(t, err, tickstorm.ErrDisconnected)
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
-		require.Equal(t, 35*time.Second, time.Since(start), "the first ping, and WriteTimeout")
+		took := time.Since(start) // the first ping, WriteTimeout, and what the server may have said
+		require.GreaterOrEqual(t, took, 35*time.Second)
+		require.Less(t, took, 36*time.Second)
 		close(deaf)
 	})
 }
@@ -458,17 +460,6 @@ func pipeTo(serve func(net.Conn)) func(context.Context, string, string) (net.Con
 		}()
 		return client, nil
 	}
-}
-
-func TestConnPanic(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
-		conn := dialSim(t, server, &onTrade{do: func(*tickstorm.Trade) { panic("a bug of the user's") }})
-		server.Broadcast([]byte("[" + trade("A") + "]"))
-		peer := server.Conns()[0]
-		require.PanicsWithValue(t, "a bug of the user's", func() { _ = conn.Run(t.Context()) })
-		<-peer.Done() // no socket is left behind
-		require.NoError(t, conn.Close())
-	})
 }
 
 func TestConnString(t *testing.T) {

@@ -37,7 +37,8 @@ var (
 type EventError struct {
 	// Err is the reason. Of an element: ErrSyntax, ErrTooDeep, ErrElementTooLong,
 	// ErrNotObject, ErrNoEvent or, for what is left of a message that has no end,
-	// ErrTruncated. Of a whole message on a connection: ErrNotArray, ErrTrailing, ErrBinary.
+	// ErrTruncated. Of a whole message on a connection: ErrNotArray, ErrTrailing, ErrBinary. Of
+	// neither: a [*BackfillError].
 	Err error
 	// Market is the market of the connection.
 	Market Market
@@ -51,6 +52,9 @@ type EventError struct {
 func (e *EventError) Error() string {
 	const most = 80
 	raw := e.Raw
+	if raw == nil { // it is about no bytes
+		return e.Err.Error()
+	}
 	if len(raw) > most {
 		return fmt.Sprintf("%v: %q… (%d bytes)", e.Err, raw[:most], len(raw))
 	}
@@ -70,7 +74,8 @@ func (e *EventError) Clone() *EventError {
 // Retryable reports whether connecting again makes sense after err: not when the key
 // or its plan was refused, when the Config cannot work, when the server's certificate
 // does not verify, when the server answered the handshake with an HTTP status 4xx
-// other than 429, or when it was closed or cancelled on this side. All else, such as
+// other than 429, when a handler panicked, or when it was closed or cancelled on this
+// side. All else, such as
 // networks that break and servers that hang up, is worth another attempt;
 // [ErrMaxConnections] after a minute.
 func Retryable(err error) bool {
@@ -84,6 +89,10 @@ func Retryable(err error) bool {
 		if errors.Is(err, final) {
 			return false
 		}
+	}
+	var panicked *PanicError
+	if errors.As(err, &panicked) {
+		return false
 	}
 	var certificate *tls.CertificateVerificationError
 	if errors.As(err, &certificate) {

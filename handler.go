@@ -9,8 +9,9 @@ package tickstorm
 // method returns. See [Header] for what is safe to keep.
 //
 // These ten methods are all there will ever be. Other abilities are interfaces of
-// one method that a handler may implement as well ([RawHandler],
-// [MessageEndHandler]); they are looked up once, when the handler is set.
+// one method that a handler may implement as well ([RawHandler], [MessageEndHandler];
+// [StateHandler] and [GapHandler] for a [Client]); they are looked up when the handler
+// is set.
 type Handler interface {
 	OnTrade(*Trade)
 	OnQuote(*Quote)
@@ -26,7 +27,7 @@ type Handler interface {
 	OnUnknown(*Unknown)
 	// OnError receives an element that is no event: no valid JSON, no object, or
 	// without ev; the rest of the message is delivered. From a connection it receives
-	// whole messages as well: those that are no array, go on after its end, or are binary.
+	// whole messages as well: those that are no array, go on after its end, or are binary; and a [*BackfillError].
 	OnError(*EventError)
 }
 

@@ -98,8 +98,9 @@ type Parser struct {
 	decoder decoder
 	fast    fastDecoder
 
-	tail    []byte // the last elements of a message, padded for the fast path
-	scratch []byte // poison builds parse a copy, to spoil it afterwards
+	tail    []byte       // the last elements of a message, padded for the fast path
+	scratch []byte       // poison builds parse a copy, to spoil it afterwards
+	times   [Kinds]int64 // and remember here what they spoil: see lastEventTime
 }
 
 // NewParser returns a parser for a market's messages, with a [Symbols] of its own,
@@ -149,6 +150,11 @@ func (p *Parser) Stats() Stats { return p.stats }
 // lone surrogate in a string reads as U+FFFD.
 func (p *Parser) Parse(msg []byte, h Handler) error {
 	hs := resolve(h)
+	return p.checked(msg, &hs)
+}
+
+// checked checks a message and parses it.
+func (p *Parser) checked(msg []byte, hs *handlers) error {
 	switch {
 	case len(msg) > p.limits.Message:
 		p.stats.Errors++
@@ -161,7 +167,7 @@ func (p *Parser) Parse(msg []byte, h Handler) error {
 		p.scratch = append(p.scratch[:0], msg...)
 		msg = p.scratch
 	}
-	return p.parse(msg, &hs)
+	return p.parse(msg, hs)
 }
 
 // parse is Parse for a message that has been checked for length and UTF-8, and
@@ -350,6 +356,9 @@ func (p *Parser) deliver(e Event, kind Kind, hs *handlers) {
 		hs.OnStatus(&p.status)
 	case KindUnknown:
 		hs.OnUnknown(&p.unknown)
+	}
+	if poison.On {
+		p.times[kind] = eventTime(e)
 	}
 	takeBack(e)
 }

@@ -22,6 +22,8 @@ var (
 	ErrDisconnected = errors.New("disconnected")
 	// ErrIdle: not one byte came for Config.IdleTimeout.
 	ErrIdle = errors.New("nothing received for too long")
+	// ErrPongTimeout: after a ping not one byte came for Config.PongTimeout.
+	ErrPongTimeout = errors.New("ping was not answered in time")
 	// ErrCloseTimeout: the server did not answer our close frame in time.
 	ErrCloseTimeout = errors.New("close frame was not answered in time")
 	// ErrBinary: a binary message, which the vendor does not send; OnError receives it.
@@ -78,9 +80,14 @@ type Session struct {
 	lastByte  time.Time
 	heardNow  bool // bytes came since time was told last
 	nextPing  time.Time
+	pinging   bool      // a ping is in Outgoing
+	pingSent  time.Time // when the oldest ping went out that no byte has followed; zero if none
 	closeBy   time.Time
 	scratch   []byte
 	bytesRead uint64
+
+	lastMessage int64        // when the last message was received, in nanoseconds since 1970
+	before      func([]byte) // sees messages before they are decoded, if it is set
 }
 
 // NewSession returns the session of a connection whose WebSocket handshake is done.
@@ -108,7 +115,7 @@ func newSession(cfg Config, h Handler) (*Session, error) {
 	s.parser.onStatus, s.parser.tellAll = s.onStatus, true
 	s.ledger = ledger{
 		market: cfg.Market, keepCase: cfg.KeepCase, perChunk: cfg.ChunkTopics, maxQuote: cfg.MaxOptionQuotes,
-		timeout: cfg.AckTimeout, held: map[Topic]bool{},
+		timeout: cfg.AckTimeout, held: map[Topic]holding{},
 	}
 	s.SetHandler(h)
 	auth := append([]byte(nil), `{"action":"auth","params":`...)
@@ -154,6 +161,7 @@ func (s *Session) Commit(n int) error {
 func (s *Session) heard(n int) {
 	if n > 0 {
 		s.lastByte, s.heardNow = s.now, true
+		s.pinging, s.pingSent = false, time.Time{}
 		s.bytesRead += uint64(n)
 	}
 }
@@ -164,7 +172,12 @@ func (s *Session) heard(n int) {
 func (s *Session) Outgoing() []byte { return s.framer.Outgoing() }
 
 // Sent tells that the first n bytes of Outgoing were written.
-func (s *Session) Sent(n int) { s.framer.Sent(n) }
+func (s *Session) Sent(n int) {
+	s.framer.Sent(n)
+	if s.pinging && len(s.framer.Outgoing()) == 0 {
+		s.pinging, s.pingSent = false, s.now
+	}
+}
 
 // Advance tells the session the time, which becomes the Received of the events that
 // follow, and returns when it wants to be told again at the latest; the zero Time
@@ -197,11 +210,14 @@ func (s *Session) Advance(now time.Time) time.Time {
 		s.end(fmt.Errorf("%w: no answer to the key for %v", ErrAuthTimeout, s.cfg.AuthTimeout))
 	case s.cfg.IdleTimeout > 0 && !now.Before(s.lastByte.Add(s.cfg.IdleTimeout)):
 		s.end(fmt.Errorf("%w: %v", ErrIdle, s.cfg.IdleTimeout))
+	case s.awaitsPong() && !now.Before(s.pingSent.Add(s.cfg.PongTimeout)):
+		s.end(fmt.Errorf("%w: %v", ErrPongTimeout, s.cfg.PongTimeout))
 	default:
 		if s.cfg.PingInterval > 0 && !now.Before(s.nextPing) {
 			s.nextPing = now.Add(s.cfg.PingInterval)
 			if s.state != Closing {
 				s.sent(s.framer.Ping(nil))
+				s.pinging = s.pingSent.IsZero()
 			}
 		}
 		s.ledger.expire(now)
@@ -226,11 +242,17 @@ func (s *Session) Deadline() time.Time {
 	if s.cfg.IdleTimeout > 0 {
 		next = earlier(next, s.lastByte.Add(s.cfg.IdleTimeout))
 	}
+	if s.awaitsPong() {
+		next = earlier(next, s.pingSent.Add(s.cfg.PongTimeout))
+	}
 	if s.cfg.PingInterval > 0 && s.state != Closing {
 		next = earlier(next, s.nextPing)
 	}
 	return next
 }
+
+// awaitsPong reports whether silence since a ping ends the session.
+func (s *Session) awaitsPong() bool { return s.cfg.PongTimeout > 0 && !s.pingSent.IsZero() }
 
 // Request subscribes to topics without waiting. What is held already is not asked for
 // again. Requests queue until the key is accepted, and go out in messages of up to
@@ -246,26 +268,29 @@ func (s *Session) Withdraw(topics ...Topic) error { return s.Unsubscribe(nil, to
 // acknowledged, else with a [*SubscribeError]. It is not called if Subscribe returns
 // an error.
 func (s *Session) Subscribe(done func(error), topics ...Topic) error {
-	return s.ask(subscribe, topics, done)
+	_, err := s.ask(subscribe, topics, done)
+	return err
 }
 
 // Unsubscribe is Withdraw with a result; it is otherwise like Subscribe.
 func (s *Session) Unsubscribe(done func(error), topics ...Topic) error {
-	return s.ask(unsubscribe, topics, done)
+	_, err := s.ask(unsubscribe, topics, done)
+	return err
 }
 
-func (s *Session) ask(action string, topics []Topic, done func(error)) error {
+func (s *Session) ask(action string, topics []Topic, done func(error)) (*request, error) {
 	if s.err != nil {
-		return s.err
+		return nil, s.err
 	}
 	if s.state == Closing {
-		return ErrClosed
+		return nil, ErrClosed
 	}
-	if err := s.ledger.add(action, topics, done); err != nil {
-		return err
+	r, err := s.ledger.add(action, topics, done)
+	if err != nil {
+		return nil, err
 	}
 	s.pump()
-	return nil
+	return r, nil
 }
 
 // pump tells results and sends the next request if it is time.
@@ -291,8 +316,8 @@ func (s *Session) sent(err error) {
 // Topics returns what the session holds: acknowledged topics, and those asked for
 // that were not answered (yet). In no particular order.
 func (s *Session) Topics() (acked, pending []Topic) {
-	for t, ok := range s.ledger.held {
-		if ok {
+	for t, h := range s.ledger.held {
+		if h&granted != 0 {
 			acked = append(acked, t)
 		} else {
 			pending = append(pending, t)
@@ -332,7 +357,7 @@ func (s *Session) Disconnected(cause error) error {
 // Err returns why the session has ended, nil as long as it has not: a [*StatusError]
 // when the server refused it, a [*CloseError] when the server closed it or broke the
 // protocol, ErrClosed after Close, or an error that is ErrDisconnected, ErrIdle,
-// ErrAuthTimeout or ErrCloseTimeout. Outgoing may hold a last close frame.
+// ErrPongTimeout, ErrAuthTimeout or ErrCloseTimeout. Outgoing may hold a last close frame.
 func (s *Session) Err() error { return s.err }
 
 // State returns how far the session has come.
@@ -369,6 +394,12 @@ func (s *Session) end(err error) {
 	_ = s.framer.Close(ws.StatusNormalClosure, "")
 	s.ledger.end(err)
 	s.ledger.report()
+}
+
+// panicked ends the session because a handler did, whatever else was about to end it.
+func (s *Session) panicked(p *PanicError) {
+	s.end(p)
+	s.err = p
 }
 
 // framed takes what the framer returned.
@@ -435,6 +466,10 @@ func (f sessionFrames) OnMessage(op ws.OpCode, p []byte) error {
 	if op != ws.OpText {
 		s.parser.fail(ErrBinary, p, hs)
 		return s.err
+	}
+	s.lastMessage = s.parser.received
+	if s.before != nil {
+		s.before(p)
 	}
 	_ = s.parser.parse(p, hs) // OnError was told
 	return s.err
