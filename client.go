@@ -39,7 +39,7 @@ type Client struct {
 	topics      topicSet // wanted
 	conn        *Conn    // the current one, nil while there is none
 	link        *link    // its
-	early       *Conn    // the one that is authenticating
+	early       *Conn    // the one that is about to be
 	past        Stats    // of the connections before it
 	state       State
 	started     bool
@@ -210,13 +210,13 @@ func (c *Client) once(ctx context.Context) (healthy bool, err error) {
 		c.mu.Unlock()
 		c.enter(StateChange{State: StateAuthenticating})
 	})
-	c.mu.Lock()
-	c.early = nil
-	c.mu.Unlock()
 	if c.missed != nil {
 		c.missed.Attempt++
 	}
 	if err != nil {
+		c.mu.Lock()
+		c.early = nil
+		c.mu.Unlock()
 		return false, err
 	}
 	l := &link{ctx: ctx, client: c, conn: conn}
@@ -227,7 +227,7 @@ func (c *Client) once(ctx context.Context) (healthy bool, err error) {
 		}
 		c.mu.Lock()
 		c.past.add(conn.Stats())
-		c.conn, c.link = nil, nil
+		c.conn, c.link, c.early = nil, nil, nil
 		c.mu.Unlock()
 	}()
 	conn.session.before = l.scan

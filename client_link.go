@@ -29,7 +29,7 @@ func (l *link) start() (closed bool) {
 	}
 	defer c.mu.Unlock()
 	c.connections++
-	c.conn, c.link = l.conn, l
+	c.conn, c.link, c.early = l.conn, l, nil
 	l.conn.SetHandler(c.handler) // perhaps another by now
 	topics, turn := c.topics.list(), c.topics.turn
 	switch {
