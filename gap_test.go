@@ -310,6 +310,37 @@ func TestBackfillClose(t *testing.T) {
 	}
 }
 
+// TestBackfillCancel: so does Run's context.
+func TestBackfillCancel(t *testing.T) {
+	for _, mode := range []tickstorm.BackfillMode{tickstorm.BackfillInOrder, tickstorm.BackfillBeside} {
+		inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			cfg := server.ClientConfig(tickstorm.Stocks)
+			cfg.BackfillMode = mode
+			cfg.Backfill = func(ctx context.Context, _ *tickstorm.Gap, _ func([]byte) error) error {
+				time.AfterFunc(time.Minute, cancel)
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			d := new(diary)
+			c := newClient(t, cfg, d)
+			require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
+			running := runs(ctx, c)
+			settled(t, server, 1, 1)
+			server.Conns()[0].Cut()
+			settled(t, server, 2, 1)
+			time.Sleep(time.Second) // then nothing has come, and the gap is told
+			synctest.Wait()
+			start := time.Now()
+			require.ErrorIs(t, <-running, context.Canceled)
+			require.Equal(t, time.Minute, time.Since(start))
+			require.Equal(t, tickstorm.StateClosed.String(), d.lines[len(d.lines)-1])
+			<-serverEmpty(t, server)
+		})
+	}
+}
+
 // TestBackfillDeaf: one that does not mind its context holds Run up, not Close.
 func TestBackfillDeaf(t *testing.T) {
 	for _, mode := range []tickstorm.BackfillMode{tickstorm.BackfillInOrder, tickstorm.BackfillBeside} {
