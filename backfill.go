@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,7 +15,8 @@ import (
 // events reach the client's handler as live ones do, but with Header.Backfilled set, and
 // are not in Stats; a [RawHandler] does not see the messages. deliver borrows msg until
 // it returns, returns what [Parser.Parse] would, and [ErrClosed] once the backfill or the
-// client has ended. It may be called from any goroutine, but not from a handler.
+// client has ended. It may be called from any goroutine, one message is delivered at a
+// time; inside a handler it is [ErrInHandler].
 //
 // The window is wide: expect to fetch events that were delivered, at both of its ends.
 //
@@ -63,7 +65,7 @@ func (c *Client) backfill(gap *Gap) {
 	}
 	f := &fill{client: c, parser: c.newParser(), gap: gap}
 	if c.cfg.BackfillMode == BackfillInOrder {
-		f.hand = func(do func()) error { do(); return nil }
+		f.hand = c.handInOrder
 		c.filled(gap, f.run(fetch))
 		return
 	}
@@ -132,7 +134,8 @@ type fill struct {
 	gap    *Gap
 	hand   func(do func()) error // has Run's goroutine do something
 
-	mu     sync.Mutex // one message at a time
+	by     atomic.Uint64 // the goroutine that handlers of the message at hand run on
+	mu     sync.Mutex    // one message at a time
 	parser *Parser
 	over   bool
 }
@@ -147,13 +150,20 @@ func (f *fill) run(fetch Backfill) error {
 }
 
 func (f *fill) deliver(msg []byte) error {
+	if isGoroutine(f.by.Load()) {
+		return ErrInHandler
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.over || f.client.work.Err() != nil {
 		return ErrClosed
 	}
 	var err error
-	if ended := f.hand(func() { err = f.parse(msg) }); ended != nil {
+	if ended := f.hand(func() {
+		f.by.Store(goroutineID())
+		defer f.by.Store(0)
+		err = f.parse(msg)
+	}); ended != nil {
 		return ended
 	}
 	return err
@@ -168,6 +178,20 @@ func (f *fill) parse(msg []byte) (err error) {
 		err = f.parser.checked(msg, &hs)
 	})
 	return err
+}
+
+// handInOrder does something while Run's goroutine waits for it: on that, or on one of
+// those that a backfill may have started.
+func (c *Client) handInOrder(do func()) error {
+	if c.inHandler() {
+		do()
+		return nil
+	}
+	if p := catch(do); p != nil {
+		c.fail(p)
+		return p
+	}
+	return nil
 }
 
 // handover is something that another goroutine wants done on Run's.

@@ -176,6 +176,7 @@ func TestClientReplayRefused(t *testing.T) {
 				require.NoError(t, c.SubscribeTopics(t.Context(), topics(t, "Q.A,T.A,Q.B")...))
 				running := runs(t.Context(), c)
 				time.Sleep(time.Minute)
+				synctest.Wait()
 				last := d.changes[len(d.changes)-1]
 				require.Equal(t, tickstorm.StateStreaming, last.State)
 				require.Equal(t, tc.refused, listed(last.Refused))
@@ -186,6 +187,7 @@ func TestClientReplayRefused(t *testing.T) {
 				server.Conns()[0].Cut()
 				settled(t, server, 2, 1)
 				time.Sleep(time.Minute)
+				synctest.Wait()
 				last = d.changes[len(d.changes)-1]
 				require.Equal(t, tickstorm.StateStreaming, last.State)
 				if tc.refused != "" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -215,6 +216,7 @@ func TestBackfillInOrder(t *testing.T) {
 		server.Broadcast(tradeAt("B", time.Now()))
 		server.Broadcast(tradeAt("C", time.Now()))
 		time.Sleep(2 * time.Second)
+		synctest.Wait()
 		require.Equal(t, "gap, X again, Y again, Z again, B, C", d.text())
 		require.ErrorIs(t, late([]byte("["+trade("X")+"]")), tickstorm.ErrClosed)
 		require.EqualValues(t, 3, c.Stats().Events[tickstorm.KindTrade], "backfilled events are not counted")
@@ -383,5 +385,60 @@ func TestBackfillBusy(t *testing.T) {
 		require.Len(t, d.gaps, 9)
 		require.Len(t, failures, 1)
 		require.ErrorIs(t, failures[0], tickstorm.ErrBackfillBusy)
+	})
+}
+
+// TestBackfillFromOtherGoroutines: what is delivered in order may come from several, and
+// inside a handler from none.
+func TestBackfillFromOtherGoroutines(t *testing.T) {
+	for _, mode := range []tickstorm.BackfillMode{tickstorm.BackfillInOrder, tickstorm.BackfillBeside} {
+		var again func([]byte) error
+		fetch := func(_ context.Context, _ *tickstorm.Gap, deliver func([]byte) error) error {
+			again = deliver
+			var all sync.WaitGroup
+			for range 4 {
+				all.Go(func() { require.NoError(t, deliver([]byte("["+trade("X")+","+trade("Y")+"]"))) })
+			}
+			all.Wait()
+			return deliver([]byte("[" + trade("Z") + "]"))
+		}
+		var inside []error
+		d := new(diary)
+		h := &tradeDiary{d, func(e *tickstorm.Trade) {
+			if e.Symbol == "Z" {
+				inside = append(inside, again([]byte("["+trade("W")+"]")))
+			}
+		}}
+		missed(t, mode, h, fetch, func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error) {
+			d.lines = nil
+			server.Broadcast(tradeAt("B", time.Now()))
+			synctest.Wait()
+			require.Contains(t, d.text(), "X again, Y again, X again, Y again, X again, Y again, X again, Y again, Z again")
+			require.NotContains(t, d.text(), "W")
+			require.Len(t, inside, 1)
+			require.ErrorIs(t, inside[0], tickstorm.ErrInHandler)
+		})
+	}
+}
+
+type tradeDiary struct {
+	*diary
+	do func(*tickstorm.Trade)
+}
+
+func (d *tradeDiary) OnTrade(e *tickstorm.Trade) {
+	d.diary.OnTrade(e)
+	d.do(e)
+}
+
+// TestBackfillPanicsElsewhere: a handler that panics on a goroutine of the backfill's ends
+// Run as any other does.
+func TestBackfillPanicsElsewhere(t *testing.T) {
+	fetch := func(_ context.Context, _ *tickstorm.Gap, deliver func([]byte) error) error {
+		return <-inBackground(func() error { return deliver([]byte(`[{"ev":"nonsense"}]`)) })
+	}
+	missed(t, tickstorm.BackfillInOrder, &unknownPanics{new(diary)}, fetch, func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error) {
+		server.Broadcast(tradeAt("B", time.Now()))
+		requirePanic(t, <-running)
 	})
 }
