@@ -3,11 +3,13 @@ package tickstorm_test
 import (
 	"context"
 	"fmt"
+	"net"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
@@ -160,6 +162,42 @@ func TestClientRequestRefused(t *testing.T) {
 		c.Request(topics(t, "Q.A,T.A")...)
 		synctest.Wait()
 		require.Equal(t, topics(t, "T.A"), c.Topics())
+		require.NoError(t, c.Close())
+		require.NoError(t, <-running)
+	})
+}
+
+// TestClientAskedAgain: a refusal does not undo what was asked for again before it came.
+func TestClientAskedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := dialConfig("ws://host")
+		asked := make(chan struct{})
+		cfg.NetDial = pipeTo(func(nc net.Conn) {
+			_, answer, err := accept(nc)
+			if err != nil {
+				return
+			}
+			say := func(text string) { _, _ = nc.Write(wire(false, true, ws.OpText, "["+text+"]")) }
+			_, _ = nc.Write(append(answer, welcome()...))
+			b := make([]byte, 512)
+			_, _ = nc.Read(b) // the key
+			_, _ = nc.Read(b) // the first request
+			<-asked
+			say(status("error", "not authorized"))
+			_, _ = nc.Read(b) // the second
+			say(acks("Q.A")[0])
+			attend(nc)
+		})
+		c := newClient(t, cfg, nil)
+		running := runs(t.Context(), c)
+		synctest.Wait()
+		c.Request(topics(t, "Q.A")...)
+		synctest.Wait()
+		c.Request(topics(t, "Q.A")...)
+		synctest.Wait()
+		close(asked)
+		synctest.Wait()
+		require.Equal(t, topics(t, "Q.A"), c.Topics())
 		require.NoError(t, c.Close())
 		require.NoError(t, <-running)
 	})

@@ -257,6 +257,40 @@ func TestBackfillBeside(t *testing.T) {
 	})
 }
 
+// TestBackfillBesideWhileDialling: what comes while there is nobody to deliver it waits
+// for the connection.
+func TestBackfillBesideWhileDialling(t *testing.T) {
+	cfg := sim.Config{Quiet: true, Faults: []sim.Fault{{At: sim.OnGreeting, Conn: 3, Do: sim.Stall(10 * time.Second)}}}
+	inBubble(t, cfg, func(t *testing.T, server *sim.Server) {
+		cfg := server.ClientConfig(tickstorm.Stocks)
+		cfg.BackfillMode = tickstorm.BackfillBeside
+		more := make(chan struct{})
+		cfg.Backfill = func(_ context.Context, _ *tickstorm.Gap, deliver func([]byte) error) error {
+			<-more
+			return deliver([]byte("[" + trade("X") + "]"))
+		}
+		d := new(diary)
+		c := newClient(t, cfg, d)
+		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
+		running := runs(t.Context(), c)
+		settled(t, server, 1, 1)
+		server.Conns()[0].Cut()
+		settled(t, server, 2, 1)
+		server.Broadcast(tradeAt("B", time.Now()))
+		synctest.Wait()
+		server.Conns()[0].Cut()
+		require.NoError(t, server.Await(t.Context(), func(s sim.Stats) bool { return s.Opened == 3 }))
+		synctest.Wait()
+		close(more)
+		synctest.Wait()
+		require.NotContains(t, d.text(), "again")
+		settled(t, server, 3, 1)
+		require.Contains(t, d.text(), "X again")
+		require.NoError(t, c.Close())
+		require.NoError(t, <-running)
+	})
+}
+
 // TestBackfillFails: the handler is told, the client goes on.
 func TestBackfillFails(t *testing.T) {
 	for _, mode := range []tickstorm.BackfillMode{tickstorm.BackfillInOrder, tickstorm.BackfillBeside} {

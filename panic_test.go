@@ -67,6 +67,15 @@ func TestConnHandlerPanics(t *testing.T) {
 			<-serverEmpty(t, server)
 		})
 	})
+	t.Run("at the server's last status", func(t *testing.T) {
+		inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+			h := new(callbacks)
+			conn := dialSim(t, server, h)
+			h.status = func() { panic(errBug) }
+			require.NoError(t, server.Conns()[0].SendStatus("max_connections", ""))
+			requirePanic(t, conn.Run(t.Context()))
+		})
+	})
 	t.Run("while closing", func(t *testing.T) {
 		inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
 			var conn *tickstorm.Conn
