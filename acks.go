@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -23,6 +24,8 @@ type SubscribeError struct {
 	// the wait ended before. A topic of a channel that the server does not know is
 	// always pending.
 	Pending []Topic
+	// Unnamed is how many of the Pending were refused: the server does not say which.
+	Unnamed int
 	// Refused are the topics of a request that was answered in full, with refusals for
 	// these. Where the answer was incomplete, refused topics are among the Pending.
 	Refused []Topic
@@ -85,10 +88,48 @@ const settle = time.Second
 // request is one call: topics that share a result.
 type request struct {
 	action string
-	left   int // topics without a result
-	result SubscribeError
+	topics []Topic
+	left   int         // topics without a result
 	done   func(error) // nil if nobody waits
+
+	mu     sync.Mutex // protects result: who stops waiting reads it
+	result SubscribeError
 }
+
+// update changes the result.
+func (r *request) update(change func(*SubscribeError)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change(&r.result)
+}
+
+// soFar is the result for somebody who does not wait any longer, from any goroutine.
+func (r *request) soFar(err error) *SubscribeError {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	answered := make(map[Topic]bool, len(r.result.Acked)+len(r.result.Refused))
+	for _, t := range slices.Concat(r.result.Acked, r.result.Refused) {
+		answered[t] = true
+	}
+	e := &SubscribeError{
+		Acked: slices.Clone(r.result.Acked), Refused: slices.Clone(r.result.Refused),
+		Refusals: slices.Clone(r.result.Refusals), Unnamed: r.result.Unnamed, Err: err,
+	}
+	for _, t := range r.topics {
+		if !answered[t] {
+			e.Pending = append(e.Pending, t)
+		}
+	}
+	return e
+}
+
+// holding is what is known of a topic that was asked for; 0 is no answer.
+type holding uint8
+
+const (
+	granted holding = 1 << iota // acknowledged
+	leaving                     // its end was asked for, and that not answered
+)
 
 // chunk is the part of a request that fits a message.
 type chunk struct {
@@ -107,31 +148,31 @@ type ledger struct {
 	maxQuote int // Config.MaxOptionQuotes
 	timeout  time.Duration
 
-	held   map[Topic]bool // true: acknowledged; false: asked for, without an answer; see hold
+	held   map[Topic]holding // see hold
 	queue  []*chunk
 	flight []*chunk // at most one of them is answered; the others wait out their time
 	refuse uint64   // refusals counted
 
-	granted       int    // how many of held are acknowledged
+	grants        int    // how many of held are acknowledged
 	refusedTopics uint64 // those that are known to be
 
 	finished []*request // whose results have not been told yet
 }
 
 // add puts a request in the queue. done, if not nil, is called once, by report.
-func (l *ledger) add(action string, topics []Topic, done func(error)) error {
+func (l *ledger) add(action string, topics []Topic, done func(error)) (*request, error) {
 	if len(topics) == 0 {
-		return ErrNoSymbols
+		return nil, ErrNoSymbols
 	}
 	r := &request{action: action, done: done}
 	known := make([]Topic, 0, len(topics))
 	var unknown []Topic
 	seen := make(map[Topic]bool, len(topics))
 	for _, t := range topics {
-		if err := t.check(); err != nil {
-			return err
+		t, err := l.market.topic(t, l.keepCase)
+		if err != nil {
+			return nil, err
 		}
-		t = l.market.canonical(t, l.keepCase)
 		if seen[t] {
 			continue
 		}
@@ -144,17 +185,18 @@ func (l *ledger) add(action string, topics []Topic, done func(error)) error {
 	}
 	if action == subscribe {
 		if err := l.checkLimits(known); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	r.left = len(known) + len(unknown)
+	r.topics = slices.Concat(known, unknown)
+	r.left = len(r.topics)
 	for part := range slices.Chunk(known, l.perChunk) {
 		l.queue = append(l.queue, &chunk{request: r, topics: part, answered: true})
 	}
 	for part := range slices.Chunk(unknown, l.perChunk) {
 		l.queue = append(l.queue, &chunk{request: r, topics: part})
 	}
-	return nil
+	return r, nil
 }
 
 // checkLimits refuses a subscription that would take a channel beyond its limit once
@@ -214,7 +256,9 @@ func (l *ledger) next(now time.Time, buf []byte) ([]byte, bool) {
 		}
 		for _, t := range c.topics {
 			if c.action == subscribe {
-				l.hold(t, false)
+				l.hold(t, 0)
+			} else {
+				l.hold(t, l.held[t]|leaving)
 			}
 		}
 		c.deadline = now.Add(l.timeout)
@@ -229,8 +273,8 @@ func (l *ledger) next(now time.Time, buf []byte) ([]byte, bool) {
 func (l *ledger) skip(c *chunk) {
 	send := c.topics[:0:0]
 	for _, t := range c.topics {
-		acked, held := l.held[t]
-		if c.action == subscribe && acked || c.action == unsubscribe && !held {
+		now, held := l.held[t]
+		if c.action == subscribe && now == granted || c.action == unsubscribe && !held {
 			l.acked(c.request, t)
 		} else {
 			send = append(send, t)
@@ -252,12 +296,13 @@ func (l *ledger) ack(action string, t Topic) {
 			return
 		}
 	}
-	if _, held := l.held[t]; held { // after its time
-		if action == subscribe {
-			l.hold(t, true)
-		} else {
-			l.release(t)
-		}
+	// After its time. What was asked for since then counts: the server answers in order.
+	switch now, held := l.held[t]; {
+	case !held:
+	case action == subscribe && now&leaving == 0:
+		l.hold(t, granted)
+	case action == unsubscribe && now != 0:
+		l.release(t)
 	}
 }
 
@@ -277,7 +322,7 @@ func (l *ledger) ackAll() {
 func (l *ledger) grant(c *chunk, i int) {
 	t := c.topics[i]
 	if c.action == subscribe {
-		l.hold(t, true)
+		l.hold(t, granted)
 	} else {
 		l.release(t)
 	}
@@ -286,17 +331,17 @@ func (l *ledger) grant(c *chunk, i int) {
 }
 
 // hold and release keep count of what is held.
-func (l *ledger) hold(t Topic, acked bool) {
+func (l *ledger) hold(t Topic, h holding) {
 	l.release(t)
-	l.held[t] = acked
-	if acked {
-		l.granted++
+	l.held[t] = h
+	if h&granted != 0 {
+		l.grants++
 	}
 }
 
 func (l *ledger) release(t Topic) {
-	if l.held[t] {
-		l.granted--
+	if l.held[t]&granted != 0 {
+		l.grants--
 	}
 	delete(l.held, t)
 }
@@ -308,7 +353,7 @@ func (l *ledger) refusal(e *StatusError, whole bool, now time.Time) {
 		if !c.answered {
 			continue
 		}
-		c.result.Refusals = append(c.result.Refusals, e)
+		c.update(func(r *SubscribeError) { r.Refusals = append(r.Refusals, e) })
 		c.refusals++
 		if whole {
 			c.refused = true
@@ -334,9 +379,11 @@ func (l *ledger) refuseRest(c *chunk) {
 		if c.action == subscribe {
 			l.release(t)
 			l.refusedTopics++
+		} else if h, held := l.held[t]; held {
+			l.hold(t, h&^leaving)
 		}
-		c.result.Refused = append(c.result.Refused, t)
 	}
+	c.update(func(r *SubscribeError) { r.Refused = append(r.Refused, c.topics...) })
 	l.resolved(c.request, len(c.topics))
 	c.topics = nil
 }
@@ -351,7 +398,10 @@ func (l *ledger) expire(now time.Time) {
 			l.refuseRest(c)
 			return true
 		}
-		c.result.Pending = append(c.result.Pending, c.topics...)
+		c.update(func(r *SubscribeError) {
+			r.Pending = append(r.Pending, c.topics...)
+			r.Unnamed += c.refusals
+		})
 		l.resolved(c.request, len(c.topics))
 		return true
 	})
@@ -369,17 +419,20 @@ func (l *ledger) deadline() time.Time {
 // end settles everything that is open because the connection is over.
 func (l *ledger) end(err error) {
 	for _, c := range slices.Concat(l.flight, l.queue) {
-		if c.result.Err == nil {
-			c.result.Err = err
-		}
-		c.result.Pending = append(c.result.Pending, c.topics...)
+		c.update(func(r *SubscribeError) {
+			if r.Err == nil {
+				r.Err = err
+			}
+			r.Pending = append(r.Pending, c.topics...)
+			r.Unnamed += c.refusals
+		})
 		l.resolved(c.request, len(c.topics))
 	}
 	l.flight, l.queue = nil, nil
 }
 
 func (l *ledger) acked(r *request, t Topic) {
-	r.result.Acked = append(r.result.Acked, t)
+	r.update(func(result *SubscribeError) { result.Acked = append(result.Acked, t) })
 	l.resolved(r, 1)
 }
 

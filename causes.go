@@ -82,7 +82,7 @@ const (
 	ReconnectServerClosed
 	// ReconnectDisconnected: the connection broke without one.
 	ReconnectDisconnected
-	// ReconnectIdle: nothing came for too long.
+	// ReconnectIdle: nothing came for too long, or not after a ping.
 	ReconnectIdle
 	// ReconnectProtocol: the server broke the WebSocket protocol or a limit.
 	ReconnectProtocol
@@ -122,7 +122,7 @@ func causeOf(err error) ReconnectCause {
 		return ReconnectMaxConnections
 	case errors.Is(err, ErrAuthTimeout):
 		return ReconnectAuthTimeout
-	case errors.Is(err, ErrIdle):
+	case errors.Is(err, ErrIdle) || errors.Is(err, ErrPongTimeout):
 		return ReconnectIdle
 	case errors.As(err, &closed) && closed.Local:
 		return ReconnectProtocol

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"time"
 )
@@ -14,25 +13,45 @@ import (
 // Client is a connection that lasts: it connects, subscribes to what is wanted and
 // runs, and when the connection breaks it does so again, after a wait that grows.
 // The server forgets subscriptions with the connection, and there is no replay: what
-// it sent meanwhile is lost.
+// it sent meanwhile is missed, which a [GapHandler] is told, and Config.Backfill can fetch.
 //
 // All methods may be called from any goroutine; Request, Withdraw, Close, SetHandler,
-// Topics and Stats from handlers as well. A Client runs once.
+// Topics, State and Stats from handlers as well. A Client runs once.
 type Client struct {
 	cfg Config
 
 	over chan struct{} // closed when Run has returned
+	wake chan struct{} // has room for one: something was handed over
 
-	mu      sync.Mutex // protects what follows
-	handler Handler
-	topics  topicSet // wanted
-	conn    *Conn    // the current one, nil while there is none
-	past    Stats    // of the connections before it
-	started bool
-	closed  bool
-	cancel  context.CancelFunc // ends Run
-	owner   uint64             // the goroutine in Run
-	attempt int                // connections made
+	// notify calls the handler with what is no event, in its turn among the events. All
+	// but these go through it.
+	notify func(call func(h Handler))
+
+	// Run's own goroutine's.
+	attempt int            // since the last healthy connection
+	missed  *Gap           // not told yet
+	scanner *Parser        // finds the first event after a gap
+	last    Moment         // of any connection
+	besides sync.WaitGroup // backfills on goroutines of their own
+
+	mu          sync.Mutex // protects what follows
+	handler     Handler
+	topics      topicSet // wanted
+	conn        *Conn    // the current one, nil while there is none
+	link        *link    // its
+	early       *Conn    // the one that is about to be
+	past        Stats    // of the connections before it
+	state       State
+	started     bool
+	closed      bool
+	cancel      context.CancelFunc // ends Run
+	work        context.Context    // ends with Run, or when Close is called: the backfills'
+	stopWork    context.CancelFunc
+	owner       uint64 // the goroutine in Run
+	connections int    // made
+	handed      []*handover
+	filling     int   // backfills beside
+	failure     error // of one of them, which ends Run
 }
 
 // NewClient returns a client that does nothing until Run is called. The error is
@@ -42,11 +61,29 @@ func NewClient(cfg Config, h Handler) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{cfg: cfg, handler: h, over: make(chan struct{})}, nil
+	c := &Client{cfg: cfg, handler: h, over: make(chan struct{}), wake: make(chan struct{}, 1)}
+	c.notify = c.notifyInline
+	c.scanner = c.newParser()
+	return c, nil
 }
 
+// AttemptsError is how Run ends after Backoff.MaxAttempts. It unwraps to Err.
+type AttemptsError struct {
+	Attempts int
+	Err      error // why the last one failed
+}
+
+// Error says how many attempts failed, and why the last did.
+func (e *AttemptsError) Error() string {
+	return fmt.Sprintf("gave up after %d attempts: %v", e.Attempts, e.Err)
+}
+
+// Unwrap returns Err.
+func (e *AttemptsError) Unwrap() error { return e.Err }
+
 // Run connects and delivers events until ctx ends (it returns ctx's error), Close is
-// called (nil), or the reason of a failure is final by [Retryable]. While it runs it
+// called (nil), the reason of a failure is final by [Retryable], a handler panics (a
+// [*PanicError]), or Backoff.MaxAttempts have failed (an [*AttemptsError]). While it runs it
 // is the goroutine that handlers are called on.
 func (c *Client) Run(ctx context.Context) error { return c.run(ctx, nil) }
 
@@ -54,35 +91,75 @@ func (c *Client) Run(ctx context.Context) error { return c.run(ctx, nil) }
 func (c *Client) run(ctx context.Context, h Handler) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	work, stopWork := context.WithCancel(ctx)
+	defer stopWork()
 	c.mu.Lock()
 	if c.started {
 		c.mu.Unlock()
 		return ErrRunning
 	}
 	c.started, c.cancel, c.owner = true, cancel, goroutineID()
+	c.work, c.stopWork = work, stopWork
 	if h != nil {
 		c.handler = h
 	}
 	closed := c.closed
 	c.mu.Unlock()
-	defer close(c.over)
-	if closed {
-		return nil
+	defer c.finish() // also where a handler ends the goroutine
+	var err error
+	if !closed {
+		if p := catch(func() { err = c.loop(ctx) }); p != nil {
+			err = p
+		}
 	}
+	stopWork()
+	c.besides.Wait()
+	c.mu.Lock()
+	if c.failure != nil {
+		err = c.failure
+	}
+	c.mu.Unlock()
+	if p := catch(func() { c.enter(StateChange{State: StateClosed, Err: err}) }); p != nil {
+		err = p
+	}
+	return err
+}
 
+func (c *Client) finish() {
+	c.stopWork()
+	c.besides.Wait()
+	c.mu.Lock()
+	c.state, c.owner = StateClosed, 0
+	c.mu.Unlock()
+	close(c.over)
+}
+
+// loop connects until that makes no sense any more.
+func (c *Client) loop(ctx context.Context) error {
 	bound := c.cfg.Backoff.Min
 	for {
-		streamed, err := c.once(ctx)
-		if c.isClosed() {
+		c.attempt++
+		var healthy bool
+		err := ctx.Err()
+		if err == nil {
+			c.enter(StateChange{State: StateConnecting})
+			healthy, err = c.once(ctx)
+		}
+		var panicked *PanicError
+		switch {
+		case errors.As(err, &panicked):
+			return err
+		case c.isClosed():
 			return nil
-		}
-		if ctx.Err() != nil {
+		case ctx.Err() != nil:
 			return ctx.Err()
-		}
-		if !Retryable(err) {
+		case !Retryable(err):
 			return err
 		}
-		if streamed >= c.cfg.Backoff.Healthy {
+		if most := c.cfg.Backoff.MaxAttempts; most > 0 && c.attempt >= most && !healthy {
+			return &AttemptsError{c.attempt, err}
+		}
+		if healthy {
 			bound = c.cfg.Backoff.Min
 		}
 		wait := rand.N(bound) + 1
@@ -90,192 +167,91 @@ func (c *Client) run(ctx context.Context, h Handler) error {
 		if errors.Is(err, ErrMaxConnections) {
 			wait = max(wait, c.cfg.Backoff.MaxConnections)
 		}
+		var refused *DialError
+		if errors.As(err, &refused) {
+			wait = max(wait, refused.RetryAfter)
+		}
 		c.countReconnect(err)
 		c.cfg.Logger.Warn("reconnecting", "err", err, "wait", wait)
-		timer := time.NewTimer(wait)
+		c.enter(StateChange{State: StateBackoff, Err: err, Wait: wait})
+		if healthy {
+			c.attempt = 0
+		}
+		c.sleep(ctx, wait)
+	}
+}
+
+// sleep waits, and does what is handed over meanwhile.
+func (c *Client) sleep(ctx context.Context, wait time.Duration) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	for {
 		select {
 		case <-timer.C:
+			return
+		case <-c.wake:
+			c.takeOver()
 		case <-ctx.Done():
-			timer.Stop()
-			if c.isClosed() {
-				return nil
-			}
-			return ctx.Err()
+			return
 		}
 	}
 }
 
-// once is the life of one connection; it returns how long that streamed.
-func (c *Client) once(ctx context.Context) (time.Duration, error) {
+// once is the life of one connection; it reports whether that was a healthy one.
+func (c *Client) once(ctx context.Context) (healthy bool, err error) {
+	if err := ctx.Err(); err != nil { // a handler has called Close
+		return false, err
+	}
 	c.mu.Lock()
 	h := c.handler
 	c.mu.Unlock()
-	conn, err := dial(ctx, c.cfg, h)
-	if err != nil {
-		return 0, err
+	conn, err := dial(ctx, c.cfg, h, func(conn *Conn) {
+		c.mu.Lock()
+		c.early = conn
+		c.mu.Unlock()
+		c.enter(StateChange{State: StateAuthenticating})
+	})
+	if c.missed != nil {
+		c.missed.Attempt++
 	}
-	began := time.Now()
-	c.mu.Lock()
-	c.conn = conn
-	c.attempt++
-	conn.SetHandler(c.handler) // perhaps another by now
-	wanted := c.topics.list()
-	closed := c.closed
-	c.mu.Unlock()
-	defer func() {
+	if err != nil {
+		c.mu.Lock()
+		c.early = nil
+		c.mu.Unlock()
+		return false, err
+	}
+	l := &link{ctx: ctx, client: c, conn: conn}
+	defer func() { // also where a handler has panicked, or ended the goroutine
+		l.stop()
+		if !conn.isOver() {
+			_ = conn.Close()
+		}
 		c.mu.Lock()
 		stats := conn.Stats()
 		c.past.add(&stats)
-		c.conn = nil
+		c.conn, c.link, c.early = nil, nil, nil
 		c.mu.Unlock()
 	}()
-	if closed {
-		return 0, conn.Close()
-	}
-	if len(wanted) > 0 {
-		conn.Request(wanted...)
+	conn.session.before = l.scan
+	if closed := l.start(); closed {
+		return false, conn.Close()
 	}
 	err = conn.Run(ctx)
-	return time.Since(began), err
+	l.lost(err)
+	return l.healthy(), err
 }
 
 // inHandler reports whether a call would wait for its own goroutine.
 func (c *Client) inHandler() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.conn != nil && c.conn.inHandler()
+	return isGoroutine(c.owner)
 }
 
 func (c *Client) isClosed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.closed
-}
-
-// Subscribe adds a stream for symbols, or [All], to what the client wants, now and
-// after each reconnect. While a connection is up it waits for the acknowledgements
-// as [Conn.Subscribe] does; topics that the server refuses are not wanted any more,
-// those that were pending when the connection broke still are. Otherwise, before Run and between connections, it records them and returns nil.
-func (c *Client) Subscribe(ctx context.Context, s Stream, symbols ...string) error {
-	topics, err := c.cfg.topics(s, symbols)
-	if err != nil {
-		return err
-	}
-	return c.SubscribeTopics(ctx, topics...)
-}
-
-// SubscribeTopics is Subscribe for topics.
-func (c *Client) SubscribeTopics(ctx context.Context, topics ...Topic) error {
-	if c.inHandler() {
-		return ErrInHandler
-	}
-	conn, added, err := c.want(topics)
-	if err != nil || conn == nil {
-		return err
-	}
-	err = conn.SubscribeTopics(ctx, topics...)
-	var e *SubscribeError
-	switch {
-	case errors.As(err, &e):
-		c.drop(e.Refused)
-	case errors.Is(err, ErrSubscriptionLimit): // never sent
-		c.drop(added)
-	}
-	return err
-}
-
-// Unsubscribe takes a stream for symbols from what the client wants. While a
-// connection is up it waits for the acknowledgements.
-func (c *Client) Unsubscribe(ctx context.Context, s Stream, symbols ...string) error {
-	topics, err := c.cfg.topics(s, symbols)
-	if err != nil {
-		return err
-	}
-	return c.UnsubscribeTopics(ctx, topics...)
-}
-
-// UnsubscribeTopics is Unsubscribe for topics.
-func (c *Client) UnsubscribeTopics(ctx context.Context, topics ...Topic) error {
-	if len(topics) == 0 {
-		return ErrNoSymbols
-	}
-	if c.inHandler() {
-		return ErrInHandler
-	}
-	if conn := c.drop(topics); conn != nil {
-		return conn.UnsubscribeTopics(ctx, topics...)
-	}
-	return nil
-}
-
-// Request adds topics to what the client wants, without waiting, from any goroutine
-// or handler. Topics that cannot be sent are logged and left out.
-func (c *Client) Request(topics ...Topic) {
-	conn, _, err := c.want(topics)
-	switch {
-	case err != nil:
-		c.cfg.Logger.Warn("request not taken", "err", err)
-	case conn != nil:
-		conn.Request(topics...)
-	}
-}
-
-// Withdraw takes topics from what the client wants, without waiting.
-func (c *Client) Withdraw(topics ...Topic) {
-	if conn := c.drop(topics); conn != nil {
-		conn.Withdraw(topics...)
-	}
-}
-
-// Topics returns what the client wants, in canonical form and in the order it was asked for.
-func (c *Client) Topics() []Topic {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.topics.list()
-}
-
-// want adds topics and returns the connection, nil if there is none, and the topics
-// that were not wanted before.
-func (c *Client) want(topics []Topic) (conn *Conn, added []Topic, err error) {
-	if len(topics) == 0 {
-		return nil, nil, ErrNoSymbols
-	}
-	topics = slices.Clone(topics)
-	for i, t := range topics {
-		if err := t.check(); err != nil {
-			return nil, nil, err
-		}
-		topics[i] = c.cfg.Market.canonical(t, c.cfg.KeepCase)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return nil, nil, ErrClosed
-	}
-	if slices.ContainsFunc(c.cfg.Market.channels(), func(ch *channel) bool { return ch.limits(topics) }) {
-		wanted := ledger{market: c.cfg.Market, maxQuote: c.cfg.MaxOptionQuotes, held: map[Topic]bool{}}
-		for t := range c.topics.index {
-			wanted.held[t] = true
-		}
-		if err := wanted.checkLimits(topics); err != nil {
-			return nil, nil, err
-		}
-	}
-	for _, t := range topics {
-		if c.topics.add(t) {
-			added = append(added, t)
-		}
-	}
-	return c.conn, added, nil
-}
-
-func (c *Client) drop(topics []Topic) *Conn {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, t := range topics {
-		c.topics.remove(c.cfg.Market.canonical(t, c.cfg.KeepCase))
-	}
-	return c.conn
 }
 
 // SetHandler exchanges the handler, from the next message on; nil drops events.
@@ -297,37 +273,48 @@ func (c *Client) Stats() Stats {
 		current := c.conn.Stats()
 		stats.add(&current)
 	}
-	stats.Reconnects = uint64(max(0, c.attempt-1))
+	stats.Reconnects = uint64(max(0, c.connections-1))
 	return stats
 }
 
 // Close ends the client as [Conn.Close] ends a connection, whatever it is doing; Run
-// then returns nil.
+// then returns nil. A handler or a backfill that is still running when
+// Config.CloseTimeout has passed is an [ErrHandlerBusy]: the socket is closed, and Run
+// returns when it does.
 func (c *Client) Close() error {
 	limit := time.NewTimer(c.cfg.CloseTimeout)
 	defer limit.Stop()
 	c.mu.Lock()
 	c.closed = true
-	conn, cancel, started := c.conn, c.cancel, c.started
-	inside := started && isGoroutine(c.owner) || conn != nil && conn.inHandler()
+	conn, started := c.conn, c.started
+	cancel, stopWork := c.cancel, c.stopWork
+	inside := isGoroutine(c.owner)
 	c.mu.Unlock()
+	if !started {
+		return nil
+	}
+	stopWork()
 	var err error
 	if conn != nil {
 		err = conn.Close()
+	} else {
+		cancel() // dialling, or waiting to
 	}
-	if started {
-		if conn == nil {
-			cancel() // dialling, or waiting to
-		}
-		if !inside && err == nil {
-			select {
-			case <-c.over:
-			case <-limit.C:
-				err = ErrHandlerBusy
-			}
-		}
+	if inside || err != nil {
+		return err
 	}
-	return err
+	select {
+	case <-c.over:
+		return nil
+	case <-limit.C:
+	}
+	c.mu.Lock()
+	early := c.early
+	c.mu.Unlock()
+	if early != nil {
+		_ = early.nc.Close()
+	}
+	return ErrHandlerBusy
 }
 
 // String names the client's feed and market.
@@ -337,47 +324,3 @@ func (c *Client) String() string {
 
 // Format keeps the key out of every verb.
 func (c *Client) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
-
-// topicSet is a set that keeps the order in which it was filled.
-type topicSet struct {
-	index map[Topic]int
-	order []Topic // with zero Topics where one was removed
-}
-
-// add reports whether t is new.
-func (s *topicSet) add(t Topic) bool {
-	if s.index == nil {
-		s.index = map[Topic]int{}
-	}
-	if _, ok := s.index[t]; ok {
-		return false
-	}
-	s.index[t] = len(s.order)
-	s.order = append(s.order, t)
-	return true
-}
-
-func (s *topicSet) remove(t Topic) {
-	i, ok := s.index[t]
-	if !ok {
-		return
-	}
-	delete(s.index, t)
-	s.order[i] = Topic{}
-	if len(s.order) > 64 && len(s.order) > 2*len(s.index) {
-		s.order = s.list()
-		for i, t := range s.order {
-			s.index[t] = i
-		}
-	}
-}
-
-func (s *topicSet) list() []Topic {
-	list := make([]Topic, 0, len(s.index))
-	for _, t := range s.order {
-		if t != (Topic{}) {
-			list = append(list, t)
-		}
-	}
-	return list
-}

@@ -2,6 +2,7 @@ package tickstorm_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"testing"
@@ -151,5 +152,139 @@ func TestClientMaxConnections(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// TestClientMaxAttempts: a policy of the user's ends Run, unless a connection was healthy
+// in between.
+func TestClientMaxAttempts(t *testing.T) {
+	refused := errors.New("refused")
+	t.Run("all fail", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			cfg := dialConfig("ws://host")
+			cfg.Backoff.MaxAttempts = 5
+			dials := 0
+			cfg.NetDial = func(context.Context, string, string) (net.Conn, error) {
+				dials++
+				return nil, refused
+			}
+			err := newClient(t, cfg, nil).Run(t.Context())
+			var e *tickstorm.AttemptsError
+			require.ErrorAs(t, err, &e)
+			require.ErrorIs(t, err, refused)
+			require.Equal(t, 5, e.Attempts)
+			require.Equal(t, 5, dials)
+			require.Contains(t, err.Error(), "gave up after 5 attempts")
+		})
+	})
+	for _, healthy := range []bool{false, true} {
+		t.Run(map[bool]string{false: "streams break soon", true: "streams are healthy"}[healthy], func(t *testing.T) {
+			inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+				cfg := server.ClientConfig(tickstorm.Stocks)
+				cfg.Backoff.MaxAttempts = 3
+				c := newClient(t, cfg, nil)
+				running := runs(t.Context(), c)
+				for n := 1; n <= 3; n++ {
+					settled(t, server, n, 0)
+					if healthy {
+						time.Sleep(10 * time.Second)
+					}
+					server.Conns()[0].Cut()
+				}
+				if healthy {
+					settled(t, server, 4, 0)
+					require.NoError(t, c.Close())
+					require.NoError(t, <-running)
+					return
+				}
+				var e *tickstorm.AttemptsError
+				require.ErrorAs(t, <-running, &e)
+				require.Equal(t, 3, e.Attempts)
+			})
+		})
+	}
+}
+
+// TestClientRetryAfter: a server that says when to come back is taken at its word.
+func TestClientRetryAfter(t *testing.T) {
+	for _, tc := range []struct {
+		name, answer string
+		min, max     time.Duration
+	}{
+		{"429", "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 90\r\n\r\n", 90 * time.Second, 90 * time.Second},
+		{"503", "HTTP/1.1 503 Unavailable\r\nServer: x\r\nretry-after: 7\r\nContent-Length: 0\r\n\r\n", 7 * time.Second, 7 * time.Second},
+		{"a date", "HTTP/1.1 503 Unavailable\r\nRetry-After: Sat, 01 Jan 2000 00:01:00 GMT\r\n\r\n", time.Minute, time.Minute},
+		{"a date gone by", "HTTP/1.1 503 Unavailable\r\nRetry-After: Fri, 31 Dec 1999 00:01:00 GMT\r\n\r\n", 0, 500 * time.Millisecond},
+		{"a day", "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 86400\r\n\r\n", 5 * time.Minute, 5 * time.Minute},
+		{"nonsense", "HTTP/1.1 429 Too Many Requests\r\nRetry-After: -5\r\n\r\n", 0, 500 * time.Millisecond},
+		{"none", "HTTP/1.1 429 Too Many Requests\r\n\r\n", 0, 500 * time.Millisecond},
+		{"cut short", "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 90", 0, 500 * time.Millisecond},
+		{"of another status", "HTTP/1.1 500 Oops\r\nRetry-After: 90\r\n\r\n", 0, 500 * time.Millisecond},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				cfg := dialConfig("ws://host")
+				var began time.Time
+				wait := time.Duration(-1)
+				cfg.NetDial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+					if !began.IsZero() {
+						wait = time.Since(began)
+						cancel()
+						return nil, errors.New("enough")
+					}
+					began = time.Now()
+					return pipeTo(func(nc net.Conn) {
+						if _, _, err := accept(nc); err == nil {
+							_, _ = nc.Write([]byte(tc.answer))
+						}
+					})(ctx, network, addr)
+				}
+				require.ErrorIs(t, newClient(t, cfg, nil).Run(ctx), context.Canceled)
+				require.GreaterOrEqual(t, wait, tc.min)
+				require.LessOrEqual(t, wait, tc.max)
+			})
+		})
+	}
+}
+
+// TestRetryable: what ends a client, and what does not.
+func TestRetryable(t *testing.T) {
+	dial := func(status int) error { return &tickstorm.DialError{Status: status, Err: errors.New("x")} }
+	refusal := func(code tickstorm.StatusCode) error { return &tickstorm.StatusError{Code: code} }
+	for _, tc := range []struct {
+		name  string
+		err   error
+		retry bool
+	}{
+		{"none", nil, false},
+		{"auth failed", refusal(tickstorm.StatusAuthFailed), false},
+		{"no plan", refusal(tickstorm.StatusNoPlan), false},
+		{"auth timeout", refusal(tickstorm.StatusAuthTimeout), true},
+		{"max connections", refusal(tickstorm.StatusMaxConnections), true},
+		{"certificate", &tickstorm.DialError{Err: &tls.CertificateVerificationError{Err: errors.New("x")}}, false},
+		{"network", dial(0), true},
+		{"redirect", dial(301), true},
+		{"bad request", dial(400), false},
+		{"forbidden", dial(403), false},
+		{"not found", dial(404), false},
+		{"too many requests", dial(429), true},
+		{"server error", dial(500), true},
+		{"unavailable", dial(503), true},
+		{"normal close", &tickstorm.CloseError{Code: 1000}, true},
+		{"policy violation", &tickstorm.CloseError{Code: 1008}, true},
+		{"violation of the protocol", &tickstorm.CloseError{Code: 1002, Local: true}, true},
+		{"disconnected", tickstorm.ErrDisconnected, true},
+		{"idle", tickstorm.ErrIdle, true},
+		{"no pong", tickstorm.ErrPongTimeout, true},
+		{"not acknowledged", &tickstorm.SubscribeError{}, true},
+		{"attempt timed out", context.DeadlineExceeded, true},
+		{"closed here", tickstorm.ErrClosed, false},
+		{"cancelled", context.Canceled, false},
+		{"panic", &tickstorm.PanicError{Value: tickstorm.ErrIdle}, false},
+		{"no key", tickstorm.ErrNoKey, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) { require.Equal(t, tc.retry, tickstorm.Retryable(tc.err)) })
 	}
 }

@@ -5,17 +5,20 @@ import (
 	"errors"
 	"net"
 	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
-// TestClientClose: in every state Close returns nil at once, and Run does.
+// TestClientClose: in every state Close returns nil at once, and Run does; so it does where
+// its context ends.
 func TestClientClose(t *testing.T) {
 	refused := errors.New("refused")
 	mute := func(net.Conn) {}
@@ -27,18 +30,27 @@ func TestClientClose(t *testing.T) {
 		feed tickstorm.Feed
 		dial func(context.Context) (net.Conn, error)
 	}{
-		{"dialling", "ws://host", func(ctx context.Context) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }},
-		{"TLS handshake", "wss://host", dialTo(swallow)},
-		{"WebSocket handshake", "ws://host", dialTo(swallow)},
+		{"connecting", "ws://host", func(ctx context.Context) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }},
+		{"connecting, TLS handshake", "wss://host", dialTo(swallow)},
+		{"connecting, WebSocket handshake", "ws://host", dialTo(swallow)},
 		{"authenticating", "ws://host", dialTo(func(nc net.Conn) {
 			if _, answer, err := accept(nc); err == nil {
 				_, _ = nc.Write(answer)
 				swallow(nc)
 			}
 		})},
+		{"subscribing", "ws://host", dialTo(func(nc net.Conn) {
+			if _, answer, err := accept(nc); err == nil {
+				_, _ = nc.Write(append(answer, welcome()...))
+				attend(nc)
+			}
+		})},
 		{"streaming", "ws://host", dialTo(func(nc net.Conn) {
 			if _, answer, err := accept(nc); err == nil {
 				_, _ = nc.Write(append(answer, welcome()...))
+				_, _ = nc.Read(make([]byte, 512)) // the key
+				_, _ = nc.Read(make([]byte, 512)) // the request
+				_, _ = nc.Write(wire(false, true, ws.OpText, "["+acks("T.A")[0]+"]"))
 				attend(nc)
 			}
 		})},
@@ -55,14 +67,27 @@ func TestClientClose(t *testing.T) {
 					return tc.dial(ctx)
 				}
 				c := newClient(t, cfg, nil)
+				require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
 				running := runs(t.Context(), c)
 				synctest.Wait()
+				require.Contains(t, tc.name, strings.TrimSuffix(c.State().String(), "ing"))
 				start := time.Now()
 				require.NoError(t, c.Close())
 				require.NoError(t, <-running)
 				require.Zero(t, time.Since(start))
 				require.NoError(t, c.Close())
 				require.Equal(t, 1, dials, "who was told to close does not dial again")
+
+				c = newClient(t, cfg, nil)
+				require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
+				ctx, cancel := context.WithCancel(t.Context())
+				running = runs(ctx, c)
+				synctest.Wait()
+				cancel()
+				require.ErrorIs(t, <-running, context.Canceled)
+				require.Zero(t, time.Since(start))
+				require.Equal(t, tickstorm.StateClosed, c.State())
+				require.Equal(t, 2, dials)
 			})
 		})
 	}

@@ -69,8 +69,14 @@ type Config struct {
 	PingInterval time.Duration
 	// IdleTimeout ends a connection on which not one byte came for so long; default
 	// 60 s, negative for never. Pongs count as bytes, so with pings a quiet market
-	// does not look dead; a missing pong alone never ends a connection.
+	// does not look dead.
 	IdleTimeout time.Duration
+	// PongTimeout ends a connection on which not one byte came for so long after a ping
+	// was written; default never. A link that is half open is noticed without it, within
+	// IdleTimeout: this is for those who want to know sooner on a feed that is never
+	// quiet, since the vendor has been seen to leave pings unanswered. A missing pong on a
+	// connection that delivers never ends it.
+	PongTimeout time.Duration
 	// WriteTimeout bounds one write to the socket; default 10 s.
 	WriteTimeout time.Duration
 	// CloseTimeout bounds Close: the wait for a handler that is still running, and for
@@ -93,24 +99,33 @@ type Config struct {
 	Queue QueueConfig
 	// Backoff is how a [Client] waits between attempts to connect.
 	Backoff Backoff
+	// Backfill, if not nil, fetches what a [Client] has missed in a gap; see [Backfill].
+	Backfill Backfill
+	// BackfillMode is when; default [BackfillInOrder].
+	BackfillMode BackfillMode
 	// Logger receives what happens to the connection, never events; nil is silent.
 	Logger *slog.Logger
 }
 
 // Backoff is the wait between attempts to connect: random between zero and a bound
-// that doubles from Min to Max with each failure.
+// that doubles from Min to Max with each failure. A server that refuses the handshake
+// with a Retry-After is taken at its word, up to five minutes.
 type Backoff struct {
 	// Min is the first bound; default 500 ms.
 	Min time.Duration
 	// Max is the last bound; default 30 s.
 	Max time.Duration
-	// Healthy is how long a connection must have streamed for the bound to start at
-	// Min again; default 10 s. Authentication alone proves nothing: a server that is
+	// Healthy is how long a connection must have streamed, with all topics answered, for
+	// the bound to start at Min again; default 10 s. Authentication alone proves nothing: a server that is
 	// over its limit of connections grants it before it hangs up.
 	Healthy time.Duration
 	// MaxConnections is the shortest wait after ErrMaxConnections; default 60 s. A
 	// second program with the same key would otherwise be evicted in turn.
 	MaxConnections time.Duration
+	// MaxAttempts is how many attempts may fail one after the other, without a
+	// connection that was Healthy in between, until Run gives up with an
+	// [*AttemptsError]; default any number.
+	MaxAttempts int
 }
 
 // NoProxy is a Config.Proxy that never uses a proxy.
@@ -171,11 +186,14 @@ func (c Config) withDefaults() (Config, error) {
 	def(&c.Backoff.MaxConnections, 60*time.Second)
 	for _, d := range []*time.Duration{&c.DialTimeout, &c.AuthTimeout, &c.AckTimeout, &c.WriteTimeout, &c.CloseTimeout} {
 		if *d < 0 {
-			return c, fmt.Errorf("a timeout of %v: only PingInterval and IdleTimeout can be turned off", *d)
+			return c, fmt.Errorf("a timeout of %v: only PingInterval, PongTimeout and IdleTimeout can be turned off", *d)
 		}
 	}
-	if b := c.Backoff; b.Min < 0 || b.Max < 0 || b.Healthy < 0 || b.MaxConnections < 0 {
+	if b := c.Backoff; b.Min < 0 || b.Max < 0 || b.Healthy < 0 || b.MaxConnections < 0 || b.MaxAttempts < 0 {
 		return c, fmt.Errorf("a negative Backoff in the Config: %+v", b)
+	}
+	if c.BackfillMode > BackfillBeside {
+		return c, fmt.Errorf("an unknown BackfillMode in the Config: %d", c.BackfillMode)
 	}
 	if c.ReadBuffer < 0 || c.ChunkTopics < 0 {
 		return c, errors.New("a negative size in the Config")

@@ -67,10 +67,12 @@ func Dial(ctx context.Context, cfg Config, h Handler) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return dial(ctx, cfg, h)
+	return dial(ctx, cfg, h, func(*Conn) {})
 }
 
-func dial(ctx context.Context, cfg Config, h Handler) (*Conn, error) {
+// dial is Dial for a Config that has its defaults. opened is called when the WebSocket is
+// open, before anything is read from it.
+func dial(ctx context.Context, cfg Config, h Handler, opened func(*Conn)) (*Conn, error) {
 	s, err := newSession(cfg, h)
 	if err != nil {
 		return nil, err
@@ -84,11 +86,11 @@ func dial(ctx context.Context, cfg Config, h Handler) (*Conn, error) {
 	c.driver <- struct{}{}
 	defer c.release()
 	c.owner.Store(goroutineID())
-	defer c.shutOnPanic()
 	s.Advance(time.Now())
-	c.busy.Store(true)
-	_ = s.Feed(early) // an error ends the session, which drive finds
-	c.busy.Store(false)
+	c.guard(func() {
+		opened(c)
+		_ = s.Feed(early) // an error ends the session, which drive finds
+	})
 	err = c.drive(ctx, func() bool { return s.State() != Authenticating })
 	if err != nil {
 		c.shut(err)
@@ -100,7 +102,8 @@ func dial(ctx context.Context, cfg Config, h Handler) (*Conn, error) {
 
 // Run reads, and calls the handler, until the connection ends. It returns nil after
 // Close, ctx's error when ctx ends (the connection is then closed too, without
-// delivering more), else the reason: see [Session.Err]. A connection runs once.
+// delivering more), else the reason: see [Session.Err], or a [*PanicError] if a handler
+// has panicked. A connection runs once.
 func (c *Conn) Run(ctx context.Context) error { return c.run(ctx, nil) }
 
 // run is Run with another handler, unless that is nil.
@@ -127,7 +130,6 @@ func (c *Conn) run(ctx context.Context, h Handler) error {
 	}
 	defer c.release()
 	c.owner.Store(goroutineID())
-	defer c.shutOnPanic()
 	err := c.drive(ctx, func() bool { return false })
 	if ctx.Err() != nil && !c.isOver() && c.session.Err() == nil {
 		c.session.SetHandler(nil)
@@ -162,7 +164,7 @@ func (c *Conn) Subscribe(ctx context.Context, s Stream, symbols ...string) error
 // SubscribeTopics is Subscribe for topics, also of channels that the library does not
 // know; the server leaves those unanswered if it does not know them either.
 func (c *Conn) SubscribeTopics(ctx context.Context, topics ...Topic) error {
-	return c.await(ctx, topics, c.session.Subscribe)
+	return c.await(ctx, subscribe, topics)
 }
 
 // Unsubscribe ends subscriptions and waits for the acknowledgements, as Subscribe
@@ -177,7 +179,7 @@ func (c *Conn) Unsubscribe(ctx context.Context, s Stream, symbols ...string) err
 
 // UnsubscribeTopics is Unsubscribe for topics.
 func (c *Conn) UnsubscribeTopics(ctx context.Context, topics ...Topic) error {
-	return c.await(ctx, topics, c.session.Unsubscribe)
+	return c.await(ctx, unsubscribe, topics)
 }
 
 func (c *Conn) topics(s Stream, symbols []string) ([]Topic, error) {
@@ -301,7 +303,7 @@ func (c *Conn) drive(ctx context.Context, done func() bool) error {
 	for {
 		c.serve()
 		if err := c.flush(now); err != nil {
-			_ = s.Disconnected(err)
+			c.hearOut(err)
 		}
 		c.publish()
 		if err := s.Err(); err != nil {
@@ -320,9 +322,7 @@ func (c *Conn) drive(ctx context.Context, done func() bool) error {
 		now = time.Now()
 		s.Advance(now)
 		if n > 0 {
-			c.busy.Store(true)
-			_ = s.Commit(n)
-			c.busy.Store(false)
+			c.guard(func() { _ = s.Commit(n) })
 			now = time.Now() // handlers may have taken long
 			s.Advance(now)
 		}
@@ -391,11 +391,40 @@ func (c *Conn) flush(now time.Time) error {
 			return err
 		}
 		n, err := c.nc.Write(out)
+		now = time.Now() // it may have taken long
+		c.session.Advance(now)
 		c.session.Sent(n)
 		if err != nil {
 			return err
 		}
 	}
+}
+
+// lastWords is how long the server is listened to after a write has failed.
+const lastWords = 250 * time.Millisecond
+
+// hearOut takes what the server said before a write failed: a status or a close frame
+// that has not been read yet is the better reason.
+func (c *Conn) hearOut(cause error) {
+	s := c.session
+	limit := time.Now().Add(lastWords)
+	c.armed = time.Time{}
+	for s.State() < Closing && time.Now().Before(limit) {
+		if !c.arm(limit) {
+			c.serve()
+			continue
+		}
+		n, err := c.nc.Read(s.Buffer())
+		s.Advance(time.Now())
+		if n > 0 {
+			c.guard(func() { _ = s.Commit(n) })
+		}
+		if err != nil && !isTimeout(err) {
+			break
+		}
+		c.armed = time.Time{}
+	}
+	_ = s.Disconnected(cause)
 }
 
 // publish gives what was counted to whoever asks for Stats.
@@ -409,34 +438,47 @@ func (c *Conn) publish() {
 	c.mu.Unlock()
 }
 
-// await has the session do something that has a result, and waits for it: while
-// another goroutine drives, or by driving itself.
-func (c *Conn) await(ctx context.Context, topics []Topic, start func(func(error), ...Topic) error) error {
-	if c.inHandler() {
-		return ErrInHandler
+// errand is something asked of the session that has a result.
+type errand struct {
+	topics  []Topic
+	result  chan error              // has room for it
+	request atomic.Pointer[request] // once the session has it
+}
+
+// begin has the session subscribe or unsubscribe soon. The driver tells then the result,
+// unless the connection is over; nobody need wait for it.
+func (c *Conn) begin(action string, topics []Topic, then func(error)) *errand {
+	e := &errand{topics: topics, result: make(chan error, 1)}
+	tell := func(err error) {
+		if then != nil {
+			then(err)
+		}
+		e.result <- err
 	}
-	if len(topics) == 0 {
-		return ErrNoSymbols
-	}
-	result := make(chan error, 1)
 	c.ask(func() {
-		err := start(func(err error) { result <- err }, topics...)
+		r, err := c.session.ask(action, topics, tell)
 		switch {
 		case err == nil:
+			e.request.Store(r)
 		case c.session.State() >= Closing:
-			result <- &SubscribeError{Pending: topics, Err: err}
+			tell(&SubscribeError{Pending: topics, Err: err})
 		default:
-			result <- err
+			tell(err)
 		}
 	})
+	return e
+}
+
+// wait waits for an errand's result: while another goroutine drives or, if driver is the
+// connection's and not nil, by driving itself.
+func (c *Conn) wait(ctx context.Context, e *errand, driver chan<- struct{}) error {
 	select {
-	case err := <-result:
+	case err := <-e.result:
 		return err
-	case c.driver <- struct{}{}:
+	case driver <- struct{}{}:
 		defer c.release()
 		c.owner.Store(goroutineID())
-		defer c.shutOnPanic()
-		err := c.drive(ctx, func() bool { return len(result) > 0 })
+		err := c.drive(ctx, func() bool { return len(e.result) > 0 })
 		if c.session.Err() != nil {
 			c.shut(err)
 		}
@@ -444,15 +486,28 @@ func (c *Conn) await(ctx context.Context, topics []Topic, start func(func(error)
 	case <-ctx.Done():
 	}
 	select {
-	case err := <-result:
+	case err := <-e.result:
 		return err
 	default:
 	}
-	e := &SubscribeError{Pending: topics, Err: ctx.Err()}
+	err := ctx.Err()
 	if c.isOver() {
-		e.Err = c.reasonOrClosed()
+		err = c.reasonOrClosed()
 	}
-	return e
+	if r := e.request.Load(); r != nil {
+		return r.soFar(err)
+	}
+	return &SubscribeError{Pending: e.topics, Err: err}
+}
+
+func (c *Conn) await(ctx context.Context, action string, topics []Topic) error {
+	if c.inHandler() {
+		return ErrInHandler
+	}
+	if len(topics) == 0 {
+		return ErrNoSymbols
+	}
+	return c.wait(ctx, c.begin(action, topics, nil), c.driver)
 }
 
 // shut closes the socket and records why the connection ended. The caller holds the
@@ -472,12 +527,29 @@ func (c *Conn) shut(err error) {
 
 func (c *Conn) inHandler() bool { return isGoroutine(c.owner.Load()) }
 
-// shutOnPanic, deferred by a driver, closes the socket if a handler panics: it was in
-// the middle of a message, so that nobody can go on.
-func (c *Conn) shutOnPanic() {
-	if c.busy.Swap(false) {
-		c.shut(ErrClosed)
+// guard calls what calls handlers. One that panics ends the session: it was in the middle
+// of a message, so that nobody can go on. One that ends its goroutine (runtime.Goexit, as
+// t.FailNow does) takes the driver with it, and the socket is closed here.
+func (c *Conn) guard(f func()) {
+	if c.busy.Load() { // within another guard
+		f()
+		return
 	}
+	c.busy.Store(true)
+	returned := false
+	defer func() {
+		c.busy.Store(false)
+		if returned {
+			return
+		}
+		if p := recovered(recover()); p != nil {
+			c.session.panicked(p)
+		} else {
+			c.shut(ErrClosed)
+		}
+	}()
+	f()
+	returned = true
 }
 
 func (c *Conn) isOver() bool {

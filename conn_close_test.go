@@ -396,15 +396,3 @@ func TestConnShutdownWithoutPatience(t *testing.T) {
 		})
 	}
 }
-
-// TestConnHandlerPanics: a handler that panics takes its goroutine with it, not the socket.
-func TestConnHandlerPanics(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
-		conn := dialSim(t, server, &onTrade{do: func(*tickstorm.Trade) { panic("handler") }})
-		peer := server.Conns()[0]
-		server.Broadcast([]byte("[" + trade("A") + "]"))
-		require.PanicsWithValue(t, "handler", func() { _ = conn.Run(t.Context()) })
-		<-peer.Done()
-		require.NoError(t, conn.Close())
-	})
-}

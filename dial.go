@@ -7,9 +7,13 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/gobwas/ws"
 )
@@ -24,7 +28,10 @@ type DialError struct {
 	// Status is the HTTP status if the server, or a proxy, answered with another than
 	// it should have; else 0.
 	Status int
-	Err    error
+	// RetryAfter is how long a server that refused with 429 or 503 wants to be left
+	// alone, by its Retry-After; 0 if it did not say, and at most five minutes.
+	RetryAfter time.Duration
+	Err        error
 }
 
 // Error names the host and the cause.
@@ -43,11 +50,15 @@ func open(ctx context.Context, cfg *Config) (nc net.Conn, early []byte, err erro
 	if err != nil {
 		return nil, nil, err
 	}
+	var retryAfter time.Duration
 	dialer := ws.Dialer{
 		Timeout: cfg.DialTimeout,
 		Header:  ws.HandshakeHeaderHTTP(cfg.Header),
 		NetDial: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			return dialThrough(ctx, cfg, u, network, addr)
+		},
+		OnStatusError: func(status int, _ []byte, resp io.Reader) {
+			retryAfter = retryAfterOf(status, resp)
 		},
 		TLSClient: func(conn net.Conn, hostname string) net.Conn {
 			return tls.Client(resumable{conn}, tlsConfig(cfg.TLS, hostname))
@@ -58,7 +69,7 @@ func open(ctx context.Context, cfg *Config) (nc net.Conn, early []byte, err erro
 		if ctxErr := ctx.Err(); ctxErr != nil {
 			err = errors.Join(ctxErr, err)
 		}
-		e := &DialError{Host: u.Host, Err: err}
+		e := &DialError{Host: u.Host, RetryAfter: retryAfter, Err: withoutKey(err, cfg.Key)}
 		var status ws.StatusError
 		var proxy *proxyError
 		switch {
@@ -75,6 +86,47 @@ func open(ctx context.Context, cfg *Config) (nc net.Conn, early []byte, err erro
 		ws.PutReader(br)
 	}
 	return nc, early, err
+}
+
+const (
+	maxRetryAfter = 5 * time.Minute
+	maxRefusal    = 64 << 10 // of the headers of a refusal, in bytes
+)
+
+// retryAfterOf reads the Retry-After (RFC 9110, section 10.2.3) of a refused handshake.
+func retryAfterOf(status int, resp io.Reader) time.Duration {
+	if status != http.StatusTooManyRequests && status != http.StatusServiceUnavailable {
+		return 0
+	}
+	r, err := http.ReadResponse(bufio.NewReader(io.LimitReader(resp, maxRefusal)), nil)
+	if err != nil {
+		return 0
+	}
+	text := r.Header.Get("Retry-After") // the body is left: the connection is closed
+	if seconds, err := strconv.ParseUint(text, 10, 32); err == nil {
+		return min(time.Duration(seconds)*time.Second, maxRetryAfter)
+	}
+	if at, err := http.ParseTime(text); err == nil {
+		return min(max(0, time.Until(at)), maxRetryAfter)
+	}
+	return 0
+}
+
+// redactedError is an error whose text had the key in it: what a server prints of itself,
+// in its certificate for example, may be what an earlier connection told it.
+type redactedError struct {
+	error
+	text string
+}
+
+func (e *redactedError) Error() string { return e.text }
+func (e *redactedError) Unwrap() error { return e.error }
+
+func withoutKey(err error, key string) error {
+	if text := err.Error(); strings.Contains(text, key) {
+		return &redactedError{err, strings.ReplaceAll(text, key, redacted)}
+	}
+	return err
 }
 
 // tlsConfig fills in the name to verify. A host that is an IPv6 address comes in

@@ -91,10 +91,14 @@ func attend(nc net.Conn, begun ...byte) {
 		n, err := nc.Read(f.Buffer())
 		over := f.Commit(n)
 		out := f.Outgoing()
-		if _, writeErr := nc.Write(out); err != nil || over != nil || writeErr != nil {
+		var writeErr error
+		if len(out) > 0 { // in memory, even nothing waits for a reader
+			_, writeErr = nc.Write(out)
+			f.Sent(len(out))
+		}
+		if err != nil || over != nil || writeErr != nil {
 			return
 		}
-		f.Sent(len(out))
 	}
 }
 

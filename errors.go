@@ -37,7 +37,8 @@ var (
 type EventError struct {
 	// Err is the reason. Of an element: ErrSyntax, ErrTooDeep, ErrElementTooLong,
 	// ErrNotObject, ErrNoEvent or, for what is left of a message that has no end,
-	// ErrTruncated. Of a whole message on a connection: ErrNotArray, ErrTrailing, ErrBinary.
+	// ErrTruncated. Of a whole message on a connection: ErrNotArray, ErrTrailing, ErrBinary. Of
+	// neither: a [*BackfillError].
 	Err error
 	// Market is the market of the connection.
 	Market Market
@@ -51,6 +52,9 @@ type EventError struct {
 func (e *EventError) Error() string {
 	const most = 80
 	raw := e.Raw
+	if raw == nil { // it is about no bytes
+		return e.Err.Error()
+	}
 	if len(raw) > most {
 		return fmt.Sprintf("%v: %q… (%d bytes)", e.Err, raw[:most], len(raw))
 	}

@@ -197,6 +197,69 @@ func ExampleClient() {
 	// reconnects: 1
 }
 
+// watcher prints what a client goes through, and closes it at the last trade.
+type watcher struct {
+	prices
+	last  string
+	close func() error
+}
+
+func (w *watcher) OnState(s *tickstorm.StateChange) {
+	if s.State == tickstorm.StateConnecting || s.State == tickstorm.StateBackoff {
+		fmt.Println(s.State)
+	}
+}
+
+func (w *watcher) OnGap(g *tickstorm.Gap) { fmt.Println("missed something of", g.Topics) }
+
+func (w *watcher) OnTrade(t *tickstorm.Trade) {
+	fmt.Println(t.Symbol, "at", t.Price, "backfilled:", t.Backfilled)
+	if t.Symbol == w.last {
+		_ = w.close()
+	}
+}
+
+// What is sent between two connections is lost. A handler with OnGap is told, and
+// Config.Backfill can fetch it from elsewhere, to be delivered before the stream goes on.
+func ExampleBackfill() {
+	server, err := sim.Start(sim.Config{Quiet: true, Faults: []sim.Fault{
+		{At: sim.OnSubscribe, Conn: 1, Do: sim.Message(`[{"ev":"T","sym":"AAPL","p":187.3}]`)},
+		{At: sim.OnSubscribe, Conn: 1, Do: sim.Drop()},
+		{At: sim.OnSubscribe, Conn: 2, Do: sim.Message(`[{"ev":"T","sym":"MSFT","p":402.1}]`)},
+	}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer server.Close()
+	cfg := server.ClientConfig(tickstorm.Stocks)
+	cfg.Backoff.Min = time.Millisecond
+	cfg.Backfill = func(ctx context.Context, gap *tickstorm.Gap, deliver func([]byte) error) error {
+		// Here a program asks the REST API for gap.From to gap.To.
+		return deliver([]byte(`[{"ev":"T","sym":"AAPL","p":187.4}]`))
+	}
+
+	w := &watcher{last: "MSFT"}
+	client, err := tickstorm.NewClient(cfg, w)
+	if err != nil {
+		log.Fatal(err)
+	}
+	w.close = client.Close
+	err = client.SetTopics(context.Background(), tickstorm.Topic{Channel: "T", Symbol: tickstorm.All})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(client.Run(context.Background()))
+	// Output:
+	// connecting
+	// AAPL at 187.3 backfilled: false
+	// backoff
+	// connecting
+	// missed something of [T.*]
+	// AAPL at 187.4 backfilled: true
+	// MSFT at 402.1 backfilled: false
+	// <nil>
+}
+
 // Events is for those who prefer a loop to a handler.
 func ExampleConn_Events() {
 	server := market(`[{"ev":"T","sym":"AAPL","p":187.3,"s":100},{"ev":"Q","sym":"AAPL","bp":187.2,"ap":187.4}]`)

@@ -10,8 +10,8 @@ package tickstorm
 //
 // These ten methods are all there will ever be. Other abilities are interfaces of
 // one method that a handler may implement as well ([RawHandler], [MessageEndHandler];
-// behind a [Queue] also [DropHandler] and [ShardHandler]); they are looked up once, when
-// the handler is set.
+// [StateHandler] and [GapHandler] for a [Client]; behind a [Queue] [DropHandler] and
+// [ShardHandler]); they are looked up when the handler is set.
 type Handler interface {
 	OnTrade(*Trade)
 	OnQuote(*Quote)
@@ -27,7 +27,7 @@ type Handler interface {
 	OnUnknown(*Unknown)
 	// OnError receives an element that is no event: no valid JSON, no object, or
 	// without ev; the rest of the message is delivered. From a connection it receives
-	// whole messages as well: those that are no array, go on after its end, or are binary.
+	// whole messages as well: those that are no array, go on after its end, or are binary; and a [*BackfillError].
 	OnError(*EventError)
 }
 

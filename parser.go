@@ -106,6 +106,7 @@ type Parser struct {
 	scratch []byte // poison builds parse a copy, to spoil it afterwards
 
 	samples ErrorSamples
+	times   [Kinds]int64 // what poison builds spoil: see lastEventTime
 }
 
 // NewParser returns a parser for a market's messages, with a [Symbols] of its own,
@@ -161,6 +162,11 @@ func (p *Parser) Stats() Stats {
 // lone surrogate in a string reads as U+FFFD.
 func (p *Parser) Parse(msg []byte, h Handler) error {
 	hs := resolve(h)
+	return p.checked(msg, &hs)
+}
+
+// checked checks a message and parses it.
+func (p *Parser) checked(msg []byte, hs *handlers) error {
 	switch {
 	case len(msg) > p.limits.Message:
 		p.countError(ErrMessageTooLong, msg)
@@ -173,7 +179,7 @@ func (p *Parser) Parse(msg []byte, h Handler) error {
 		p.scratch = append(p.scratch[:0], msg...)
 		msg = p.scratch
 	}
-	return p.parse(msg, &hs)
+	return p.parse(msg, hs)
 }
 
 // parse is Parse for a message that has been checked for length and UTF-8, and
@@ -369,6 +375,9 @@ func (p *Parser) deliver(e Event, kind Kind, hs *handlers) {
 		hs.OnStatus(&p.status)
 	case KindUnknown:
 		hs.OnUnknown(&p.unknown)
+	}
+	if poison.On {
+		p.times[kind] = eventTime(e).Nanoseconds()
 	}
 	takeBack(e)
 }

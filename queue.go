@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -211,8 +210,8 @@ func (q *Queue) guard(s *shard) {
 			return
 		}
 		var err error = context.Canceled // by runtime.Goexit
-		if v := recover(); v != nil {
-			err = &PanicError{Value: v, Stack: debug.Stack()}
+		if p := recovered(recover()); p != nil {
+			err = p
 		}
 		q.stop(err)
 		s.mu.Lock()

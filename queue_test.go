@@ -535,7 +535,7 @@ func TestQueuePanic(t *testing.T) {
 		var panicked *tickstorm.PanicError
 		require.ErrorAs(t, err, &panicked)
 		require.ErrorIs(t, err, cause)
-		require.Equal(t, "handler panicked: out of cheese", err.Error())
+		require.Equal(t, "a handler panicked: out of cheese", err.Error())
 		require.Contains(t, string(panicked.Stack), "OnTrade")
 		require.False(t, tickstorm.Retryable(err))
 		require.False(t, q.Push(oneTrade, 2, false))

@@ -22,6 +22,8 @@ var (
 	ErrDisconnected = errors.New("disconnected")
 	// ErrIdle: not one byte came for Config.IdleTimeout.
 	ErrIdle = errors.New("nothing received for too long")
+	// ErrPongTimeout: after a ping not one byte came for Config.PongTimeout.
+	ErrPongTimeout = errors.New("ping was not answered in time")
 	// ErrCloseTimeout: the server did not answer our close frame in time.
 	ErrCloseTimeout = errors.New("close frame was not answered in time")
 	// ErrBinary: a binary message, which the vendor does not send; OnError receives it.
@@ -78,6 +80,8 @@ type Session struct {
 	lastByte  time.Time
 	heardNow  bool // bytes came since time was told last
 	nextPing  time.Time
+	pinging   bool      // a ping is in Outgoing
+	pingSent  time.Time // when the oldest ping went out that no byte has followed; zero if none
 	closeBy   time.Time
 	scratch   []byte
 	bytesRead uint64
@@ -85,6 +89,9 @@ type Session struct {
 	clock       func() time.Time // for Stats.Decode; nil is no clock
 	lastMessage time.Time        // when the last one was completed
 	silentNow   bool             // none was since time was told last
+
+	received int64        // of the last message, in nanoseconds since 1970
+	before   func([]byte) // sees messages before they are decoded, if it is set
 }
 
 // NewSession returns the session of a connection whose WebSocket handshake is done.
@@ -112,7 +119,7 @@ func newSession(cfg Config, h Handler) (*Session, error) {
 	s.parser.onStatus, s.parser.tellAll, s.parser.key = s.onStatus, true, cfg.Key
 	s.ledger = ledger{
 		market: cfg.Market, keepCase: cfg.KeepCase, perChunk: cfg.ChunkTopics, maxQuote: cfg.MaxOptionQuotes,
-		timeout: cfg.AckTimeout, held: map[Topic]bool{},
+		timeout: cfg.AckTimeout, held: map[Topic]holding{},
 	}
 	s.SetHandler(h)
 	auth := append([]byte(nil), `{"action":"auth","params":`...)
@@ -158,6 +165,7 @@ func (s *Session) Commit(n int) error {
 func (s *Session) heard(n int) {
 	if n > 0 {
 		s.lastByte, s.heardNow = s.now, true
+		s.pinging, s.pingSent = false, time.Time{}
 		s.bytesRead += uint64(n)
 	}
 }
@@ -168,7 +176,12 @@ func (s *Session) heard(n int) {
 func (s *Session) Outgoing() []byte { return s.framer.Outgoing() }
 
 // Sent tells that the first n bytes of Outgoing were written.
-func (s *Session) Sent(n int) { s.framer.Sent(n) }
+func (s *Session) Sent(n int) {
+	s.framer.Sent(n)
+	if s.pinging && len(s.framer.Outgoing()) == 0 {
+		s.pinging, s.pingSent = false, s.now
+	}
+}
 
 // Advance tells the session the time, which becomes the Received of the events that
 // follow, and returns when it wants to be told again at the latest; the zero Time
@@ -201,11 +214,14 @@ func (s *Session) Advance(now time.Time) time.Time {
 		s.end(fmt.Errorf("%w: no answer to the key for %v", ErrAuthTimeout, s.cfg.AuthTimeout))
 	case s.cfg.IdleTimeout > 0 && !now.Before(s.lastByte.Add(s.cfg.IdleTimeout)):
 		s.end(fmt.Errorf("%w: %v", ErrIdle, s.cfg.IdleTimeout))
+	case s.awaitsPong() && !now.Before(s.pingSent.Add(s.cfg.PongTimeout)):
+		s.end(fmt.Errorf("%w: %v", ErrPongTimeout, s.cfg.PongTimeout))
 	default:
 		if s.cfg.PingInterval > 0 && !now.Before(s.nextPing) {
 			s.nextPing = now.Add(s.cfg.PingInterval)
 			if s.state != Closing {
 				s.sent(s.framer.Ping(nil))
+				s.pinging = s.pingSent.IsZero()
 			}
 		}
 		s.ledger.expire(now)
@@ -230,11 +246,17 @@ func (s *Session) Deadline() time.Time {
 	if s.cfg.IdleTimeout > 0 {
 		next = earlier(next, s.lastByte.Add(s.cfg.IdleTimeout))
 	}
+	if s.awaitsPong() {
+		next = earlier(next, s.pingSent.Add(s.cfg.PongTimeout))
+	}
 	if s.cfg.PingInterval > 0 && s.state != Closing {
 		next = earlier(next, s.nextPing)
 	}
 	return next
 }
+
+// awaitsPong reports whether silence since a ping ends the session.
+func (s *Session) awaitsPong() bool { return s.cfg.PongTimeout > 0 && !s.pingSent.IsZero() }
 
 // Request subscribes to topics without waiting. What is held already is not asked for
 // again. Requests queue until the key is accepted, and go out in messages of up to
@@ -250,26 +272,29 @@ func (s *Session) Withdraw(topics ...Topic) error { return s.Unsubscribe(nil, to
 // acknowledged, else with a [*SubscribeError]. It is not called if Subscribe returns
 // an error.
 func (s *Session) Subscribe(done func(error), topics ...Topic) error {
-	return s.ask(subscribe, topics, done)
+	_, err := s.ask(subscribe, topics, done)
+	return err
 }
 
 // Unsubscribe is Withdraw with a result; it is otherwise like Subscribe.
 func (s *Session) Unsubscribe(done func(error), topics ...Topic) error {
-	return s.ask(unsubscribe, topics, done)
+	_, err := s.ask(unsubscribe, topics, done)
+	return err
 }
 
-func (s *Session) ask(action string, topics []Topic, done func(error)) error {
+func (s *Session) ask(action string, topics []Topic, done func(error)) (*request, error) {
 	if s.err != nil {
-		return s.err
+		return nil, s.err
 	}
 	if s.state == Closing {
-		return ErrClosed
+		return nil, ErrClosed
 	}
-	if err := s.ledger.add(action, topics, done); err != nil {
-		return err
+	r, err := s.ledger.add(action, topics, done)
+	if err != nil {
+		return nil, err
 	}
 	s.pump()
-	return nil
+	return r, nil
 }
 
 // pump tells results and sends the next request if it is time.
@@ -295,8 +320,8 @@ func (s *Session) sent(err error) {
 // Topics returns what the session holds: acknowledged topics, and those asked for
 // that were not answered (yet). In no particular order.
 func (s *Session) Topics() (acked, pending []Topic) {
-	for t, ok := range s.ledger.held {
-		if ok {
+	for t, h := range s.ledger.held {
+		if h&granted != 0 {
 			acked = append(acked, t)
 		} else {
 			pending = append(pending, t)
@@ -336,7 +361,7 @@ func (s *Session) Disconnected(cause error) error {
 // Err returns why the session has ended, nil as long as it has not: a [*StatusError]
 // when the server refused it, a [*CloseError] when the server closed it or broke the
 // protocol, ErrClosed after Close, or an error that is ErrDisconnected, ErrIdle,
-// ErrAuthTimeout or ErrCloseTimeout. Outgoing may hold a last close frame.
+// ErrPongTimeout, ErrAuthTimeout or ErrCloseTimeout. Outgoing may hold a last close frame.
 func (s *Session) Err() error { return s.err }
 
 // State returns how far the session has come.
@@ -355,7 +380,7 @@ func (s *Session) counters() Counters {
 	c.Received = s.bytesRead
 	c.Refusals, c.RefusedTopics = s.ledger.refuse, s.ledger.refusedTopics
 	if s.err == nil {
-		c.AckedTopics, c.PendingTopics = s.ledger.granted, len(s.ledger.held)-s.ledger.granted
+		c.AckedTopics, c.PendingTopics = s.ledger.grants, len(s.ledger.held)-s.ledger.grants
 	}
 	return c
 }
@@ -383,6 +408,12 @@ func (s *Session) end(err error) {
 	_ = s.framer.Close(ws.StatusNormalClosure, "")
 	s.ledger.end(err)
 	s.ledger.report()
+}
+
+// panicked ends the session because a handler did, whatever else was about to end it.
+func (s *Session) panicked(p *PanicError) {
+	s.end(p)
+	s.err = p
 }
 
 // framed takes what the framer returned.
@@ -452,6 +483,10 @@ func (f sessionFrames) OnMessage(op ws.OpCode, p []byte) error {
 	}
 	if s.silentNow {
 		s.observeInterval()
+	}
+	s.received = s.parser.received
+	if s.before != nil {
+		s.before(p)
 	}
 	if s.clock == nil || s.parser.stats.Messages%decodeEvery != 0 {
 		_ = s.parser.parse(p, hs) // OnError was told

@@ -462,3 +462,77 @@ func TestSubscribeErrorText(t *testing.T) {
 	e := &tickstorm.SubscribeError{Refused: topics(t, "T.A"), Err: tickstorm.ErrClosed}
 	require.EqualError(t, e, "0 of 1 topics acknowledged, 1 refused (T.A): closed")
 }
+
+// TestSessionLateUnsubscribe: the answer to a request that was given up does not undo what
+// was asked for since then.
+func TestSessionLateUnsubscribe(t *testing.T) {
+	gone := status("success", "unsubscribed to: T.A")
+	for _, tc := range []struct {
+		name string
+		late [][]string // messages, each after the time of a request
+		want [2]string  // acked, pending
+	}{
+		{"both late", [][]string{{gone}, acks("T.A")}, [2]string{"T.A", ""}},
+		{"together", [][]string{{gone, acks("T.A")[0]}}, [2]string{"T.A", ""}},
+		{"the first alone", [][]string{{gone}}, [2]string{"", "T.A"}},
+		{"the second alone", [][]string{acks("T.A")}, [2]string{"T.A", ""}},
+		{"none", nil, [2]string{"", "T.A"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p := readyPeer(t, testConfig(), nil)
+			require.NoError(t, p.s.Request(topics(t, "T.A")...))
+			require.NoError(t, p.say(acks("T.A")...))
+			require.NoError(t, p.s.Withdraw(topics(t, "T.A")...))
+			p.after(ackTimeout)
+			p.requests()
+			require.NoError(t, p.s.Request(topics(t, "T.A")...))
+			require.Equal(t, []string{"T.A"}, p.subscribed(), "the server may have ended it")
+			for _, m := range tc.late {
+				p.after(ackTimeout)
+				require.NoError(t, p.say(m...))
+			}
+			acked, pending := held(p.s)
+			require.Equal(t, tc.want, [2]string{acked, pending})
+		})
+	}
+}
+
+// TestSessionLateSubscribe: nor the other way round.
+func TestSessionLateSubscribe(t *testing.T) {
+	p := readyPeer(t, testConfig(), nil)
+	require.NoError(t, p.s.Request(topics(t, "T.A")...))
+	p.after(ackTimeout)
+	require.NoError(t, p.s.Withdraw(topics(t, "T.A")...))
+	p.after(ackTimeout)
+	require.NoError(t, p.say(acks("T.A")...))
+	require.NoError(t, p.say(status("success", "unsubscribed to: T.A")))
+	acked, pending := held(p.s)
+	require.Empty(t, acked+pending)
+}
+
+// TestSessionUnsubscribeRefused: what cannot be ended stays.
+func TestSessionUnsubscribeRefused(t *testing.T) {
+	p := readyPeer(t, testConfig(), nil)
+	require.NoError(t, p.s.Request(topics(t, "T.A")...))
+	require.NoError(t, p.say(acks("T.A")...))
+	var o outcome
+	require.NoError(t, p.s.Unsubscribe(o.done, topics(t, "T.A")...))
+	require.NoError(t, p.say(status("error", "no")))
+	require.Equal(t, "T.A", listed(o.detail(t).Refused))
+	p.requests()
+	require.NoError(t, p.s.Request(topics(t, "T.A")...))
+	require.Empty(t, p.requests(), "it is still held")
+}
+
+// TestSessionUnnamedRefusals: where not all is answered, refusals are counted.
+func TestSessionUnnamedRefusals(t *testing.T) {
+	p := readyPeer(t, testConfig(), nil)
+	var o outcome
+	require.NoError(t, p.s.Subscribe(o.done, topics(t, "T.A,Q.A,Q.B,A.A")...))
+	require.NoError(t, p.say(status("error", "not authorized"), status("error", "not authorized"), acks("T.A")[0]))
+	p.after(ackTimeout)
+	e := o.detail(t)
+	require.Equal(t, "A.A,Q.A,Q.B", listed(e.Pending))
+	require.Equal(t, 2, e.Unnamed)
+	require.Empty(t, e.Refused)
+}

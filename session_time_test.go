@@ -231,3 +231,62 @@ func TestSessionReceived(t *testing.T) {
 	require.NoError(t, p.s.Feed(frame[5:]))
 	require.Equal(t, began.Add(time.Second).UnixNano(), r.events[2].Head().Received, "when its last byte was read")
 }
+
+// TestSessionPongTimeout: it is silence since a ping that ends the session, not a missing
+// pong.
+func TestSessionPongTimeout(t *testing.T) {
+	cfg := testConfig()
+	cfg.PongTimeout = 5 * time.Second
+	t.Run("silence", func(t *testing.T) {
+		p := readyPeer(t, cfg, nil)
+		p.after(25 * time.Second)
+		require.Equal(t, []string{"ping"}, p.requests())
+		require.Equal(t, time.Nanosecond, p.after(5*time.Second-1))
+		require.NoError(t, p.s.Err())
+		p.after(1)
+		require.ErrorIs(t, p.s.Err(), tickstorm.ErrPongTimeout)
+		require.True(t, tickstorm.Retryable(p.s.Err()))
+	})
+	t.Run("data without pongs", func(t *testing.T) {
+		p := readyPeer(t, cfg, nil)
+		for range 100 {
+			p.after(25 * time.Second)
+			require.Equal(t, []string{"ping"}, p.requests())
+			p.after(4 * time.Second)
+			require.NoError(t, p.say(trade("A")))
+		}
+		require.NoError(t, p.s.Err())
+	})
+	t.Run("pongs", func(t *testing.T) {
+		p := readyPeer(t, cfg, nil)
+		for range 100 {
+			p.after(25 * time.Second)
+			p.requests()
+			require.NoError(t, p.answer())
+		}
+		require.NoError(t, p.s.Err())
+	})
+	t.Run("counted from when the ping was written", func(t *testing.T) {
+		p := readyPeer(t, cfg, nil)
+		p.after(25 * time.Second)
+		p.after(10 * time.Second) // the ping could not be written
+		require.Equal(t, []string{"ping"}, p.requests())
+		p.after(5*time.Second - 1)
+		require.NoError(t, p.s.Err())
+		p.after(1)
+		require.ErrorIs(t, p.s.Err(), tickstorm.ErrPongTimeout)
+	})
+	t.Run("longer than the interval", func(t *testing.T) {
+		cfg := cfg
+		cfg.PongTimeout, cfg.IdleTimeout = 40*time.Second, -1
+		p := readyPeer(t, cfg, nil)
+		p.after(25 * time.Second)
+		p.requests()
+		p.after(25 * time.Second)
+		require.Equal(t, []string{"ping"}, p.requests())
+		p.after(15*time.Second - 1)
+		require.NoError(t, p.s.Err())
+		p.after(1)
+		require.ErrorIs(t, p.s.Err(), tickstorm.ErrPongTimeout, "a second ping does not start it again")
+	})
+}

@@ -172,8 +172,7 @@ func (m Market) Topics(s Stream, symbols ...string) ([]Topic, error) {
 	}
 	topics := make([]Topic, len(symbols))
 	for i, symbol := range symbols {
-		topics[i] = m.Canonical(Topic{channel, symbol})
-		if err := topics[i].check(); err != nil {
+		if topics[i], err = m.topic(Topic{channel, symbol}, false); err != nil {
 			return nil, err
 		}
 	}
@@ -195,6 +194,19 @@ func (m Market) canonical(t Topic, keepCase bool) Topic {
 	}
 	t.Symbol = c.form.apply(t.Symbol, keepCase)
 	return t
+}
+
+// topic returns the canonical form of a topic if it can be sent.
+func (m Market) topic(t Topic, keepCase bool) (Topic, error) {
+	if err := t.check(); err != nil {
+		return t, err
+	}
+	given := t
+	t = m.canonical(t, keepCase)
+	if c := channelNamed(m.channels(), []byte(t.Channel)); c != nil && (t.Symbol == "" || t.Symbol == c.form.prefix) {
+		return t, fmt.Errorf("%w: %q has nothing behind the prefix", ErrBadTopic, clip(given.String()))
+	}
+	return t, t.check() // a prefix has made it longer
 }
 
 // symbolForm is how a channel spells its symbols.

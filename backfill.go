@@ -1,0 +1,251 @@
+package tickstorm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Backfill fetches what was missed in a gap, over the vendor's REST API for example, and
+// calls deliver with it: messages in the wire's form, an array of events each. Their
+// events reach the client's handler as live ones do, but with Header.Backfilled set, and
+// are not in Stats; a [RawHandler] does not see the messages. deliver borrows msg until
+// it returns, returns what [Parser.Parse] would, and [ErrClosed] once the backfill or the
+// client has ended. It may be called from any goroutine, one message is delivered at a
+// time; inside a handler it is [ErrInHandler].
+//
+// The window is wide: expect to fetch events that were delivered, at both of its ends.
+//
+// ctx ends when the client does, which waits for the backfill: return then. An error is
+// logged and given to OnError as a [*BackfillError].
+type Backfill func(ctx context.Context, gap *Gap, deliver func(msg []byte) error) error
+
+// BackfillMode is when what was missed is delivered.
+type BackfillMode uint8
+
+const (
+	// BackfillInOrder delivers it before the first event after the gap. Nothing is read
+	// from the socket meanwhile: a backfill that takes longer than a few seconds gets the
+	// connection cut off as a slow consumer on a busy feed, which makes the next gap.
+	BackfillInOrder BackfillMode = iota
+	// BackfillBeside delivers it while live events go on, between their messages; the
+	// function runs on a goroutine of its own. Up to 8 run at once; a gap beyond that is
+	// an ErrBackfillBusy.
+	BackfillBeside
+)
+
+// maxBeside bounds the backfills at work.
+const maxBeside = 8
+
+// ErrBackfillBusy: too many backfills are at work to start another.
+var ErrBackfillBusy = errors.New("too many backfills at work")
+
+// BackfillError is a backfill that failed: some of the gap may not have been delivered. It
+// comes in an [*EventError] without bytes. It unwraps to Err.
+type BackfillError struct {
+	Gap *Gap
+	Err error
+}
+
+// Error names the gap and the cause.
+func (e *BackfillError) Error() string { return fmt.Sprintf("backfill of %v: %v", e.Gap, e.Err) }
+
+// Unwrap returns Err.
+func (e *BackfillError) Unwrap() error { return e.Err }
+
+// backfill has a gap filled, if there is somebody to do it.
+func (c *Client) backfill(gap *Gap) {
+	fetch := c.cfg.Backfill
+	if fetch == nil || c.work.Err() != nil {
+		return
+	}
+	f := &fill{client: c, parser: c.newParser(), gap: gap}
+	if c.cfg.BackfillMode == BackfillInOrder {
+		f.hand = c.handInOrder
+		c.filled(gap, f.run(fetch))
+		return
+	}
+	f.hand = c.handOver
+	c.mu.Lock()
+	busy := c.filling >= maxBeside
+	if !busy {
+		c.filling++
+	}
+	c.mu.Unlock()
+	if busy {
+		c.filled(gap, ErrBackfillBusy)
+		return
+	}
+	c.besides.Go(func() {
+		defer func() {
+			c.mu.Lock()
+			c.filling--
+			c.mu.Unlock()
+		}()
+		var err error
+		if p := catch(func() { err = f.run(fetch) }); p != nil {
+			c.fail(p)
+			return
+		}
+		if err != nil {
+			_ = c.handOver(func() { c.filled(gap, err) }) // not if the client has ended
+		}
+	})
+}
+
+// filled tells the handler of a backfill that failed.
+func (c *Client) filled(gap *Gap, err error) {
+	if err == nil || c.work.Err() != nil {
+		return
+	}
+	err = &BackfillError{gap, withoutKey(err, c.cfg.Key)}
+	c.cfg.Logger.Warn("backfill failed", "err", err)
+	c.notify(func(h Handler) {
+		h.OnError(&EventError{Err: err, Market: c.cfg.Market, Received: time.Now().UnixNano()})
+	})
+}
+
+// fail ends Run with an error of another goroutine.
+func (c *Client) fail(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.failure == nil {
+		c.failure = err
+	}
+	c.cancel()
+}
+
+// newParser returns a parser of the client's own, as those of its connections are.
+func (c *Client) newParser() *Parser {
+	p := NewParser(c.cfg.Market)
+	p.SetLimits(c.cfg.Limits)
+	p.SetSymbols(c.cfg.Symbols)
+	p.SetInterest(c.cfg.Interest)
+	return p
+}
+
+// fill is one backfill at work.
+type fill struct {
+	client *Client
+	gap    *Gap
+	hand   func(do func()) error // has Run's goroutine do something
+
+	by     atomic.Uint64 // the goroutine that handlers of the message at hand run on
+	mu     sync.Mutex    // one message at a time
+	parser *Parser
+	over   bool
+}
+
+func (f *fill) run(fetch Backfill) error {
+	defer func() {
+		f.mu.Lock()
+		f.over = true
+		f.mu.Unlock()
+	}()
+	return fetch(f.client.work, f.gap, f.deliver)
+}
+
+func (f *fill) deliver(msg []byte) error {
+	if isGoroutine(f.by.Load()) {
+		return ErrInHandler
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.over || f.client.work.Err() != nil {
+		return ErrClosed
+	}
+	var err error
+	if ended := f.hand(func() {
+		f.by.Store(goroutineID())
+		defer f.by.Store(0)
+		err = f.parse(msg)
+	}); ended != nil {
+		return ended
+	}
+	return err
+}
+
+func (f *fill) parse(msg []byte) (err error) {
+	f.client.notify(func(h Handler) {
+		hs := resolve(h)
+		hs.raw = nil // could not tell it from a live message
+		f.parser.SetBackfilled(true)
+		f.parser.SetReceived(time.Now().UnixNano())
+		err = f.parser.checked(msg, &hs)
+	})
+	return err
+}
+
+// handInOrder does something while Run's goroutine waits for it: on that, or on one of
+// those that a backfill may have started.
+func (c *Client) handInOrder(do func()) error {
+	if c.inHandler() {
+		do()
+		return nil
+	}
+	if p := catch(do); p != nil {
+		c.fail(p)
+		return p
+	}
+	return nil
+}
+
+// handover is something that another goroutine wants done on Run's.
+type handover struct {
+	do   func()
+	done chan struct{}
+}
+
+// handOver has Run's goroutine do something, and waits for it. ErrClosed: it was not, and
+// will not be done.
+func (c *Client) handOver(do func()) error {
+	h := &handover{do, make(chan struct{})}
+	c.mu.Lock()
+	c.handed = append(c.handed, h)
+	if l := c.link; l != nil {
+		l.conn.ask(func() { l.call(c.takeOver) })
+	}
+	c.mu.Unlock()
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+	select {
+	case <-h.done:
+		return nil
+	case <-c.work.Done():
+	}
+	c.mu.Lock()
+	i := slices.Index(c.handed, h)
+	if i >= 0 {
+		c.handed = slices.Delete(c.handed, i, i+1)
+	}
+	c.mu.Unlock()
+	if i >= 0 {
+		return ErrClosed
+	}
+	<-h.done // a handler is at work
+	return nil
+}
+
+// takeOver does what was handed over.
+func (c *Client) takeOver() {
+	for c.work.Err() == nil {
+		c.mu.Lock()
+		if len(c.handed) == 0 {
+			c.mu.Unlock()
+			return
+		}
+		h := c.handed[0]
+		c.handed = slices.Delete(c.handed, 0, 1)
+		c.mu.Unlock()
+		func() {
+			defer close(h.done)
+			h.do()
+		}()
+	}
+}

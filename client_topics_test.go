@@ -1,0 +1,204 @@
+package tickstorm_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/sim"
+)
+
+func TestClientSetTopics(t *testing.T) {
+	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		c := simClient(t, server, nil)
+		require.NoError(t, c.SetTopics(t.Context(), topics(t, "T.C,T.a,T.B,T.A")...))
+		require.Equal(t, topics(t, "T.C,T.A,T.B"), c.Topics(), "recorded before Run")
+		require.NoError(t, c.SetTopics(t.Context(), topics(t, "T.B,T.C,T.D")...))
+		require.Equal(t, topics(t, "T.C,T.B,T.D"), c.Topics())
+		running := runs(t.Context(), c)
+		settled(t, server, 1, 3)
+
+		require.NoError(t, c.SetTopics(t.Context(), topics(t, "Q.A,T.B,T.D")...))
+		require.Equal(t, "Q.A,T.B,T.D", serverTopics(t, server))
+		require.NoError(t, c.SetTopics(t.Context(), topics(t, "T.D,T.B,Q.A")...))
+		require.Equal(t, []string{
+			`{"action":"auth","params":"[redacted]"}`,
+			`{"action":"subscribe","params":"T.C,T.B,T.D"}`,
+			`{"action":"unsubscribe","params":"T.C"}`,
+			`{"action":"subscribe","params":"Q.A"}`,
+		}, server.Conns()[0].Requests(), "no more than the difference")
+
+		server.Conns()[0].Cut()
+		settled(t, server, 2, 3)
+		require.NoError(t, c.SetTopics(t.Context()))
+		require.Empty(t, serverTopics(t, server))
+		require.Empty(t, c.Topics())
+		require.NoError(t, c.Close())
+		require.NoError(t, <-running)
+		require.ErrorIs(t, c.SetTopics(t.Context()), tickstorm.ErrClosed)
+	})
+}
+
+func TestClientSetTopicsErrors(t *testing.T) {
+	cfg := testConfig()
+	cfg.Market, cfg.MaxOptionQuotes = tickstorm.Options, 2
+	c := newClient(t, cfg, nil)
+	require.NoError(t, c.SetTopics(t.Context(), topics(t, "Q.O:A,Q.O:B")...))
+	require.ErrorIs(t, c.SetTopics(t.Context(), topics(t, "Q.O:C,Q.O:D,Q.O:E")...), tickstorm.ErrSubscriptionLimit)
+	require.ErrorIs(t, c.SetTopics(t.Context(), tickstorm.Topic{Channel: "T", Symbol: "O:"}), tickstorm.ErrBadTopic)
+	require.ErrorIs(t, c.SetTopics(t.Context(), tickstorm.Topic{Channel: "T", Symbol: "A,B"}), tickstorm.ErrBadTopic)
+	require.Equal(t, topics(t, "Q.O:A,Q.O:B"), c.Topics(), "nothing has changed")
+	require.NoError(t, c.SetTopics(t.Context(), topics(t, "Q.O:C,Q.O:D")...), "what goes makes room for what comes")
+}
+
+// TestClientSetTopicsWaits: for both requests, as long as the context lasts.
+func TestClientSetTopicsWaits(t *testing.T) {
+	inBubble(t, sim.Config{Quiet: true, Keys: map[string]sim.Plan{"a-key": {Channels: []string{"T"}}}}, func(t *testing.T, server *sim.Server) {
+		c := simClient(t, server, nil)
+		running := runs(t.Context(), c)
+		settled(t, server, 1, 0)
+		require.NoError(t, c.SetTopics(t.Context(), topics(t, "T.A")...))
+		err := c.SetTopics(t.Context(), topics(t, "T.B,Q.A")...)
+		require.ErrorIs(t, err, tickstorm.ErrNotAuthorized)
+		require.Equal(t, topics(t, "T.B"), c.Topics())
+
+		server.Conns()[0].Do(sim.Stall(0))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		err = c.SetTopics(ctx, topics(t, "T.C")...)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		var e *tickstorm.SubscribeError
+		require.ErrorAs(t, err, &e)
+		require.Equal(t, topics(t, "T.C"), c.Topics(), "wanted all the same")
+		require.NoError(t, c.Close())
+		require.NoError(t, <-running)
+	})
+}
+
+// TestClientTopicsConcurrently: whatever the order of calls from many goroutines, the
+// server has in the end what the client wants.
+func TestClientTopicsConcurrently(t *testing.T) {
+	for round := range 20 {
+		inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+			c := simClient(t, server, nil)
+			running := runs(t.Context(), c)
+			if round%2 == 0 {
+				settled(t, server, 1, 0)
+			}
+			var all sync.WaitGroup
+			for worker := range 8 {
+				all.Go(func() {
+					for i := range 6 {
+						some := topics(t, fmt.Sprintf("T.S%d,T.S%d", (worker+i)%5, i%5))
+						switch (worker + i + round) % 5 {
+						case 0:
+							_ = c.SetTopics(t.Context(), some...)
+						case 1:
+							_ = c.SubscribeTopics(t.Context(), some...)
+						case 2:
+							_ = c.UnsubscribeTopics(t.Context(), some...)
+						case 3:
+							c.Request(some...)
+						case 4:
+							c.Withdraw(some...)
+						}
+					}
+				})
+			}
+			all.Wait()
+			require.NoError(t, server.Await(t.Context(), func(s sim.Stats) bool { return s.Authenticated == 1 }))
+			synctest.Wait()
+			require.Equal(t, listed(c.Topics()), serverTopics(t, server))
+			require.NoError(t, c.Close())
+			require.NoError(t, <-running)
+		})
+	}
+}
+
+// TestClientManyTopics: ten thousand are set, replayed and exchanged in a time that a
+// quadratic step would exceed many times over.
+func TestClientManyTopics(t *testing.T) {
+	const many = 10_000
+	list := func(from int) []tickstorm.Topic {
+		list := make([]tickstorm.Topic, many)
+		for i := range list {
+			list[i] = tickstorm.Topic{Channel: "T", Symbol: fmt.Sprintf("S%05d", from+i)}
+		}
+		return list
+	}
+	start := time.Now() // real time: outside of the bubble
+	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		c := simClient(t, server, nil)
+		require.NoError(t, c.SetTopics(t.Context(), list(0)...))
+		running := runs(t.Context(), c)
+		settled(t, server, 1, many)
+		require.NoError(t, c.SetTopics(t.Context(), list(many/2)...))
+		require.Equal(t, list(many/2), c.Topics())
+		server.Conns()[0].Cut()
+		settled(t, server, 2, many)
+		require.Equal(t, listed(list(many/2)), serverTopics(t, server))
+		require.NoError(t, c.SetTopics(t.Context()))
+		require.NoError(t, c.Close())
+		require.NoError(t, <-running)
+	})
+	require.Less(t, time.Since(start), 20*time.Second)
+}
+
+// TestClientRequestRefused: what was asked for without waiting is dropped as well when the
+// server refuses it.
+func TestClientRequestRefused(t *testing.T) {
+	inBubble(t, sim.Config{Quiet: true, Keys: map[string]sim.Plan{"a-key": {Channels: []string{"T"}}}}, func(t *testing.T, server *sim.Server) {
+		c := simClient(t, server, nil)
+		running := runs(t.Context(), c)
+		settled(t, server, 1, 0)
+		c.Request(topics(t, "Q.A,T.A")...)
+		synctest.Wait()
+		require.Equal(t, topics(t, "T.A"), c.Topics())
+		require.NoError(t, c.Close())
+		require.NoError(t, <-running)
+	})
+}
+
+// TestClientAskedAgain: a refusal does not undo what was asked for again before it came.
+func TestClientAskedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := dialConfig("ws://host")
+		asked := make(chan struct{})
+		cfg.NetDial = pipeTo(func(nc net.Conn) {
+			_, answer, err := accept(nc)
+			if err != nil {
+				return
+			}
+			say := func(text string) { _, _ = nc.Write(wire(false, true, ws.OpText, "["+text+"]")) }
+			_, _ = nc.Write(append(answer, welcome()...))
+			b := make([]byte, 512)
+			_, _ = nc.Read(b) // the key
+			_, _ = nc.Read(b) // the first request
+			<-asked
+			say(status("error", "not authorized"))
+			_, _ = nc.Read(b) // the second
+			say(acks("Q.A")[0])
+			attend(nc)
+		})
+		c := newClient(t, cfg, nil)
+		running := runs(t.Context(), c)
+		synctest.Wait()
+		c.Request(topics(t, "Q.A")...)
+		synctest.Wait()
+		c.Request(topics(t, "Q.A")...)
+		synctest.Wait()
+		close(asked)
+		synctest.Wait()
+		require.Equal(t, topics(t, "Q.A"), c.Topics())
+		require.NoError(t, c.Close())
+		require.NoError(t, <-running)
+	})
+}

@@ -1,0 +1,163 @@
+package tickstorm
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tickstorm/tickstorm/internal/poison"
+)
+
+// Gap is a window of time of which events are missing: from when a connection broke
+// until the next one had subscribed again. What the server sent meanwhile is lost, and
+// nothing in the stream says so. It is no claim of more: gaps that the server leaves
+// within a connection are not noticed, and nothing need have happened in the window.
+type Gap struct {
+	Market Market
+	// From is the last that came before, To the first that came after.
+	From, To Moment
+	// Topics are those that the connection had, and that are still wanted.
+	Topics []Topic
+	// Cause is why the connection ended.
+	Cause error
+	// Attempt is how many attempts to connect it took.
+	Attempt int
+}
+
+// Moment is one end of a [Gap].
+type Moment struct {
+	// Event is the event's own time: in From of the newest among the last events of each
+	// kind, in To of the first one. An aggregate's is its end. It is zero if that is not
+	// known: in From if nothing was decoded, in To if nothing came within a second
+	// after all topics were answered.
+	Event time.Time
+	// Received is when the message came; where To has no event, when the topics had been
+	// answered.
+	Received time.Time
+}
+
+// String gives the window by its times of receipt.
+func (g *Gap) String() string {
+	return fmt.Sprintf("gap of %v on %s from %s, %d topics", g.To.Received.Sub(g.From.Received),
+		g.Market, g.From.Received.UTC().Format(time.RFC3339Nano), len(g.Topics))
+}
+
+// GapHandler is an optional ability of a [Handler] that a [Client] calls: OnGap is told of
+// each [Gap], after the connection was made again and before its first event. A
+// connection that breaks again before that makes it a longer gap, not another. The gap
+// is the handler's to keep.
+type GapHandler interface {
+	OnGap(*Gap)
+}
+
+// gapPatience is how long the first event after a gap is waited for.
+const gapPatience = time.Second
+
+// lost opens a gap, unless one is open or there was nothing to lose.
+func (l *link) lost(cause error) {
+	c, s := l.client, l.conn.session
+	if at := s.parser.lastEventTime(); at != 0 {
+		c.last.Event = time.Unix(0, at)
+	}
+	if s.received != 0 {
+		c.last.Received = time.Unix(0, s.received)
+	}
+	if c.missed != nil || l.settled.IsZero() && !l.events || len(s.ledger.held) == 0 {
+		return
+	}
+	gap := &Gap{Market: c.cfg.Market, From: c.last, Cause: cause}
+	for t := range s.ledger.held {
+		gap.Topics = append(gap.Topics, t)
+	}
+	c.missed = gap
+}
+
+// scan sees the connection's messages until one has events, before those are delivered.
+func (l *link) scan(msg []byte) {
+	c := l.client
+	var first firstEvent
+	_ = c.scanner.Parse(msg, &first) // the handler is told what is wrong with it
+	if !first.seen {
+		return
+	}
+	s := l.conn.session
+	s.before = nil
+	l.events = true
+	to := Moment{Received: time.Unix(0, s.received)}
+	if first.time != 0 {
+		to.Event = time.Unix(0, first.time)
+	}
+	if l.mayCall() {
+		c.tellGap(to)
+	}
+}
+
+// nothingCame tells of the gap without waiting for an event any longer.
+func (l *link) nothingCame() {
+	l.call(func() { l.client.tellGap(Moment{Received: l.settled}) })
+}
+
+// tellGap closes the gap and tells the handler.
+func (c *Client) tellGap(to Moment) {
+	gap := c.missed
+	if gap == nil {
+		return
+	}
+	c.missed = nil
+	gap.To = to
+	had := make(map[Topic]bool, len(gap.Topics))
+	for _, t := range gap.Topics {
+		had[t] = true
+	}
+	gap.Topics = nil
+	for _, t := range c.Topics() {
+		if had[t] {
+			gap.Topics = append(gap.Topics, t)
+		}
+	}
+	if len(gap.Topics) == 0 {
+		return
+	}
+	c.cfg.Logger.Warn("events were missed", "gap", gap.String(), "cause", gap.Cause)
+	c.notify(func(h Handler) {
+		if h, ok := h.(GapHandler); ok {
+			h.OnGap(gap)
+		}
+	})
+	c.backfill(gap)
+}
+
+// firstEvent notes the first event of a message.
+type firstEvent struct {
+	NopHandler
+	seen bool
+	time int64
+}
+
+func (f *firstEvent) note(e Event) {
+	if !f.seen {
+		f.seen, f.time = true, eventTime(e).Nanoseconds()
+	}
+}
+
+func (f *firstEvent) OnTrade(e *Trade)         { f.note(e) }
+func (f *firstEvent) OnQuote(e *Quote)         { f.note(e) }
+func (f *firstEvent) OnAggregate(e *Aggregate) { f.note(e) }
+func (f *firstEvent) OnBook(e *Book)           { f.note(e) }
+func (f *firstEvent) OnLULD(e *LULD)           { f.note(e) }
+func (f *firstEvent) OnImbalance(e *Imbalance) { f.note(e) }
+func (f *firstEvent) OnValue(e *Value)         { f.note(e) }
+func (f *firstEvent) OnUnknown(e *Unknown)     { f.note(e) }
+
+// lastEventTime returns the newest of the times of the last event of each kind, 0 if there
+// is none. It costs nothing while events are delivered: the parser still has them.
+func (p *Parser) lastEventTime() int64 {
+	newest := int64(0)
+	for k := range Kind(Kinds) {
+		if poison.On {
+			newest = max(newest, p.times[k])
+		} else {
+			newest = max(newest, eventTime(p.flyweight(k)).Nanoseconds())
+		}
+	}
+	return newest
+}

@@ -1,0 +1,478 @@
+package tickstorm_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/sim"
+)
+
+// tradeMessageAt is a message of one trade that happened at a time.
+func tradeMessageAt(symbol string, at time.Time) []byte {
+	return fmt.Appendf(nil, `[{"ev":"T","sym":%q,"p":1.5,"s":100,"t":%d}]`, symbol, at.UnixMilli())
+}
+
+func TestGap(t *testing.T) {
+	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		d := new(diary)
+		c := simClient(t, server, d)
+		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A", "B", "C"))
+		running := runs(t.Context(), c)
+		settled(t, server, 1, 3)
+		require.NoError(t, c.Unsubscribe(t.Context(), tickstorm.Trades, "B"))
+		server.Broadcast(tradeMessageAt("A", time.Now().Add(-time.Hour)))
+		lastEvent, last := time.Now().Add(-15*time.Millisecond), time.Now()
+		server.Broadcast(tradeMessageAt("A", lastEvent))
+		synctest.Wait()
+		time.Sleep(time.Minute)
+		server.Conns()[0].Cut()
+		synctest.Wait()
+		c.Withdraw(topics(t, "T.C")...)
+		c.Request(topics(t, "T.D")...)
+		settled(t, server, 2, 2)
+		require.Empty(t, d.gaps, "its end has not come yet")
+		time.Sleep(900 * time.Millisecond)
+		firstEvent, first := time.Now().Add(-7*time.Millisecond), time.Now()
+		server.Broadcast(tradeMessageAt("B", firstEvent))
+		server.Broadcast(tradeMessageAt("C", time.Now()))
+		time.Sleep(time.Minute)
+		require.NoError(t, c.Close())
+		require.NoError(t, <-running)
+		require.Equal(t, "connecting, authenticating, subscribing, streaming, A, A, "+
+			"backoff, connecting, authenticating, subscribing, streaming, gap, B, C, closed", d.text())
+		gap := d.gaps[0]
+		require.Equal(t, tickstorm.Stocks, gap.Market)
+		require.True(t, gap.From.Event.Equal(lastEvent.Truncate(time.Millisecond)), "%v, not %v", gap.From.Event, lastEvent)
+		require.True(t, gap.From.Received.Equal(last))
+		require.True(t, gap.To.Event.Equal(firstEvent.Truncate(time.Millisecond)), "%v, not %v", gap.To.Event, firstEvent)
+		require.True(t, gap.To.Received.Equal(first))
+		require.Equal(t, "T.A", listed(gap.Topics), "what was there before and is still wanted")
+		require.ErrorIs(t, gap.Cause, tickstorm.ErrDisconnected)
+		require.Equal(t, 1, gap.Attempt)
+		require.Contains(t, gap.String(), "on stocks from")
+	})
+}
+
+// TestGapQuiet: where nothing comes after a gap, its end is when the topics were answered.
+func TestGapQuiet(t *testing.T) {
+	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		d := new(diary)
+		c := simClient(t, server, d)
+		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
+		running := runs(t.Context(), c)
+		settled(t, server, 1, 1)
+		time.Sleep(time.Second)
+		server.Conns()[0].Cut()
+		settled(t, server, 2, 1)
+		end := time.Now()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.Len(t, d.gaps, 1)
+		require.True(t, d.gaps[0].To.Received.Equal(end))
+		require.True(t, d.gaps[0].To.Event.IsZero())
+		require.True(t, d.gaps[0].From.Event.IsZero(), "there was none")
+		server.Broadcast(tradeMessageAt("A", time.Now()))
+		synctest.Wait()
+		require.Len(t, d.gaps, 1, "it is told once")
+		require.NoError(t, c.Close())
+		require.NoError(t, <-running)
+	})
+}
+
+// TestGapGoesOn: connections that break before they deliver anything make one gap.
+func TestGapGoesOn(t *testing.T) {
+	cfg := sim.Config{Quiet: true, Faults: []sim.Fault{
+		{At: sim.OnAccept, Conn: 2, Do: sim.Cut()},
+		{At: sim.OnAuth, Conn: 3, Do: sim.Drop()},
+		{At: sim.OnSubscribe, Conn: 4, Do: sim.Drop()},
+	}}
+	inBubble(t, cfg, func(t *testing.T, server *sim.Server) {
+		d := new(diary)
+		c := simClient(t, server, d)
+		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
+		running := runs(t.Context(), c)
+		settled(t, server, 1, 1)
+		last := time.Now()
+		server.Broadcast(tradeMessageAt("A", last))
+		synctest.Wait()
+		server.Conns()[0].Kick(1001, "restart")
+		settled(t, server, 5, 1)
+		server.Broadcast(tradeMessageAt("A", time.Now()))
+		synctest.Wait()
+		require.Len(t, d.gaps, 1)
+		gap := d.gaps[0]
+		require.True(t, gap.From.Received.Equal(last))
+		require.Equal(t, 4, gap.Attempt)
+		var closed *tickstorm.CloseError
+		require.ErrorAs(t, gap.Cause, &closed, "of the connection that was lost, not of the attempts")
+		require.NoError(t, c.Close())
+		require.NoError(t, <-running)
+	})
+}
+
+// TestGapNone: where nothing was missed nothing is told.
+func TestGapNone(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		faults []sim.Fault
+		topics string
+	}{
+		{"the first connections fail", []sim.Fault{{At: sim.OnAccept, Times: 2, Do: sim.Cut()}, {At: sim.OnSubscribe, Conn: 3, Do: sim.Cut()}}, "T.A"},
+		{"nothing was wanted", []sim.Fault{{At: sim.OnStreaming, Conn: 1, Do: sim.Cut()}}, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			inBubble(t, sim.Config{Quiet: true, Faults: tc.faults}, func(t *testing.T, server *sim.Server) {
+				d := new(diary)
+				c := simClient(t, server, d)
+				c.Request(topics(t, tc.topics)...)
+				running := runs(t.Context(), c)
+				time.Sleep(time.Minute)
+				if tc.topics == "" {
+					server.Conns()[0].Cut()
+					time.Sleep(time.Minute)
+				}
+				server.Broadcast(tradeMessageAt("A", time.Now()))
+				time.Sleep(time.Minute)
+				require.NoError(t, c.Close())
+				require.NoError(t, <-running)
+				require.Empty(t, d.gaps)
+				require.Contains(t, d.lines, "A")
+			})
+		})
+	}
+}
+
+// TestGapRaw: who takes messages and not events is told before the first message.
+func TestGapRaw(t *testing.T) {
+	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		d := &rawDiary{}
+		c := simClient(t, server, d)
+		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
+		running := runs(t.Context(), c)
+		settled(t, server, 1, 1)
+		server.Broadcast(tradeMessageAt("A", time.Now()))
+		synctest.Wait()
+		server.Conns()[0].Cut()
+		settled(t, server, 2, 1)
+		d.lines = nil
+		server.Broadcast(tradeMessageAt("A", time.Now()))
+		synctest.Wait()
+		require.Equal(t, "gap, message", d.text())
+		require.False(t, d.gaps[0].To.Event.IsZero())
+		require.NoError(t, c.Close())
+		require.NoError(t, <-running)
+	})
+}
+
+type rawDiary struct{ diary }
+
+func (d *rawDiary) OnRaw([]byte, int64) bool {
+	d.lines = append(d.lines, "message")
+	return false
+}
+
+// missed runs a client whose first connection breaks; test gets it when the second one
+// is up and nothing has come of it.
+func missed(t *testing.T, mode tickstorm.BackfillMode, d tickstorm.Handler, fetch tickstorm.Backfill, test func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error)) {
+	t.Helper()
+	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		cfg := server.ClientConfig(tickstorm.Stocks)
+		cfg.Backfill, cfg.BackfillMode = fetch, mode
+		c := newClient(t, cfg, d)
+		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
+		running := runs(t.Context(), c)
+		settled(t, server, 1, 1)
+		server.Broadcast(tradeMessageAt("A", time.Now()))
+		synctest.Wait()
+		server.Conns()[0].Cut()
+		settled(t, server, 2, 1)
+		test(t, c, server, running)
+		require.NoError(t, c.Close())
+	})
+}
+
+func TestBackfillInOrder(t *testing.T) {
+	d := new(diary)
+	var late func([]byte) error
+	fetch := func(ctx context.Context, gap *tickstorm.Gap, deliver func([]byte) error) error {
+		late = deliver
+		require.Equal(t, d.gaps[0], gap)
+		time.Sleep(time.Second)
+		require.NoError(t, deliver([]byte("["+trade("X")+","+trade("Y")+"]")))
+		require.ErrorIs(t, deliver([]byte("no")), tickstorm.ErrNotArray)
+		require.NoError(t, deliver([]byte("["+trade("Z")+"]")))
+		return nil
+	}
+	missed(t, tickstorm.BackfillInOrder, d, fetch, func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error) {
+		d.lines = nil
+		server.Broadcast(tradeMessageAt("B", time.Now()))
+		server.Broadcast(tradeMessageAt("C", time.Now()))
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		require.Equal(t, "gap, X again, Y again, Z again, B, C", d.text())
+		require.ErrorIs(t, late([]byte("["+trade("X")+"]")), tickstorm.ErrClosed)
+		require.EqualValues(t, 3, c.Stats().Events[tickstorm.KindTrade], "backfilled events are not counted")
+	})
+}
+
+func TestBackfillBeside(t *testing.T) {
+	d := new(diary)
+	var more chan string
+	fetch := func(ctx context.Context, _ *tickstorm.Gap, deliver func([]byte) error) error {
+		for symbol := range more {
+			if err := deliver([]byte("[" + trade(symbol) + "]")); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	missed(t, tickstorm.BackfillBeside, d, fetch, func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error) {
+		d.lines, more = nil, make(chan string)
+		server.Broadcast(tradeMessageAt("B", time.Now()))
+		synctest.Wait()
+		more <- "X"
+		synctest.Wait()
+		server.Broadcast(tradeMessageAt("C", time.Now()))
+		synctest.Wait()
+		more <- "Y"
+		synctest.Wait()
+		require.Equal(t, "gap, B, X again, C, Y again", d.text())
+
+		server.Conns()[0].Cut() // it goes on while there is no connection
+		synctest.Wait()
+		require.Equal(t, tickstorm.StateBackoff, c.State())
+		more <- "Z"
+		synctest.Wait()
+		require.Equal(t, tickstorm.StateBackoff, c.State())
+		require.Contains(t, d.lines, "Z again")
+		close(more)
+	})
+}
+
+// TestBackfillBesideWhileDialling: what comes while there is nobody to deliver it waits
+// for the connection.
+func TestBackfillBesideWhileDialling(t *testing.T) {
+	cfg := sim.Config{Quiet: true, Faults: []sim.Fault{{At: sim.OnGreeting, Conn: 3, Do: sim.Stall(10 * time.Second)}}}
+	inBubble(t, cfg, func(t *testing.T, server *sim.Server) {
+		cfg := server.ClientConfig(tickstorm.Stocks)
+		cfg.BackfillMode = tickstorm.BackfillBeside
+		more := make(chan struct{})
+		cfg.Backfill = func(_ context.Context, _ *tickstorm.Gap, deliver func([]byte) error) error {
+			<-more
+			return deliver([]byte("[" + trade("X") + "]"))
+		}
+		d := new(diary)
+		c := newClient(t, cfg, d)
+		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
+		running := runs(t.Context(), c)
+		settled(t, server, 1, 1)
+		server.Conns()[0].Cut()
+		settled(t, server, 2, 1)
+		server.Broadcast(tradeMessageAt("B", time.Now()))
+		synctest.Wait()
+		server.Conns()[0].Cut()
+		require.NoError(t, server.Await(t.Context(), func(s sim.Stats) bool { return s.Opened == 3 }))
+		synctest.Wait()
+		close(more)
+		synctest.Wait()
+		require.Equal(t, tickstorm.StateAuthenticating, c.State())
+		settled(t, server, 3, 1)
+		require.Contains(t, d.text(), "authenticating, subscribing, X again")
+		require.NoError(t, c.Close())
+		require.NoError(t, <-running)
+	})
+}
+
+// TestBackfillFails: the handler is told, the client goes on.
+func TestBackfillFails(t *testing.T) {
+	for _, mode := range []tickstorm.BackfillMode{tickstorm.BackfillInOrder, tickstorm.BackfillBeside} {
+		d := new(diary)
+		failure := errors.New("no such data for " + sim.Key)
+		fetch := func(context.Context, *tickstorm.Gap, func([]byte) error) error { return failure }
+		var told error
+		h := &errorDiary{diary: d, onError: func(e *tickstorm.EventError) { told = e.Err }}
+		missed(t, mode, h, fetch, func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error) {
+			server.Broadcast(tradeMessageAt("B", time.Now()))
+			synctest.Wait()
+			var e *tickstorm.BackfillError
+			require.ErrorAs(t, told, &e)
+			require.Equal(t, d.gaps[0], e.Gap)
+			require.ErrorIs(t, told, failure)
+			require.NotContains(t, told.Error(), sim.Key)
+			require.Equal(t, told.Error(), (&tickstorm.EventError{Err: told}).Error())
+			require.Equal(t, "B", d.lines[len(d.lines)-1])
+			require.Equal(t, tickstorm.StateStreaming, c.State())
+		})
+	}
+}
+
+type errorDiary struct {
+	*diary
+	onError func(*tickstorm.EventError)
+}
+
+func (d *errorDiary) OnError(e *tickstorm.EventError) { d.onError(e) }
+
+// TestBackfillClose: Close ends a backfill at work, which may not deliver any more.
+func TestBackfillClose(t *testing.T) {
+	for _, mode := range []tickstorm.BackfillMode{tickstorm.BackfillInOrder, tickstorm.BackfillBeside} {
+		ended := false
+		d := new(diary)
+		fetch := func(ctx context.Context, _ *tickstorm.Gap, deliver func([]byte) error) error {
+			<-ctx.Done()
+			require.ErrorIs(t, deliver([]byte("["+trade("X")+"]")), tickstorm.ErrClosed)
+			ended = true
+			return ctx.Err()
+		}
+		missed(t, mode, d, fetch, func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error) {
+			server.Broadcast(tradeMessageAt("B", time.Now()))
+			synctest.Wait()
+			start := time.Now()
+			require.NoError(t, c.Close())
+			require.NoError(t, <-running)
+			require.Zero(t, time.Since(start))
+			require.True(t, ended)
+			require.NotContains(t, d.text(), "again")
+			require.NotContains(t, d.text(), "backfill of", "who closes is told no error")
+		})
+	}
+}
+
+// TestBackfillCancel: so does Run's context.
+func TestBackfillCancel(t *testing.T) {
+	for _, mode := range []tickstorm.BackfillMode{tickstorm.BackfillInOrder, tickstorm.BackfillBeside} {
+		inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			cfg := server.ClientConfig(tickstorm.Stocks)
+			cfg.BackfillMode = mode
+			cfg.Backfill = func(ctx context.Context, _ *tickstorm.Gap, _ func([]byte) error) error {
+				time.AfterFunc(time.Minute, cancel)
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			d := new(diary)
+			c := newClient(t, cfg, d)
+			require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
+			running := runs(ctx, c)
+			settled(t, server, 1, 1)
+			server.Conns()[0].Cut()
+			settled(t, server, 2, 1)
+			time.Sleep(time.Second) // then nothing has come, and the gap is told
+			synctest.Wait()
+			start := time.Now()
+			require.ErrorIs(t, <-running, context.Canceled)
+			require.Equal(t, time.Minute, time.Since(start))
+			require.Equal(t, tickstorm.StateClosed.String(), d.lines[len(d.lines)-1])
+			<-serverEmpty(t, server)
+		})
+	}
+}
+
+// TestBackfillDeaf: one that does not mind its context holds Run up, not Close.
+func TestBackfillDeaf(t *testing.T) {
+	for _, mode := range []tickstorm.BackfillMode{tickstorm.BackfillInOrder, tickstorm.BackfillBeside} {
+		var release chan struct{}
+		fetch := func(context.Context, *tickstorm.Gap, func([]byte) error) error {
+			<-release
+			return nil
+		}
+		missed(t, mode, new(diary), fetch, func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error) {
+			release = make(chan struct{})
+			server.Broadcast(tradeMessageAt("B", time.Now()))
+			synctest.Wait()
+			start := time.Now()
+			require.ErrorIs(t, c.Close(), tickstorm.ErrHandlerBusy)
+			require.LessOrEqual(t, time.Since(start), 5*time.Second)
+			<-serverEmpty(t, server)
+			require.Empty(t, running)
+			close(release)
+			require.NoError(t, <-running)
+		})
+	}
+}
+
+// TestBackfillBusy: backfills that do not end are bounded in number.
+func TestBackfillBusy(t *testing.T) {
+	d := new(diary)
+	fetch := func(ctx context.Context, _ *tickstorm.Gap, _ func([]byte) error) error {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	var failures []error
+	h := &errorDiary{diary: d, onError: func(e *tickstorm.EventError) { failures = append(failures, e.Err) }}
+	missed(t, tickstorm.BackfillBeside, h, fetch, func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error) {
+		for n := 3; n < 12; n++ {
+			server.Broadcast(tradeMessageAt("B", time.Now()))
+			synctest.Wait()
+			server.Conns()[0].Cut()
+			settled(t, server, n, 1)
+		}
+		require.Len(t, d.gaps, 9)
+		require.Len(t, failures, 1)
+		require.ErrorIs(t, failures[0], tickstorm.ErrBackfillBusy)
+	})
+}
+
+// TestBackfillFromOtherGoroutines: what is delivered in order may come from several, and
+// inside a handler from none.
+func TestBackfillFromOtherGoroutines(t *testing.T) {
+	for _, mode := range []tickstorm.BackfillMode{tickstorm.BackfillInOrder, tickstorm.BackfillBeside} {
+		var again func([]byte) error
+		fetch := func(_ context.Context, _ *tickstorm.Gap, deliver func([]byte) error) error {
+			again = deliver
+			var all sync.WaitGroup
+			for range 4 {
+				all.Go(func() { require.NoError(t, deliver([]byte("["+trade("X")+","+trade("Y")+"]"))) })
+			}
+			all.Wait()
+			return deliver([]byte("[" + trade("Z") + "]"))
+		}
+		var inside []error
+		d := new(diary)
+		h := &tradeDiary{d, func(e *tickstorm.Trade) {
+			if e.Symbol == "Z" {
+				inside = append(inside, again([]byte("["+trade("W")+"]")))
+			}
+		}}
+		missed(t, mode, h, fetch, func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error) {
+			d.lines = nil
+			server.Broadcast(tradeMessageAt("B", time.Now()))
+			synctest.Wait()
+			require.Contains(t, d.text(), "X again, Y again, X again, Y again, X again, Y again, X again, Y again, Z again")
+			require.NotContains(t, d.text(), "W")
+			require.Len(t, inside, 1)
+			require.ErrorIs(t, inside[0], tickstorm.ErrInHandler)
+		})
+	}
+}
+
+type tradeDiary struct {
+	*diary
+	do func(*tickstorm.Trade)
+}
+
+func (d *tradeDiary) OnTrade(e *tickstorm.Trade) {
+	d.diary.OnTrade(e)
+	d.do(e)
+}
+
+// TestBackfillPanicsElsewhere: a handler that panics on a goroutine of the backfill's ends
+// Run as any other does.
+func TestBackfillPanicsElsewhere(t *testing.T) {
+	fetch := func(_ context.Context, _ *tickstorm.Gap, deliver func([]byte) error) error {
+		return <-inBackground(func() error { return deliver([]byte(`[{"ev":"nonsense"}]`)) })
+	}
+	missed(t, tickstorm.BackfillInOrder, &unknownPanics{new(diary)}, fetch, func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error) {
+		server.Broadcast(tradeMessageAt("B", time.Now()))
+		requirePanic(t, <-running)
+	})
+}
