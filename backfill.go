@@ -28,8 +28,9 @@ type Backfill func(ctx context.Context, gap *Gap, deliver func(msg []byte) error
 type BackfillMode uint8
 
 const (
-	// BackfillInOrder delivers it before the first event after the gap. Nothing is read
-	// from the socket meanwhile: a backfill that takes longer than a few seconds gets the
+	// BackfillInOrder delivers it before the first event after the gap. Live events wait
+	// in the queue meanwhile, as long as it has room. Without a queue nothing is read from
+	// the socket: a backfill that takes longer than a few seconds then gets the
 	// connection cut off as a slow consumer on a busy feed, which makes the next gap.
 	BackfillInOrder BackfillMode = iota
 	// BackfillBeside delivers it while live events go on, between their messages; the
@@ -57,7 +58,7 @@ func (e *BackfillError) Error() string { return fmt.Sprintf("backfill of %v: %v"
 // Unwrap returns Err.
 func (e *BackfillError) Unwrap() error { return e.Err }
 
-// backfill has a gap filled, if there is somebody to do it.
+// backfill has a gap filled, if there is somebody to do it. It is called where handlers are.
 func (c *Client) backfill(gap *Gap) {
 	fetch := c.cfg.Backfill
 	if fetch == nil || c.work.Err() != nil {
@@ -70,6 +71,9 @@ func (c *Client) backfill(gap *Gap) {
 		return
 	}
 	f.hand = c.handOver
+	if c.queue != nil {
+		f.hand = c.handQueued
+	}
 	c.mu.Lock()
 	busy := c.filling >= maxBeside
 	if !busy {
@@ -92,19 +96,19 @@ func (c *Client) backfill(gap *Gap) {
 			return
 		}
 		if err != nil {
-			_ = c.handOver(func() { c.filled(gap, err) }) // not if the client has ended
+			_ = f.hand(func() { c.filled(gap, err) }) // not if the client has ended
 		}
 	})
 }
 
-// filled tells the handler of a backfill that failed.
+// filled tells the handler of a backfill that failed. It is called where handlers are.
 func (c *Client) filled(gap *Gap, err error) {
 	if err == nil || c.work.Err() != nil {
 		return
 	}
 	err = &BackfillError{gap, withoutKey(err, c.cfg.Key)}
 	c.cfg.Logger.Warn("backfill failed", "err", err)
-	c.notify(func(h Handler) {
+	c.call(func(h Handler) {
 		h.OnError(&EventError{Err: err, Market: c.cfg.Market, Received: time.Now().UnixNano()})
 	})
 }
@@ -132,7 +136,7 @@ func (c *Client) newParser() *Parser {
 type fill struct {
 	client *Client
 	gap    *Gap
-	hand   func(do func()) error // has Run's goroutine do something
+	hand   func(do func()) error // has something done where handlers are called
 
 	by     atomic.Uint64 // the goroutine that handlers of the message at hand run on
 	mu     sync.Mutex    // one message at a time
@@ -170,7 +174,7 @@ func (f *fill) deliver(msg []byte) error {
 }
 
 func (f *fill) parse(msg []byte) (err error) {
-	f.client.notify(func(h Handler) {
+	f.client.call(func(h Handler) {
 		hs := resolve(h)
 		hs.raw = nil // could not tell it from a live message
 		f.parser.SetBackfilled(true)

@@ -15,24 +15,28 @@ import (
 // The server forgets subscriptions with the connection, and there is no replay: what
 // it sent meanwhile is missed, which a [GapHandler] is told, and Config.Backfill can fetch.
 //
+// One goroutine reads, and a [Queue] stands between it and the handler, so that a handler
+// that is slow for a while does not make the server hang up. Config.Queue says how large
+// it is and what happens when it is full; QueueConfig.Inline does without.
+//
 // All methods may be called from any goroutine; Request, Withdraw, Close, SetHandler,
 // Topics, State and Stats from handlers as well. A Client runs once.
 type Client struct {
 	cfg Config
 
+	queue *Queue // nil if there is none
+
 	over chan struct{} // closed when Run has returned
 	wake chan struct{} // has room for one: something was handed over
 
-	// notify calls the handler with what is no event, in its turn among the events. All
-	// but these go through it.
-	notify func(call func(h Handler))
-
-	// Run's own goroutine's.
-	attempt int            // since the last healthy connection
-	missed  *Gap           // not told yet
-	scanner *Parser        // finds the first event after a gap
-	last    Moment         // of any connection
+	reading sync.WaitGroup // the goroutine that reads, where that is not Run's
 	besides sync.WaitGroup // backfills on goroutines of their own
+
+	// The reading goroutine's own.
+	attempt int     // since the last healthy connection
+	missed  *Gap    // not told yet
+	scanner *Parser // finds the first event after a gap
+	last    Moment  // of any connection
 
 	mu          sync.Mutex // protects what follows
 	handler     Handler
@@ -48,6 +52,7 @@ type Client struct {
 	work        context.Context    // ends with Run, or when Close is called: the backfills'
 	stopWork    context.CancelFunc
 	owner       uint64 // the goroutine in Run
+	reader      uint64 // the one that reads
 	connections int    // made
 	handed      []*handover
 	filling     int   // backfills beside
@@ -62,7 +67,11 @@ func NewClient(cfg Config, h Handler) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{cfg: cfg, handler: h, over: make(chan struct{}), wake: make(chan struct{}, 1)}
-	c.notify = c.notifyInline
+	if !cfg.Queue.Inline {
+		if err := c.newQueue(h); err != nil {
+			return nil, err
+		}
+	}
 	c.scanner = c.newParser()
 	return c, nil
 }
@@ -84,12 +93,14 @@ func (e *AttemptsError) Unwrap() error { return e.Err }
 // Run connects and delivers events until ctx ends (it returns ctx's error), Close is
 // called (nil), the reason of a failure is final by [Retryable], a handler panics (a
 // [*PanicError]), or Backoff.MaxAttempts have failed (an [*AttemptsError]). While it runs it
-// is the goroutine that handlers are called on.
+// is the goroutine that handlers are called on, or the first of those where
+// Config.Queue.Consumers asks for several. When ctx ends, what is queued is not handled any
+// more; in all other cases it is, before Run returns.
 func (c *Client) Run(ctx context.Context) error { return c.run(ctx, nil) }
 
 // run is Run with another handler, unless that is nil.
-func (c *Client) run(ctx context.Context, h Handler) error {
-	ctx, cancel := context.WithCancel(ctx)
+func (c *Client) run(user context.Context, h Handler) error {
+	ctx, cancel := context.WithCancel(user)
 	defer cancel()
 	work, stopWork := context.WithCancel(ctx)
 	defer stopWork()
@@ -100,15 +111,19 @@ func (c *Client) run(ctx context.Context, h Handler) error {
 	}
 	c.started, c.cancel, c.owner = true, cancel, goroutineID()
 	c.work, c.stopWork = work, stopWork
-	if h != nil {
-		c.handler = h
-	}
 	closed := c.closed
 	c.mu.Unlock()
+	if h != nil {
+		c.SetHandler(h)
+	}
 	defer c.finish() // also where a handler ends the goroutine
 	var err error
-	if !closed {
-		if p := catch(func() { err = c.loop(ctx) }); p != nil {
+	switch {
+	case closed:
+	case c.queue != nil:
+		err = c.pass(ctx, user)
+	default:
+		if p := catch(func() { err = c.read(ctx) }); p != nil {
 			err = p
 		}
 	}
@@ -119,7 +134,7 @@ func (c *Client) run(ctx context.Context, h Handler) error {
 		err = c.failure
 	}
 	c.mu.Unlock()
-	if p := catch(func() { c.enter(StateChange{State: StateClosed, Err: err}) }); p != nil {
+	if p := catch(func() { c.call(c.enter(StateChange{State: StateClosed, Err: err})) }); p != nil {
 		err = p
 	}
 	return err
@@ -127,6 +142,8 @@ func (c *Client) run(ctx context.Context, h Handler) error {
 
 func (c *Client) finish() {
 	c.stopWork()
+	c.cancel()
+	c.reading.Wait()
 	c.besides.Wait()
 	c.mu.Lock()
 	c.state, c.owner = StateClosed, 0
@@ -134,15 +151,18 @@ func (c *Client) finish() {
 	close(c.over)
 }
 
-// loop connects until that makes no sense any more.
-func (c *Client) loop(ctx context.Context) error {
+// read connects and reads until that makes no sense any more.
+func (c *Client) read(ctx context.Context) error {
+	c.mu.Lock()
+	c.reader = goroutineID()
+	c.mu.Unlock()
 	bound := c.cfg.Backoff.Min
 	for {
 		c.attempt++
 		var healthy bool
 		err := ctx.Err()
 		if err == nil {
-			c.enter(StateChange{State: StateConnecting})
+			c.notify(c.enter(StateChange{State: StateConnecting}))
 			healthy, err = c.once(ctx)
 		}
 		var panicked *PanicError
@@ -173,7 +193,7 @@ func (c *Client) loop(ctx context.Context) error {
 		}
 		c.countReconnect(err)
 		c.cfg.Logger.Warn("reconnecting", "err", err, "wait", wait)
-		c.enter(StateChange{State: StateBackoff, Err: err, Wait: wait})
+		c.notify(c.enter(StateChange{State: StateBackoff, Err: err, Wait: wait}))
 		if healthy {
 			c.attempt = 0
 		}
@@ -202,14 +222,11 @@ func (c *Client) once(ctx context.Context) (healthy bool, err error) {
 	if err := ctx.Err(); err != nil { // a handler has called Close
 		return false, err
 	}
-	c.mu.Lock()
-	h := c.handler
-	c.mu.Unlock()
-	conn, err := dial(ctx, c.cfg, h, func(conn *Conn) {
+	conn, err := dial(ctx, c.cfg, c.connHandler(), func(conn *Conn) {
 		c.mu.Lock()
 		c.early = conn
 		c.mu.Unlock()
-		c.enter(StateChange{State: StateAuthenticating})
+		c.notify(c.enter(StateChange{State: StateAuthenticating}))
 	})
 	if c.missed != nil {
 		c.missed.Attempt++
@@ -233,6 +250,9 @@ func (c *Client) once(ctx context.Context) (healthy bool, err error) {
 		c.mu.Unlock()
 	}()
 	conn.session.before = l.scan
+	if c.queue != nil {
+		c.queue.resume()
+	}
 	if closed := l.start(); closed {
 		return false, conn.Close()
 	}
@@ -244,8 +264,16 @@ func (c *Client) once(ctx context.Context) (healthy bool, err error) {
 // inHandler reports whether a call would wait for its own goroutine.
 func (c *Client) inHandler() bool {
 	c.mu.Lock()
+	owner, reader := c.owner, c.reader
+	c.mu.Unlock()
+	return isGoroutine(owner) || isGoroutine(reader) || c.queue != nil && c.queue.handlesHere()
+}
+
+// reads reports whether the calling goroutine is the one that reads.
+func (c *Client) reads() bool {
+	c.mu.Lock()
 	defer c.mu.Unlock()
-	return isGoroutine(c.owner)
+	return isGoroutine(c.reader)
 }
 
 func (c *Client) isClosed() bool {
@@ -254,17 +282,22 @@ func (c *Client) isClosed() bool {
 	return c.closed
 }
 
-// SetHandler exchanges the handler, from the next message on; nil drops events.
+// SetHandler exchanges the handler, from the next message on, or from the next batch that
+// a consumer takes from the queue; nil drops events.
 func (c *Client) SetHandler(h Handler) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.handler = h
-	if c.conn != nil {
+	switch {
+	case c.queue != nil:
+		c.queue.setHandler(h)
+	case c.conn != nil:
 		c.conn.SetHandler(h)
 	}
 }
 
-// Stats returns what all the client's connections have counted together.
+// Stats returns what all the client's connections have counted together. With a queue,
+// what is counted while decoding is behind by what waits there.
 func (c *Client) Stats() Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -274,6 +307,9 @@ func (c *Client) Stats() Stats {
 		stats.add(&current)
 	}
 	stats.Reconnects = uint64(max(0, c.connections-1))
+	if c.queue != nil {
+		stats.behind(c.queue)
+	}
 	return stats
 }
 
@@ -288,19 +324,33 @@ func (c *Client) Close() error {
 	c.closed = true
 	conn, started := c.conn, c.started
 	cancel, stopWork := c.cancel, c.stopWork
-	inside := isGoroutine(c.owner)
 	c.mu.Unlock()
 	if !started {
 		return nil
 	}
+	inside := c.inHandler()
 	stopWork()
-	var err error
-	if conn != nil {
-		err = conn.Close()
-	} else {
-		cancel() // dialling, or waiting to
+	if c.queue != nil {
+		if inside || c.queue.blocked() {
+			c.queue.Close() // who reads must not wait for room
+		} else {
+			defer time.AfterFunc(c.cfg.CloseTimeout/4, c.queue.Close).Stop()
+		}
 	}
-	if inside || err != nil {
+	var err error
+	switch {
+	case conn == nil:
+		cancel() // dialling, or waiting to
+	case inside:
+		conn.ask(conn.session.Close)
+	default:
+		err = conn.Close()
+	}
+	if inside {
+		return nil
+	}
+	if err != nil {
+		c.abandon()
 		return err
 	}
 	select {
@@ -308,6 +358,7 @@ func (c *Client) Close() error {
 		return nil
 	case <-limit.C:
 	}
+	c.abandon()
 	c.mu.Lock()
 	early := c.early
 	c.mu.Unlock()
@@ -315,6 +366,13 @@ func (c *Client) Close() error {
 		_ = early.nc.Close()
 	}
 	return ErrHandlerBusy
+}
+
+// abandon has nothing more handled that is queued.
+func (c *Client) abandon() {
+	if c.queue != nil {
+		c.queue.stop(ErrClosed)
+	}
 }
 
 // String names the client's feed and market.

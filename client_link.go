@@ -24,13 +24,15 @@ func (l *link) start() (closed bool) {
 	c.mu.Lock()
 	if len(c.topics.index) > 0 {
 		c.mu.Unlock()
-		c.enter(StateChange{State: StateSubscribing}) // may change what is wanted
+		c.notify(c.enter(StateChange{State: StateSubscribing})) // may change what is wanted
 		c.mu.Lock()
 	}
 	defer c.mu.Unlock()
 	c.connections++
 	c.conn, c.link, c.early = l.conn, l, nil
-	l.conn.SetHandler(c.handler) // perhaps another by now
+	if c.queue == nil {
+		l.conn.SetHandler(c.handler) // perhaps another by now
+	}
 	topics, turn := c.topics.list(), c.topics.turn
 	switch {
 	case c.closed:
@@ -55,7 +57,7 @@ func (l *link) call(f func()) {
 
 // mayCall reports whether this is Run at work: not after its context has ended, nor in
 // Close, which drives the connection itself where it comes before Run does.
-func (l *link) mayCall() bool { return l.ctx.Err() == nil && l.client.inHandler() }
+func (l *link) mayCall() bool { return l.ctx.Err() == nil && l.client.reads() }
 
 // answered is told what came of the topics. What the server refused is not wanted any more.
 func (l *link) answered(topics []Topic, turn uint64, err error) {
@@ -81,7 +83,7 @@ func (l *link) answered(topics []Topic, turn uint64, err error) {
 func (l *link) stream(change StateChange) {
 	l.settled = time.Now()
 	change.State = StateStreaming
-	l.client.enter(change)
+	l.client.notify(l.client.enter(change))
 	if l.client.missed != nil && !l.events {
 		l.quiet = time.AfterFunc(gapPatience, func() { l.conn.ask(l.nothingCame) })
 	}

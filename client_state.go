@@ -78,25 +78,15 @@ func (c *Client) State() State {
 	return c.state
 }
 
-// enter changes the state and tells the handler.
-func (c *Client) enter(change StateChange) {
+// enter changes the state and returns what tells the handler.
+func (c *Client) enter(change StateChange) func(Handler) {
 	change.At, change.Attempt = time.Now(), c.attempt
 	c.mu.Lock()
 	change.Previous, c.state = c.state, change.State
 	c.mu.Unlock()
-	c.notify(func(h Handler) {
+	return func(h Handler) {
 		if h, ok := h.(StateHandler); ok {
 			h.OnState(&change)
 		}
-	})
-}
-
-// notifyInline calls the handler on the goroutine at hand, which is Run's.
-func (c *Client) notifyInline(call func(Handler)) {
-	c.mu.Lock()
-	h := c.handler
-	c.mu.Unlock()
-	if h != nil {
-		call(h)
 	}
 }

@@ -203,43 +203,48 @@ func TestClientReplayRefused(t *testing.T) {
 // TestClientCallbacks: what a handler may do when it is told of a state, in each of them.
 func TestClientCallbacks(t *testing.T) {
 	for state := tickstorm.StateConnecting; state <= tickstorm.StateClosed; state++ {
-		t.Run(state.String(), func(t *testing.T) {
-			cfg := sim.Config{Quiet: true, Faults: []sim.Fault{{At: sim.OnSubscribe, Conn: 1, Do: sim.Cut()}}}
-			inBubble(t, cfg, func(t *testing.T, server *sim.Server) {
-				var c *tickstorm.Client
-				told := false
-				d := &diary{onState: func(s *tickstorm.StateChange) {
-					require.Equal(t, s.State, c.State())
-					if s.State != state {
-						return
-					}
-					told = true
-					require.ErrorIs(t, c.Subscribe(t.Context(), tickstorm.Trades, "B"), tickstorm.ErrInHandler)
-					require.ErrorIs(t, c.Unsubscribe(t.Context(), tickstorm.Trades, "B"), tickstorm.ErrInHandler)
-					require.ErrorIs(t, c.SetTopics(t.Context()), tickstorm.ErrInHandler)
-					c.Request(topics(t, "T.B")...)
-					c.Withdraw(topics(t, "T.A")...)
-					if state == tickstorm.StateStreaming || state == tickstorm.StateBackoff {
-						require.Equal(t, "T.B", listed(c.Topics()))
-					}
-					start := time.Now()
-					require.NoError(t, c.Close())
-					require.Zero(t, time.Since(start))
-				}}
-				c = simClient(t, server, d)
-				require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
-				running := runs(t.Context(), c)
-				if state == tickstorm.StateClosed {
-					time.Sleep(time.Minute)
-					require.NoError(t, c.Close())
-				}
-				require.NoError(t, <-running)
-				require.True(t, told)
-				require.Equal(t, tickstorm.StateClosed, d.changes[len(d.changes)-1].State)
-				<-serverEmpty(t, server)
-			})
-		})
+		t.Run(state.String()+"/queue", func(t *testing.T) { testClientCallbacks(t, state, false) })
+		t.Run(state.String()+"/inline", func(t *testing.T) { testClientCallbacks(t, state, true) })
 	}
+}
+
+func testClientCallbacks(t *testing.T, state tickstorm.State, inline bool) {
+	cfg := sim.Config{Quiet: true, Faults: []sim.Fault{{At: sim.OnSubscribe, Conn: 1, Do: sim.Cut()}}}
+	inBubble(t, cfg, func(t *testing.T, server *sim.Server) {
+		var c *tickstorm.Client
+		told := false
+		d := &diary{onState: func(s *tickstorm.StateChange) {
+			if inline { // with a queue the client is ahead of what it tells
+				require.Equal(t, s.State, c.State())
+			}
+			if s.State != state {
+				return
+			}
+			told = true
+			require.ErrorIs(t, c.Subscribe(t.Context(), tickstorm.Trades, "B"), tickstorm.ErrInHandler)
+			require.ErrorIs(t, c.Unsubscribe(t.Context(), tickstorm.Trades, "B"), tickstorm.ErrInHandler)
+			require.ErrorIs(t, c.SetTopics(t.Context()), tickstorm.ErrInHandler)
+			c.Request(topics(t, "T.B")...)
+			c.Withdraw(topics(t, "T.A")...)
+			if state == tickstorm.StateStreaming || state == tickstorm.StateBackoff {
+				require.Equal(t, "T.B", listed(c.Topics()))
+			}
+			start := time.Now()
+			require.NoError(t, c.Close())
+			require.Zero(t, time.Since(start))
+		}}
+		c = simClientWith(t, server, d, func(cfg *tickstorm.Config) { cfg.Queue.Inline = inline })
+		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
+		running := runs(t.Context(), c)
+		if state == tickstorm.StateClosed {
+			time.Sleep(time.Minute)
+			require.NoError(t, c.Close())
+		}
+		require.NoError(t, <-running)
+		require.True(t, told)
+		require.Equal(t, tickstorm.StateClosed, d.changes[len(d.changes)-1].State)
+		<-serverEmpty(t, server)
+	})
 }
 
 // TestClientCallbackBusy: a handler that blocks in any state cannot hold Close up for

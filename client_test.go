@@ -24,6 +24,13 @@ func simClient(t *testing.T, server *sim.Server, h tickstorm.Handler) *tickstorm
 	return newClient(t, server.ClientConfig(tickstorm.Stocks), h)
 }
 
+func simClientWith(t *testing.T, server *sim.Server, h tickstorm.Handler, change func(*tickstorm.Config)) *tickstorm.Client {
+	t.Helper()
+	cfg := server.ClientConfig(tickstorm.Stocks)
+	change(&cfg)
+	return newClient(t, cfg, h)
+}
+
 // settled waits until the server's n-th connection is up and holds so many topics.
 func settled(t *testing.T, server *sim.Server, opened, topics int) {
 	t.Helper()
@@ -316,7 +323,7 @@ func TestClientSetHandlerWhileDialling(t *testing.T) {
 		next := new(recorder)
 		var c *tickstorm.Client
 		h := &callbacks{status: func() { c.SetHandler(next) }}
-		c = simClient(t, server, h)
+		c = simClientWith(t, server, h, func(cfg *tickstorm.Config) { cfg.Queue.Inline = true })
 		running := runs(t.Context(), c)
 		settled(t, server, 1, 0)
 		server.Broadcast([]byte("[" + trade("A") + "]"))

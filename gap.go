@@ -119,11 +119,16 @@ func (c *Client) tellGap(to Moment) {
 	}
 	c.cfg.Logger.Warn("events were missed", "gap", gap.String(), "cause", gap.Cause)
 	c.notify(func(h Handler) {
+		if c.queue != nil { // only now has all been decoded that came before
+			if at := c.queue.lastEventTime(); at != 0 {
+				gap.From.Event = time.Unix(0, at)
+			}
+		}
 		if h, ok := h.(GapHandler); ok {
 			h.OnGap(gap)
 		}
+		c.backfill(gap)
 	})
-	c.backfill(gap)
 }
 
 // firstEvent notes the first event of a message.

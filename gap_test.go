@@ -257,12 +257,18 @@ func TestBackfillBeside(t *testing.T) {
 	})
 }
 
-// TestBackfillBesideWhileDialling: what comes while there is nobody to deliver it waits
-// for the connection.
+// TestBackfillBesideWhileDialling: what comes while a connection is made waits for it
+// where the same goroutine does both, and else does not.
 func TestBackfillBesideWhileDialling(t *testing.T) {
+	t.Run("inline", func(t *testing.T) { testBackfillBesideWhileDialling(t, true, "authenticating, subscribing, X again") })
+	t.Run("queue", func(t *testing.T) { testBackfillBesideWhileDialling(t, false, "authenticating, X again, subscribing") })
+}
+
+func testBackfillBesideWhileDialling(t *testing.T, inline bool, want string) {
 	cfg := sim.Config{Quiet: true, Faults: []sim.Fault{{At: sim.OnGreeting, Conn: 3, Do: sim.Stall(10 * time.Second)}}}
 	inBubble(t, cfg, func(t *testing.T, server *sim.Server) {
 		cfg := server.ClientConfig(tickstorm.Stocks)
+		cfg.Queue.Inline = inline
 		cfg.BackfillMode = tickstorm.BackfillBeside
 		more := make(chan struct{})
 		cfg.Backfill = func(_ context.Context, _ *tickstorm.Gap, deliver func([]byte) error) error {
@@ -285,7 +291,7 @@ func TestBackfillBesideWhileDialling(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, tickstorm.StateAuthenticating, c.State())
 		settled(t, server, 3, 1)
-		require.Contains(t, d.text(), "authenticating, subscribing, X again")
+		require.Contains(t, d.text(), want)
 		require.NoError(t, c.Close())
 		require.NoError(t, <-running)
 	})

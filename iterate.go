@@ -2,6 +2,7 @@ package tickstorm
 
 import (
 	"context"
+	"errors"
 	"iter"
 )
 
@@ -28,8 +29,15 @@ func (c *Conn) Events(ctx context.Context) iter.Seq2[Event, error] {
 	return events(func(h Handler) error { return c.run(ctx, h) }, c.Close)
 }
 
-// Events runs the client and yields its events across reconnects; see [Conn.Events].
+// ErrConsumers: a loop over Events cannot have several consumers; see QueueConfig.Consumers.
+var ErrConsumers = errors.New("a loop over Events has one consumer: Config.Queue.Consumers asks for more")
+
+// Events runs the client and yields its events across reconnects; see [Conn.Events]. With
+// more than one consumer it yields [ErrConsumers] alone.
 func (c *Client) Events(ctx context.Context) iter.Seq2[Event, error] {
+	if c.queue != nil && len(c.queue.shards) > 1 {
+		return func(yield func(Event, error) bool) { yield(nil, ErrConsumers) }
+	}
 	return events(func(h Handler) error { return c.run(ctx, h) }, c.Close)
 }
 

@@ -98,6 +98,7 @@ type Queue struct {
 	// The feeding side.
 	feed       sync.Mutex // protects the scanner, and that messages go in one at a time
 	scanner    scanner
+	sharded    atomic.Bool // each consumer has a handler of its own
 	whole      atomic.Bool // messages are not split: a handler wants them as they are
 	messages   atomic.Uint64
 	bytes      atomic.Uint64
@@ -156,6 +157,7 @@ func (q *Queue) setHandler(h Handler) {
 		s.handlers.Store(&hs)
 	}
 	q.whole.Store(whole)
+	q.sharded.Store(sharded != nil)
 }
 
 // ShardHandler is an optional ability of a [Handler] behind a [Queue]: Shard returns
@@ -218,6 +220,8 @@ func (q *Queue) guard(s *shard) {
 		s.settle()
 		s.mu.Unlock()
 	}()
+	s.owner.Store(goroutineID())
+	defer s.owner.Store(0)
 	s.consume()
 	returned = true
 }

@@ -46,11 +46,12 @@ type shard struct {
 	alarm  uint64 // the depth at which to call
 	alarms bool   // and whether to
 
-	drops     drops      // not yet told
-	totals    queueCount // since the beginning
-	dropped   []uint64   // since the beginning, by channel
-	inHand    int        // events taken and not yet handled
-	handling  int64      // received, of the first of them
+	drops     drops         // not yet told
+	totals    queueCount    // since the beginning
+	dropped   []uint64      // since the beginning, by channel
+	inHand    int           // events taken and not yet handled
+	handling  int64         // received, of the first of them
+	owner     atomic.Uint64 // the consumer's goroutine
 	published Counters
 	samples   ErrorSamples
 

@@ -222,13 +222,23 @@ func (c *scanner) know(msg []byte, e *element) bool {
 		return false
 	}
 	hash, _ := c.hash.hash(symbol)
-	high, _ := bits.Mul64(hash, uint64(c.shards))
-	e.shard = int(high)
+	e.shard = c.shardFor(hash)
 	if offset := i - e.start; n <= MaxSymbol && offset <= 0xFF {
 		e.symbol, e.length, e.flags = uint8(offset), uint8(n), r.flags
 		e.hash = fold(hash, uint64(r.channel))
 	}
 	return true
+}
+
+// shardOf returns the shard of a symbol's events.
+func (c *scanner) shardOf(symbol []byte) int {
+	hash, _ := c.hash.hash(symbol)
+	return c.shardFor(hash)
+}
+
+func (c *scanner) shardFor(hash uint64) int {
+	high, _ := bits.Mul64(hash, uint64(c.shards))
+	return int(high)
 }
 
 // stringLength is the length of the string whose text begins at b[i], -1 without end.

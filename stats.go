@@ -18,6 +18,8 @@ import (
 type Stats struct {
 	Counters
 	Latency
+	// Queue is the state of a Client's queue; zero without one.
+	Queue QueueStats
 	// ErrorSamples has the beginning of the first element or message of each cause of
 	// error, at most 128 bytes: whatever the server sent, so print it with %q. One
 	// that has the API key in it reads "[redacted]".

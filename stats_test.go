@@ -365,8 +365,13 @@ func TestReconnectCauses(t *testing.T) {
 
 // TestClientStats: histograms and samples go on across connections.
 func TestClientStats(t *testing.T) {
+	t.Run("queue", func(t *testing.T) { testClientStats(t, false) })
+	t.Run("inline", func(t *testing.T) { testClientStats(t, true) })
+}
+
+func testClientStats(t *testing.T, inline bool) {
 	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
-		c := simClient(t, server, nil)
+		c := simClientWith(t, server, nil, func(cfg *tickstorm.Config) { cfg.Queue.Inline = inline })
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
 		running := runs(t.Context(), c)
 		for n := 1; n <= 2; n++ {
@@ -375,7 +380,14 @@ func TestClientStats(t *testing.T) {
 			synctest.Wait()
 			s := c.Stats()
 			require.EqualValues(t, n, s.Lag.Count())
-			require.EqualValues(t, n, s.Decode.Count(), "the first of each connection")
+			if inline {
+				require.EqualValues(t, n, s.Decode.Count(), "the first of each connection")
+				require.Zero(t, s.Queue)
+			} else {
+				require.EqualValues(t, 1, s.Decode.Count(), "the first")
+				require.Positive(t, s.Queue.Enqueued)
+				require.Equal(t, s.Queue.Enqueued, s.Queue.Delivered)
+			}
 			require.EqualValues(t, n, s.ErrorCauses[tickstorm.CauseNotObject])
 			require.Equal(t, "1", s.ErrorSamples[tickstorm.CauseNotObject])
 			server.Conns()[0].Do(sim.Drop())

@@ -1,0 +1,133 @@
+package tickstorm
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+)
+
+// This file is a Client with a Queue: one goroutine reads, and Run's is the first of those
+// that handle. Without one Run's goroutine does both.
+
+// newQueue puts a queue between the connections and h.
+func (c *Client) newQueue(h Handler) error {
+	cfg := c.cfg
+	told := cfg.Queue.OnOverflow
+	cfg.Queue.OnOverflow = func() {
+		if told != nil {
+			told()
+		}
+		c.overflowed()
+	}
+	q, err := NewQueue(cfg, h)
+	c.queue = q
+	return err
+}
+
+// overflowed ends the connection that has filled the queue, on the goroutine that reads it.
+func (c *Client) overflowed() {
+	c.mu.Lock()
+	conn := c.conn
+	if conn == nil {
+		conn = c.early
+	}
+	c.mu.Unlock()
+	if conn != nil {
+		conn.session.end(ErrOverflow)
+	}
+}
+
+// pass reads on a goroutine of its own and handles on this one what that has queued. user
+// is the context of Run's caller: when it ends nothing more is handled, while all is that
+// was queued when reading ends by itself.
+func (c *Client) pass(ctx, user context.Context) error {
+	var err error
+	c.reading.Go(func() {
+		defer c.queue.Close()
+		if p := catch(func() { err = c.read(ctx) }); p != nil {
+			err = p
+		}
+	})
+	handled := c.queue.Run(user)
+	c.mu.Lock()
+	cancel := c.cancel
+	c.mu.Unlock()
+	cancel()
+	c.reading.Wait()
+	var panicked *PanicError
+	if errors.As(handled, &panicked) || err == nil && handled != nil && !c.isClosed() {
+		return handled
+	}
+	return err
+}
+
+// connHandler is what connections call.
+func (c *Client) connHandler() Handler {
+	if c.queue != nil {
+		return c.queue
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.handler
+}
+
+// notify calls the handler with what is no event, in its turn among the events: when all
+// is handled that came before, and before anything that comes after.
+func (c *Client) notify(call func(h Handler)) {
+	if c.queue == nil {
+		c.call(call)
+		return
+	}
+	c.queue.control(func(Handler) { c.call(call) }) // not if nothing is handled any more
+}
+
+// call calls the handler where that may be done: in its turn.
+func (c *Client) call(call func(h Handler)) {
+	var h Handler
+	if c.queue != nil {
+		h = c.queue.dealer()
+	} else {
+		h = c.connHandler()
+	}
+	if h != nil {
+		call(h)
+	}
+}
+
+// handQueued has a consumer do something, and waits for it. ErrClosed: it was not, and
+// will not be done.
+func (c *Client) handQueued(do func()) error {
+	var taken atomic.Bool
+	done := make(chan struct{})
+	if !c.queue.control(func(Handler) {
+		if !taken.Swap(true) {
+			defer close(done)
+			do()
+		}
+	}) {
+		return ErrClosed
+	}
+	select {
+	case <-done:
+		return nil
+	case <-c.queue.stopped:
+	case <-c.work.Done():
+	}
+	if !taken.Swap(true) {
+		return ErrClosed
+	}
+	<-done // a handler is at work
+	return nil
+}
+
+// behind replaces what a connection has counted itself by what the consumers behind it have:
+// it decoded only what it had to know.
+func (s *Stats) behind(q *Queue) {
+	decoded := q.ParserStats()
+	s.Events, s.Skipped, s.NoSymbol = decoded.Events, decoded.Skipped, decoded.NoSymbol
+	s.Errors, s.ErrorCauses, s.ErrorSamples = decoded.Errors, decoded.ErrorCauses, decoded.ErrorSamples
+	s.UnknownKeys, s.Odd, s.Fast, s.Strange = decoded.UnknownKeys, decoded.Odd, decoded.Fast, decoded.Strange
+	decoded.Interval = s.Interval
+	s.Latency = decoded.Latency
+	s.Queue = q.Stats()
+}
