@@ -20,6 +20,10 @@ test: ## run the tests
 race: ## run the tests with the race detector, which also poisons lent memory
 	go test -race -count=$(COUNT) ./...
 
+.PHONY: test-inline
+test-inline: ## run the tests of clients without a queue between reader and handler
+	TICKSTORM_TEST_INLINE=1 go test -count=1 -run 'Client|Gap|Backfill|Panic|Topics|Stats' .
+
 .PHONY: test-386
 test-386: ## run the tests on a 32-bit platform, where int and alignment differ
 	GOARCH=386 go test ./...

@@ -173,15 +173,12 @@ func (f *fill) deliver(msg []byte) error {
 	return err
 }
 
-func (f *fill) parse(msg []byte) (err error) {
-	f.client.call(func(h Handler) {
-		hs := resolve(h)
-		hs.raw = nil // could not tell it from a live message
-		f.parser.SetBackfilled(true)
-		f.parser.SetReceived(time.Now().UnixNano())
-		err = f.parser.checked(msg, &hs)
-	})
-	return err
+func (f *fill) parse(msg []byte) error {
+	hs := resolve(f.client.eventHandler())
+	hs.raw = nil // could not tell it from a live message
+	f.parser.SetBackfilled(true)
+	f.parser.SetReceived(time.Now().UnixNano())
+	return f.parser.checked(msg, &hs)
 }
 
 // handInOrder does something while Run's goroutine waits for it: on that, or on one of

@@ -92,6 +92,8 @@ const (
 	ReconnectMaxConnections
 	// ReconnectDial: an attempt failed before the WebSocket was open.
 	ReconnectDial
+	// ReconnectOverflow: the handler was too slow for a queue with OverflowDisconnect.
+	ReconnectOverflow
 	reconnectCauseCount
 )
 
@@ -100,7 +102,7 @@ const (
 const ReconnectCauses = int(reconnectCauseCount)
 
 var reconnectCauseNames = [ReconnectCauses]string{
-	"other", "server closed", "disconnected", "idle", "protocol", "auth timeout", "max connections", "dial",
+	"other", "server closed", "disconnected", "idle", "protocol", "auth timeout", "max connections", "dial", "overflow",
 }
 
 // String returns the cause's name in lower case, such as "server closed".
@@ -122,6 +124,8 @@ func causeOf(err error) ReconnectCause {
 		return ReconnectMaxConnections
 	case errors.Is(err, ErrAuthTimeout):
 		return ReconnectAuthTimeout
+	case errors.Is(err, ErrOverflow):
+		return ReconnectOverflow
 	case errors.Is(err, ErrIdle) || errors.Is(err, ErrPongTimeout):
 		return ReconnectIdle
 	case errors.As(err, &closed) && closed.Local:

@@ -85,13 +85,22 @@ func (c *Client) notify(call func(h Handler)) {
 func (c *Client) call(call func(h Handler)) {
 	var h Handler
 	if c.queue != nil {
-		h = c.queue.dealer()
+		h = c.queue.first()
 	} else {
 		h = c.connHandler()
 	}
 	if h != nil {
 		call(h)
 	}
+}
+
+// eventHandler returns the handler of events that did not come from a connection; it may
+// be called where call does.
+func (c *Client) eventHandler() Handler {
+	if c.queue != nil {
+		return c.queue.dealer()
+	}
+	return c.connHandler()
 }
 
 // handQueued has a consumer do something, and waits for it. ErrClosed: it was not, and

@@ -3,6 +3,7 @@ package tickstorm_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"testing"
 	"testing/synctest"
 
@@ -12,7 +13,17 @@ import (
 	"github.com/tickstorm/tickstorm/sim"
 )
 
+// inlineClients has the tests use clients without a queue, where they do not ask for either:
+// "make test-inline".
+var inlineClients = os.Getenv("TICKSTORM_TEST_INLINE") != ""
+
 func newClient(t *testing.T, cfg tickstorm.Config, h tickstorm.Handler) *tickstorm.Client {
+	t.Helper()
+	cfg.Queue.Inline = cfg.Queue.Inline || inlineClients
+	return newClientAsIs(t, cfg, h)
+}
+
+func newClientAsIs(t *testing.T, cfg tickstorm.Config, h tickstorm.Handler) *tickstorm.Client {
 	t.Helper()
 	c, err := tickstorm.NewClient(cfg, h)
 	require.NoError(t, err)
@@ -28,7 +39,7 @@ func simClientWith(t *testing.T, server *sim.Server, h tickstorm.Handler, change
 	t.Helper()
 	cfg := server.ClientConfig(tickstorm.Stocks)
 	change(&cfg)
-	return newClient(t, cfg, h)
+	return newClientAsIs(t, cfg, h)
 }
 
 // settled waits until the server's n-th connection is up and holds so many topics.

@@ -276,7 +276,7 @@ func testBackfillBesideWhileDialling(t *testing.T, inline bool, want string) {
 			return deliver([]byte("[" + trade("X") + "]"))
 		}
 		d := new(diary)
-		c := newClient(t, cfg, d)
+		c := newClientAsIs(t, cfg, d)
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
 		running := runs(t.Context(), c)
 		settled(t, server, 1, 1)

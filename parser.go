@@ -3,6 +3,7 @@ package tickstorm
 import (
 	"bytes"
 	"errors"
+	"sync/atomic"
 
 	"github.com/tickstorm/tickstorm/internal/jsonscan"
 	"github.com/tickstorm/tickstorm/internal/poison"
@@ -100,6 +101,8 @@ type Parser struct {
 
 	decoder decoder
 	fast    fastDecoder
+
+	halt *atomic.Bool // ends the message before its next element, if it is set
 
 	tail    []byte // the last elements of a message, padded for the fast path
 	compact []byte // an element without the space in it
@@ -235,6 +238,9 @@ func (p *Parser) elements(msg []byte, hs *handlers) error {
 	p.fast.end = len(msg)
 	passes := fast && p.hasInterest()
 	for {
+		if p.halt != nil && p.halt.Load() {
+			return nil
+		}
 		if passes {
 			i = p.fast.passOver(b, i)
 		}
@@ -288,6 +294,9 @@ func (p *Parser) elements(msg []byte, hs *handlers) error {
 		}
 	}
 }
+
+// elementsSeen is how many elements were delivered, passed over or failed.
+func (p *Parser) elementsSeen() uint64 { return p.stats.Total() + p.stats.Skipped + p.stats.Errors }
 
 // pad copies the rest of a message to where there are readable bytes behind it.
 func (p *Parser) pad(rest []byte) []byte {

@@ -110,6 +110,7 @@ type Queue struct {
 	ran     bool
 	err     error // why it was stopped
 	stopped chan struct{}
+	halted  atomic.Bool // the same, for parsers that are at work
 
 	now func() time.Time
 }
@@ -134,7 +135,7 @@ func NewQueue(cfg Config, h Handler) (*Queue, error) {
 		p.SetLimits(cfg.Limits)
 		p.SetSymbols(cfg.Symbols)
 		p.SetInterest(cfg.Interest)
-		p.tellAll, p.key = true, cfg.Key
+		p.tellAll, p.key, p.halt = true, cfg.Key, &q.halted
 		q.shards = append(q.shards, newShard(q, p))
 	}
 	q.scanner.init(q.shards[0].parser, qc)
@@ -247,6 +248,7 @@ func (q *Queue) stop(err error) {
 	default:
 	}
 	q.err = err
+	q.halted.Store(true)
 	close(q.stopped)
 	for _, s := range q.shards {
 		s.end(true)

@@ -212,7 +212,7 @@ func (b *batch) add(e *entry, first, second []byte) {
 }
 
 // handle decodes the batch and calls the handler, up to the run before which the queue
-// was stopped: the rest stays in hand.
+// was stopped, or within which: the rest stays in hand.
 func (s *shard) handle(hs *handlers) {
 	started := s.q.now()
 	inner := *hs
@@ -226,6 +226,7 @@ func (s *shard) handle(hs *handlers) {
 		msg := b.buf[r.start:r.end:r.end]
 		p.SetReceived(r.received)
 		p.SetBackfilled(r.flags&entryBackfilled != 0)
+		seen := p.elementsSeen()
 		sampled := s.runs%decodeEvery == 0
 		s.runs++
 		var began time.Time
@@ -245,6 +246,10 @@ func (s *shard) handle(hs *handlers) {
 		if sampled {
 			p.latency.decode.observe(s.q.now().Sub(began))
 		}
+		if s.isStopped() && r.flags&entryWhole == 0 { // perhaps in the middle of it
+			s.handled += int(p.elementsSeen() - seen)
+			break
+		}
 		s.handled += r.events
 	}
 	if hs.raw == nil && hs.end != nil && s.handled > 0 {
@@ -258,11 +263,4 @@ func (s *shard) handle(hs *handlers) {
 	}
 }
 
-func (s *shard) isStopped() bool {
-	select {
-	case <-s.q.stopped:
-		return true
-	default:
-		return false
-	}
-}
+func (s *shard) isStopped() bool { return s.q.halted.Load() }

@@ -3,13 +3,16 @@ package tickstorm
 // This file calls the handlers behind a queue for what has not come through it, while no
 // consumer is at work: in a control.
 
+// first returns the handler for what is no event.
+func (q *Queue) first() Handler { return q.shards[0].handlers.Load().Handler }
+
 // dealer returns a handler that gives each event to the handler that has its symbol.
 func (q *Queue) dealer() Handler {
-	first := q.shards[0].handlers.Load()
+	first := q.first()
 	if len(q.shards) == 1 || !q.sharded.Load() {
-		return first.Handler
+		return first
 	}
-	return &dealer{Handler: first.Handler, q: q}
+	return &dealer{Handler: first, q: q}
 }
 
 // dealer has the first consumer's handler for what has no symbol.
