@@ -38,6 +38,8 @@ var quantiles = []struct {
 //	refusals, topics.refused, reconnects, reconnect.attempts (cause): counters
 //	lag, aggregate.lag, decode.duration, interval (quantile): gauges
 //	lag.count and so on: counters of what is in them; lag.negative
+//	queue.size, queue.capacity, queue.high_water, queue.events, queue.oldest: gauges
+//	queue.dropped, queue.conflated: counters
 //
 // OpenTelemetry has no histogram that is observed, so there are the quantiles 0.5, 0.9,
 // 0.99, 0.999 and 1, the last being the maximum, of all durations since the start; nothing
@@ -90,6 +92,20 @@ func Register(meter metric.Meter, stats func() tickstorm.Stats, attributes ...at
 		func(s *tickstorm.Stats) *tickstorm.Histogram { return &s.Interval })
 	i.counter("lag.negative", "{event}", "Events received before their time by the two clocks; their lag counts as zero.",
 		func(s *tickstorm.Stats) uint64 { return s.NegativeLag })
+	i.gauge("queue.size", "By", "Memory of the client's queue that is taken.",
+		func(q *tickstorm.QueueStats) float64 { return float64(q.Bytes) })
+	i.gauge("queue.capacity", "By", "Memory of the queue.",
+		func(q *tickstorm.QueueStats) float64 { return float64(q.Capacity) })
+	i.gauge("queue.high_water", "By", "The most of it that has been taken.",
+		func(q *tickstorm.QueueStats) float64 { return float64(q.HighWater) })
+	i.gauge("queue.events", "{event}", "Events that wait in the queue, or are being handled.",
+		func(q *tickstorm.QueueStats) float64 { return float64(q.Events) })
+	i.gauge("queue.oldest", "s", "How long ago the oldest of them was read.",
+		func(q *tickstorm.QueueStats) float64 { return q.Oldest.Seconds() })
+	i.counter("queue.dropped", "{event}", "Events that the queue had no room for.",
+		func(s *tickstorm.Stats) uint64 { return s.Queue.Dropped })
+	i.counter("queue.conflated", "{event}", "Events that gave way to a later one of their symbol.",
+		func(s *tickstorm.Stats) uint64 { return s.Queue.Conflated })
 	if err := errors.Join(i.errs...); err != nil {
 		return nil, err
 	}
@@ -133,6 +149,17 @@ func (i *instruments) counter(name, unit, description string, value func(*tickst
 	with := i.with()
 	i.add(in, err, func(o metric.Observer, s *tickstorm.Stats) {
 		o.ObserveInt64(in, int64(value(s)), with)
+	})
+}
+
+// gauge observes something of a queue, if there is one.
+func (i *instruments) gauge(name, unit, description string, value func(*tickstorm.QueueStats) float64) {
+	in, err := i.meter.Float64ObservableGauge("tickstorm."+name, metric.WithUnit(unit), metric.WithDescription(description))
+	with := i.with()
+	i.add(in, err, func(o metric.Observer, s *tickstorm.Stats) {
+		if s.Queue.Capacity > 0 {
+			o.ObserveFloat64(in, value(&s.Queue), with)
+		}
 	})
 }
 

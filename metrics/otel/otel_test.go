@@ -31,6 +31,7 @@ func snapshot() tickstorm.Stats {
 	s.Reconnects = 116
 	s.ReconnectCauses[tickstorm.ReconnectServerClosed] = 117
 	s.NegativeLag = 118
+	s.Queue = tickstorm.QueueStats{Events: 201, Bytes: 202, Capacity: 203, HighWater: 204, Oldest: 205 * time.Millisecond, Dropped: 206, Conflated: 207}
 	for range 99 {
 		s.Lag.Observe(1024)
 	}
@@ -88,6 +89,9 @@ func TestRegister(t *testing.T) {
 		"lag{market=stocks,quantile=0.999} 2.048e-06 s", "lag{market=stocks,quantile=1} 2.048e-06 s", "lag.count{market=stocks} 100 {sample}",
 		"aggregate.lag{market=stocks,quantile=0.9} 2.147483648 s", "decode.duration{market=stocks,quantile=0.9} 1.6384e-05 s",
 		"interval.count{market=stocks} 0 {sample}",
+		"queue.events{market=stocks} 201 {event}", "queue.size{market=stocks} 202 By", "queue.capacity{market=stocks} 203 By",
+		"queue.high_water{market=stocks} 204 By", "queue.oldest{market=stocks} 0.205 s",
+		"queue.dropped{market=stocks} 206 {event}", "queue.conflated{market=stocks} 207 {event}",
 	} {
 		require.Contains(t, lines, "tickstorm."+want)
 	}

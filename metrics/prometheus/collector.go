@@ -31,6 +31,10 @@ const (
 //	reconnects_total, reconnect_attempts_total{cause}
 //	lag_seconds, aggregate_lag_seconds, decode_seconds, interval_seconds: histograms
 //	negative_lag_total
+//	queue_bytes, queue_capacity_bytes, queue_high_water_bytes, queue_events, queue_oldest_seconds
+//	queue_dropped_events_total{channel}, queue_conflated_events_total
+//
+// Those of the queue are there where the client has one.
 //
 // To tell several connections apart, register each with labels of its own by
 // [prometheus.WrapRegistererWith].
@@ -50,6 +54,7 @@ func (c *Collector) Describe(to chan<- *prometheus.Desc) {
 		messages, messageBytes, receivedBytes, events, skipped, noSymbol, fast, errs,
 		unknownKeys, strangeKeys, odd, topics, refusals, refusedTopics, reconnects, attempts,
 		lag, aggregateLag, decode, interval, negativeLag,
+		queueBytes, queueCapacity, queueHighWater, queueEvents, queueOldest, queueDropped, queueConflated,
 	} {
 		to <- d
 	}
@@ -89,6 +94,26 @@ func (c *Collector) Collect(to chan<- prometheus.Metric) {
 	to <- histogram(decode, &s.Decode)
 	to <- histogram(interval, &s.Interval)
 	counter(negativeLag, s.NegativeLag)
+	if s.Queue.Capacity > 0 {
+		collectQueue(to, &s.Queue)
+	}
+}
+
+func collectQueue(to chan<- prometheus.Metric, q *tickstorm.QueueStats) {
+	gauge := func(d *prometheus.Desc, v float64) { to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v) }
+	gauge(queueBytes, float64(q.Bytes))
+	gauge(queueCapacity, float64(q.Capacity))
+	gauge(queueHighWater, float64(q.HighWater))
+	gauge(queueEvents, float64(q.Events))
+	gauge(queueOldest, q.Oldest.Seconds())
+	for _, c := range q.DroppedBy {
+		channel := c.Channel
+		if channel == "" {
+			channel = "none"
+		}
+		to <- prometheus.MustNewConstMetric(queueDropped, prometheus.CounterValue, float64(c.Count), channel)
+	}
+	to <- prometheus.MustNewConstMetric(queueConflated, prometheus.CounterValue, float64(q.Conflated))
 }
 
 // histogram returns h with the buckets up to the powers of two, each with what is in those
@@ -130,6 +155,14 @@ var (
 	decode        = desc("decode_seconds", "Time to decode and handle a message, of one in 64.")
 	interval      = desc("interval_seconds", "Time between the reads that completed a message.")
 	negativeLag   = desc("negative_lag_total", "Events received before their time by the two clocks; their lag counts as zero.")
+
+	queueBytes     = desc("queue_bytes", "Memory of the queue that is taken, in bytes.")
+	queueCapacity  = desc("queue_capacity_bytes", "Memory of the queue, in bytes.")
+	queueHighWater = desc("queue_high_water_bytes", "The most of it that has been taken, in bytes.")
+	queueEvents    = desc("queue_events", "Events that wait in the queue, or are being handled.")
+	queueOldest    = desc("queue_oldest_seconds", "How long ago the oldest of them was read.")
+	queueDropped   = desc("queue_dropped_events_total", "Events that the queue had no room for, by channel.", "channel")
+	queueConflated = desc("queue_conflated_events_total", "Events that gave way to a later one of their symbol.")
 )
 
 func desc(name, help string, labels ...string) *prometheus.Desc {

@@ -32,6 +32,10 @@ func snapshot() tickstorm.Stats {
 	s.AggregateLag.Observe(2 * time.Second)
 	s.Decode.Observe(12 * time.Microsecond)
 	s.Interval.Observe(5 * time.Millisecond)
+	s.Queue = tickstorm.QueueStats{
+		Events: 201, Bytes: 202, Capacity: 203, HighWater: 204, Oldest: 205 * time.Millisecond,
+		DroppedBy: []tickstorm.ChannelCount{{Channel: "T", Count: 206}, {Count: 207}}, Conflated: 208,
+	}
 	return s
 }
 
@@ -58,6 +62,9 @@ func TestCollector(t *testing.T) {
 		`lag_seconds_bucket{le="1099.511627776"}`: "4", `lag_seconds_bucket{le="+Inf"}`: "5", "lag_seconds_count": "5",
 		"lag_seconds_sum": "3600.003002049", "aggregate_lag_seconds_sum": "2",
 		"decode_seconds_sum": "1.2e-05", "interval_seconds_sum": "0.005",
+		"queue_events": "201", "queue_bytes": "202", "queue_capacity_bytes": "203", "queue_high_water_bytes": "204",
+		"queue_oldest_seconds": "0.205", `queue_dropped_events_total{channel="T"}`: "206",
+		`queue_dropped_events_total{channel="none"}`: "207", "queue_conflated_events_total": "208",
 	} {
 		require.Contains(t, "\n"+text.String(), "\ntickstorm_"+metric+" "+want+"\n")
 	}
@@ -79,7 +86,7 @@ func TestCollectorRegisters(t *testing.T) {
 	}
 	families, err := registry.Gather()
 	require.NoError(t, err)
-	require.Len(t, families, 21)
+	require.Len(t, families, 28)
 	for _, f := range families {
 		require.True(t, strings.HasPrefix(f.GetName(), "tickstorm_"), f.GetName())
 	}
