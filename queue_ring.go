@@ -187,14 +187,15 @@ func (s *shard) put(msg []byte, elements []element, received int64, flags entryF
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := true
-	s.totals.enqueued += uint64(len(elements))
 	for i := range elements {
 		el := &elements[i]
 		e := entry{
 			length: el.end - el.start, flags: el.flags | flags, channel: el.channel,
 			symbol: el.symbol, symLen: el.length, received: received,
 		}
-		if !s.admit(e.size()) {
+		fits := s.admit(e.size())
+		s.totals.enqueued++ // not before: Stats may be asked while admit waits, or calls the user
+		if !fits {
 			s.countDrop(&e)
 			all = false
 			continue
