@@ -229,7 +229,7 @@ func (q *Queue) Close() {
 	q.life.Lock()
 	defer q.life.Unlock()
 	for _, s := range q.shards {
-		s.end(false)
+		s.end()
 	}
 }
 
@@ -245,7 +245,7 @@ func (q *Queue) stop(err error) {
 	q.err = err
 	close(q.stopped)
 	for _, s := range q.shards {
-		s.end(true)
+		s.end()
 	}
 }
 

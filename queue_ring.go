@@ -32,7 +32,6 @@ type shard struct {
 	idle    bool       // the consumer waits
 	waiting bool       // the feeding side waits
 	closed  bool       // nothing more comes in
-	stopped bool       // and nothing more goes out
 
 	ring       []byte
 	base       uint64 // a position that is ring[0]; at most one round before head
@@ -255,12 +254,11 @@ func (s *shard) unlocked(f func()) {
 	f()
 }
 
-// end ends the coming in, and the going out too if the queue is to stop.
-func (s *shard) end(stop bool) {
+// end ends the coming in, and the going out too if the queue was stopped.
+func (s *shard) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	s.stopped = s.stopped || stop
 	s.wake()
 	s.room.Broadcast()
 }
