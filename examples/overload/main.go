@@ -130,7 +130,8 @@ func apart(policy string) (f figures, err error) {
 }
 
 // outro says what the figures do not contain.
-var outro = fmt.Sprintf("Every event that came was handled, conflated, or dropped and told. Times up to the handler are bounds of"+
+var outro = fmt.Sprintf("Every event that came was handled, conflated, or dropped and told; what was queued at the end of the"+
+	" stream was handled after it. Times up to the handler are bounds of"+
 	" at most 25 %% more, but for the longest; those of the events are the simulator's, in milliseconds. It keeps %d MiB for a"+
 	" client that is behind, makes its events later while these are full, which is no part of an event's time, and cuts it off"+
 	" after %v of that.", sim.DefaultSendBuffer>>20, sim.DefaultSlowTimeout)
