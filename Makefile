@@ -67,6 +67,7 @@ smoke: ## run the examples briefly and check the main job's figures
 	go run ./examples/keep
 	go run ./examples/ownloop
 	go run ./examples/alltickers -for 3s -json | ./.ci/figures
+	go run ./examples/overload -for 1s -policies inline,drop-oldest
 
 .PHONY: test-rivals
 test-rivals: ## vet and test the adapters of other libraries, a nested module

@@ -234,7 +234,7 @@ func (q *Queue) Close() {
 	q.life.Lock()
 	defer q.life.Unlock()
 	for _, s := range q.shards {
-		s.end(false)
+		s.end()
 	}
 }
 
@@ -251,7 +251,7 @@ func (q *Queue) stop(err error) {
 	q.halted.Store(true)
 	close(q.stopped)
 	for _, s := range q.shards {
-		s.end(true)
+		s.end()
 	}
 }
 

@@ -125,7 +125,7 @@ func (s *shard) take() (drop bool, c *control, ok bool) {
 		s.work.Wait()
 	}
 	s.idle = false
-	if s.stopped || s.head == s.tail && s.drops.count == 0 && len(s.markers) == 0 {
+	if s.isStopped() || s.head == s.tail && s.drops.count == 0 && len(s.markers) == 0 {
 		return false, nil, false
 	}
 	drop = s.takeDrops()

@@ -439,3 +439,40 @@ type gated struct {
 }
 
 func (g gated) OnTrade(*tickstorm.Trade) { <-g.gate }
+
+// TestQueueAccountsAtAnyTime: also while a message is on its way in, for those that the
+// queue calls meanwhile, and those that ask while the reader waits.
+func TestQueueAccountsAtAnyTime(t *testing.T) {
+	var msg strings.Builder
+	for i := range 50 {
+		msg.WriteString("," + serialEvent("Q", fmt.Sprint("S", i), int64(i), 20))
+	}
+	text := []byte("[" + msg.String()[1:] + "]")
+	for _, policy := range policies {
+		t.Run(policy.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var q *tickstorm.Queue
+				calls := 0
+				check := func() {
+					calls++
+					requireAccounts(t, q)
+				}
+				q = newQueue(t, tickstorm.QueueConfig{
+					Bytes: 2 << 10, Overflow: policy, OnOverflow: check, OnAlarm: func(tickstorm.QueueStats) { check() },
+				}, nil)
+				read := make(chan struct{})
+				go func() {
+					defer close(read)
+					q.OnRaw(text, 1)
+				}()
+				synctest.Wait()
+				requireAccounts(t, q)
+				require.Positive(t, calls)
+				drainQueue(t, q)
+				<-read
+				require.EqualValues(t, 50, q.Stats().Enqueued)
+				requireAccounts(t, q)
+			})
+		})
+	}
+}

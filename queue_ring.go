@@ -32,7 +32,6 @@ type shard struct {
 	idle    bool       // the consumer waits
 	waiting bool       // the feeding side waits
 	closed  bool       // nothing more comes in
-	stopped bool       // and nothing more goes out
 
 	ring       []byte
 	base       uint64 // a position that is ring[0]; at most one round before head
@@ -188,14 +187,15 @@ func (s *shard) put(msg []byte, elements []element, received int64, flags entryF
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := true
-	s.totals.enqueued += uint64(len(elements))
 	for i := range elements {
 		el := &elements[i]
 		e := entry{
 			length: el.end - el.start, flags: el.flags | flags, channel: el.channel,
 			symbol: el.symbol, symLen: el.length, received: received,
 		}
-		if !s.admit(e.size()) {
+		fits := s.admit(e.size())
+		s.totals.enqueued++ // not before: Stats may be asked while admit waits, or calls the user
+		if !fits {
 			s.countDrop(&e)
 			all = false
 			continue
@@ -255,12 +255,11 @@ func (s *shard) unlocked(f func()) {
 	f()
 }
 
-// end ends the coming in, and the going out too if the queue is to stop.
-func (s *shard) end(stop bool) {
+// end ends the coming in, and the going out too if the queue was stopped.
+func (s *shard) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	s.stopped = s.stopped || stop
 	s.wake()
 	s.room.Broadcast()
 }

@@ -1,6 +1,7 @@
 package tickstorm
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 	"math/rand/v2"
@@ -87,7 +88,7 @@ func (c *scanner) all(msg []byte) {
 // valid: see jsonscan.LooseEnd.
 func (c *scanner) split(msg []byte) bool {
 	c.elements = c.elements[:0]
-	if len(msg) < 2 || msg[0] != '[' {
+	if len(msg) < 2 || msg[0] != '[' || bytes.IndexByte(msg, '\\') >= 0 {
 		return false
 	}
 	for i := 1; i < len(msg) && msg[i] == '{' && len(c.elements) < maxElements; {
@@ -110,15 +111,12 @@ func (c *scanner) split(msg []byte) bool {
 
 // objectEnd returns the index behind the object that begins at b[i]: where as many
 // brackets have closed as opened, whichever they are, outside strings. It is -1 if that
-// does not come, or a backslash before it.
+// does not come. There must be no backslash.
 func objectEnd(b []byte, i int) int {
 	depth := 0
 	inside := uint64(0) // tops while in a string
 	for ; i <= len(b)-8; i += 8 {
 		w := binary.LittleEndian.Uint64(b[i:])
-		if x := w ^ '\\'*ones; (x-ones)&^x&tops != 0 {
-			return -1
-		}
 		x := w ^ '"'*ones
 		quotes := ^((x&^tops + ^uint64(tops)) | x) & tops
 		x = (w | 0x26*ones) ^ 0x7F*ones // zero for any bracket, and for Y, y, _ and DEL
@@ -146,8 +144,6 @@ func objectEnd(b []byte, i int) int {
 	}
 	for ; i < len(b); i++ {
 		switch c := b[i]; {
-		case c == '\\':
-			return -1
 		case c == '"':
 			inside ^= tops
 		case inside != 0:

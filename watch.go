@@ -20,9 +20,18 @@ import (
 // table: 40 bytes a symbol and stream, and 16 a symbol. In steady state it allocates
 // nothing. Its own methods, which are those that are not a Handler's, may be called from any
 // goroutine, handlers included; they know what came up to the end of the last message.
+//
+// The optional abilities of the other handler are at work behind a Watch as they would be
+// without it: one without OnRaw does not become a [RawHandler] by being watched, so that a
+// [Queue] conflates and deals out its events all the same. Behind a Queue of several
+// consumers each has a part of the Watch for itself, and all write into the same books.
 type Watch struct {
 	handlers
+	state   StateHandler
+	gap     GapHandler
+	drop    DropHandler
 	streams []Stream
+	root    *Watch // whose books are written: itself, unless it is a consumer's part
 
 	pending  []sighting // of the message that is being delivered
 	received int64      // when it came
@@ -99,17 +108,27 @@ type watched struct {
 
 // NewWatch returns a Watch that passes on to h, which may be nil.
 func NewWatch(h Handler, cfg WatchConfig) *Watch {
-	return &Watch{
-		handlers: resolve(h),
-		streams:  slices.Clone(cfg.Streams),
-		pending:  make([]sighting, 0, maxSightings),
-	}
+	w := newWatch(h, slices.Clone(cfg.Streams))
+	w.root = w
+	return w
+}
+
+func newWatch(h Handler, streams []Stream) *Watch {
+	w := &Watch{handlers: resolve(h), streams: streams, pending: make([]sighting, 0, maxSightings)}
+	w.state, _ = h.(StateHandler)
+	w.gap, _ = h.(GapHandler)
+	w.drop, _ = h.(DropHandler)
+	return w
 }
 
 var (
 	_ Handler           = (*Watch)(nil)
 	_ RawHandler        = (*Watch)(nil)
 	_ MessageEndHandler = (*Watch)(nil)
+	_ StateHandler      = (*Watch)(nil)
+	_ GapHandler        = (*Watch)(nil)
+	_ DropHandler       = (*Watch)(nil)
+	_ ShardHandler      = (*Watch)(nil)
 )
 
 // OnTrade is part of [Handler].
@@ -168,6 +187,39 @@ func (w *Watch) OnMessageEnd() {
 	}
 }
 
+// OnState is part of [StateHandler].
+func (w *Watch) OnState(s *StateChange) {
+	if w.state != nil {
+		w.state.OnState(s)
+	}
+}
+
+// OnGap is part of [GapHandler].
+func (w *Watch) OnGap(g *Gap) {
+	if w.gap != nil {
+		w.gap.OnGap(g)
+	}
+}
+
+// OnDrop is part of [DropHandler].
+func (w *Watch) OnDrop(d *Drop) {
+	if w.drop != nil {
+		w.drop.OnDrop(d)
+	}
+}
+
+// Shard is part of [ShardHandler]: it returns a part of the Watch in front of what the other
+// handler has for this consumer, which is itself unless it is a ShardHandler.
+func (w *Watch) Shard(i, n int) Handler {
+	own := w.Handler
+	if sharded, ok := own.(ShardHandler); ok {
+		own = sharded.Shard(i, n)
+	}
+	part := newWatch(own, w.streams)
+	part.root = w.root
+	return part
+}
+
 // see takes note of an event. It comes before the other handler, which may change it.
 func (w *Watch) see(h *Header, at Timestamp, sequence int64, field Fields) {
 	if h.Backfilled || w.streams != nil && !slices.Contains(w.streams, h.Stream) {
@@ -185,16 +237,17 @@ func (w *Watch) record() {
 	if len(w.pending) == 0 {
 		return
 	}
-	w.mu.Lock()
+	root := w.root
+	root.mu.Lock()
 	for i := range w.pending {
-		w.enter(&w.pending[i])
+		root.enter(&w.pending[i], w.received)
 	}
-	w.heard = w.received
-	w.mu.Unlock()
+	root.heard = max(root.heard, w.received)
+	root.mu.Unlock()
 	w.pending = w.pending[:0]
 }
 
-func (w *Watch) enter(s *sighting) {
+func (w *Watch) enter(s *sighting, received int64) {
 	at := s.time.Nanoseconds()
 	w.latest = max(w.latest, at)
 	if s.id == 0 || s.stream >= streamCount {
@@ -210,7 +263,7 @@ func (w *Watch) enter(s *sighting) {
 		e.known = true
 		w.name(s)
 	}
-	e.received, e.time = w.received, at
+	e.received, e.time = received, at
 	if !s.numbered {
 		return
 	}

@@ -217,6 +217,115 @@ func TestWatchAbilities(t *testing.T) {
 	}
 }
 
+// toldHandler writes down what it is told besides events.
+type toldHandler struct {
+	tickstorm.NopHandler
+	state *tickstorm.StateChange
+	gap   *tickstorm.Gap
+	drops uint64
+}
+
+func (h *toldHandler) OnState(s *tickstorm.StateChange) { h.state = s }
+func (h *toldHandler) OnGap(g *tickstorm.Gap)           { h.gap = g }
+func (h *toldHandler) OnDrop(d *tickstorm.Drop)         { h.drops += d.Count }
+
+// TestWatchTells: so do those by which a Client and a Queue tell what happened, also from
+// a Watch behind another, and nothing happens where the handler has none.
+func TestWatchTells(t *testing.T) {
+	var told toldHandler
+	state, gap := new(tickstorm.StateChange), new(tickstorm.Gap)
+	var h tickstorm.Handler = tickstorm.NewWatch(tickstorm.NewWatch(&told, tickstorm.WatchConfig{}), tickstorm.WatchConfig{})
+	h.(tickstorm.StateHandler).OnState(state)
+	h.(tickstorm.GapHandler).OnGap(gap)
+	require.Same(t, state, told.state)
+	require.Same(t, gap, told.gap)
+
+	q := newQueue(t, tickstorm.QueueConfig{Bytes: 1 << 10, Overflow: tickstorm.OverflowDropNewest}, h)
+	for range 100 {
+		q.OnRaw(oneTrade, 1)
+	}
+	drainQueue(t, q)
+	require.Positive(t, told.drops)
+	require.Equal(t, q.Stats().Dropped, told.drops)
+
+	nobody := tickstorm.NewWatch(nil, tickstorm.WatchConfig{})
+	require.NotPanics(t, func() {
+		nobody.OnState(state)
+		nobody.OnGap(gap)
+		nobody.OnDrop(new(tickstorm.Drop))
+	})
+}
+
+// TestWatchBehindQueue: being watched does not make a handler one that wants messages as
+// they came, whose events a queue would neither conflate nor deal out.
+func TestWatchBehindQueue(t *testing.T) {
+	msg := []byte(`[{"ev":"Q","sym":"A","q":1},{"ev":"Q","sym":"A","q":2}]`)
+	for _, tc := range []struct {
+		name      string
+		h         tickstorm.Handler
+		conflated uint64
+	}{
+		{"events", &recorder{}, 1},
+		{"another Watch", tickstorm.NewWatch(&recorder{}, tickstorm.WatchConfig{}), 1},
+		{"messages", &ableHandler{decode: true}, 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := tickstorm.NewWatch(tc.h, tickstorm.WatchConfig{})
+			q := newQueue(t, tickstorm.QueueConfig{Overflow: tickstorm.OverflowConflate}, w)
+			q.OnRaw(msg, 7)
+			drainQueue(t, q)
+			require.Equal(t, tc.conflated, q.Stats().Conflated)
+			require.Equal(t, "A", names(w.Symbols()), "seen at the end of the batch")
+			require.EqualValues(t, 7, w.Stats().LastReceived.UnixNano())
+		})
+	}
+}
+
+// TestWatchConsumers: several consumers write into one Watch, each in front of its own
+// handler, or all of the same.
+func TestWatchConsumers(t *testing.T) {
+	const symbols, each = 40, 50
+	for _, sharded := range []bool{true, false} {
+		t.Run(fmt.Sprint(sharded), func(t *testing.T) {
+			own := &serials{t: t}
+			w := tickstorm.NewWatch(nil, tickstorm.WatchConfig{Streams: []tickstorm.Stream{tickstorm.Trades}})
+			if sharded {
+				w = tickstorm.NewWatch(own, tickstorm.WatchConfig{Streams: []tickstorm.Stream{tickstorm.Trades}})
+			}
+			q := newQueue(t, tickstorm.QueueConfig{Consumers: 4}, w)
+			ran := make(chan error)
+			go func() { ran <- q.Run(t.Context()) }()
+			for serial := range each {
+				var msg strings.Builder
+				for i := range symbols {
+					fmt.Fprintf(&msg, `,{"ev":"T","sym":"S%d","q":%d},{"ev":"Q","sym":"S%d"}`, i, serial/2, i)
+				}
+				q.OnRaw([]byte("["+msg.String()[1:]+"]"), int64(serial+1))
+			}
+			q.Close()
+			require.NoError(t, <-ran)
+			n := 0
+			for s := range w.Symbols() {
+				n++
+				require.EqualValues(t, each/2, s.Duplicates)
+				require.EqualValues(t, (each-1)/2, s.Sequence)
+			}
+			require.Equal(t, symbols, n, "of the stream that is watched")
+			require.EqualValues(t, symbols*each/2, w.Stats().Duplicates)
+			require.Zero(t, w.Stats().Regressions)
+			require.EqualValues(t, each, w.Stats().LastReceived.UnixNano())
+			if sharded {
+				require.Len(t, own.of, 4)
+				seen := 0
+				for _, part := range own.of {
+					seen += len(part.seen)
+				}
+				require.Equal(t, symbols, seen, "each symbol on one consumer")
+			}
+		})
+	}
+}
+
 // TestWatchFromHandler: the other handler may ask while it runs, and others at any time.
 func TestWatchFromHandler(t *testing.T) {
 	p, _ := watching()
