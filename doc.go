@@ -12,7 +12,9 @@
 //     own: bytes and the time go in; events and bytes to send come out. Its WebSocket
 //     half is [Framer], which knows nothing of the vendor.
 //   - [Conn] is a Session on a socket: [Dial], [Conn.Subscribe], [Conn.Run].
-//   - [Client] is a Conn that lasts: it reconnects and subscribes again.
+//   - [Client] is a Conn that lasts: it reconnects, subscribes again, and tells its states
+//     ([StateHandler]) and what was missed ([GapHandler], [Backfill]).
+//   - [Queue] decouples a slow handler from the socket, in bounded memory; a Client has one.
 //
 // # Events
 //
