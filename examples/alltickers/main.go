@@ -23,16 +23,12 @@ import (
 	"time"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/examples/internal/simproc"
 )
 
 func main() {
 	log.SetFlags(0)
-	if isSimulator() {
-		if err := simulate(); err != nil {
-			log.Fatal("simulator: ", err)
-		}
-		return
-	}
+	simproc.Main()
 	var o options
 	flag.StringVar(&o.market, "market", string(tickstorm.Stocks), "market, such as stocks, options, crypto, futures/cme")
 	flag.StringVar(&o.topics, "topics", "", "topics such as T.*,Q.AAPL; default all trades, quotes (values) and minute bars")
@@ -65,12 +61,16 @@ func run(ctx context.Context, o options) error {
 	source := "vendor"
 	switch {
 	case errors.Is(err, tickstorm.ErrNoKey):
-		child, err := startSimulator(o.rate)
+		rate := o.rate
+		if rate == 0 {
+			rate = -1 // as fast as the socket takes
+		}
+		child, err := simproc.Start(simproc.Options{Rate: rate})
 		if err != nil {
 			return err
 		}
-		defer child.stop()
-		cfg = child.config(market)
+		defer child.Stop()
+		cfg = child.Config(market)
 		source = "simulator"
 	case err != nil:
 		return err

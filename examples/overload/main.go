@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/examples/internal/simproc"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -48,12 +49,7 @@ type options struct {
 
 func main() {
 	log.SetFlags(0)
-	if isSimulator() {
-		if err := simulate(); err != nil {
-			log.Fatal("simulator: ", err)
-		}
-		return
-	}
+	simproc.Main()
 	o, ok := parse()
 	if !ok {
 		flag.Usage()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/examples/internal/simproc"
 )
 
 // patience is how long handling what is queued may take after the end of the stream.
@@ -14,13 +15,13 @@ const patience = time.Minute
 
 // measure streams under one policy.
 func measure(ctx context.Context, o options, policy string) (f figures, err error) {
-	child, err := startSimulator(o.rate)
+	child, err := simproc.Start(simproc.Options{Rate: o.rate})
 	if err != nil {
 		return f, err
 	}
-	defer child.stop()
+	defer child.Stop()
 	var conn *tickstorm.Conn
-	cfg := child.config(tickstorm.Stocks)
+	cfg := child.Config(tickstorm.Stocks)
 	cfg.Queue.Overflow = policies[policy]
 	cfg.Queue.OnOverflow = func() { _ = conn.Close() } // on the goroutine that reads it does not wait
 
