@@ -39,6 +39,9 @@ type Config struct {
 	// nil accepts every key, but for BadKey and NoPlanKey, with a plan that has everything.
 	Keys map[string]Plan
 
+	// Address is where [Start] listens; "" means a random port of 127.0.0.1. A server that
+	// takes the place of another is given the host and port of its [Server.Feed].
+	Address string
 	// TLS makes [Start] serve wss, with a certificate that the server makes itself; see
 	// [Server.CertPool]. StartPipe takes it too.
 	TLS bool
@@ -59,8 +62,13 @@ type Config struct {
 	Batch [2]int
 	// Numbered makes the sequence numbers, q, of all generated events one count without
 	// holes, from 1, over all connections: a client can tell which events it did not get.
-	// The feed's own numbers rise by symbol and have holes.
+	// The feed's own numbers rise by symbol and have holes. Of several connections at the
+	// same time each gets its share of the numbers; where MaxConnections is 1, the one that
+	// has to go gets none behind those of the one that comes. An [Audit] checks them.
 	Numbered bool
+	// FirstNumber is where Numbered starts, 0 means 1: a server that takes the place of
+	// another goes on behind its [Stats].LastNumber.
+	FirstNumber int64
 	// Now is the clock of the events' timestamps, asked once a message; nil means
 	// [time.Now]. It does not pace the stream.
 	Now func() time.Time
@@ -161,6 +169,7 @@ const (
 func (c Config) withDefaults() Config {
 	def(&c.Seed, 1)
 	def(&c.Rate, DefaultRate)
+	def(&c.FirstNumber, 1)
 	def(&c.AuthTimeout, DefaultAuthTimeout)
 	def(&c.MaxConnections, DefaultMaxConnections)
 	def(&c.OptionLimit, DefaultOptionLimit)

@@ -162,7 +162,7 @@ func TestSequenceRisesPerSymbol(t *testing.T) {
 
 // TestNumbered: with Config.Numbered one count goes over all events of all connections.
 func TestNumbered(t *testing.T) {
-	s, err := sim.Start(sim.Config{Numbered: true, Rate: -1, MaxConnections: -1})
+	s, err := sim.Start(sim.Config{Numbered: true, Rate: -1})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, s.Close()) }()
 	seen := map[int64]bool{}

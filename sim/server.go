@@ -47,9 +47,10 @@ type counters struct {
 	events, messages, bytes                          atomic.Int64
 }
 
-// Start starts a server on a random port of 127.0.0.1.
+// Start starts a server on Config.Address, by default a random port of 127.0.0.1.
 func Start(cfg Config) (*Server, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	def(&cfg.Address, "127.0.0.1:0")
+	listener, err := net.Listen("tcp", cfg.Address)
 	if err != nil {
 		return nil, fmt.Errorf("sim: %w", err)
 	}
@@ -67,6 +68,7 @@ func StartPipe(cfg Config) (*Server, error) {
 func start(cfg Config, listener net.Listener, pipe *pipeListener) (*Server, error) {
 	cfg = cfg.withDefaults()
 	s := &Server{cfg: cfg, listener: listener, pipe: pipe, key: Key, changed: make(chan struct{})}
+	s.number.Store(cfg.FirstNumber - 1)
 	if err := cfg.check(); err != nil {
 		_ = listener.Close() // the error that matters is err
 		return nil, err
@@ -191,9 +193,10 @@ type Stats struct {
 	Faults        int // of the script, that have happened
 
 	// What was handed to connections, with what they have not read yet.
-	Events   int64 // that were generated; replayed and hand-made ones are not counted
-	Messages int64 // of data: generated, replayed and hand-made
-	Bytes    int64 // of these messages
+	Events     int64 // that were generated; replayed and hand-made ones are not counted
+	LastNumber int64 // of the events of a Config.Numbered
+	Messages   int64 // of data: generated, replayed and hand-made
+	Bytes      int64 // of these messages
 }
 
 // Stats returns a snapshot of the server's counters.
@@ -204,6 +207,7 @@ func (s *Server) Stats() Stats {
 		Requests: int(n.requests.Load()), Pings: int(n.pings.Load()), Pongs: int(n.pongs.Load()),
 		Evicted: int(n.evicted.Load()), Slow: int(n.slow.Load()), Faults: int(n.faults.Load()),
 		Events: n.events.Load(), Messages: n.messages.Load(), Bytes: n.bytes.Load(),
+		LastNumber: s.number.Load(),
 	}
 	for _, c := range s.Conns() {
 		st.Open++

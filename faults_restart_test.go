@@ -1,0 +1,197 @@
+package tickstorm_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/sim"
+)
+
+// host is an address at which one server after the other runs, or none.
+type host struct {
+	cfg    sim.Config
+	mu     sync.Mutex
+	server *sim.Server // nil while it is down
+	last   int64
+}
+
+func newHost(t *testing.T, cfg sim.Config) *host {
+	h := &host{cfg: cfg}
+	h.up(t)
+	t.Cleanup(h.down)
+	return h
+}
+
+// up starts a server, which goes on with the numbers of the one before.
+func (h *host) up(t *testing.T) {
+	t.Helper()
+	h.cfg.Numbered, h.cfg.FirstNumber = true, h.last+1
+	server, err := sim.StartPipe(h.cfg)
+	require.NoError(t, err)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.server = server
+}
+
+func (h *host) down() {
+	h.mu.Lock()
+	server := h.server
+	h.server = nil
+	h.mu.Unlock()
+	if server != nil {
+		_ = server.Close()
+		h.last = server.Stats().LastNumber
+	}
+}
+
+func (h *host) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	h.mu.Lock()
+	server := h.server
+	h.mu.Unlock()
+	if server == nil {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: os.ErrDeadlineExceeded}
+	}
+	return server.ClientConfig(tickstorm.Stocks).NetDial(ctx, network, addr)
+}
+
+func (h *host) config(queue tickstorm.QueueConfig) tickstorm.Config {
+	cfg := h.server.ClientConfig(tickstorm.Stocks)
+	cfg.NetDial, cfg.Queue = h.dial, queue
+	return cfg
+}
+
+// TestFaultsRestart: servers that are away for longer and longer.
+func TestFaultsRestart(t *testing.T) {
+	holdsHeap(t)
+	overQueues(t, func(t *testing.T, queue tickstorm.QueueConfig) {
+		synctest.Test(t, func(t *testing.T) {
+			h := newHost(t, sim.Config{Rate: 200})
+			r := rigOf(t, h.server, h.config(queue))
+			r.start()
+			r.flows(100)
+			for n, away := range []time.Duration{0, time.Millisecond, time.Second, time.Minute, 10 * time.Minute} {
+				h.down()
+				time.Sleep(away)
+				back := time.Now()
+				h.up(t)
+				r.flows(100)
+				require.Less(t, time.Since(back), 31*time.Second, "the longest wait, and the events")
+				require.EqualValues(t, n+1, r.client.Stats().Reconnects)
+				gaps, _ := r.audit.told()
+				require.Len(t, gaps, n+1)
+				require.GreaterOrEqual(t, gaps[n].To.Received.Sub(gaps[n].From.Received), away)
+			}
+			r.server = h.server
+			r.finish()
+		})
+	})
+}
+
+// TestFaultsSockets: restarts and resets of real connections leave no descriptor behind.
+func TestFaultsSockets(t *testing.T) {
+	holdsHeap(t)
+	overQueues(t, func(t *testing.T, queue tickstorm.QueueConfig) {
+		for _, secure := range []bool{false, true} {
+			t.Run(fmt.Sprint("TLS ", secure), func(t *testing.T) {
+				files := descriptors(t)
+				cfg := sim.Config{Numbered: true, TLS: secure}
+				server, err := sim.Start(cfg)
+				require.NoError(t, err)
+				config := server.ClientConfig(tickstorm.Stocks)
+				config.Queue = queue
+				config.Backoff = tickstorm.Backoff{Min: time.Millisecond, Max: 10 * time.Millisecond, MaxConnections: time.Millisecond}
+				if secure {
+					config.TLS = config.TLS.Clone()
+					config.TLS.InsecureSkipVerify = true // each server has another certificate
+				}
+				r := rigOf(t, server, config)
+				r.start()
+				r.flows(50)
+				cfg.Address = strings.TrimPrefix(strings.TrimPrefix(string(server.Feed()), "ws://"), "wss://")
+				for _, do := range []sim.Action{sim.Cut(), sim.Drop(), sim.HalfFrame(), sim.Garbage(), sim.GiantLength(), sim.Close(1001, "")} {
+					server.Conns()[0].Do(do)
+					r.reconnected(server)
+					require.NoError(t, server.Close())
+					cfg.FirstNumber = server.Stats().LastNumber + 1
+					server, err = sim.Start(cfg)
+					require.NoError(t, err, "at the same address")
+					r.server = server
+					r.flows(50)
+				}
+				r.finish()
+				require.NoError(t, server.Close())
+				require.Eventually(t, func() bool { return descriptors(t) <= files }, rigPatience, time.Millisecond)
+			})
+		}
+	})
+}
+
+// reconnected waits for the server's second connection to stream.
+func (r *rig) reconnected(server *sim.Server) {
+	r.t.Helper()
+	require.NoError(r.t, server.Await(r.t.Context(), func(s sim.Stats) bool { return s.Opened == 2 && s.Topics == 2 }))
+	r.flows(50)
+}
+
+// descriptors returns how many files the process has open, 0 where that cannot be told.
+func descriptors(t *testing.T) int {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		return 0
+	}
+	files, err := os.ReadDir("/proc/self/fd")
+	require.NoError(t, err)
+	return len(files)
+}
+
+// TestFaultsEviction: two clients of one key on an account that has one connection. They
+// take turns, without a storm of connections, and each has a clean report.
+func TestFaultsEviction(t *testing.T) {
+	for _, eviction := range []sim.Eviction{sim.EvictOlder, sim.EvictNewcomer} {
+		t.Run([]string{"older", "newcomer"}[eviction], func(t *testing.T) {
+			overQueues(t, func(t *testing.T, queue tickstorm.QueueConfig) {
+				inBubble(t, sim.Config{Numbered: true, Rate: 20, Eviction: eviction}, func(t *testing.T, server *sim.Server) {
+					const length = time.Hour
+					first, second := newRig(t, server, queue), newRig(t, server, queue)
+					first.start()
+					first.flows(100)
+					second.start()
+					time.Sleep(length)
+					stats := server.Stats()
+					require.Greater(t, stats.Evicted, 10, "they did meet")
+					require.Less(t, stats.Opened, 2*int(length/time.Minute)+2, "each waits for a minute")
+					for _, r := range []*rig{first, second} {
+						report := r.clean()
+						causes := r.client.Stats().ReconnectCauses
+						switch {
+						case eviction == sim.EvictOlder:
+							require.Greater(t, report.Gaps, uint64(10))
+							require.NotZero(t, report.InGaps, "the other's")
+						case r == first:
+							require.Zero(t, report.Gaps)
+							require.EqualValues(t, report.Last, report.Events, "nobody took its connection")
+						default:
+							require.Zero(t, report.Events)
+						}
+						if eviction == sim.EvictOlder || r == second {
+							require.Equal(t, tickstorm.ReconnectCounts{tickstorm.ReconnectMaxConnections: causes[tickstorm.ReconnectMaxConnections]}, causes)
+						}
+						require.NoError(t, r.client.Close())
+						require.NoError(t, <-r.running)
+					}
+				})
+			})
+		})
+	}
+}
