@@ -24,7 +24,7 @@ var faultQueues = []struct {
 	queue tickstorm.QueueConfig
 }{
 	{"inline", tickstorm.QueueConfig{Inline: true}},
-	{"queue", tickstorm.QueueConfig{Bytes: 1 << 20}},
+	{"queue", tickstorm.QueueConfig{Bytes: 4 << 20}}, // room for the longest messages of the suite
 }
 
 // overQueues runs a test each way.
