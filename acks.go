@@ -155,6 +155,9 @@ type ledger struct {
 
 	grants        int    // how many of held are acknowledged
 	refusedTopics uint64 // those that are known to be
+	// refused are topics that refusals were put down to. Since those name none, that can be
+	// wrong: an acknowledgement that comes all the same is the truth.
+	refused map[Topic]bool
 
 	finished []*request // whose results have not been told yet
 }
@@ -256,6 +259,7 @@ func (l *ledger) next(now time.Time, buf []byte) ([]byte, bool) {
 		}
 		for _, t := range c.topics {
 			if c.action == subscribe {
+				delete(l.refused, t)
 				l.hold(t, 0)
 			} else {
 				l.hold(t, l.held[t]|leaving)
@@ -299,6 +303,11 @@ func (l *ledger) ack(action string, t Topic) {
 	// After its time. What was asked for since then counts: the server answers in order.
 	switch now, held := l.held[t]; {
 	case !held:
+		if action == subscribe && l.refused[t] {
+			delete(l.refused, t)
+			l.refusedTopics--
+			l.hold(t, granted)
+		}
 	case action == subscribe && now&leaving == 0:
 		l.hold(t, granted)
 	case action == unsubscribe && now != 0:
@@ -379,6 +388,10 @@ func (l *ledger) refuseRest(c *chunk) {
 		if c.action == subscribe {
 			l.release(t)
 			l.refusedTopics++
+			if l.refused == nil {
+				l.refused = map[Topic]bool{}
+			}
+			l.refused[t] = true
 		} else if h, held := l.held[t]; held {
 			l.hold(t, h&^leaving)
 		}

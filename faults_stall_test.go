@@ -108,6 +108,10 @@ func TestFaultsStalledHandler(t *testing.T) {
 			for range 3 {
 				r.flows(6000)
 			}
+			r.await("the handler to catch up", func() bool {
+				return r.client.State() == tickstorm.StateStreaming && r.client.Stats().Queue.Events < 100
+			})
+			r.flows(50) // a gap is told before the first event behind it
 			report := r.finish()
 			require.EqualValues(t, r.client.Stats().Reconnects, report.Gaps)
 			require.EqualValues(t, report.Last, report.Events+report.InGaps, "each number")

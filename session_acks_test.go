@@ -536,3 +536,24 @@ func TestSessionUnnamedRefusals(t *testing.T) {
 	require.Equal(t, 2, e.Unnamed)
 	require.Empty(t, e.Refused)
 }
+
+// TestSessionRefusedWrongly: an error status that was no refusal was taken for one; the
+// acknowledgement behind it says that the topic is held, and it can be given up.
+func TestSessionRefusedWrongly(t *testing.T) {
+	p := readyPeer(t, testConfig(), nil)
+	var o outcome
+	require.NoError(t, p.s.Subscribe(o.done, topics(t, "T.A,Q.A")...))
+	require.NoError(t, p.say(status("error", "something"), acks("T.A")[0]))
+	require.Equal(t, "Q.A", listed(o.detail(t).Refused))
+	require.EqualValues(t, 1, p.s.Stats().RefusedTopics)
+	require.NoError(t, p.say(acks("Q.A")...))
+	acked, _ := held(p.s)
+	require.Equal(t, "Q.A,T.A", acked)
+	require.Zero(t, p.s.Stats().RefusedTopics)
+	p.requests()
+	require.NoError(t, p.s.Withdraw(topics(t, "Q.A")...))
+	require.Len(t, p.requests(), 1)
+	require.NoError(t, p.say(acks("T.NEVER")...))
+	acked, _ = held(p.s)
+	require.NotContains(t, acked, "T.NEVER", "what nobody asked for is not held")
+}
