@@ -124,7 +124,7 @@ func (r *rig) outcome(h *host, away time.Duration, lasts bool) (o outcomeOf) {
 		require.Error(r.t, o.end)
 		o.report = r.clean()
 		return o
-	case <-time.After(10 * time.Second):
+	case <-time.After(2 * time.Second):
 	}
 	if !lasts {
 		r.await("streaming again", func() bool { return !r.again(at).IsZero() })
