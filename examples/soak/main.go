@@ -91,6 +91,8 @@ func parseFlags() (o options, err error) {
 	return o, nil
 }
 
+const idleTimeout = 5 * time.Second
+
 // Bounds of the client's process.
 const (
 	maxRSS = 256 << 20
@@ -109,7 +111,7 @@ func run(ctx context.Context, o options) error {
 	cfg := server.config()
 	cfg.Queue = o.queue
 	// Quick to notice and to come back: more goes wrong in less time.
-	cfg.PingInterval, cfg.IdleTimeout = time.Second, 5*time.Second
+	cfg.PingInterval, cfg.IdleTimeout = time.Second, idleTimeout
 	cfg.Backoff = tickstorm.Backoff{Min: 20 * time.Millisecond, Max: time.Second, MaxConnections: time.Second}
 	h := newHandler(o.seed)
 	client, err := tickstorm.NewClient(cfg, h)
@@ -210,7 +212,8 @@ func (w *watcher) settle(ctx context.Context, topics []tickstorm.Topic) error {
 	if _, err := w.server.ask(ctx, "calm"); err != nil {
 		return err
 	}
-	for w.client.State() != tickstorm.StateStreaming {
+	// A connection that the last fault made silent is noticed first.
+	for calm := time.Now(); time.Since(calm) < idleTimeout+time.Second || w.client.State() != tickstorm.StateStreaming; {
 		if err := pause(ctx); err != nil {
 			return fmt.Errorf("no stream at the end: %w", err)
 		}
