@@ -41,7 +41,7 @@ func (o *outcomeOf) does() string {
 // 1,000 events a second, in the time of a bubble. The wait before a first attempt is random,
 // so the longest of some runs counts.
 func TestFaultTable(t *testing.T) {
-	const runs = 20
+	const runs = 8
 	streaming := func(do sim.Action) []sim.Fault {
 		return []sim.Fault{{At: sim.OnStreaming, After: 100, Times: 1, Do: do}}
 	}
