@@ -3,6 +3,7 @@
 FUZZTIME ?= 20000x
 BENCHTIME ?= 1x
 COUNT ?= 1
+SOAK ?= 1m
 
 .PHONY: help
 help: ## show this list
@@ -68,6 +69,10 @@ smoke: ## run the examples briefly and check the main job's figures
 	go run ./examples/ownloop
 	go run ./examples/alltickers -for 3s -json | ./.ci/figures
 	go run ./examples/overload -for 1s -policies inline,drop-oldest
+
+.PHONY: soak
+soak: ## stream for SOAK while everything goes wrong at random, and check every event
+	go run ./examples/soak -for $(SOAK)
 
 .PHONY: test-rivals
 test-rivals: ## vet and test the adapters of other libraries, a nested module

@@ -162,21 +162,21 @@ func TestFaultsEviction(t *testing.T) {
 		t.Run([]string{"older", "newcomer"}[eviction], func(t *testing.T) {
 			overQueues(t, func(t *testing.T, queue tickstorm.QueueConfig) {
 				inBubble(t, sim.Config{Numbered: true, Rate: 20, Eviction: eviction}, func(t *testing.T, server *sim.Server) {
-					const length = time.Hour
+					const length = 20 * time.Minute
 					first, second := newRig(t, server, queue), newRig(t, server, queue)
 					first.start()
 					first.flows(100)
 					second.start()
 					time.Sleep(length)
 					stats := server.Stats()
-					require.Greater(t, stats.Evicted, 10, "they did meet")
+					require.Greater(t, stats.Evicted, 5, "they did meet")
 					require.Less(t, stats.Opened, 2*int(length/time.Minute)+2, "each waits for a minute")
 					for _, r := range []*rig{first, second} {
 						report := r.clean()
 						causes := r.client.Stats().ReconnectCauses
 						switch {
 						case eviction == sim.EvictOlder:
-							require.Greater(t, report.Gaps, uint64(10))
+							require.Greater(t, report.Gaps, uint64(2))
 							require.NotZero(t, report.InGaps, "the other's")
 						case r == first:
 							require.Zero(t, report.Gaps)

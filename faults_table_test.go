@@ -41,7 +41,7 @@ func (o *outcomeOf) does() string {
 // 1,000 events a second, in the time of a bubble. The wait before a first attempt is random,
 // so the longest of some runs counts.
 func TestFaultTable(t *testing.T) {
-	const runs = 20
+	const runs = 8
 	streaming := func(do sim.Action) []sim.Fault {
 		return []sim.Fault{{At: sim.OnStreaming, After: 100, Times: 1, Do: do}}
 	}
@@ -124,7 +124,7 @@ func (r *rig) outcome(h *host, away time.Duration, lasts bool) (o outcomeOf) {
 		require.Error(r.t, o.end)
 		o.report = r.clean()
 		return o
-	case <-time.After(10 * time.Second):
+	case <-time.After(2 * time.Second):
 	}
 	if !lasts {
 		r.await("streaming again", func() bool { return !r.again(at).IsZero() })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"time"
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/sim"
@@ -85,4 +86,36 @@ func ExampleGenerator() {
 	g.Subscribe(tickstorm.Topic{Channel: "XT", Symbol: "BTC-USD"})
 	fmt.Printf("%s\n", g.AppendMessage(nil, noon, 1))
 	// Output: [{"ev":"XT","pair":"BTC-USD","p":93056.04,"t":1795194000000,"s":0.00015023,"c":[1],"i":"700029755","x":1,"r":1795194000008}]
+}
+
+// The connection breaks in the middle of the stream. The audit finds every number delivered
+// once and in order, or missing where the client has told of a gap.
+func ExampleAudit() {
+	server, err := sim.Start(sim.Config{
+		Numbered: true,
+		Rate:     -1,
+		Faults:   []sim.Fault{{At: sim.OnStreaming, After: 1000, Conn: 1, Do: sim.Drop()}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer server.Close()
+
+	audit := new(sim.Audit)
+	client, err := tickstorm.NewClient(server.ClientConfig(tickstorm.Stocks), audit)
+	if err != nil {
+		log.Fatal(err)
+	}
+	client.Request(tickstorm.Topic{Channel: "T", Symbol: tickstorm.All})
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- client.Run(ctx) }()
+	for audit.Report().Gaps == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	stop()
+	<-ended
+	report := audit.Report()
+	fmt.Println(report.First, report.Gaps, report.Missing, report.Err())
+	// Output: 1 1 0 <nil>
 }
