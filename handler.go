@@ -77,6 +77,9 @@ func resolve(h Handler) handlers {
 	}
 	hs := handlers{Handler: h}
 	hs.raw, _ = h.(RawHandler)
+	if w, ok := h.(*Watch); ok && w.raw == nil { // it has OnRaw for the sake of another
+		hs.raw = nil
+	}
 	hs.end, _ = h.(MessageEndHandler)
 	return hs
 }

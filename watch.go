@@ -15,6 +15,9 @@ import (
 // It cannot tell that nothing was lost, and does not try: the vendor's sequence numbers rise
 // per symbol but skip most integers, so that a missing event looks like any other step.
 //
+// The other handler keeps its optional abilities but [ShardHandler]: a Watch is for one
+// consumer, so with several each Shard needs one of its own.
+//
 // A Watch serves one connection at a time, or one [Client], since it is a Handler, and
 // one [Symbols] table, by whose numbers it keeps its books. It is as bounded as the
 // table: 40 bytes a symbol and stream, and 16 a symbol. In steady state it allocates
@@ -25,7 +28,7 @@ type Watch struct {
 	streams []Stream
 
 	pending  []sighting // of the message that is being delivered
-	received int64      // when it came
+	received int64      // when they came
 
 	mu     sync.Mutex // protects what follows
 	books  [streamCount][]watched
@@ -110,6 +113,9 @@ var (
 	_ Handler           = (*Watch)(nil)
 	_ RawHandler        = (*Watch)(nil)
 	_ MessageEndHandler = (*Watch)(nil)
+	_ StateHandler      = (*Watch)(nil)
+	_ GapHandler        = (*Watch)(nil)
+	_ DropHandler       = (*Watch)(nil)
 )
 
 // OnTrade is part of [Handler].
@@ -168,12 +174,36 @@ func (w *Watch) OnMessageEnd() {
 	}
 }
 
+// OnState is part of [StateHandler].
+func (w *Watch) OnState(s *StateChange) {
+	if h, ok := w.Handler.(StateHandler); ok {
+		h.OnState(s)
+	}
+}
+
+// OnGap is part of [GapHandler].
+func (w *Watch) OnGap(g *Gap) {
+	if h, ok := w.Handler.(GapHandler); ok {
+		h.OnGap(g)
+	}
+}
+
+// OnDrop is part of [DropHandler].
+func (w *Watch) OnDrop(d *Drop) {
+	if h, ok := w.Handler.(DropHandler); ok {
+		h.OnDrop(d)
+	}
+}
+
 // see takes note of an event. It comes before the other handler, which may change it.
 func (w *Watch) see(h *Header, at Timestamp, sequence int64, field Fields) {
 	if h.Backfilled || w.streams != nil && !slices.Contains(w.streams, h.Stream) {
 		return
 	}
-	w.received = h.Received
+	if h.Received != w.received { // a queue's batch is of several reads
+		w.record()
+		w.received = h.Received
+	}
 	w.pending = append(w.pending, sighting{h.Symbol, sequence, at, h.SymbolID, h.Stream, h.Has.Any(field)})
 	if len(w.pending) == maxSightings {
 		w.record()
