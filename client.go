@@ -285,13 +285,14 @@ func (c *Client) isClosed() bool {
 // SetHandler exchanges the handler, from the next message on, or from the next batch that
 // a consumer takes from the queue; nil drops events.
 func (c *Client) SetHandler(h Handler) {
+	if c.queue != nil {
+		c.queue.setHandler(h) // without the lock: it asks a ShardHandler
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.handler = h
-	switch {
-	case c.queue != nil:
-		c.queue.setHandler(h)
-	case c.conn != nil:
+	if c.conn != nil {
 		c.conn.SetHandler(h)
 	}
 }

@@ -308,3 +308,34 @@ func TestClientEventsConsumers(t *testing.T) {
 	}
 	require.Equal(t, 1, n)
 }
+
+// TestClientShardAsks: a Shard method may ask the client, also where it is called by SetHandler.
+func TestClientShardAsks(t *testing.T) {
+	var c *tickstorm.Client
+	h := &asking{ask: func() {}}
+	c = newClientAsIs(t, tickstorm.Config{Key: "k", Market: tickstorm.Stocks}, h)
+	h.ask = func() { c.Stats() }
+	synctest.Test(t, func(t *testing.T) {
+		set := make(chan struct{})
+		go func() {
+			defer close(set)
+			c.SetHandler(h)
+		}()
+		synctest.Wait()
+		select {
+		case <-set:
+		default:
+			t.Fatal("SetHandler waits for itself")
+		}
+	})
+}
+
+type asking struct {
+	tickstorm.NopHandler
+	ask func()
+}
+
+func (a *asking) Shard(int, int) tickstorm.Handler {
+	a.ask()
+	return nil
+}
