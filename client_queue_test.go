@@ -339,3 +339,36 @@ func (a *asking) Shard(int, int) tickstorm.Handler {
 	a.ask()
 	return nil
 }
+
+// TestClientSetRawHandler: a handler that takes messages gets those that were split for another.
+func TestClientSetRawHandler(t *testing.T) {
+	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		c, h, running := startStuck(t, server, func(*tickstorm.Config) {})
+		server.Broadcast([]byte("[" + trade("S1") + "," + trade("S2") + "]"))
+		synctest.Wait()
+		d := new(rawTexts)
+		c.SetHandler(d)
+		close(h.release)
+		synctest.Wait()
+		server.Broadcast([]byte("[" + trade("S3") + "]"))
+		synctest.Wait()
+		require.NoError(t, c.Close())
+		require.NoError(t, <-running)
+		require.Equal(t, []string{"S0"}, h.symbols())
+		text := strings.Join(d.texts, "\n")
+		for _, symbol := range []string{"S1", "S2", "S3"} {
+			require.Equal(t, 1, strings.Count(text, symbol), symbol)
+		}
+	})
+}
+
+// rawTexts keeps messages, and wants no events.
+type rawTexts struct {
+	tickstorm.NopHandler
+	texts []string
+}
+
+func (r *rawTexts) OnRaw(msg []byte, _ int64) bool {
+	r.texts = append(r.texts, string(msg))
+	return false
+}
