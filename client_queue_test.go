@@ -372,3 +372,32 @@ func (r *rawTexts) OnRaw(msg []byte, _ int64) bool {
 	r.texts = append(r.texts, string(msg))
 	return false
 }
+
+// TestErrorsWithoutKey: what is no event may have the key in it all the same.
+func TestErrorsWithoutKey(t *testing.T) {
+	for _, inline := range []bool{false, true} {
+		inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+			h := new(errorTexts)
+			c := simClientWith(t, server, h, func(cfg *tickstorm.Config) { cfg.Queue.Inline = inline })
+			running := runs(t.Context(), c)
+			settled(t, server, 1, 0)
+			server.Broadcast([]byte(`[{"ev":"status","message":"not the key ` + sim.Key + `" x}]`))
+			server.Broadcast([]byte(`not the key ` + sim.Key))
+			synctest.Wait()
+			require.NoError(t, c.Close())
+			require.NoError(t, <-running)
+			require.Len(t, h.texts, 2)
+			for _, text := range h.texts {
+				require.NotContains(t, text, sim.Key)
+				require.Contains(t, text, "not the key [redacted]")
+			}
+		})
+	}
+}
+
+type errorTexts struct {
+	tickstorm.NopHandler
+	texts []string
+}
+
+func (h *errorTexts) OnError(e *tickstorm.EventError) { h.texts = append(h.texts, e.Error()) }
