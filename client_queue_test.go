@@ -401,3 +401,41 @@ type errorTexts struct {
 }
 
 func (h *errorTexts) OnError(e *tickstorm.EventError) { h.texts = append(h.texts, e.Error()) }
+
+// TestBackfillInHandler: a handler that a backfill calls on a goroutine of its own is
+// inside a handler like any other: what would wait for the backfill does not.
+func TestBackfillInHandler(t *testing.T) {
+	for _, inline := range []bool{false, true} {
+		t.Run(fmt.Sprintf("inline %v", inline), func(t *testing.T) {
+			inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+				var c *tickstorm.Client
+				inside := make(chan error, 2)
+				h := &onTrade{do: func(e *tickstorm.Trade) {
+					if e.Backfilled {
+						inside <- c.Subscribe(context.Background(), tickstorm.Trades, "X")
+						inside <- c.Close()
+					}
+				}}
+				c = simClientWith(t, server, h, func(cfg *tickstorm.Config) {
+					cfg.Queue.Inline = inline
+					cfg.Backfill = func(_ context.Context, _ *tickstorm.Gap, deliver func([]byte) error) error {
+						done := make(chan error)
+						go func() { done <- deliver(tradeMessageAt("B", time.Now())) }()
+						return <-done
+					}
+				})
+				require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
+				running := runs(t.Context(), c)
+				settled(t, server, 1, 1)
+				server.Broadcast(tradeMessageAt("A", time.Now()))
+				synctest.Wait()
+				server.Conns()[0].Cut()
+				settled(t, server, 2, 1)
+				server.Broadcast(tradeMessageAt("A", time.Now()))
+				require.NoError(t, <-running)
+				require.ErrorIs(t, <-inside, tickstorm.ErrInHandler)
+				require.NoError(t, <-inside)
+			})
+		})
+	}
+}
