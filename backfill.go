@@ -188,6 +188,8 @@ func (c *Client) handInOrder(do func()) error {
 		do()
 		return nil
 	}
+	c.filler.Store(goroutineID())
+	defer c.filler.Store(0)
 	if p := catch(do); p != nil {
 		c.fail(p)
 		return p

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -31,6 +32,7 @@ type Client struct {
 
 	reading sync.WaitGroup // the goroutine that reads, where that is not Run's
 	besides sync.WaitGroup // backfills on goroutines of their own
+	filler  atomic.Uint64  // a goroutine that a backfill has handlers called on
 
 	// The reading goroutine's own.
 	attempt int     // since the last healthy connection
@@ -266,7 +268,7 @@ func (c *Client) inHandler() bool {
 	c.mu.Lock()
 	owner, reader := c.owner, c.reader
 	c.mu.Unlock()
-	return isGoroutine(owner) || isGoroutine(reader) || c.queue != nil && c.queue.handlesHere()
+	return isGoroutine(owner) || isGoroutine(reader) || isGoroutine(c.filler.Load()) || c.queue != nil && c.queue.handlesHere()
 }
 
 // reads reports whether the calling goroutine is the one that reads.
@@ -285,13 +287,14 @@ func (c *Client) isClosed() bool {
 // SetHandler exchanges the handler, from the next message on, or from the next batch that
 // a consumer takes from the queue; nil drops events.
 func (c *Client) SetHandler(h Handler) {
+	if c.queue != nil {
+		c.queue.setHandler(h) // without the lock: it asks a ShardHandler
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.handler = h
-	switch {
-	case c.queue != nil:
-		c.queue.setHandler(h)
-	case c.conn != nil:
+	if c.conn != nil {
 		c.conn.SetHandler(h)
 	}
 }

@@ -308,3 +308,134 @@ func TestClientEventsConsumers(t *testing.T) {
 	}
 	require.Equal(t, 1, n)
 }
+
+// TestClientShardAsks: a Shard method may ask the client, also where it is called by SetHandler.
+func TestClientShardAsks(t *testing.T) {
+	var c *tickstorm.Client
+	h := &asking{ask: func() {}}
+	c = newClientAsIs(t, tickstorm.Config{Key: "k", Market: tickstorm.Stocks}, h)
+	h.ask = func() { c.Stats() }
+	synctest.Test(t, func(t *testing.T) {
+		set := make(chan struct{})
+		go func() {
+			defer close(set)
+			c.SetHandler(h)
+		}()
+		synctest.Wait()
+		select {
+		case <-set:
+		default:
+			t.Fatal("SetHandler waits for itself")
+		}
+	})
+}
+
+type asking struct {
+	tickstorm.NopHandler
+	ask func()
+}
+
+func (a *asking) Shard(int, int) tickstorm.Handler {
+	a.ask()
+	return nil
+}
+
+// TestClientSetRawHandler: a handler that takes messages gets those that were split for another.
+func TestClientSetRawHandler(t *testing.T) {
+	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		c, h, running := startStuck(t, server, func(*tickstorm.Config) {})
+		server.Broadcast([]byte("[" + trade("S1") + "," + trade("S2") + "]"))
+		synctest.Wait()
+		d := new(rawTexts)
+		c.SetHandler(d)
+		close(h.release)
+		synctest.Wait()
+		server.Broadcast([]byte("[" + trade("S3") + "]"))
+		synctest.Wait()
+		require.NoError(t, c.Close())
+		require.NoError(t, <-running)
+		require.Equal(t, []string{"S0"}, h.symbols())
+		text := strings.Join(d.texts, "\n")
+		for _, symbol := range []string{"S1", "S2", "S3"} {
+			require.Equal(t, 1, strings.Count(text, symbol), symbol)
+		}
+	})
+}
+
+// rawTexts keeps messages, and wants no events.
+type rawTexts struct {
+	tickstorm.NopHandler
+	texts []string
+}
+
+func (r *rawTexts) OnRaw(msg []byte, _ int64) bool {
+	r.texts = append(r.texts, string(msg))
+	return false
+}
+
+// TestErrorsWithoutKey: what is no event may have the key in it all the same.
+func TestErrorsWithoutKey(t *testing.T) {
+	for _, inline := range []bool{false, true} {
+		inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+			h := new(errorTexts)
+			c := simClientWith(t, server, h, func(cfg *tickstorm.Config) { cfg.Queue.Inline = inline })
+			running := runs(t.Context(), c)
+			settled(t, server, 1, 0)
+			server.Broadcast([]byte(`[{"ev":"status","message":"not the key ` + sim.Key + `" x}]`))
+			server.Broadcast([]byte(`not the key ` + sim.Key))
+			synctest.Wait()
+			require.NoError(t, c.Close())
+			require.NoError(t, <-running)
+			require.Len(t, h.texts, 2)
+			for _, text := range h.texts {
+				require.NotContains(t, text, sim.Key)
+				require.Contains(t, text, "not the key [redacted]")
+			}
+		})
+	}
+}
+
+type errorTexts struct {
+	tickstorm.NopHandler
+	texts []string
+}
+
+func (h *errorTexts) OnError(e *tickstorm.EventError) { h.texts = append(h.texts, e.Error()) }
+
+// TestBackfillInHandler: a handler that a backfill calls on a goroutine of its own is
+// inside a handler like any other: what would wait for the backfill does not.
+func TestBackfillInHandler(t *testing.T) {
+	for _, inline := range []bool{false, true} {
+		t.Run(fmt.Sprintf("inline %v", inline), func(t *testing.T) {
+			inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+				var c *tickstorm.Client
+				inside := make(chan error, 2)
+				h := &onTrade{do: func(e *tickstorm.Trade) {
+					if e.Backfilled {
+						inside <- c.Subscribe(context.Background(), tickstorm.Trades, "X")
+						inside <- c.Close()
+					}
+				}}
+				c = simClientWith(t, server, h, func(cfg *tickstorm.Config) {
+					cfg.Queue.Inline = inline
+					cfg.Backfill = func(_ context.Context, _ *tickstorm.Gap, deliver func([]byte) error) error {
+						done := make(chan error)
+						go func() { done <- deliver(tradeMessageAt("B", time.Now())) }()
+						return <-done
+					}
+				})
+				require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
+				running := runs(t.Context(), c)
+				settled(t, server, 1, 1)
+				server.Broadcast(tradeMessageAt("A", time.Now()))
+				synctest.Wait()
+				server.Conns()[0].Cut()
+				settled(t, server, 2, 1)
+				server.Broadcast(tradeMessageAt("A", time.Now()))
+				require.NoError(t, <-running)
+				require.ErrorIs(t, <-inside, tickstorm.ErrInHandler)
+				require.NoError(t, <-inside)
+			})
+		})
+	}
+}

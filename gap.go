@@ -2,6 +2,7 @@ package tickstorm
 
 import (
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/tickstorm/tickstorm/internal/poison"
@@ -21,6 +22,10 @@ type Gap struct {
 	Cause error
 	// Attempt is how many attempts to connect it took.
 	Attempt int
+
+	// before is the time of the last event before, of a gap that is told after others have
+	// come through a queue; nil where none have.
+	before *atomic.Int64
 }
 
 // Moment is one end of a [Gap].
@@ -43,8 +48,10 @@ func (g *Gap) String() string {
 
 // GapHandler is an optional ability of a [Handler] that a [Client] calls: OnGap is told of
 // each [Gap], after the connection was made again and before its first event. A
-// connection that breaks again before that makes it a longer gap, not another. The gap
-// is the handler's to keep.
+// connection that breaks again before that makes it a longer gap, not another. Many topics
+// are asked for in several requests: those that were not acknowledged when the first event
+// came have a Gap of their own, which is told when all are answered, right after
+// StateStreaming. The gap is the handler's to keep.
 type GapHandler interface {
 	OnGap(*Gap)
 }
@@ -61,14 +68,29 @@ func (l *link) lost(cause error) {
 	if s.received != 0 {
 		c.last.Received = time.Unix(0, s.received)
 	}
-	if c.missed != nil || l.settled.IsZero() && !l.events || len(s.ledger.held) == 0 {
+	if c.missed == nil {
+		c.missed = l.late
+	}
+	if l.settled.IsZero() && !l.events || len(s.ledger.held) == 0 {
 		return
 	}
-	gap := &Gap{Market: c.cfg.Market, From: c.last, Cause: cause}
-	for t := range s.ledger.held {
-		gap.Topics = append(gap.Topics, t)
+	if c.missed == nil {
+		c.missed = &Gap{Market: c.cfg.Market, From: c.last, Cause: cause}
 	}
-	c.missed = gap
+	had := setOf(c.missed.Topics)
+	for t := range s.ledger.held {
+		if !had[t] {
+			c.missed.Topics = append(c.missed.Topics, t)
+		}
+	}
+}
+
+func setOf(topics []Topic) map[Topic]bool {
+	set := make(map[Topic]bool, len(topics))
+	for _, t := range topics {
+		set[t] = true
+	}
+	return set
 }
 
 // scan sees the connection's messages until one has events, before those are delivered.
@@ -87,8 +109,37 @@ func (l *link) scan(msg []byte) {
 		to.Event = time.Unix(0, first.time)
 	}
 	if l.mayCall() {
+		l.split()
 		c.tellGap(to)
 	}
+}
+
+// split makes a gap of its own of the topics whose turn to be asked for comes after the
+// first event: they are missed for longer. Where nothing is acknowledged yet, the event is of
+// what was asked for first.
+func (l *link) split() {
+	gap, ledger := l.client.missed, &l.conn.session.ledger
+	if gap == nil || !l.settled.IsZero() {
+		return
+	}
+	late, topics := *gap, gap.Topics
+	gap.Topics, late.Topics = nil, nil
+	for _, t := range topics {
+		if h, held := ledger.held[t]; h&granted != 0 || held && ledger.grants == 0 {
+			gap.Topics = append(gap.Topics, t)
+		} else {
+			late.Topics = append(late.Topics, t)
+		}
+	}
+	if len(late.Topics) == 0 {
+		return
+	}
+	if q := l.client.queue; q != nil && late.before == nil {
+		before := new(atomic.Int64)
+		late.before = before
+		l.client.notify(func(Handler) { before.Store(q.lastEventTime()) })
+	}
+	l.late = &late
 }
 
 // nothingCame tells of the gap without waiting for an event any longer.
@@ -98,16 +149,15 @@ func (l *link) nothingCame() {
 
 // tellGap closes the gap and tells the handler.
 func (c *Client) tellGap(to Moment) {
-	gap := c.missed
-	if gap == nil {
-		return
+	if gap := c.missed; gap != nil {
+		c.missed = nil
+		c.tell(gap, to)
 	}
-	c.missed = nil
+}
+
+func (c *Client) tell(gap *Gap, to Moment) {
 	gap.To = to
-	had := make(map[Topic]bool, len(gap.Topics))
-	for _, t := range gap.Topics {
-		had[t] = true
-	}
+	had := setOf(gap.Topics)
 	gap.Topics = nil
 	for _, t := range c.Topics() {
 		if had[t] {
@@ -119,10 +169,15 @@ func (c *Client) tellGap(to Moment) {
 	}
 	c.cfg.Logger.Warn("events were missed", "gap", gap.String(), "cause", gap.Cause)
 	c.notify(func(h Handler) {
-		if c.queue != nil { // only now has all been decoded that came before
-			if at := c.queue.lastEventTime(); at != 0 {
-				gap.From.Event = time.Unix(0, at)
-			}
+		at := int64(0)
+		switch {
+		case gap.before != nil:
+			at = gap.before.Load()
+		case c.queue != nil: // only now has all been decoded that came before
+			at = c.queue.lastEventTime()
+		}
+		if at != 0 {
+			gap.From.Event = time.Unix(0, at)
 		}
 		if h, ok := h.(GapHandler); ok {
 			h.OnGap(gap)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -481,4 +482,64 @@ func TestBackfillPanicsElsewhere(t *testing.T) {
 		server.Broadcast(tradeMessageAt("B", time.Now()))
 		requirePanic(t, <-running)
 	})
+}
+
+// TestGapLateTopics: topics that are asked for after the first event are missed until they are
+// answered, and in the next gap where the connection breaks before.
+func TestGapLateTopics(t *testing.T) {
+	for i := range 4 {
+		inline, broken := i&1 == 1, i&2 == 2
+		t.Run(fmt.Sprintf("inline %v, broken %v", inline, broken), func(t *testing.T) {
+			inBubble(t, sim.Config{Quiet: true, Acks: sim.AckNothing}, func(t *testing.T, server *sim.Server) {
+				d := new(diary)
+				c := simClientWith(t, server, d, func(cfg *tickstorm.Config) { cfg.ChunkTopics, cfg.Queue.Inline = 1, inline })
+				require.NoError(t, c.SubscribeTopics(t.Context(), topics(t, "T.A,T.B")...))
+				running := runs(t.Context(), c)
+				settled(t, server, 1, 2)
+				last := time.Now()
+				server.Broadcast(tradeMessageAt("A", last))
+				synctest.Wait()
+				server.Conns()[0].Cut()
+				settled(t, server, 2, 1) // B is not asked for until A's time is up
+				time.Sleep(time.Second)
+				server.Broadcast(tradeMessageAt("A", time.Now()))
+				synctest.Wait()
+				if broken {
+					server.Conns()[0].Cut()
+					settled(t, server, 3, 2)
+					server.Broadcast(tradeMessageAt("A", time.Now()))
+				}
+				time.Sleep(time.Minute)
+				require.NoError(t, c.Close())
+				require.NoError(t, <-running)
+				require.Len(t, d.gaps, 2)
+				require.Equal(t, "T.A", listed(d.gaps[0].Topics))
+				gap := d.gaps[1]
+				require.True(t, gap.From.Received.Equal(last), "not since the connection in between")
+				require.True(t, gap.From.Event.Equal(last), "%v", gap.From.Event)
+				require.GreaterOrEqual(t, gap.To.Received.Sub(last), 10*time.Second)
+				require.Subset(t, gap.Topics, topics(t, "T.B"))
+			})
+		})
+	}
+}
+
+// TestGapMoreTopics: what a connection in between was asked for is missed as well.
+func TestGapMoreTopics(t *testing.T) {
+	for _, kept := range []string{"T.A,T.B", "T.B"} {
+		t.Run(kept, func(t *testing.T) {
+			missed(t, tickstorm.BackfillInOrder, new(diary), nil, func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error) {
+				d := new(diary)
+				c.SetHandler(d)
+				require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "B"))
+				require.NoError(t, c.SetTopics(t.Context(), topics(t, kept)...))
+				server.Conns()[0].Cut()
+				settled(t, server, 3, strings.Count(kept, "T."))
+				server.Broadcast(tradeMessageAt("B", time.Now()))
+				synctest.Wait()
+				require.Len(t, d.gaps, 1)
+				require.Equal(t, kept, listed(d.gaps[0].Topics))
+			})
+		})
+	}
 }

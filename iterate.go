@@ -18,7 +18,8 @@ import (
 // With an error the event is nil. A [*EventError] is an element that was no event,
 // and the loop goes on; any other error is why Run ended, and the last there is.
 // After Close there is none. Breaking out of the loop closes the connection, and waits
-// for the server's answer within Config.CloseTimeout. In the loop's body, as in a
+// for the server's answer within Config.CloseTimeout; a panic in the body does the same and
+// goes on. In the loop's body, as in a
 // handler, Subscribe returns [ErrInHandler] and Close does not wait. With [iter.Pull]
 // the body is another goroutine: end the loop by its stop function, since Close and
 // Subscribe would wait for it.
@@ -45,6 +46,10 @@ func events(run func(Handler) error, stop func() error) iter.Seq2[Event, error] 
 	return func(yield func(Event, error) bool) {
 		y := &yielder{yield: yield, stop: stop}
 		err := run(y)
+		var panicked *PanicError
+		if y.inBody && errors.As(err, &panicked) {
+			panic(panicked.Value) // a loop has nobody to give an error to: it goes on as a panic
+		}
 		if err != nil && !y.stopped {
 			yield(nil, err)
 		}
@@ -55,11 +60,18 @@ func events(run func(Handler) error, stop func() error) iter.Seq2[Event, error] 
 type yielder struct {
 	yield   func(Event, error) bool
 	stop    func() error
+	inBody  bool // the loop's body is at work, or has panicked
 	stopped bool
 }
 
 func (y *yielder) next(e Event, err error) {
-	if y.stopped || y.yield(e, err) {
+	if y.stopped {
+		return
+	}
+	y.inBody = true
+	more := y.yield(e, err)
+	y.inBody = false
+	if more {
 		return
 	}
 	y.stopped = true

@@ -3,6 +3,7 @@ package tickstorm_test
 import (
 	"context"
 	"errors"
+	"iter"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -166,4 +167,27 @@ func TestClientEventsFinalError(t *testing.T) {
 		}
 		require.ErrorIs(t, last, tickstorm.ErrAuthFailed)
 	})
+}
+
+// TestEventsBodyPanics: a panic in the loop's body stays one, with the socket closed.
+func TestEventsBodyPanics(t *testing.T) {
+	for _, lasting := range []bool{false, true} {
+		inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+			var events iter.Seq2[tickstorm.Event, error]
+			if lasting {
+				events = simClient(t, server, nil).Events(t.Context())
+			} else {
+				events = dialSim(t, server, nil).Events(t.Context())
+			}
+			time.AfterFunc(time.Second, func() { server.Broadcast([]byte("[" + trade("A") + "]")) })
+			require.PanicsWithValue(t, errBug, func() {
+				for e := range events {
+					if e.Kind() == tickstorm.KindTrade {
+						panic(errBug)
+					}
+				}
+			})
+			require.NoError(t, server.Await(t.Context(), func(s sim.Stats) bool { return s.Open == 0 }))
+		})
+	}
 }

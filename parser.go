@@ -393,6 +393,9 @@ func (p *Parser) deliver(e Event, kind Kind, hs *handlers) {
 
 func (p *Parser) fail(err error, raw []byte, hs *handlers) {
 	p.countError(err, raw)
+	if key := []byte(p.key); len(key) > 0 && bytes.Contains(raw, key) { // for the sake of handlers that print it
+		raw = bytes.ReplaceAll(raw, key, []byte(redacted))
+	}
 	p.failure = EventError{Err: err, Market: p.market, Received: p.received, Raw: raw[:len(raw):len(raw)]}
 	hs.OnError(&p.failure)
 	if poison.On {

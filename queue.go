@@ -95,6 +95,8 @@ type Queue struct {
 	limits Limits
 	shards []*shard
 
+	setting sync.Mutex // one handler at a time
+
 	// The feeding side.
 	feed       sync.Mutex // protects the scanner, and that messages go in one at a time
 	scanner    scanner
@@ -145,6 +147,8 @@ func NewQueue(cfg Config, h Handler) (*Queue, error) {
 
 // setHandler exchanges the handler, from the next batch of each consumer on.
 func (q *Queue) setHandler(h Handler) {
+	q.setting.Lock()
+	defer q.setting.Unlock()
 	sharded, _ := h.(ShardHandler)
 	whole := false
 	for i, s := range q.shards {

@@ -236,17 +236,17 @@ func (s *shard) handle(hs *handlers) {
 		switch { // OnError is told of what is wrong, so that errors need no other way
 		case r.flags&entryBinary != 0:
 			p.fail(ErrBinary, msg, hs)
+		case hs.raw != nil: // also what was split for the handler before this one
+			_ = p.parse(msg, hs)
 		case r.flags&entryWhole == 0:
 			_ = p.elements(msg, &inner)
-		case hs.raw != nil:
-			_ = p.parse(msg, hs)
 		default:
 			_ = p.parse(msg, &inner)
 		}
 		if sampled {
 			p.latency.decode.observe(s.q.now().Sub(began))
 		}
-		if s.isStopped() && r.flags&entryWhole == 0 { // perhaps in the middle of it
+		if s.isStopped() && r.flags&entryWhole == 0 && hs.raw == nil { // perhaps in the middle of it
 			s.handled += int(p.elementsSeen() - seen)
 			break
 		}

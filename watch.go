@@ -34,7 +34,7 @@ type Watch struct {
 	root    *Watch // whose books are written: itself, unless it is a consumer's part
 
 	pending  []sighting // of the message that is being delivered
-	received int64      // when it came
+	received int64      // when they came
 
 	mu     sync.Mutex // protects what follows
 	books  [streamCount][]watched
@@ -225,7 +225,10 @@ func (w *Watch) see(h *Header, at Timestamp, sequence int64, field Fields) {
 	if h.Backfilled || w.streams != nil && !slices.Contains(w.streams, h.Stream) {
 		return
 	}
-	w.received = h.Received
+	if h.Received != w.received { // a queue's batch is of several reads
+		w.record()
+		w.received = h.Received
+	}
 	w.pending = append(w.pending, sighting{h.Symbol, sequence, at, h.SymbolID, h.Stream, h.Has.Any(field)})
 	if len(w.pending) == maxSightings {
 		w.record()

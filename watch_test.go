@@ -5,11 +5,13 @@ import (
 	"iter"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/sim"
 )
 
 // numbered is a trade with a sequence number.
@@ -375,5 +377,59 @@ func BenchmarkWatch(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(100*b.N), "ns/event")
 		})
+	}
+}
+
+// TestWatchPassesOn: the other handler is told of all that it would be told of without a Watch.
+func TestWatchPassesOn(t *testing.T) {
+	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		h := newStuck()
+		drops := &dropped{stuck: h}
+		c := simClientWith(t, server, tickstorm.NewWatch(drops, tickstorm.WatchConfig{}), smallQueue(tickstorm.OverflowDropNewest))
+		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, tickstorm.All))
+		running := runs(t.Context(), c)
+		settled(t, server, 1, 1)
+		for i := range 300 {
+			server.Broadcast([]byte("[" + trade(fmt.Sprint("S", i)) + "]"))
+		}
+		<-h.entered
+		synctest.Wait()
+		close(h.release)
+		synctest.Wait()
+		server.Conns()[0].Cut()
+		settled(t, server, 2, 1)
+		server.Broadcast([]byte("[" + trade("LAST") + "]"))
+		synctest.Wait()
+		require.NoError(t, c.Close())
+		require.NoError(t, <-running)
+		require.NotZero(t, drops.count)
+		require.Len(t, h.gaps, 1)
+		require.Equal(t, "closed", h.lines[len(h.lines)-1])
+	})
+}
+
+type dropped struct {
+	*stuck
+	count uint64
+}
+
+func (d *dropped) OnDrop(drop *tickstorm.Drop) { d.count += drop.Count }
+
+// TestWatchQueue: a Watch does not keep a queue from conflating, and knows when each event
+// came that has waited.
+func TestWatchQueue(t *testing.T) {
+	symbols := tickstorm.NewSymbols(0)
+	w := tickstorm.NewWatch(nil, tickstorm.WatchConfig{})
+	q, err := tickstorm.NewQueue(tickstorm.Config{
+		Market: tickstorm.Stocks, Symbols: symbols, Queue: tickstorm.QueueConfig{Overflow: tickstorm.OverflowConflate},
+	}, w)
+	require.NoError(t, err)
+	q.OnRaw([]byte(`[{"ev":"Q","sym":"A","bp":1},{"ev":"Q","sym":"A","bp":2}]`), began.UnixNano())
+	q.OnRaw([]byte(`[{"ev":"Q","sym":"B","bp":1}]`), began.Add(time.Minute).UnixNano())
+	q.Close()
+	require.NoError(t, q.Run(t.Context()))
+	require.EqualValues(t, 1, q.Stats().Conflated)
+	for symbol, received := range map[string]time.Time{"A": began, "B": began.Add(time.Minute)} {
+		require.True(t, watchedSymbol(t, w, symbols, tickstorm.Quotes, symbol).LastReceived.Equal(received), symbol)
 	}
 }
