@@ -118,6 +118,7 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
+	h.Conflated = func() uint64 { return client.Stats().Queue.Conflated }
 	topics, err := tickstorm.ParseTopics("T.*,Q.*")
 	if err != nil {
 		return err
