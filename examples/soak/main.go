@@ -131,7 +131,7 @@ func run(ctx context.Context, o options) error {
 
 	w := &watcher{client: client, handler: h, server: server, ended: ended}
 	err = w.watch(ctx, o.length)
-	if err == nil {
+	if err == nil && h.Report().Err() == nil {
 		err = w.settle(ctx, topics)
 	}
 	if cerr := client.Close(); err == nil {
