@@ -96,8 +96,9 @@ func (e *AttemptsError) Unwrap() error { return e.Err }
 // called (nil), the reason of a failure is final by [Retryable], a handler panics (a
 // [*PanicError]), or Backoff.MaxAttempts have failed (an [*AttemptsError]). While it runs it
 // is the goroutine that handlers are called on, or the first of those where
-// Config.Queue.Consumers asks for several. When ctx ends, what is queued is not handled any
-// more; in all other cases it is, before Run returns.
+// Config.Queue.Consumers asks for several. When ctx ends or a handler panics, what is
+// queued is not handled any more; in all other cases it is, before Run returns, unless Close
+// has given up waiting.
 func (c *Client) Run(ctx context.Context) error { return c.run(ctx, nil) }
 
 // run is Run with another handler, unless that is nil.

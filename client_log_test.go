@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/sim"
 )
 
 // TestClientLogsNoKey: whatever a server that has been told the key makes of it, no line
@@ -99,5 +100,24 @@ func TestClientLogsNoKey(t *testing.T) {
 		for line := range strings.Lines(log.String()) {
 			requireNoKey(t, line, "log")
 		}
+	})
+}
+
+// TestClientLogsRefused: a Request has no other result than the log.
+func TestClientLogsRefused(t *testing.T) {
+	cfg := sim.Config{Quiet: true, Keys: map[string]sim.Plan{sim.Key: {Channels: []string{"Q"}}}}
+	inBubble(t, cfg, func(t *testing.T, server *sim.Server) {
+		var log bytes.Buffer
+		c := simClientWith(t, server, nil, func(cfg *tickstorm.Config) {
+			cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		})
+		running := runs(t.Context(), c)
+		settled(t, server, 1, 0)
+		c.Request(topics(t, "T.A")...)
+		time.Sleep(time.Minute)
+		require.NoError(t, c.Close())
+		require.NoError(t, <-running)
+		require.Empty(t, c.Topics())
+		require.Contains(t, log.String(), "1 refused (T.A)")
 	})
 }

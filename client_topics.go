@@ -216,6 +216,9 @@ func (c *Client) subscribeOn(conn *Conn, topics, added []Topic) *errand {
 		switch {
 		case errors.As(err, &e):
 			c.drop(e.Refused, turn)
+			if e.Err == nil { // who only made a Request learns it here
+				c.cfg.Logger.Warn("not all topics acknowledged", "err", err)
+			}
 		case err != nil: // never sent
 			c.cfg.Logger.Warn("request not sent", "err", err)
 			c.drop(added, turn)

@@ -71,7 +71,7 @@ func (l *link) lost(cause error) {
 	if c.missed == nil {
 		c.missed = l.late
 	}
-	if l.settled.IsZero() && !l.events || len(s.ledger.held) == 0 {
+	if l.settled.IsZero() && !l.events && s.ledger.grants == 0 || len(s.ledger.held) == 0 {
 		return
 	}
 	if c.missed == nil {

@@ -543,3 +543,23 @@ func TestGapMoreTopics(t *testing.T) {
 		})
 	}
 }
+
+// TestGapUnanswered: what was acknowledged is missed also where other topics were not yet
+// answered when the connection broke, and nothing had come.
+func TestGapUnanswered(t *testing.T) {
+	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		d := new(diary)
+		c := simClient(t, server, d)
+		c.Request(topics(t, "T.A,NEW.A")...)
+		running := runs(t.Context(), c)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.Equal(t, 1, c.Stats().AckedTopics)
+		server.Conns()[0].Cut()
+		time.Sleep(time.Minute)
+		require.NoError(t, c.Close())
+		require.NoError(t, <-running)
+		require.Len(t, d.gaps, 1)
+		require.Contains(t, listed(d.gaps[0].Topics), "T.A")
+	})
+}

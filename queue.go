@@ -24,8 +24,9 @@ type QueueConfig struct {
 	// multiple of 16, and 16 bytes more.
 	Bytes int
 	// Consumers is how many goroutines call handlers; default 1. With more, symbols are
-	// dealt out among them: events of one symbol keep their order, events of different
-	// symbols do not, and each consumer has an equal part of Bytes.
+	// dealt out among them: events of one symbol keep their order, as long as messages are in
+	// the vendor's compact form, events of different symbols do not, and each consumer has an
+	// equal part of Bytes.
 	Consumers int
 	// Overflow is what happens to events that there is no room for; by default the
 	// reader waits.
@@ -167,7 +168,8 @@ func (q *Queue) setHandler(h Handler) {
 
 // ShardHandler is an optional ability of a [Handler] behind a [Queue]: Shard returns
 // the handler of consumer i of n, to be called by that one alone. It is called once for
-// each when the handler is set; the methods of the handler itself are not called then.
+// each when the handler is set; the methods of the handler itself are not called then. What
+// a [Client] tells besides events, such as OnState and OnGap, is for Shard 0.
 type ShardHandler interface {
 	Shard(i, n int) Handler
 }
