@@ -35,10 +35,11 @@ type Client struct {
 	filler  atomic.Uint64  // a goroutine that a backfill has handlers called on
 
 	// The reading goroutine's own.
-	attempt int     // since the last healthy connection
-	missed  *Gap    // not told yet
-	scanner *Parser // finds the first event after a gap
-	last    Moment  // of any connection
+	attempt   int     // since the last healthy connection
+	missed    *Gap    // not told yet
+	gapTopics []Topic // those of the last gap
+	scanner   *Parser // finds the first event after a gap
+	last      Moment  // of any connection
 
 	mu          sync.Mutex // protects what follows
 	handler     Handler

@@ -4,9 +4,7 @@ package tickstorm
 
 func (q *Queue) Control(f func(Handler)) bool { return q.control(f) }
 
-func (q *Queue) Push(msg []byte, received int64, backfilled bool) bool {
-	return q.push(msg, received, backfilled)
-}
+func (q *Queue) Push(msg []byte, received int64) bool { return q.push(msg, received) }
 
 func (q *Queue) SetHandler(h Handler) { q.setHandler(h) }
 

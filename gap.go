@@ -2,6 +2,7 @@ package tickstorm
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -16,7 +17,8 @@ type Gap struct {
 	Market Market
 	// From is the last that came before, To the first that came after.
 	From, To Moment
-	// Topics are those that the connection had, and that are still wanted.
+	// Topics are those that the connection had, and that are still wanted. Do not change
+	// them: gaps share the list.
 	Topics []Topic
 	// Cause is why the connection ended.
 	Cause error
@@ -158,12 +160,11 @@ func (c *Client) tellGap(to Moment) {
 func (c *Client) tell(gap *Gap, to Moment) {
 	gap.To = to
 	had := setOf(gap.Topics)
-	gap.Topics = nil
-	for _, t := range c.Topics() {
-		if had[t] {
-			gap.Topics = append(gap.Topics, t)
-		}
+	gap.Topics = slices.DeleteFunc(c.Topics(), func(t Topic) bool { return !had[t] })
+	if last := c.gapTopics; slices.Equal(gap.Topics, last) {
+		gap.Topics = last // gaps that wait behind a handler hold one list together
 	}
+	c.gapTopics = gap.Topics
 	if len(gap.Topics) == 0 {
 		return
 	}

@@ -266,19 +266,15 @@ func (q *Queue) stop(err error) {
 // sessions have seen to. It waits for room if that is the policy, until there is some, or
 // the queue is closed, or its Run over.
 func (q *Queue) OnRaw(msg []byte, received int64) (decode bool) {
-	q.push(msg, received, false)
+	q.push(msg, received)
 	return false
 }
 
-// push is OnRaw for any goroutine but a consumer's, and for messages that were
-// backfilled. It reports whether all of the message was taken.
-func (q *Queue) push(msg []byte, received int64, backfilled bool) bool {
+// push is OnRaw, and reports whether all of the message was taken.
+func (q *Queue) push(msg []byte, received int64) bool {
 	q.messages.Add(1)
 	q.bytes.Add(uint64(len(msg)))
 	var flags entryFlags
-	if backfilled {
-		flags = entryBackfilled
-	}
 	q.feed.Lock()
 	defer q.feed.Unlock()
 	if q.whole.Load() || !q.scanner.split(msg) {

@@ -190,7 +190,7 @@ func (s *shard) fill() {
 
 // add appends an entry to the last run, or to a new one.
 func (b *batch) add(e *entry, first, second []byte) {
-	const kept = entryWhole | entryBinary | entryBackfilled
+	const kept = entryWhole | entryBinary
 	flags := e.flags & kept
 	var r *run
 	if n := len(b.runs); n > 0 && flags&entryWhole == 0 && b.runs[n-1].received == e.received && b.runs[n-1].flags == flags {
@@ -225,7 +225,6 @@ func (s *shard) handle(hs *handlers) {
 		r := &b.runs[i]
 		msg := b.buf[r.start:r.end:r.end]
 		p.SetReceived(r.received)
-		p.SetBackfilled(r.flags&entryBackfilled != 0)
 		seen := p.elementsSeen()
 		sampled := s.runs%decodeEvery == 0
 		s.runs++

@@ -140,8 +140,7 @@ func TestQueueSetHandler(t *testing.T) {
 	})
 }
 
-// TestQueueConcurrentUse: live messages, backfilled ones, controls and looks at the state
-// from several goroutines.
+// TestQueueConcurrentUse: messages, controls and looks at the state from several goroutines.
 func TestQueueConcurrentUse(t *testing.T) {
 	for _, policy := range policies {
 		t.Run(policy.String(), func(t *testing.T) {
@@ -154,7 +153,7 @@ func TestQueueConcurrentUse(t *testing.T) {
 			var feeders sync.WaitGroup
 			for i, feed := range []func([]byte, int64){
 				func(msg []byte, at int64) { q.OnRaw(msg, at) },
-				func(msg []byte, at int64) { q.Push(msg, at, true) },
+				func(msg []byte, at int64) { q.Push(msg, at) },
 			} {
 				messages := map[int64][]byte{}
 				for n := range int64(each) {

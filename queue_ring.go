@@ -66,11 +66,10 @@ type queueCount struct{ enqueued, delivered, dropped, conflated uint64 }
 type entryFlags uint8
 
 const (
-	entryDead       entryFlags = 1 << iota // superseded
-	entryLatest                            // takes part in conflation
-	entryWhole                             // a message, not an element
-	entryBinary                            // a binary message
-	entryBackfilled                        //
+	entryDead   entryFlags = 1 << iota // superseded
+	entryLatest                        // takes part in conflation
+	entryWhole                         // a message, not an element
+	entryBinary                        // a binary message
 )
 
 const (
@@ -201,9 +200,6 @@ func (s *shard) put(msg []byte, elements []element, received int64, flags entryF
 			continue
 		}
 		text := msg[el.start:el.end]
-		if flags&entryBackfilled != 0 {
-			e.flags &^= entryLatest // what is new must not give way to it
-		}
 		if e.flags&entryLatest != 0 {
 			s.supersede(&e, text, el.hash)
 		}

@@ -258,24 +258,6 @@ type endCounter struct {
 func (h *endCounter) OnTrade(*tickstorm.Trade) { h.calls += "T" }
 func (h *endCounter) OnMessageEnd()            { h.calls += "E" }
 
-func TestQueueBackfilled(t *testing.T) {
-	var r recorder
-	q := newQueue(t, tickstorm.QueueConfig{Overflow: tickstorm.OverflowConflate}, &r)
-	quote := []byte(`[{"ev":"Q","sym":"A"}]`)
-	require.True(t, q.Push(quote, 1, false))
-	require.True(t, q.Push(quote, 2, true))
-	require.True(t, q.Push([]byte(` [{"ev":"T","sym":"A"}]`), 2, true))
-	require.True(t, q.Push(quote, 3, true))
-	require.True(t, q.Push([]byte(`[{"ev":"T","sym":"A"}]`), 3, false))
-	drainQueue(t, q)
-	require.False(t, q.Push(quote, 4, true), "closed")
-	got := ""
-	for _, e := range r.events {
-		got += fmt.Sprint(e.Kind(), e.Head().Received, e.Head().Backfilled, " ")
-	}
-	require.Equal(t, "quote 1 false quote 2 true trade 2 true quote 3 true trade 3 false ", got)
-}
-
 func TestQueueErrors(t *testing.T) {
 	for _, tc := range []struct {
 		name string
@@ -538,7 +520,7 @@ func TestQueuePanic(t *testing.T) {
 		require.Equal(t, "a handler panicked: out of cheese", err.Error())
 		require.Contains(t, string(panicked.Stack), "OnTrade")
 		require.False(t, tickstorm.Retryable(err))
-		require.False(t, q.Push(oneTrade, 2, false))
+		require.False(t, q.Push(oneTrade, 2))
 		require.False(t, q.Control(nil))
 		requireAccounts(t, q)
 	}
@@ -561,6 +543,6 @@ func TestQueueGoexit(t *testing.T) {
 			_ = q.Run(t.Context())
 		}()
 		<-ended
-		require.False(t, q.Push(oneTrade, 2, false))
+		require.False(t, q.Push(oneTrade, 2))
 	}
 }
