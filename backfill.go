@@ -20,7 +20,8 @@ import (
 //
 // The window is wide: expect to fetch events that were delivered, at both of its ends.
 //
-// ctx ends when the client does, which waits for the backfill: return then. An error is
+// ctx ends when the client does, which waits for the backfill: return then, and do not call
+// Close from there. An error is
 // logged and given to OnError as a [*BackfillError].
 type Backfill func(ctx context.Context, gap *Gap, deliver func(msg []byte) error) error
 

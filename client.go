@@ -226,6 +226,9 @@ func (c *Client) once(ctx context.Context) (healthy bool, err error) {
 	if err := ctx.Err(); err != nil { // a handler has called Close
 		return false, err
 	}
+	if c.queue != nil {
+		c.queue.resume()
+	}
 	conn, err := dial(ctx, c.cfg, c.connHandler(), func(conn *Conn) {
 		c.mu.Lock()
 		c.early = conn
@@ -254,9 +257,6 @@ func (c *Client) once(ctx context.Context) (healthy bool, err error) {
 		c.mu.Unlock()
 	}()
 	conn.session.before = l.scan
-	if c.queue != nil {
-		c.queue.resume()
-	}
 	if closed := l.start(); closed {
 		return false, conn.Close()
 	}

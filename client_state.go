@@ -64,6 +64,27 @@ type StateChange struct {
 	Unnamed          int
 }
 
+// String gives the state, the attempt, and what there is to say of it.
+func (s *StateChange) String() string {
+	text := fmt.Sprintf("%s, attempt %d", s.State, s.Attempt)
+	switch s.State {
+	case StateStreaming:
+		text += fmt.Sprintf(", %d topics acknowledged", s.Acked)
+		if n := len(s.Refused) + s.Unnamed; n > 0 {
+			text += fmt.Sprintf(", %d refused", n)
+		}
+		if n := len(s.Pending) - s.Unnamed; n > 0 {
+			text += fmt.Sprintf(", %d unanswered", n)
+		}
+	case StateBackoff:
+		text += fmt.Sprintf(", next in %v", s.Wait.Round(time.Millisecond))
+	}
+	if s.Err != nil {
+		text += ": " + s.Err.Error()
+	}
+	return text
+}
+
 // StateHandler is an optional ability of a [Handler] that a [Client] calls: OnState is
 // told every change of state, once and in their order, on the goroutine and in the turn
 // of the events. The change is the handler's to keep.

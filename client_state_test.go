@@ -280,3 +280,15 @@ func TestClientCallbackBusy(t *testing.T) {
 		})
 	}
 }
+
+func TestStateChangeString(t *testing.T) {
+	for want, s := range map[string]tickstorm.StateChange{
+		"connecting, attempt 1":                                                {State: tickstorm.StateConnecting, Attempt: 1},
+		"streaming, attempt 2, 3 topics acknowledged":                          {State: tickstorm.StateStreaming, Attempt: 2, Acked: 3},
+		"streaming, attempt 2, 3 topics acknowledged, 2 refused, 1 unanswered": {State: tickstorm.StateStreaming, Attempt: 2, Acked: 3, Refused: topics(t, "T.A"), Unnamed: 1, Pending: topics(t, "T.B,T.C")},
+		"backoff, attempt 1, next in 1.5s: nothing received for too long":      {State: tickstorm.StateBackoff, Attempt: 1, Wait: 1500 * time.Millisecond, Err: tickstorm.ErrIdle},
+		"closed, attempt 1":                                                    {State: tickstorm.StateClosed, Attempt: 1},
+	} {
+		require.Equal(t, want, s.String())
+	}
+}

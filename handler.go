@@ -11,7 +11,10 @@ package tickstorm
 // These ten methods are all there will ever be. Other abilities are interfaces of
 // one method that a handler may implement as well ([RawHandler], [MessageEndHandler];
 // [StateHandler] and [GapHandler] for a [Client]; behind a [Queue] [DropHandler] and
-// [ShardHandler]); they are looked up when the handler is set.
+// [ShardHandler]); they are looked up when the handler is set. The compiler does not miss
+// one that is misspelt: say what you mean,
+//
+//	var _ tickstorm.GapHandler = (*handler)(nil)
 type Handler interface {
 	OnTrade(*Trade)
 	OnQuote(*Quote)

@@ -33,7 +33,8 @@ func (c *Conn) Events(ctx context.Context) iter.Seq2[Event, error] {
 // ErrConsumers: a loop over Events cannot have several consumers; see QueueConfig.Consumers.
 var ErrConsumers = errors.New("a loop over Events has one consumer: Config.Queue.Consumers asks for more")
 
-// Events runs the client and yields its events across reconnects; see [Conn.Events]. With
+// Events runs the client and yields its events across reconnects; see [Conn.Events]. States,
+// gaps and drops are not among them: who wants those uses a handler, and Run. With
 // more than one consumer it yields [ErrConsumers] alone.
 func (c *Client) Events(ctx context.Context) iter.Seq2[Event, error] {
 	if c.queue != nil && len(c.queue.shards) > 1 {

@@ -76,7 +76,8 @@ type Drop struct {
 
 // ChannelCount is a number of events of one channel.
 type ChannelCount struct {
-	// Channel is its name on the wire, such as "T"; "" stands for what is no event of a
+	// Channel is its name on the wire, such as "T"; that of statuses is "status", on which the
+	// session has acted all the same; "" stands for what is no event of a
 	// known channel, or a whole message that was not split.
 	Channel string
 	Count   uint64
