@@ -35,6 +35,9 @@ const (
 	// maxQueued bounds what TLS has written and the kernel not taken: answers to key
 	// updates, which a peer could ask for without end.
 	maxQueued = 1 << 20
+	// writePiece is the most that is given to TLS at once, which takes it whether the
+	// kernel does or not: well below maxQueued.
+	writePiece = 64 << 10
 	// tailKept is how much memory for an incomplete frame a connection on a Poller keeps.
 	tailKept = 4 << 10
 	// lateness is by how much the time may be told late without it being taken for a
@@ -326,7 +329,7 @@ func (d *Detached) flush() {
 		if len(out) == 0 {
 			return
 		}
-		n, err := d.top.Write(out)
+		n, err := d.top.Write(out[:min(len(out), writePiece)])
 		s.Sent(n)
 		if err == errWouldBlock {
 			break
