@@ -13,6 +13,9 @@
 //     half is [Framer], which knows nothing of the vendor.
 //   - [Conn] is a Session on a socket: [Dial], [Conn.Subscribe], [Conn.Run].
 //   - [Client] is a Conn that lasts: it reconnects and subscribes again.
+//   - [Poller] is an event loop on epoll for many connections on one thread, with
+//     TLS, reconnecting ones ([PollerClient]) among them; [Conn.Detach] gives a connection,
+//     as a [Detached], to an event loop of the program's own. Both are for Linux.
 //
 // # Events
 //
