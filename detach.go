@@ -34,7 +34,7 @@ const (
 	readBudget = 64 << 10
 	// maxQueued bounds what TLS has written and the kernel not taken: answers to key
 	// updates, which a peer could ask for without end.
-	maxQueued = 1 << 20
+	maxQueued = 256 << 10
 	// writePiece is the most that is given to TLS at once, which takes it whether the
 	// kernel does or not: well below maxQueued.
 	writePiece = 64 << 10

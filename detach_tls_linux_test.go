@@ -352,7 +352,7 @@ func dialKeyServer(t *testing.T, h tickstorm.Handler, relayed bool, read <-chan 
 		r = startRelay(t, feed)
 		cfg.Feed = r.feed
 	}
-	cfg.TLS = clientConfig
+	cfg.TLS, cfg.WriteTimeout = clientConfig, time.Minute
 	cfg.ChunkTopics = 1 << 20
 	conn, err := tickstorm.Dial(t.Context(), cfg, h)
 	<-s.ready
