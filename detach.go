@@ -257,10 +257,8 @@ func (d *Detached) read(budget int) error {
 		switch {
 		case err == errWouldBlock:
 			return nil
-		case err != nil && !isTimeout(err):
+		case err != nil:
 			_ = s.Disconnected(err)
-		case err != nil: // a wrapped errWouldBlock, of TLS in TLS
-			return nil
 		}
 		if err := d.socket.err; err != nil {
 			_ = s.Disconnected(err)
