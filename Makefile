@@ -49,14 +49,14 @@ ratios: ## measure what README states as ratios; takes a minute
 	go test -run '^$$' -bench Ratio -benchtime=7x ./bench
 
 .PHONY: check
-check: ## formatting, vet, tidiness, and that other platforms build
+check: ## formatting, vet, tidiness, and that other platforms build, tests included
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt would change these"; exit 1; }
 	go vet ./...
 	go vet -tags tickstorm_poison ./...
 	go mod tidy -diff
-	@set -e; for platform in darwin/arm64 windows/amd64 freebsd/amd64 linux/arm64; do \
-		echo "build $$platform"; \
-		GOOS=$${platform%/*} GOARCH=$${platform#*/} go build ./...; \
+	@set -e; for platform in darwin/arm64 windows/amd64 freebsd/amd64 linux/arm64 linux/386; do \
+		echo "vet $$platform"; \
+		GOOS=$${platform%/*} GOARCH=$${platform#*/} go vet ./...; \
 	done
 
 .PHONY: compiler
@@ -67,6 +67,8 @@ compiler: ## check that the fast path is inlined and free of bounds checks as it
 smoke: ## run the examples briefly and check the main job's figures
 	go run ./examples/keep
 	go run ./examples/ownloop
+	go run ./examples/epoll
+	go run ./examples/sixmarkets
 	go run ./examples/alltickers -for 3s -json | ./.ci/figures
 	go run ./examples/overload -for 1s -policies inline,drop-oldest
 

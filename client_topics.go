@@ -69,7 +69,7 @@ func (c *Client) SetTopics(ctx context.Context, topics ...Topic) error {
 	if c.inHandler() {
 		return ErrInHandler
 	}
-	topics, err := c.canonical(topics)
+	topics, err := c.cfg.canonical(topics)
 	if err != nil {
 		return err
 	}
@@ -115,11 +115,12 @@ func (c *Client) Topics() []Topic {
 	return c.topics.list()
 }
 
-func (c *Client) canonical(topics []Topic) ([]Topic, error) {
+// canonical returns topics in canonical form, or what is wrong with one.
+func (c *Config) canonical(topics []Topic) ([]Topic, error) {
 	canonical := make([]Topic, len(topics))
 	for i, t := range topics {
 		var err error
-		if canonical[i], err = c.cfg.Market.topic(t, c.cfg.KeepCase); err != nil {
+		if canonical[i], err = c.Market.topic(t, c.KeepCase); err != nil {
 			return nil, err
 		}
 	}
@@ -131,7 +132,7 @@ func (c *Client) want(topics []Topic) (*Conn, *errand, error) {
 	if len(topics) == 0 {
 		return nil, nil, ErrNoSymbols
 	}
-	topics, err := c.canonical(topics)
+	topics, err := c.cfg.canonical(topics)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -140,7 +141,7 @@ func (c *Client) want(topics []Topic) (*Conn, *errand, error) {
 	if c.closed {
 		return nil, nil, ErrClosed
 	}
-	if err := c.checkLimits(topics, c.topics.index); err != nil {
+	if err := c.cfg.checkLimits(topics, c.topics.index); err != nil {
 		return nil, nil, err
 	}
 	var added []Topic
@@ -176,7 +177,7 @@ func (c *Client) replace(topics []Topic) (conn *Conn, removal, addition *errand,
 	if c.closed {
 		return nil, nil, nil, ErrClosed
 	}
-	if err := c.checkLimits(topics, nil); err != nil {
+	if err := c.cfg.checkLimits(topics, nil); err != nil {
 		return nil, nil, nil, err
 	}
 	keep := make(map[Topic]bool, len(topics))
@@ -246,11 +247,11 @@ func (c *Client) drop(topics []Topic, turn uint64) {
 }
 
 // checkLimits refuses topics that would, with those of the set, go beyond a channel's limit.
-func (c *Client) checkLimits(topics []Topic, set map[Topic]place) error {
-	if !slices.ContainsFunc(c.cfg.Market.channels(), func(ch *channel) bool { return ch.limits(topics) }) {
+func (c *Config) checkLimits(topics []Topic, set map[Topic]place) error {
+	if !slices.ContainsFunc(c.Market.channels(), func(ch *channel) bool { return ch.limits(topics) }) {
 		return nil
 	}
-	wanted := ledger{market: c.cfg.Market, maxQuote: c.cfg.MaxOptionQuotes, held: map[Topic]holding{}}
+	wanted := ledger{market: c.Market, maxQuote: c.MaxOptionQuotes, held: map[Topic]holding{}}
 	for t := range set {
 		wanted.held[t] = granted
 	}

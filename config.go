@@ -35,6 +35,9 @@ type Config struct {
 	// NetDial opens the TCP connection, to the proxy where there is one. nil means a
 	// [net.Dialer].
 	NetDial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Socket are options of the TCP connection. A NetDial has to apply them itself:
+	// see [SocketOptions.Dialer].
+	Socket SocketOptions
 	// Proxy returns the URL of the HTTP proxy for a request, nil for none, as in
 	// [http.Transport]. A nil function means [http.ProxyFromEnvironment]; [NoProxy]
 	// is never a proxy. http and https proxies are supported.

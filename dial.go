@@ -61,7 +61,7 @@ func open(ctx context.Context, cfg *Config) (nc net.Conn, early []byte, err erro
 			retryAfter = retryAfterOf(status, resp)
 		},
 		TLSClient: func(conn net.Conn, hostname string) net.Conn {
-			return tls.Client(resumable{conn}, tlsConfig(cfg.TLS, hostname))
+			return tls.Client(&resumable{Conn: conn}, tlsConfig(cfg.TLS, hostname))
 		},
 	}
 	nc, br, _, err := dialer.Dial(ctx, u.String())
@@ -145,33 +145,11 @@ func tlsConfig(base *tls.Config, hostname string) *tls.Config {
 	return c
 }
 
-// resumable is the connection below TLS. crypto/tls goes on reading after an error
-// that is a timeout and temporary, and takes any other for the end: this makes every
-// expired deadline the former, whatever the connection underneath calls it, because
-// a read is broken off that way whenever its owner is needed elsewhere.
-type resumable struct{ net.Conn }
-
-func (r resumable) Read(p []byte) (int, error) {
-	n, err := r.Conn.Read(p)
-	if err != nil && isTimeout(err) { // in a function of its own: errors.As needs memory
-		err = readTimeout{err}
-	}
-	return n, err
-}
-
-// readTimeout is a timeout after which reading can go on.
-type readTimeout struct{ error }
-
-func (readTimeout) Timeout() bool   { return true }
-func (readTimeout) Temporary() bool { return true }
-
-func (e readTimeout) Unwrap() error { return e.error }
-
 // dialThrough opens a TCP connection to addr, by way of the proxy if there is one.
 func dialThrough(ctx context.Context, cfg *Config, u *url.URL, network, addr string) (net.Conn, error) {
 	dial := cfg.NetDial
 	if dial == nil {
-		dial = new(net.Dialer).DialContext
+		dial = cfg.Socket.Dialer().DialContext
 	}
 	// Proxy settings are about http and https; a WebSocket is one of them.
 	target := *u
@@ -195,7 +173,7 @@ func dialThrough(ctx context.Context, cfg *Config, u *url.URL, network, addr str
 		return nil, fmt.Errorf("%w: %w", ErrProxy, err)
 	}
 	if proxy.Scheme == "https" {
-		nc = tls.Client(resumable{nc}, tlsConfig(nil, proxy.Hostname()))
+		nc = tls.Client(&resumable{Conn: nc}, tlsConfig(nil, proxy.Hostname()))
 	}
 	if err := connectThrough(ctx, nc, proxy, addr); err != nil {
 		nc.Close()

@@ -67,9 +67,14 @@ func accept(nc net.Conn) (*http.Request, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	return r, accepted(r), nil
+}
+
+// accepted returns the answer to a handshake.
+func accepted(r *http.Request) []byte {
 	sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
-	return r, []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-		"Sec-WebSocket-Accept: " + base64.StdEncoding.EncodeToString(sum[:]) + "\r\n\r\n"), nil
+	return []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+		"Sec-WebSocket-Accept: " + base64.StdEncoding.EncodeToString(sum[:]) + "\r\n\r\n")
 }
 
 // welcome is what a server says to any key.

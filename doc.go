@@ -15,6 +15,9 @@
 //   - [Client] is a Conn that lasts: it reconnects, subscribes again, and tells its states
 //     ([StateHandler]) and what was missed ([GapHandler], [Backfill]).
 //   - [Queue] decouples a slow handler from the socket, in bounded memory; a Client has one.
+//   - [Poller] is an event loop on epoll for many connections on one thread, with
+//     TLS, reconnecting ones ([PollerClient]) among them; [Conn.Detach] gives a connection,
+//     as a [Detached], to an event loop of the program's own. Both are for Linux.
 //
 // # Events
 //

@@ -72,7 +72,7 @@ func (e *EventError) Clone() *EventError {
 }
 
 // Retryable reports whether connecting again makes sense after err: not when the key
-// or its plan was refused, when the Config cannot work, when the server's certificate
+// or its plan was refused, when the Config cannot work, on this system or at all, when the server's certificate
 // does not verify, when the server answered the handshake with an HTTP status 4xx
 // other than 429, when a handler panicked, or when it was closed or cancelled on this
 // side. All else, such as networks that break and servers that hang up, is worth another
@@ -82,7 +82,7 @@ func Retryable(err error) bool {
 		return false
 	}
 	for _, final := range []error{
-		ErrAuthFailed, ErrNoKey, ErrNoMarket, ErrBadFeed, ErrClosed,
+		ErrAuthFailed, ErrNoKey, ErrNoMarket, ErrBadFeed, ErrClosed, ErrUnsupported, ErrNoDescriptor,
 		context.Canceled,
 	} {
 		if errors.Is(err, final) {
@@ -95,6 +95,10 @@ func Retryable(err error) bool {
 	}
 	var certificate *tls.CertificateVerificationError
 	if errors.As(err, &certificate) {
+		return false
+	}
+	var option *OptionError
+	if errors.As(err, &option) {
 		return false
 	}
 	var scheme proxySchemeError

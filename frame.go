@@ -303,6 +303,15 @@ func (f *Framer) resize(size int) {
 	f.r, f.buf = 0, buf
 }
 
+// exchange makes window, which has more room than what was received, the read window,
+// and returns the old one.
+func (f *Framer) exchange(window []byte) []byte {
+	old := f.buf
+	f.w = copy(window, old[f.r:f.w])
+	f.r, f.buf = 0, window
+	return old
+}
+
 // burst notes that a buffer has to be larger than its default.
 func (f *Framer) burst(yes bool) {
 	if yes {

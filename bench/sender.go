@@ -55,15 +55,23 @@ func StartSender(corpus string, encrypted bool) (*Sender, error) {
 	if err != nil {
 		return nil, err
 	}
+	s, err := launch(corpus, encrypted)
+	if err == nil {
+		s.Corpus = c
+	}
+	return s, err
+}
+
+// launch starts the process for a task.
+func launch(task string, encrypted bool) (*Sender, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	task := corpus
 	if encrypted {
 		task = secure + task
 	}
-	s := &Sender{Corpus: c, process: exec.Command(program)}
+	s := &Sender{process: exec.Command(program)}
 	s.process.Env = append(os.Environ(), senderVariable+"="+task)
 	s.process.Stderr = os.Stderr
 	// The process lives as long as its standard input is open, and this end of it
@@ -129,11 +137,15 @@ func serve(task string) error {
 	if encrypted {
 		task = task[len(secure):]
 	}
-	corpus, err := Load(task)
-	if err != nil {
-		return err
+	stream := tick
+	if task != tickerTask {
+		corpus, err := Load(task)
+		if err != nil {
+			return err
+		}
+		wire := corpus.Wire()
+		stream = func(conn net.Conn) error { return flood(conn, wire) }
 	}
-	wire := corpus.Wire()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -161,15 +173,15 @@ func serve(task string) error {
 		}
 		go func() {
 			defer conn.Close()
-			if err := send(conn, wire); err != nil && !hungUp(err) {
+			if err := send(conn, stream); err != nil && !hungUp(err) {
 				fmt.Fprintln(os.Stderr, "sender:", err)
 			}
 		}()
 	}
 }
 
-// send holds the dialogue of the feed, as little of it as there can be, and then floods.
-func send(conn net.Conn, wire []byte) error {
+// send holds the dialogue of the feed, as little of it as there can be, and then streams.
+func send(conn net.Conn, stream func(net.Conn) error) error {
 	if _, err := ws.Upgrade(conn); err != nil {
 		return err
 	}
@@ -182,6 +194,10 @@ func send(conn net.Conn, wire []byte) error {
 	if err := say(conn, `[{"ev":"status","status":"auth_success","message":"authenticated"}]`); err != nil {
 		return err
 	}
+	return stream(conn)
+}
+
+func flood(conn net.Conn, wire []byte) error {
 	for {
 		if _, err := conn.Write(wire); err != nil {
 			return err

@@ -1,11 +1,14 @@
 // Ownloop drives a Session from a loop of its own: no Conn, no goroutine of the
 // library, one place where bytes and time come in. The loop here is a blocking read
-// with a deadline; an event loop on epoll or io_uring does the same calls.
+// with a deadline; an event loop on io_uring, or one that never sleeps, does the same
+// calls. For one on epoll, which needs a connection that never blocks, also with TLS, see
+// examples/epoll.
 package main
 
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log"
 	"net"
@@ -26,16 +29,18 @@ type counter struct {
 func (c *counter) OnQuote(*tickstorm.Quote) { c.quotes++ }
 
 func main() {
+	length := flag.Duration("for", 2*time.Second, "how long to run")
+	flag.Parse()
 	server, err := sim.Start(sim.Config{})
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer server.Close()
 	h := &counter{}
-	if err := run(server.ClientConfig(tickstorm.Stocks), h, 2*time.Second); err != nil {
+	if err := run(server.ClientConfig(tickstorm.Stocks), h, *length); err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(h.quotes, "quotes in two seconds")
+	fmt.Println(h.quotes, "quotes in", *length)
 }
 
 func run(cfg tickstorm.Config, h tickstorm.Handler, length time.Duration) error {
