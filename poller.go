@@ -519,6 +519,7 @@ func (p *Poller) part(m *polled) {
 func (p *Poller) bury() {
 	if m := p.serving; m != nil {
 		p.serving = nil
+		p.due(p.now) // the others may not have been asked for their deadlines
 		if m.slot >= 0 {
 			p.part(m)
 		}
