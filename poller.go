@@ -15,7 +15,8 @@ import (
 type PollerConfig struct {
 	// Budget is how many bytes are read of one connection before the others get their
 	// turn; default 64 KiB, some 50 µs of work. It bounds by how much a busy connection
-	// delays the others.
+	// delays the others; more keeps a connection's tables in the cache for longer, which
+	// tells when all of them are busy.
 	Budget int
 	// Spin is how many times the kernel is asked for news without waiting, before each
 	// wait; default 0. A look takes some 300 ns. Negative means never to wait: the thread
@@ -239,6 +240,10 @@ func (p *Poller) Poll(timeout time.Duration) error {
 // The connections survive the end of ctx: Close the poller, or Run it again. Meanwhile the
 // goroutine is locked to its thread, which uses PollerConfig.CPUs. Other errors are
 // those of Poll, and an [*OptionError] if the kernel refuses the CPUs.
+//
+// Go's scheduler takes a thread's place away while it waits, and gives it another when
+// one is free. In a program that keeps GOMAXPROCS goroutines computing that can take 10 ms:
+// set GOMAXPROCS one higher than they need.
 func (p *Poller) Run(ctx context.Context) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -514,6 +519,7 @@ func (p *Poller) part(m *polled) {
 func (p *Poller) bury() {
 	if m := p.serving; m != nil {
 		p.serving = nil
+		p.due(p.now) // the others may not have been asked for their deadlines
 		if m.slot >= 0 {
 			p.part(m)
 		}

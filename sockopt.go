@@ -34,7 +34,8 @@ type SocketOptions struct {
 	UserTimeout time.Duration
 	// Timestamps takes the Received of events from the kernel (SO_TIMESTAMPNS): when the
 	// last segment of what was read came from the network, instead of when the loop was
-	// told the time. For a [Detached] only. The clock is the wall's, so it may jump.
+	// told the time; where the kernel has no timestamp, as for the first moments, it is
+	// the latter. For a [Detached] only. The clock is the wall's, so it may jump.
 	Timestamps bool
 }
 

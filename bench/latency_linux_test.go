@@ -149,6 +149,7 @@ func dialSender(t testing.TB, s *bench.Sender, h tickstorm.Handler) *tickstorm.C
 	defer cancel()
 	conn, err := tickstorm.Dial(ctx, tickstorm.Config{
 		Key: "key", Market: tickstorm.Stocks, Feed: tickstorm.Feed(s.URL()), TLS: s.TLS, Proxy: tickstorm.NoProxy,
+		CloseTimeout: 100 * time.Millisecond, // a sender does not answer a close frame
 	}, h)
 	if err != nil {
 		t.Fatal(err)
@@ -234,7 +235,7 @@ func (c *tally) OnAggregate(a *tickstorm.Aggregate) { c.bytes.Add(int64(len(a.Ra
 
 // receiveSix returns the bytes a second, and the bytes for a second of processor time.
 func receiveSix(t testing.TB, s *bench.Sender, way func(...*tickstorm.Conn) (func() error, func(), error)) (rate, perCPU float64, err error) {
-	const settle, length = 200 * time.Millisecond, 800 * time.Millisecond
+	const settle, length = 200 * time.Millisecond, 600 * time.Millisecond
 	tallies := make([]tally, sixConnections)
 	conns := make([]*tickstorm.Conn, sixConnections)
 	for i := range conns {
