@@ -29,6 +29,7 @@ type PollerClient struct {
 	cancel  context.CancelFunc
 	dialing bool
 	bound   time.Duration // of the next wait
+	attempt int           // since the last healthy connection
 	retryAt time.Time     // zero while there is nothing to wait for
 	began   time.Time     // when the connection was authenticated
 	over    bool
@@ -44,7 +45,7 @@ type PollerClient struct {
 
 // AddClient starts a connection that lasts. ended, which may be nil, is called once on the
 // poller's thread: with nil after a Close, else with the reason that makes another
-// attempt useless. Errors: about the Config, and ErrClosed if the poller is.
+// attempt useless, or an [*AttemptsError] after Backoff.MaxAttempts. Errors: about the Config, and ErrClosed if the poller is.
 func (p *Poller) AddClient(cfg Config, h Handler, ended func(error)) (*PollerClient, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -174,6 +175,7 @@ func (c *PollerClient) connect() {
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
+	c.attempt++
 	c.cancel, c.dialing, c.retryAt = cancel, true, time.Time{}
 	c.p.dialing.Go(func() {
 		defer cancel()
@@ -249,7 +251,7 @@ func (c *PollerClient) note(now time.Time) {
 
 // lost takes the end of a connection, or of an attempt at one.
 func (c *PollerClient) lost(err error) {
-	now := time.Now()
+	now, healthy := time.Now(), false
 	if c.d != nil {
 		c.mu.Lock()
 		stats := c.d.Stats()
@@ -257,9 +259,7 @@ func (c *PollerClient) lost(err error) {
 		c.current = nil
 		c.mu.Unlock()
 		c.d = nil
-		if !c.began.IsZero() && now.Sub(c.began) >= c.cfg.Backoff.Healthy {
-			c.bound = c.cfg.Backoff.Min
-		}
+		healthy = !c.began.IsZero() && now.Sub(c.began) >= c.cfg.Backoff.Healthy
 		c.began = time.Time{}
 	}
 	if c.isClosed() {
@@ -270,10 +270,21 @@ func (c *PollerClient) lost(err error) {
 		c.finish(err)
 		return
 	}
+	if most := c.cfg.Backoff.MaxAttempts; most > 0 && c.attempt >= most && !healthy {
+		c.finish(&AttemptsError{c.attempt, err})
+		return
+	}
+	if healthy {
+		c.bound, c.attempt = c.cfg.Backoff.Min, 0
+	}
 	wait := rand.N(c.bound) + 1
 	c.bound = min(2*c.bound, c.cfg.Backoff.Max)
 	if errors.Is(err, ErrMaxConnections) {
 		wait = max(wait, c.cfg.Backoff.MaxConnections)
+	}
+	var refused *DialError
+	if errors.As(err, &refused) {
+		wait = max(wait, refused.RetryAfter)
 	}
 	c.mu.Lock()
 	c.past.ReconnectCauses[causeOf(err)]++
