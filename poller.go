@@ -69,6 +69,8 @@ type Poller struct {
 	now     time.Time
 	next    time.Time // no deadline is before it; zero for none
 	serving *polled   // whose handler may be running
+	torn    bool      // the last round did not come to its end
+	todo    []func()  // tasks that were taken over
 	clients map[*PollerClient]struct{}
 	sampled time.Time // when the backlog was counted last
 	counts  PollerStats
@@ -189,7 +191,7 @@ func (p *Poller) Fd() int {
 // Deadline returns the time at which Poll is to be called at the latest, even if Fd is
 // not readable; the zero Time means never. It belongs to the thread.
 func (p *Poller) Deadline() time.Time {
-	if len(p.again) > p.head {
+	if len(p.again) > p.head || p.torn {
 		return p.now
 	}
 	return p.next
@@ -227,7 +229,8 @@ func (p *Poller) Close() error {
 // and gives every connection that has some one turn, on the calling goroutine. It returns
 // nil after one round, whether there was anything to do or not, ErrClosed after Close,
 // [ErrRunning] during another Poll or Run, or what the kernel refused. If a handler
-// panics, its connection is closed, and Poll may be called again.
+// panics, its connection is closed, and Poll may be called again: the others, and what was
+// asked for by Do, have lost nothing.
 func (p *Poller) Poll(timeout time.Duration) error {
 	if err := p.enter(); err != nil {
 		return err
@@ -352,6 +355,7 @@ func (p *Poller) round(timeout time.Duration) error {
 	if p.serve() {
 		return ErrClosed
 	}
+	p.torn = false
 	return nil
 }
 
@@ -497,13 +501,13 @@ func (p *Poller) attach(m *polled) {
 
 // part closes a connection that has ended, if it is not closed yet, and forgets it.
 func (p *Poller) part(m *polled) {
+	m.d.end()
 	s := &p.slots[m.slot]
 	s.m = nil
 	s.generation++
 	p.free = append(p.free, m.slot)
 	m.slot = -1
 	p.counts.Connections--
-	m.d.end()
 	m.d.polled = nil
 	if m.ended == nil {
 		return
@@ -515,11 +519,15 @@ func (p *Poller) part(m *polled) {
 	m.ended(err)
 }
 
-// bury parts with a connection whose handler panicked, out of the last round.
+// bury makes up for a panic that broke off the last round, and parts with the connection
+// whose handler it was.
 func (p *Poller) bury() {
+	if p.torn {
+		p.due(p.now) // not all may have been asked for their deadlines
+	}
+	p.torn = true
 	if m := p.serving; m != nil {
 		p.serving = nil
-		p.due(p.now) // the others may not have been asked for their deadlines
 		if m.slot >= 0 {
 			p.part(m)
 		}
@@ -531,14 +539,17 @@ func (p *Poller) bury() {
 func (p *Poller) serve() (closed bool) {
 	p.counts.Clients = len(p.clients)
 	p.mu.Lock()
-	tasks := p.tasks
+	p.todo = append(p.todo, p.tasks...)
 	p.tasks = nil
 	p.stats = p.counts
 	closed = p.closed
 	p.mu.Unlock()
-	for _, do := range tasks {
+	for len(p.todo) > 0 { // a panic leaves the others for the next round
+		do := p.todo[0]
+		p.todo = p.todo[1:]
 		do()
 	}
+	p.todo = nil
 	return closed
 }
 
@@ -564,6 +575,12 @@ func (p *Poller) sample() {
 
 // teardown ends everything. Nobody can post any more.
 func (p *Poller) teardown() {
+	done := false
+	defer func() {
+		if !done { // a panic, of which the others are no part
+			p.teardown()
+		}
+	}()
 	p.bury()
 	p.serve()
 	for c := range p.clients {
@@ -583,4 +600,5 @@ func (p *Poller) teardown() {
 	p.mu.Lock()
 	p.ep.close()
 	p.mu.Unlock()
+	done = true
 }

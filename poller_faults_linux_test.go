@@ -10,7 +10,19 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/sim"
 )
+
+// TestPollerTaskPanics: what others asked for is done all the same.
+func TestPollerTaskPanics(t *testing.T) {
+	p := newPoller(t, tickstorm.PollerConfig{})
+	done := false
+	require.NoError(t, p.Do(func() { panic("a bug") }))
+	require.NoError(t, p.Do(func() { done = true }))
+	require.PanicsWithValue(t, "a bug", func() { _ = p.Poll(0) })
+	require.NoError(t, p.Poll(0))
+	require.True(t, done)
+}
 
 // TestPollerClientMaxAttempts: the bound is that of a Client.
 func TestPollerClientMaxAttempts(t *testing.T) {
@@ -42,4 +54,49 @@ func TestPollerClientRetryAfter(t *testing.T) {
 	addClient(t, p, cfg, nil)
 	pollUntil(t, p, func() bool { return !p.Deadline().IsZero() })
 	require.Greater(t, time.Until(p.Deadline()), time.Minute)
+}
+
+// TestPollerEndedPanics in the middle of what is due: the others are asked all the same.
+func TestPollerEndedPanics(t *testing.T) {
+	server := startSim(t, sim.Config{Quiet: true, MaxConnections: -1})
+	p := newPoller(t, tickstorm.PollerConfig{})
+	cfg := server.ClientConfig(tickstorm.Stocks)
+	cfg.IdleTimeout, cfg.PingInterval = 300*time.Millisecond, -1
+	ends := make([]ending, 4)
+	for i := range ends {
+		require.NoError(t, p.Add(dialDetached(t, cfg, nil), func(err error) {
+			ends[i].ended(err)
+			panic("a bug")
+		}))
+	}
+	over := 0
+	for limit := time.Now().Add(3 * time.Second); over < len(ends) && time.Now().Before(limit); {
+		func() {
+			defer func() { _ = recover() }()
+			_ = p.Poll(100 * time.Millisecond)
+		}()
+		over = 0
+		for i := range ends {
+			over += ends[i].times
+		}
+	}
+	require.Equal(t, len(ends), over)
+}
+
+// TestPollerCloseThoughPanics: Close closes everything, whatever it is told of that.
+func TestPollerCloseThoughPanics(t *testing.T) {
+	server := startSim(t, sim.Config{Quiet: true, MaxConnections: -1})
+	p, err := tickstorm.NewPoller(tickstorm.PollerConfig{})
+	require.NoError(t, err)
+	detached := make([]*tickstorm.Detached, 3)
+	for i := range detached {
+		detached[i] = dialDetached(t, server.ClientConfig(tickstorm.Stocks), nil)
+		require.NoError(t, p.Add(detached[i], func(error) { panic("a bug") }))
+	}
+	require.NoError(t, p.Poll(0))
+	require.Panics(t, func() { _ = p.Close() })
+	for _, d := range detached {
+		require.Equal(t, -1, d.Fd())
+	}
+	require.Equal(t, -1, p.Fd())
 }
