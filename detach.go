@@ -61,7 +61,7 @@ const (
 // A Detached belongs to one goroutine at a time; only SetHandler, Stats and Err may be
 // called from any. Handlers run inside ReadReady; there they may call any method but
 // ReadReady, WriteReady and Advance. If a handler panics, the descriptor is closed on the
-// way.
+// way, and Err is a [*PanicError].
 type Detached struct {
 	cfg     Config
 	session *Session
@@ -289,12 +289,20 @@ func (d *Detached) giveBack() {
 	d.tail = nil
 }
 
-// leave closes the descriptor if a handler has panicked: it was in the middle of a
-// message, so that nobody can go on.
+// leave closes the descriptor if a handler has panicked, or ended its goroutine: it was in
+// the middle of a message, so that nobody can go on.
 func (d *Detached) leave() {
-	if d.inside {
-		d.inside = false
-		d.end()
+	if !d.inside {
+		return
+	}
+	d.inside = false
+	v := recover()
+	if p := recovered(v); p != nil {
+		d.session.panicked(p)
+	}
+	d.end()
+	if v != nil {
+		panic(v) // its stack is printed too
 	}
 }
 

@@ -334,7 +334,9 @@ func TestDetachedClose(t *testing.T) {
 		require.NoError(t, d.Request(topics(t, "T.*")...))
 		require.PanicsWithValue(t, "a bug", func() { _ = l.until(func() bool { return false }) })
 		require.Equal(t, -1, d.Fd(), "the descriptor is closed")
-		require.ErrorIs(t, d.Err(), tickstorm.ErrClosed)
+		var panicked *tickstorm.PanicError
+		require.ErrorAs(t, d.Err(), &panicked)
+		require.Equal(t, "a bug", panicked.Value)
 		require.NoError(t, server.Await(t.Context(), func(s sim.Stats) bool { return s.Open == 0 }))
 	})
 	t.Run("by the server", func(t *testing.T) {

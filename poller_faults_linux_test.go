@@ -56,6 +56,19 @@ func TestPollerClientRetryAfter(t *testing.T) {
 	require.Greater(t, time.Until(p.Deadline()), time.Minute)
 }
 
+// TestPollerClientPanic: a client whose handler has panicked did not end as asked.
+func TestPollerClientPanic(t *testing.T) {
+	server := startSim(t, sim.Config{})
+	p := newPoller(t, tickstorm.PollerConfig{})
+	c, end := addClient(t, p, quickly(server), &onTrade{do: func(*tickstorm.Trade) { panic("a bug") }})
+	require.NoError(t, c.Subscribe(tickstorm.Trades, tickstorm.All))
+	require.PanicsWithValue(t, "a bug", func() { pollUntil(t, p, func() bool { return false }) })
+	pollUntil(t, p, func() bool { return end.over })
+	var panicked *tickstorm.PanicError
+	require.ErrorAs(t, end.err, &panicked)
+	require.Equal(t, "a bug", panicked.Value)
+}
+
 // TestPollerEndedPanics in the middle of what is due: the others are asked all the same.
 func TestPollerEndedPanics(t *testing.T) {
 	server := startSim(t, sim.Config{Quiet: true, MaxConnections: -1})
