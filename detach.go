@@ -423,9 +423,9 @@ func (d *Detached) Shutdown() {
 	_ = d.asked(nil)
 }
 
-// Close closes the descriptor at once, which takes it out of every epoll. A close frame
-// is sent ahead if the kernel takes it; nobody waits for its answer. Inside a handler it
-// takes effect when the handler returns. Closing again is harmless. It returns nil.
+// Close closes the descriptor at once, which takes it out of every epoll, unless the program
+// has kept a duplicate. A close frame is sent ahead if the kernel takes it; nobody waits for
+// its answer. Inside a handler it takes effect at the end of the message. Closing again is harmless. It returns nil.
 func (d *Detached) Close() error {
 	switch {
 	case d.inside:
@@ -447,6 +447,9 @@ func (d *Detached) end() {
 	d.flush()
 	if t, ok := d.top.(*tls.Conn); ok && !d.WantWrite() {
 		_ = t.CloseWrite() // never waits: the socket queues what it cannot write
+	}
+	if d.polled != nil {
+		d.polled.poller.ep.remove(d.socket.fd) // closing leaves it there if it has a duplicate
 	}
 	d.socket.close()
 	_ = d.session.Disconnected(ErrClosed)

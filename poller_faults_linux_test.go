@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -12,6 +13,18 @@ import (
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/sim"
 )
+
+// pollFor polls on this goroutine for so long.
+func pollFor(t *testing.T, p *tickstorm.Poller, length time.Duration) {
+	t.Helper()
+	for end := time.Now().Add(length); ; {
+		left := time.Until(end)
+		if left <= 0 {
+			return
+		}
+		require.NoError(t, p.Poll(left))
+	}
+}
 
 // TestPollerTaskPanics: what others asked for is done all the same.
 func TestPollerTaskPanics(t *testing.T) {
@@ -22,6 +35,32 @@ func TestPollerTaskPanics(t *testing.T) {
 	require.PanicsWithValue(t, "a bug", func() { _ = p.Poll(0) })
 	require.NoError(t, p.Poll(0))
 	require.True(t, done)
+}
+
+// TestPollerSharedDescriptor: a descriptor of which the program has kept a duplicate stays
+// in the kernel's epoll set when it is closed, unless it is taken out.
+func TestPollerSharedDescriptor(t *testing.T) {
+	server := startSim(t, quietServer)
+	p := newPoller(t, tickstorm.PollerConfig{})
+	cfg := server.ClientConfig(tickstorm.Stocks)
+	var kept *os.File
+	cfg.NetDial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		nc, err := new(net.Dialer).DialContext(ctx, network, addr)
+		if err == nil {
+			kept, err = nc.(*net.TCPConn).File()
+		}
+		return nc, err
+	}
+	d := dialDetached(t, cfg, nil)
+	defer kept.Close()
+	var end ending
+	require.NoError(t, p.Add(d, end.ended))
+	require.NoError(t, p.Poll(0))
+	server.Conns()[0].Cut()
+	pollUntil(t, p, func() bool { return end.over })
+	wakes := p.Stats().Wakes
+	pollFor(t, p, 50*time.Millisecond)
+	require.Less(t, p.Stats().Wakes-wakes, uint64(10))
 }
 
 // TestPollerClientMaxAttempts: the bound is that of a Client.

@@ -86,6 +86,8 @@ func (e *epoll) modify(fd int, slot, generation int32, write bool) error {
 	return syscall.EpollCtl(e.fd, syscall.EPOLL_CTL_MOD, fd, &ev)
 }
 
+func (e *epoll) remove(fd int) { _ = syscall.EpollCtl(e.fd, syscall.EPOLL_CTL_DEL, fd, nil) }
+
 // wait waits for events, a negative timeout meaning without limit. A signal, such as the
 // scheduler's own, ends it with none.
 func (e *epoll) wait(timeout time.Duration) (int, error) {

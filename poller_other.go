@@ -11,6 +11,7 @@ func newEpoll(*PollerConfig) (*epoll, error) { return nil, ErrUnsupported }
 
 func (*epoll) add(int, int32, int32) error          { return ErrUnsupported }
 func (*epoll) modify(int, int32, int32, bool) error { return ErrUnsupported }
+func (*epoll) remove(int)                           {}
 func (*epoll) wait(time.Duration) (int, error)      { return 0, ErrUnsupported }
 func (*epoll) look() (int, error)                   { return 0, ErrUnsupported }
 func (*epoll) event(int) (int32, int32, bool)       { return 0, 0, false }
