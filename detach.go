@@ -430,6 +430,7 @@ func (d *Detached) Close() error {
 	switch {
 	case d.inside:
 		d.closing = true
+		d.session.SetHandler(nil) // of what was read there may be more
 	case d.socket.fd >= 0:
 		d.end()
 		d.touch()

@@ -135,6 +135,24 @@ func TestPollerEndedPanics(t *testing.T) {
 	require.Equal(t, len(ends), over)
 }
 
+// TestDetachedCloseInside: what was read behind the message is not handled any more.
+func TestDetachedCloseInside(t *testing.T) {
+	server := startSim(t, quietServer)
+	trades := 0
+	var d *tickstorm.Detached
+	d = dialDetached(t, server.ClientConfig(tickstorm.Stocks), &onTrade{do: func(*tickstorm.Trade) {
+		trades++
+		require.NoError(t, d.Close())
+	}})
+	l := newLoop(t, d)
+	for range 5 {
+		server.Broadcast([]byte(`[{"ev":"T","sym":"A","p":1.5}]`))
+	}
+	require.Eventually(t, func() bool { n, err := d.Backlog(); return err == nil && n > 150 }, patience, time.Millisecond)
+	_ = l.until(func() bool { return false })
+	require.Equal(t, 1, trades)
+}
+
 // TestPollerCloseThoughPanics: Close closes everything, whatever it is told of that.
 func TestPollerCloseThoughPanics(t *testing.T) {
 	server := startSim(t, sim.Config{Quiet: true, MaxConnections: -1})
