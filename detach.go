@@ -115,7 +115,9 @@ func (c *Conn) Detach() (*Detached, error) {
 		return nil, err
 	}
 	// The token is kept: nobody drives this Conn any more.
+	c.session.listen(time.Now())
 	c.serve()
+	d.deadline()
 	c.publish()
 	d.publish()
 	c.err = ErrDetached
@@ -357,11 +359,13 @@ func (d *Detached) flush() {
 // [*SubscribeError]; nil is allowed. It is not called if Subscribe returns an error, which
 // is one of those of [Session.Request].
 func (d *Detached) Subscribe(done func(error), topics ...Topic) error {
+	d.clock()
 	return d.asked(d.session.Subscribe(done, topics...))
 }
 
 // Unsubscribe ends subscriptions; it is otherwise like Subscribe.
 func (d *Detached) Unsubscribe(done func(error), topics ...Topic) error {
+	d.clock()
 	return d.asked(d.session.Unsubscribe(done, topics...))
 }
 
@@ -371,7 +375,16 @@ func (d *Detached) Request(topics ...Topic) error { return d.Subscribe(nil, topi
 // Withdraw is Unsubscribe without a result.
 func (d *Detached) Withdraw(topics ...Topic) error { return d.Unsubscribe(nil, topics...) }
 
+// clock tells the time of what is asked for between the turns of a Poller, which may have
+// told it last long ago: patience begins now.
+func (d *Detached) clock() {
+	if d.polled != nil && !d.inside && d.session.Err() == nil {
+		d.session.tell(time.Now())
+	}
+}
+
 func (d *Detached) asked(err error) error {
+	d.deadline()
 	if !d.inside {
 		d.flush()
 		d.touch()
@@ -419,6 +432,7 @@ func (d *Detached) Backlog() (int, error) { return d.socket.backlog() }
 // answered or half of Config.CloseTimeout has passed. Then Err is [ErrClosed] or
 // [ErrCloseTimeout], and it is time for Close.
 func (d *Detached) Shutdown() {
+	d.clock()
 	d.session.Close()
 	_ = d.asked(nil)
 }

@@ -26,6 +26,37 @@ func pollFor(t *testing.T, p *tickstorm.Poller, length time.Duration) {
 	}
 }
 
+// TestPollerAsksLate: a request's patience, and the closing handshake's, begin when they
+// are asked for, however long the connection was quiet before.
+func TestPollerAsksLate(t *testing.T) {
+	const patience = 400 * time.Millisecond
+	quiet := func(t *testing.T) (*tickstorm.Poller, *tickstorm.Detached, *ending) {
+		server := startSim(t, quietServer)
+		cfg := server.ClientConfig(tickstorm.Stocks)
+		cfg.AckTimeout, cfg.CloseTimeout = patience, 2*patience
+		d := dialDetached(t, cfg, nil)
+		p, end := newPoller(t, tickstorm.PollerConfig{}), new(ending)
+		require.NoError(t, p.Add(d, end.ended))
+		pollFor(t, p, 2*patience)
+		return p, d, end
+	}
+	t.Run("subscribe", func(t *testing.T) {
+		p, d, _ := quiet(t)
+		answered, answer := false, error(nil)
+		require.NoError(t, p.Do(func() {
+			require.NoError(t, d.Subscribe(func(err error) { answered, answer = true, err }, topics(t, "T.A")...))
+		}))
+		pollUntil(t, p, func() bool { return answered })
+		require.NoError(t, answer)
+	})
+	t.Run("shutdown", func(t *testing.T) {
+		p, d, end := quiet(t)
+		require.NoError(t, p.Do(d.Shutdown))
+		pollUntil(t, p, func() bool { return end.over })
+		require.ErrorIs(t, d.Err(), tickstorm.ErrClosed)
+	})
+}
+
 // TestPollerTaskPanics: what others asked for is done all the same.
 func TestPollerTaskPanics(t *testing.T) {
 	p := newPoller(t, tickstorm.PollerConfig{})
@@ -151,6 +182,23 @@ func TestDetachedCloseInside(t *testing.T) {
 	require.Eventually(t, func() bool { n, err := d.Backlog(); return err == nil && n > 150 }, patience, time.Millisecond)
 	_ = l.until(func() bool { return false })
 	require.Equal(t, 1, trades)
+}
+
+// TestDetachLate: nobody listened before Detach.
+func TestDetachLate(t *testing.T) {
+	server := startSim(t, sim.Config{Quiet: true})
+	cfg := server.ClientConfig(tickstorm.Stocks)
+	cfg.AckTimeout, cfg.IdleTimeout, cfg.PingInterval = 200*time.Millisecond, 300*time.Millisecond, -1
+	conn, err := tickstorm.Dial(t.Context(), cfg, nil)
+	require.NoError(t, err)
+	time.Sleep(400 * time.Millisecond)
+	d, err := conn.Detach()
+	require.NoError(t, err)
+	answered, answer := false, error(nil)
+	require.NoError(t, d.Subscribe(func(err error) { answered, answer = true, err }, topics(t, "T.A")...))
+	l := newLoop(t, d)
+	require.NoError(t, l.until(func() bool { return answered }))
+	require.NoError(t, answer)
 }
 
 // TestPollerCloseThoughPanics: Close closes everything, whatever it is told of that.

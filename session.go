@@ -190,8 +190,7 @@ func (s *Session) Sent(n int) {
 // monotonic clock; now should carry one.
 func (s *Session) Advance(now time.Time) time.Time {
 	first := s.now.IsZero()
-	s.now, s.silentNow = now, true
-	s.parser.SetReceived(now.UnixNano())
+	s.tell(now)
 	if first {
 		s.authBy = now.Add(s.cfg.AuthTimeout)
 		s.nextPing = now.Add(s.cfg.PingInterval)
@@ -228,6 +227,21 @@ func (s *Session) Advance(now time.Time) time.Time {
 		s.pump()
 	}
 	return s.Deadline()
+}
+
+// tell is Advance without what is due.
+func (s *Session) tell(now time.Time) {
+	s.now, s.silentNow = now, true
+	s.parser.SetReceived(now.UnixNano())
+}
+
+// listen has silence counted from now on, because nobody has listened before.
+func (s *Session) listen(now time.Time) {
+	s.tell(now)
+	s.lastByte = now
+	if !s.pingSent.IsZero() {
+		s.pingSent = now
+	}
 }
 
 // Deadline returns what Advance returned last, or an earlier time if something that
