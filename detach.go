@@ -73,6 +73,8 @@ type Detached struct {
 
 	due     time.Time // what Advance returned
 	writeBy time.Time // when what waits to be written is late; zero if nothing waits
+	unread  bool      // ReadReady used up its budget
+	unheard bool      // Advance waits for what is to be read
 	inside  bool      // a handler may be running
 	closing bool      // Close was called by it
 	polled  *polled   // of the Poller that drives it
@@ -163,12 +165,26 @@ func detach(cfg *Config, s *Session, nc net.Conn) (*Detached, error) {
 func (d *Detached) Fd() int { return d.socket.fd }
 
 // Advance tells the time and returns when to tell it again at the latest, the zero Time
-// meaning never; it ends what takes too long, and sends pings. Call it after each wait.
+// meaning never; it ends what takes too long, and sends pings. Call it after each wait, before
+// anything else, because what is asked for is due from the time that was told last on.
+// While something waits to be read nothing ends: that is ReadReady's to decide.
 func (d *Detached) Advance(now time.Time) time.Time {
 	s := d.session
-	if d.silenceUnproven(now) {
-		s.heardNow = true
+	if !d.due.IsZero() && !now.Before(d.due) && s.Err() == nil && d.hasUnread() {
+		// It has come in time, perhaps, while the loop was busy elsewhere.
+		d.unheard = true
+		s.tell(now)
+		return now
 	}
+	if !d.due.IsZero() && now.Sub(d.due) > lateness {
+		s.listen(now)
+	}
+	return d.advance(now)
+}
+
+func (d *Detached) advance(now time.Time) time.Time {
+	s := d.session
+	d.unheard = false
 	s.Advance(now)
 	d.flush()
 	if !d.writeBy.IsZero() && !now.Before(d.writeBy) {
@@ -180,15 +196,10 @@ func (d *Detached) Advance(now time.Time) time.Time {
 	return d.deadline()
 }
 
-// silenceUnproven reports whether nothing was heard for so long because nobody
-// listened: the loop comes far too late, or bytes wait to be read.
-func (d *Detached) silenceUnproven(now time.Time) bool {
-	s := d.session
-	if !d.due.IsZero() && now.Sub(d.due) > lateness {
+// hasUnread reports whether something waits to be read: in the kernel, or in TLS.
+func (d *Detached) hasUnread() bool {
+	if d.unread {
 		return true
-	}
-	if s.cfg.IdleTimeout <= 0 || s.now.IsZero() || now.Sub(s.lastByte) < s.cfg.IdleTimeout {
-		return false
 	}
 	waiting, err := d.Backlog()
 	return err == nil && waiting > 0
@@ -216,10 +227,13 @@ func (d *Detached) ReadReady(budget int) error {
 	d.inside = true
 	defer d.leave()
 	err := d.read(budget)
-	d.inside = false
+	d.inside, d.unread = false, err == ErrMore
 	if d.closing {
 		d.end()
 		return d.session.Err()
+	}
+	if d.unheard {
+		d.advance(d.session.now)
 	}
 	d.flush()
 	d.publish()

@@ -463,7 +463,7 @@ func (p *Poller) tick() {
 			m.d.Advance(p.now)
 			p.serving = nil
 		}
-		p.settle(m, false)
+		p.settle(m, m.d.unheard)
 	}
 	for c := range p.clients {
 		c.tick(p.now)

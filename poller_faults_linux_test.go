@@ -57,6 +57,25 @@ func TestPollerAsksLate(t *testing.T) {
 	})
 }
 
+// TestPollerSlowNeighbour: what came while the handler of another connection kept the
+// thread busy has come in time.
+func TestPollerSlowNeighbour(t *testing.T) {
+	const pong = 100 * time.Millisecond
+	server := startSim(t, sim.Config{Quiet: true, MaxConnections: 2})
+	p := newPoller(t, tickstorm.PollerConfig{})
+	cfg := server.ClientConfig(tickstorm.Stocks)
+	cfg.PingInterval, cfg.PongTimeout = pong/2, pong
+	var end ending
+	require.NoError(t, p.Add(dialDetached(t, cfg, nil), end.ended))
+	for range 8 {
+		pollFor(t, p, pong/2)
+		require.NoError(t, p.Do(func() { time.Sleep(2 * pong) }))
+	}
+	pollFor(t, p, pong/2)
+	require.NoError(t, end.err)
+	require.False(t, end.over)
+}
+
 // TestPollerTaskPanics: what others asked for is done all the same.
 func TestPollerTaskPanics(t *testing.T) {
 	p := newPoller(t, tickstorm.PollerConfig{})
