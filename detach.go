@@ -79,9 +79,10 @@ type Detached struct {
 	closing bool      // Close was called by it
 	polled  *polled   // of the Poller that drives it
 
-	mu    sync.Mutex // protects what follows
-	stats Stats
-	err   error
+	mu       sync.Mutex // protects what follows
+	counters Counters
+	samples  ErrorSamples
+	err      error
 }
 
 // Detach takes the connection out of package net, with everything that has been read,
@@ -420,9 +421,12 @@ func (d *Detached) SetHandler(h Handler) { d.session.SetHandler(h) }
 // Stats returns what the connection has counted, also before Detach, as of the last
 // ReadReady. It may be called from any goroutine.
 func (d *Detached) Stats() Stats {
+	var stats Stats
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.stats
+	stats.Counters, stats.ErrorSamples = d.counters, d.samples
+	d.mu.Unlock()
+	d.session.parser.latency.snapshot(&stats.Latency)
+	return stats
 }
 
 // Err returns why the connection has ended, nil as long as it has not: see [Session.Err].
@@ -487,9 +491,12 @@ func (d *Detached) end() {
 }
 
 func (d *Detached) publish() {
-	stats, err := d.session.Stats(), d.session.Err()
+	counters, err := d.session.counters(), d.session.Err()
 	d.mu.Lock()
-	d.stats, d.err = stats, err
+	if counters.Errors != d.counters.Errors {
+		d.samples = d.session.parser.samples
+	}
+	d.counters, d.err = counters, err
 	d.mu.Unlock()
 }
 
