@@ -205,9 +205,10 @@ func (p *Poller) Stats() PollerStats {
 }
 
 // Close closes all connections at once, and ends the clients; those whose connection is
-// being made are waited for, which takes a moment. If Poll or Run is at work it does so
-// before it returns, and Close does not wait for that. Closing again is harmless. It
-// returns nil.
+// being made are waited for, which takes as long as a NetDial that ignores its context. To
+// end in order, close the clients first and go on polling until Stats has none left. If
+// Poll or Run is at work it closes before it returns, and Close does not wait for that.
+// Closing again is harmless. It returns nil.
 func (p *Poller) Close() error {
 	p.mu.Lock()
 	first := !p.closed

@@ -75,13 +75,28 @@ func (c *PollerClient) Subscribe(s Stream, symbols ...string) error {
 
 // SubscribeTopics is Subscribe for topics.
 func (c *PollerClient) SubscribeTopics(topics ...Topic) error {
-	topics, err := c.want(topics)
+	if len(topics) == 0 {
+		return ErrNoSymbols
+	}
+	topics, err := c.cfg.canonical(topics)
 	if err != nil {
 		return err
 	}
-	return c.p.post(func() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return ErrClosed
+	}
+	if err := c.cfg.checkLimits(topics, c.wanted.index); err != nil {
+		return err
+	}
+	for _, t := range topics {
+		c.wanted.add(t)
+	}
+	turn := c.wanted.turn
+	return c.p.post(func() { // under the lock: the server is asked in the order of what the set went through
 		if c.d != nil {
-			c.request(topics)
+			c.request(topics, turn)
 		}
 	})
 }
@@ -101,7 +116,11 @@ func (c *PollerClient) UnsubscribeTopics(topics ...Topic) error {
 		return ErrNoSymbols
 	}
 	topics = slices.Clone(topics)
-	c.drop(topics)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, t := range topics {
+		c.wanted.remove(c.cfg.Market.canonical(t, c.cfg.KeepCase))
+	}
 	return c.p.post(func() {
 		if c.d != nil {
 			_ = c.d.Withdraw(topics...) // an error is the end of the connection, and of all subscriptions
@@ -221,19 +240,23 @@ func (c *PollerClient) opened(nc net.Conn, early []byte, err error) {
 	c.made++
 	d.SetHandler(c.handler) // perhaps another by now
 	c.mu.Unlock()
-	if wanted := c.Topics(); len(wanted) > 0 {
-		c.request(wanted)
+	c.mu.Lock()
+	wanted, turn := c.wanted.list(), c.wanted.turn
+	c.mu.Unlock()
+	if len(wanted) > 0 {
+		c.request(wanted, turn)
 	}
 	c.p.attach(&polled{poller: c.p, d: d, client: c, ended: c.lost})
 }
 
-// request asks for topics, and forgets those that the server refuses.
-func (c *PollerClient) request(topics []Topic) {
+// request asks for topics, and forgets those that the server refuses unless they were
+// asked for again after the turn.
+func (c *PollerClient) request(topics []Topic, turn uint64) {
 	err := c.d.Subscribe(func(err error) {
 		var e *SubscribeError
 		if errors.As(err, &e) && len(e.Refused) > 0 {
 			c.cfg.Logger.Warn("topics refused", "err", err)
-			c.drop(e.Refused)
+			c.drop(e.Refused, turn)
 		}
 	}, topics...)
 	if err != nil {
@@ -325,33 +348,12 @@ func (c *PollerClient) isClosed() bool {
 	return c.closed
 }
 
-// want adds topics and returns them in canonical form.
-func (c *PollerClient) want(topics []Topic) ([]Topic, error) {
-	if len(topics) == 0 {
-		return nil, ErrNoSymbols
-	}
-	topics, err := c.cfg.canonical(topics)
-	if err != nil {
-		return nil, err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return nil, ErrClosed
-	}
-	if err := c.cfg.checkLimits(topics, c.wanted.index); err != nil {
-		return nil, err
-	}
-	for _, t := range topics {
-		c.wanted.add(t)
-	}
-	return topics, nil
-}
-
-func (c *PollerClient) drop(topics []Topic) {
+func (c *PollerClient) drop(topics []Topic, turn uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, t := range topics {
-		c.wanted.remove(c.cfg.Market.canonical(t, c.cfg.KeepCase))
+		if c.wanted.index[t].turn <= turn {
+			c.wanted.remove(t)
+		}
 	}
 }
