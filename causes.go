@@ -138,13 +138,6 @@ func causeOf(err error) ReconnectCause {
 	return ReconnectOther
 }
 
-// countReconnect counts another attempt after err.
-func (c *Client) countReconnect(err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.past.ReconnectCauses[causeOf(err)]++
-}
-
 // MarshalJSON returns an object of the numbers that are not zero, by the kinds' names.
 func (c EventCounts) MarshalJSON() ([]byte, error) {
 	return marshalByName(c[:], func(i int) string { return Kind(i).String() })

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,9 +22,9 @@ import (
 // All methods may be called from any goroutine; Request, Withdraw, Close, SetHandler,
 // Topics, State and Stats from handlers as well. A Client runs once.
 type Client struct {
-	cfg Config
-
-	queue *Queue // nil if there is none
+	cfg     Config
+	lasting *Lasting // what this drives
+	queue   *Queue   // nil if there is none
 
 	over chan struct{} // closed when Run has returned
 	wake chan struct{} // has room for one: something was handed over
@@ -34,64 +33,75 @@ type Client struct {
 	besides sync.WaitGroup // backfills on goroutines of their own
 	filler  atomic.Uint64  // a goroutine that a backfill has handlers called on
 
-	// The reading goroutine's own.
-	attempt   int     // since the last healthy connection
-	missed    *Gap    // not told yet
-	gapTopics []Topic // those of the last gap
-	scanner   *Parser // finds the first event after a gap
-	last      Moment  // of any connection
-
-	mu          sync.Mutex // protects what follows
-	handler     Handler
-	topics      topicSet // wanted
-	conn        *Conn    // the current one, nil while there is none
-	link        *link    // its
-	early       *Conn    // the one that is about to be
-	past        Stats    // of the connections before it
-	state       State
-	started     bool
-	closed      bool
-	cancel      context.CancelFunc // ends Run
-	work        context.Context    // ends with Run, or when Close is called: the backfills'
-	stopWork    context.CancelFunc
-	owner       uint64 // the goroutine in Run
-	reader      uint64 // the one that reads
-	connections int    // made
-	handed      []*handover
-	filling     int   // backfills beside
-	failure     error // of one of them, which ends Run
+	mu       sync.Mutex // protects what follows
+	conn     *Conn      // the current one, nil while there is none
+	started  bool
+	closed   bool
+	ctx      context.Context    // Run's
+	cancel   context.CancelFunc // ends it
+	work     context.Context    // ends with Run, or when Close is called: the backfills'
+	stopWork context.CancelFunc
+	owner    uint64 // the goroutine in Run
+	reader   uint64 // the one that reads
+	handed   []*handover
+	filling  int   // backfills beside
+	failure  error // of one of them, which ends Run
 }
 
 // NewClient returns a client that does nothing until Run is called. The error is
 // about the Config.
 func NewClient(cfg Config, h Handler) (*Client, error) {
-	cfg, err := cfg.withDefaults()
+	c := &Client{over: make(chan struct{}), wake: make(chan struct{}, 1)}
+	lasting, err := NewLasting(cfg, h, clientDriver{c})
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{cfg: cfg, handler: h, over: make(chan struct{}), wake: make(chan struct{}, 1)}
-	if !cfg.Queue.Inline {
+	c.lasting, c.cfg = lasting, lasting.cfg
+	if !c.cfg.Queue.Inline {
 		if err := c.newQueue(h); err != nil {
 			return nil, err
 		}
+		lasting.SetHandler(c.queue)
+		lasting.opened = c.noteLast
 	}
-	c.scanner = c.newParser()
 	return c, nil
 }
 
-// AttemptsError is how Run ends after Backoff.MaxAttempts. It unwraps to Err.
-type AttemptsError struct {
-	Attempts int
-	Err      error // why the last one failed
+// clientDriver is the client as its Lasting sees it.
+type clientDriver struct{ c *Client }
+
+func (d clientDriver) Post(do func()) {
+	if conn := d.c.current(); conn != nil {
+		conn.ask(do)
+	}
 }
 
-// Error says how many attempts failed, and why the last did.
-func (e *AttemptsError) Error() string {
-	return fmt.Sprintf("gave up after %d attempts: %v", e.Attempts, e.Err)
+func (d clientDriver) OnState(change *StateChange) {
+	tell := func(h Handler) {
+		if h, ok := h.(StateHandler); ok {
+			h.OnState(change)
+		}
+	}
+	if change.State == StateClosed {
+		d.c.call(tell) // by Run, when nothing else is handled any more
+	} else {
+		d.c.notify(tell)
+	}
 }
 
-// Unwrap returns Err.
-func (e *AttemptsError) Unwrap() error { return e.Err }
+func (d clientDriver) OnGap(gap *Gap) {
+	d.c.notify(func(h Handler) {
+		if gap.before != nil {
+			if at := gap.before.Load(); at != 0 {
+				gap.From.Event = time.Unix(0, at)
+			}
+		}
+		if h, ok := h.(GapHandler); ok {
+			h.OnGap(gap)
+		}
+		d.c.backfill(gap)
+	})
+}
 
 // Run connects and delivers events until ctx ends (it returns ctx's error), Close is
 // called (nil), the reason of a failure is final by [Retryable], a handler panics (a
@@ -113,7 +123,8 @@ func (c *Client) run(user context.Context, h Handler) error {
 		c.mu.Unlock()
 		return ErrRunning
 	}
-	c.started, c.cancel, c.owner = true, cancel, goroutineID()
+	c.started, c.owner = true, goroutineID()
+	c.ctx, c.cancel = ctx, cancel
 	c.work, c.stopWork = work, stopWork
 	closed := c.closed
 	c.mu.Unlock()
@@ -138,7 +149,7 @@ func (c *Client) run(user context.Context, h Handler) error {
 		err = c.failure
 	}
 	c.mu.Unlock()
-	if p := catch(func() { c.call(c.enter(StateChange{State: StateClosed, Err: err})) }); p != nil {
+	if p := catch(func() { c.lasting.End(err, time.Now()) }); p != nil {
 		err = p
 	}
 	return err
@@ -149,8 +160,9 @@ func (c *Client) finish() {
 	c.cancel()
 	c.reading.Wait()
 	c.besides.Wait()
+	c.lasting.ended()
 	c.mu.Lock()
-	c.state, c.owner = StateClosed, 0
+	c.owner = 0
 	c.mu.Unlock()
 	close(c.over)
 }
@@ -160,14 +172,10 @@ func (c *Client) read(ctx context.Context) error {
 	c.mu.Lock()
 	c.reader = goroutineID()
 	c.mu.Unlock()
-	bound := c.cfg.Backoff.Min
 	for {
-		c.attempt++
-		var healthy bool
 		err := ctx.Err()
 		if err == nil {
-			c.notify(c.enter(StateChange{State: StateConnecting}))
-			healthy, err = c.once(ctx)
+			err = c.once(ctx)
 		}
 		var panicked *PanicError
 		switch {
@@ -177,29 +185,13 @@ func (c *Client) read(ctx context.Context) error {
 			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case !Retryable(err):
+		}
+		wait, err := c.lasting.Lost(err, time.Now())
+		switch {
+		case errors.Is(err, ErrClosed) && c.isClosed():
+			return nil
+		case err != nil:
 			return err
-		}
-		if most := c.cfg.Backoff.MaxAttempts; most > 0 && c.attempt >= most && !healthy {
-			return &AttemptsError{c.attempt, err}
-		}
-		if healthy {
-			bound = c.cfg.Backoff.Min
-		}
-		wait := rand.N(bound) + 1
-		bound = min(2*bound, c.cfg.Backoff.Max)
-		if errors.Is(err, ErrMaxConnections) {
-			wait = max(wait, c.cfg.Backoff.MaxConnections)
-		}
-		var refused *DialError
-		if errors.As(err, &refused) {
-			wait = max(wait, refused.RetryAfter)
-		}
-		c.countReconnect(err)
-		c.cfg.Logger.Warn("reconnecting", "err", err, "wait", wait)
-		c.notify(c.enter(StateChange{State: StateBackoff, Err: err, Wait: wait}))
-		if healthy {
-			c.attempt = 0
 		}
 		c.sleep(ctx, wait)
 	}
@@ -221,48 +213,50 @@ func (c *Client) sleep(ctx context.Context, wait time.Duration) {
 	}
 }
 
-// once is the life of one connection; it reports whether that was a healthy one.
-func (c *Client) once(ctx context.Context) (healthy bool, err error) {
-	if err := ctx.Err(); err != nil { // a handler has called Close
-		return false, err
-	}
+// once is one attempt, and the life of the connection that it makes.
+func (c *Client) once(ctx context.Context) error {
 	if c.queue != nil {
 		c.queue.resume()
 	}
-	conn, err := dial(ctx, c.cfg, c.connHandler(), func(conn *Conn) {
-		c.mu.Lock()
-		c.early = conn
-		c.mu.Unlock()
-		c.notify(c.enter(StateChange{State: StateAuthenticating}))
-	})
-	if c.missed != nil {
-		c.missed.Attempt++
-	}
+	s, err := c.lasting.Connect(time.Now())
 	if err != nil {
-		c.mu.Lock()
-		c.early = nil
-		c.mu.Unlock()
-		return false, err
+		return err
 	}
-	l := &link{ctx: ctx, client: c, conn: conn}
+	if err := ctx.Err(); err != nil { // a handler has called Close
+		return err
+	}
+	o, err := Open(ctx, s)
+	if err != nil {
+		return err
+	}
+	conn := newConn(o)
+	c.mu.Lock()
+	c.conn = conn
+	closed := c.closed
+	if len(c.handed) > 0 {
+		conn.ask(func() { c.inTurn(c.takeOver) })
+	}
+	c.mu.Unlock()
 	defer func() { // also where a handler has panicked, or ended the goroutine
-		l.stop()
 		if !conn.isOver() {
 			_ = conn.Close()
 		}
 		c.mu.Lock()
-		stats := conn.Stats()
-		c.past.add(&stats)
-		c.conn, c.link, c.early = nil, nil, nil
+		c.conn = nil
 		c.mu.Unlock()
 	}()
-	conn.session.before = l.scan
-	if closed := l.start(); closed {
-		return false, conn.Close()
+	if closed {
+		return conn.Close()
 	}
-	err = conn.Run(ctx)
-	l.lost(err)
-	return l.healthy(), err
+	c.lasting.Opened(time.Now())
+	return conn.Run(ctx)
+}
+
+// current returns the connection, nil while there is none.
+func (c *Client) current() *Conn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.conn
 }
 
 // inHandler reports whether a call would wait for its own goroutine.
@@ -290,28 +284,19 @@ func (c *Client) isClosed() bool {
 // a consumer takes from the queue; nil drops events.
 func (c *Client) SetHandler(h Handler) {
 	if c.queue != nil {
-		c.queue.setHandler(h) // without the lock: it asks a ShardHandler
+		c.queue.setHandler(h)
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.handler = h
-	if c.conn != nil {
-		c.conn.SetHandler(h)
-	}
+	c.lasting.SetHandler(h)
 }
+
+// State returns what the client is about now.
+func (c *Client) State() State { return c.lasting.State() }
 
 // Stats returns what all the client's connections have counted together. With a queue,
 // what is counted while decoding is behind by what waits there.
 func (c *Client) Stats() Stats {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	stats := c.past
-	if c.conn != nil {
-		current := c.conn.Stats()
-		stats.add(&current)
-	}
-	stats.Reconnects = uint64(max(0, c.connections-1))
+	stats := c.lasting.Stats()
 	if c.queue != nil {
 		stats.behind(c.queue)
 	}
@@ -325,6 +310,7 @@ func (c *Client) Stats() Stats {
 func (c *Client) Close() error {
 	limit := time.NewTimer(c.cfg.CloseTimeout)
 	defer limit.Stop()
+	c.lasting.Close()
 	c.mu.Lock()
 	c.closed = true
 	conn, started := c.conn, c.started
@@ -344,8 +330,8 @@ func (c *Client) Close() error {
 	}
 	var err error
 	switch {
-	case conn == nil:
-		cancel() // dialling, or waiting to
+	case conn == nil || conn.session.State() == Authenticating && !inside:
+		cancel() // connecting, or waiting to
 	case inside:
 		conn.ask(conn.session.Close)
 	default:
@@ -364,12 +350,6 @@ func (c *Client) Close() error {
 	case <-limit.C:
 	}
 	c.abandon()
-	c.mu.Lock()
-	early := c.early
-	c.mu.Unlock()
-	if early != nil {
-		_ = early.nc.Close()
-	}
 	return ErrHandlerBusy
 }
 

@@ -48,8 +48,7 @@ func TestClientClose(t *testing.T) {
 		{"streaming", "ws://host", dialTo(func(nc net.Conn) {
 			if _, answer, err := accept(nc); err == nil {
 				_, _ = nc.Write(append(answer, welcome()...))
-				_, _ = nc.Read(make([]byte, 512)) // the key
-				_, _ = nc.Read(make([]byte, 512)) // the request
+				_, _ = nc.Read(make([]byte, 512)) // the key and the request
 				_, _ = nc.Write(wire(false, true, ws.OpText, "["+acks("T.A")[0]+"]"))
 				attend(nc)
 			}
@@ -98,7 +97,7 @@ func TestClientCloseAnytime(t *testing.T) {
 	for turns := range 150 {
 		inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
 			c := simClient(t, server, nil)
-			c.Request(tickstorm.Topic{Channel: "T", Symbol: "A"})
+			c.Request(nil, tickstorm.Topic{Channel: "T", Symbol: "A"})
 			running := runs(t.Context(), c)
 			waiting := inBackground(func() error { return c.Subscribe(t.Context(), tickstorm.Trades, "B") })
 			for range turns {

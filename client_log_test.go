@@ -113,7 +113,7 @@ func TestClientLogsRefused(t *testing.T) {
 		})
 		running := runs(t.Context(), c)
 		settled(t, server, 1, 0)
-		c.Request(topics(t, "T.A")...)
+		c.Request(nil, topics(t, "T.A")...)
 		time.Sleep(time.Minute)
 		require.NoError(t, c.Close())
 		require.NoError(t, <-running)

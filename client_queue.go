@@ -26,14 +26,8 @@ func (c *Client) newQueue(h Handler) error {
 
 // overflowed ends the connection that has filled the queue, on the goroutine that reads it.
 func (c *Client) overflowed() {
-	c.mu.Lock()
-	conn := c.conn
-	if conn == nil {
-		conn = c.early
-	}
-	c.mu.Unlock()
-	if conn != nil {
-		conn.session.end(ErrOverflow)
+	if conn := c.current(); conn != nil {
+		conn.session.Fail(ErrOverflow)
 	}
 }
 
@@ -61,33 +55,41 @@ func (c *Client) pass(ctx, user context.Context) error {
 	return err
 }
 
-// connHandler is what connections call.
-func (c *Client) connHandler() Handler {
-	if c.queue != nil {
-		return c.queue
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.handler
+// noteLast has a consumer note when the last event before a gap was, which only it has
+// decoded.
+func (c *Client) noteLast(gap *Gap) {
+	before := new(atomic.Int64)
+	gap.before = before
+	c.queue.control(func(Handler) { before.Store(c.queue.lastEventTime()) })
 }
 
 // notify calls the handler with what is no event, in its turn among the events: when all
 // is handled that came before, and before anything that comes after.
 func (c *Client) notify(call func(h Handler)) {
 	if c.queue == nil {
-		c.call(call)
+		c.inTurn(func() { c.call(call) })
 		return
 	}
 	c.queue.control(func(Handler) { c.call(call) }) // not if nothing is handled any more
 }
 
+// inTurn calls what calls handlers, where they are called on the goroutine that reads: not
+// after Run's context has ended, nor in Close, which drives the connection itself where it
+// comes before Run does. A handler that panics ends the connection, if there is one.
+func (c *Client) inTurn(f func()) {
+	switch conn := c.current(); {
+	case conn == nil:
+		f()
+	case conn.session.err == nil && c.ctx.Err() == nil && c.reads():
+		conn.guard(f)
+	}
+}
+
 // call calls the handler where that may be done: in its turn.
 func (c *Client) call(call func(h Handler)) {
-	var h Handler
+	h := c.lasting.Handler()
 	if c.queue != nil {
 		h = c.queue.first()
-	} else {
-		h = c.connHandler()
 	}
 	if h != nil {
 		call(h)
@@ -100,7 +102,7 @@ func (c *Client) eventHandler() Handler {
 	if c.queue != nil {
 		return c.queue.dealer()
 	}
-	return c.connHandler()
+	return c.lasting.Handler()
 }
 
 // handQueued has a consumer do something, and waits for it. ErrClosed: it was not, and

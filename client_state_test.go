@@ -224,8 +224,8 @@ func testClientCallbacks(t *testing.T, state tickstorm.State, inline bool) {
 			require.ErrorIs(t, c.Subscribe(t.Context(), tickstorm.Trades, "B"), tickstorm.ErrInHandler)
 			require.ErrorIs(t, c.Unsubscribe(t.Context(), tickstorm.Trades, "B"), tickstorm.ErrInHandler)
 			require.ErrorIs(t, c.SetTopics(t.Context()), tickstorm.ErrInHandler)
-			c.Request(topics(t, "T.B")...)
-			c.Withdraw(topics(t, "T.A")...)
+			c.Request(nil, topics(t, "T.B")...)
+			c.Withdraw(nil, topics(t, "T.A")...)
 			if state == tickstorm.StateStreaming || state == tickstorm.StateBackoff {
 				require.Equal(t, "T.B", listed(c.Topics()))
 			}

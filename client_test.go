@@ -169,8 +169,8 @@ func TestClientSubscribe(t *testing.T) {
 		require.Equal(t, "Q.B,T.A,T.C,T.E", serverTopics(t, server))
 		require.NoError(t, c.Unsubscribe(t.Context(), tickstorm.Trades, "C"))
 		require.NoError(t, c.UnsubscribeTopics(t.Context(), topics(t, "Q.B")...))
-		c.Request(topics(t, "Q.F")...)
-		c.Withdraw(topics(t, "T.A")...)
+		c.Request(nil, topics(t, "Q.F")...)
+		c.Withdraw(nil, topics(t, "T.A")...)
 		synctest.Wait()
 		require.Equal(t, "Q.F,T.E", serverTopics(t, server))
 		require.Equal(t, topics(t, "T.E,Q.F"), c.Topics())
@@ -181,7 +181,7 @@ func TestClientSubscribe(t *testing.T) {
 		require.NoError(t, c.Close())
 		require.NoError(t, <-running)
 		require.ErrorIs(t, c.Subscribe(t.Context(), tickstorm.Trades, "G"), tickstorm.ErrClosed)
-		c.Request(topics(t, "Q.G")...)
+		c.Request(nil, topics(t, "Q.G")...)
 		require.Equal(t, topics(t, "T.E,Q.F"), c.Topics())
 	})
 }
@@ -191,20 +191,20 @@ func TestClientTopicsStayInOrder(t *testing.T) {
 	c := newClient(t, testConfig(), nil)
 	topic := func(i int) tickstorm.Topic { return tickstorm.Topic{Channel: "T", Symbol: fmt.Sprintf("S%04d", i)} }
 	for i := range 500 {
-		c.Request(topic(i))
+		c.Request(nil, topic(i))
 	}
 	var want []tickstorm.Topic
 	for i := range 500 {
 		if i%9 == 0 {
 			want = append(want, topic(i))
 		} else {
-			c.Withdraw(topic(i))
+			c.Withdraw(nil, topic(i))
 		}
 	}
-	c.Request(topic(1), topic(0))
+	c.Request(nil, topic(1), topic(0))
 	require.Equal(t, append(want, topic(1)), c.Topics())
-	c.Withdraw(topic(0))
-	c.Request(topic(0))
+	c.Withdraw(nil, topic(0))
+	c.Request(nil, topic(0))
 	require.Equal(t, append(want[1:], topic(1), topic(0)), c.Topics())
 }
 
@@ -216,7 +216,7 @@ func TestClientSubscribeDuringBackoff(t *testing.T) {
 		synctest.Wait()
 		require.Zero(t, server.Stats().Open)
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
-		c.Request(topics(t, "Q.A")...)
+		c.Request(nil, topics(t, "Q.A")...)
 		settled(t, server, 2, 2)
 		require.Equal(t, "Q.A,T.A", serverTopics(t, server))
 		require.NoError(t, c.Close())
@@ -233,7 +233,7 @@ func TestClientSubscribeErrors(t *testing.T) {
 	require.ErrorIs(t, c.Unsubscribe(ctx, tickstorm.Level2, "A"), tickstorm.ErrNoStream)
 	require.ErrorIs(t, c.Subscribe(ctx, tickstorm.Level2, "A"), tickstorm.ErrNoStream)
 	require.ErrorIs(t, c.Subscribe(ctx, tickstorm.Trades, "A", "B,C"), tickstorm.ErrBadTopic)
-	c.Request(tickstorm.Topic{Channel: "T", Symbol: "A"}, tickstorm.Topic{Channel: "T", Symbol: "B C"})
+	require.ErrorIs(t, c.Request(nil, tickstorm.Topic{Channel: "T", Symbol: "A"}, tickstorm.Topic{Channel: "T", Symbol: "B C"}), tickstorm.ErrBadTopic)
 	require.Empty(t, c.Topics())
 }
 
@@ -289,8 +289,8 @@ func TestClientInHandler(t *testing.T) {
 			require.ErrorIs(t, c.Subscribe(t.Context(), tickstorm.Trades, "A", "B"), tickstorm.ErrInHandler)
 			require.ErrorIs(t, c.Unsubscribe(t.Context(), tickstorm.Trades, "A"), tickstorm.ErrInHandler)
 			require.Equal(t, topics(t, "T.A,T.Z"), c.Topics())
-			c.Request(topics(t, "T.C")...)
-			c.Withdraw(topics(t, "T.Z")...)
+			c.Request(nil, topics(t, "T.C")...)
+			c.Withdraw(nil, topics(t, "T.Z")...)
 		}}
 		c = simClient(t, server, h)
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A", "Z"))
@@ -341,7 +341,8 @@ func TestClientSetHandlerWhileDialling(t *testing.T) {
 		synctest.Wait()
 		require.NoError(t, c.Close())
 		require.NoError(t, <-running)
-		require.Len(t, next.events, 1)
+		require.Len(t, next.events, 2, "from the message after the greeting on")
+		require.IsType(t, &tickstorm.Trade{}, next.events[1])
 	})
 }
 

@@ -106,9 +106,9 @@ func TestClientTopicsConcurrently(t *testing.T) {
 						case 2:
 							_ = c.UnsubscribeTopics(t.Context(), some...)
 						case 3:
-							c.Request(some...)
+							c.Request(nil, some...)
 						case 4:
-							c.Withdraw(some...)
+							c.Withdraw(nil, some...)
 						}
 					}
 				})
@@ -159,7 +159,7 @@ func TestClientRequestRefused(t *testing.T) {
 		c := simClient(t, server, nil)
 		running := runs(t.Context(), c)
 		settled(t, server, 1, 0)
-		c.Request(topics(t, "Q.A,T.A")...)
+		c.Request(nil, topics(t, "Q.A,T.A")...)
 		synctest.Wait()
 		require.Equal(t, topics(t, "T.A"), c.Topics())
 		require.NoError(t, c.Close())
@@ -191,9 +191,9 @@ func TestClientAskedAgain(t *testing.T) {
 		c := newClient(t, cfg, nil)
 		running := runs(t.Context(), c)
 		synctest.Wait()
-		c.Request(topics(t, "Q.A")...)
+		c.Request(nil, topics(t, "Q.A")...)
 		synctest.Wait()
-		c.Request(topics(t, "Q.A")...)
+		c.Request(nil, topics(t, "Q.A")...)
 		synctest.Wait()
 		close(asked)
 		synctest.Wait()

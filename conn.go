@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tickstorm/tickstorm/internal/sock"
 )
 
 // Errors of a [Conn].
@@ -47,11 +49,10 @@ type Conn struct {
 	err     error         // why; set before over is closed
 
 	armed time.Time // the read deadline that is set, as the driver knows it
+	early []byte    // came with the handshake; the driver's
 
-	mu       sync.Mutex // protects what follows, and setting the read deadline
-	asks     []func()   // what other goroutines want the driver to do
-	counters Counters
-	samples  ErrorSamples
+	mu   sync.Mutex // protects what follows, and setting the read deadline
+	asks []func()   // what other goroutines want the driver to do
 }
 
 // Dial connects, authenticates and returns when the server has accepted the key.
@@ -63,41 +64,32 @@ type Conn struct {
 // [ErrAuthTimeout] and [ErrMaxConnections]; ctx's error. [Retryable] tells whether
 // another attempt makes sense.
 func Dial(ctx context.Context, cfg Config, h Handler) (*Conn, error) {
-	cfg, err := cfg.withDefaults()
+	s, err := NewSession(cfg, h)
 	if err != nil {
 		return nil, err
 	}
-	return dial(ctx, cfg, h, func(*Conn) {})
-}
-
-// dial is Dial for a Config that has its defaults. opened is called when the WebSocket is
-// open, before anything is read from it.
-func dial(ctx context.Context, cfg Config, h Handler, opened func(*Conn)) (*Conn, error) {
-	s, err := newSession(cfg, h)
+	o, err := Open(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	s.clock = time.Now
-	nc, early, err := open(ctx, &cfg)
-	if err != nil {
-		return nil, err
-	}
-	c := &Conn{cfg: cfg, nc: nc, session: s, driver: make(chan struct{}, 1), over: make(chan struct{})}
+	c := newConn(o)
 	c.driver <- struct{}{}
 	defer c.release()
 	c.owner.Store(goroutineID())
-	s.Advance(time.Now())
-	c.guard(func() {
-		opened(c)
-		_ = s.Feed(early) // an error ends the session, which drive finds
-	})
-	err = c.drive(ctx, func() bool { return s.State() != Authenticating })
-	if err != nil {
+	if err := c.drive(ctx, func() bool { return s.State() != Authenticating }); err != nil {
 		c.shut(err)
 		return nil, err
 	}
-	cfg.Logger.Info("authenticated", "feed", string(cfg.Feed), "market", string(cfg.Market))
 	return c, nil
+}
+
+// newConn returns a connection that is not authenticated yet.
+func newConn(o *Opened) *Conn {
+	o.Session.clock = time.Now
+	return &Conn{
+		cfg: o.Session.cfg, nc: o.Conn, session: o.Session, early: o.Early,
+		driver: make(chan struct{}, 1), over: make(chan struct{}),
+	}
 }
 
 // Run reads, and calls the handler, until the connection ends. It returns nil after
@@ -131,10 +123,12 @@ func (c *Conn) run(ctx context.Context, h Handler) error {
 	defer c.release()
 	c.owner.Store(goroutineID())
 	err := c.drive(ctx, func() bool { return false })
-	if ctx.Err() != nil && !c.isOver() && c.session.Err() == nil {
+	if ctx.Err() != nil && !c.isOver() && c.session.err == nil {
 		c.session.SetHandler(nil)
+		accepted := c.session.State() != Authenticating
 		c.session.Close()
-		_ = c.drive(context.WithoutCancel(ctx), func() bool { return false })
+		// A server that has not answered the key is not asked to answer this.
+		_ = c.drive(context.WithoutCancel(ctx), func() bool { return !accepted })
 		c.shut(ErrClosed)
 		return ctx.Err()
 	}
@@ -154,7 +148,7 @@ func (c *Conn) run(ctx context.Context, h Handler) error {
 // An acknowledgement does not promise data: the server acknowledges symbols that do
 // not exist.
 func (c *Conn) Subscribe(ctx context.Context, s Stream, symbols ...string) error {
-	topics, err := c.topics(s, symbols)
+	topics, err := c.cfg.Topics(s, symbols...)
 	if err != nil {
 		return err
 	}
@@ -170,7 +164,7 @@ func (c *Conn) SubscribeTopics(ctx context.Context, topics ...Topic) error {
 // Unsubscribe ends subscriptions and waits for the acknowledgements, as Subscribe
 // does. Events on their way still come.
 func (c *Conn) Unsubscribe(ctx context.Context, s Stream, symbols ...string) error {
-	topics, err := c.topics(s, symbols)
+	topics, err := c.cfg.Topics(s, symbols...)
 	if err != nil {
 		return err
 	}
@@ -182,39 +176,36 @@ func (c *Conn) UnsubscribeTopics(ctx context.Context, topics ...Topic) error {
 	return c.await(ctx, unsubscribe, topics)
 }
 
-func (c *Conn) topics(s Stream, symbols []string) ([]Topic, error) {
-	return c.cfg.topics(s, symbols)
+// Request subscribes to topics without waiting, from any goroutine or handler. done, if
+// not nil, is called once by the goroutine that drives the connection: with nil when all
+// topics were acknowledged, else with a [*SubscribeError], or with [ErrSubscriptionLimit] for
+// what was not sent. It must not wait for anything there. A result that nobody asked for is
+// logged.
+//
+// The errors are those of topics that cannot be sent, and of a connection that has ended;
+// done is not called then.
+func (c *Conn) Request(done func(error), topics ...Topic) error {
+	return c.post(subscribe, done, topics)
 }
-
-// topics is Market.Topics but for case, which the session takes care of.
-func (c *Config) topics(s Stream, symbols []string) ([]Topic, error) {
-	channel, err := c.Market.Channel(s)
-	if err != nil {
-		return nil, err
-	}
-	if len(symbols) == 0 {
-		return nil, ErrNoSymbols
-	}
-	topics := make([]Topic, len(symbols))
-	for i, symbol := range symbols {
-		topics[i] = c.Market.canonical(Topic{channel, symbol}, c.KeepCase)
-	}
-	return topics, nil
-}
-
-// Request subscribes to topics without waiting, from any goroutine or handler: the
-// server's answers come to OnStatus. What cannot be sent is logged.
-func (c *Conn) Request(topics ...Topic) { c.post(c.session.Request, topics) }
 
 // Withdraw ends subscriptions without waiting; it is otherwise like Request.
-func (c *Conn) Withdraw(topics ...Topic) { c.post(c.session.Withdraw, topics) }
+func (c *Conn) Withdraw(done func(error), topics ...Topic) error {
+	return c.post(unsubscribe, done, topics)
+}
 
-func (c *Conn) post(send func(...Topic) error, topics []Topic) {
-	c.ask(func() {
-		if err := send(topics...); err != nil {
-			c.cfg.Logger.Warn("request not sent", "err", err)
-		}
-	})
+func (c *Conn) post(action string, done func(error), topics []Topic) error {
+	topics, err := c.cfg.checked(topics)
+	if err != nil {
+		return err
+	}
+	if c.isOver() {
+		return c.reasonOrClosed()
+	}
+	if done == nil {
+		done = c.cfg.logResult
+	}
+	c.begin(newErrand(action, topics, done))
+	return nil
 }
 
 // SetHandler exchanges the handler, from the next message on; nil drops events. The
@@ -222,14 +213,7 @@ func (c *Conn) post(send func(...Topic) error, topics []Topic) {
 func (c *Conn) SetHandler(h Handler) { c.session.SetHandler(h) }
 
 // Stats returns what the connection has counted, as of the last read.
-func (c *Conn) Stats() Stats {
-	var stats Stats
-	c.mu.Lock()
-	stats.Counters, stats.ErrorSamples = c.counters, c.samples
-	c.mu.Unlock()
-	c.session.parser.latency.snapshot(&stats.Latency)
-	return stats
-}
+func (c *Conn) Stats() Stats { return c.session.Stats() }
 
 // Close closes the connection: it sends a close frame, waits for the server's, and
 // for the goroutine in Run, and closes the socket; all within Config.CloseTimeout.
@@ -300,13 +284,16 @@ func (c *Conn) drive(ctx context.Context, done func() bool) error {
 	s := c.session
 	now := time.Now()
 	s.Advance(now)
+	if early := c.early; early != nil {
+		c.early = nil
+		c.guard(func() { _ = s.Feed(early) }) // an error ends the session, which the loop finds
+	}
 	for {
 		c.serve()
 		if err := c.flush(now); err != nil {
 			c.hearOut(err)
 		}
-		c.publish()
-		if err := s.Err(); err != nil {
+		if err := s.err; err != nil {
 			return err
 		}
 		if done() {
@@ -328,17 +315,12 @@ func (c *Conn) drive(ctx context.Context, done func() bool) error {
 		}
 		switch {
 		case err == nil:
-		case errors.Is(err, os.ErrDeadlineExceeded) || isTimeout(err):
+		case errors.Is(err, os.ErrDeadlineExceeded) || sock.IsTimeout(err):
 			c.armed = time.Time{}
 		default:
 			_ = s.Disconnected(err)
 		}
 	}
-}
-
-func isTimeout(err error) bool {
-	var ne net.Error
-	return errors.As(err, &ne) && ne.Timeout()
 }
 
 // arm sets the deadline of the next read, unless one as early is set, and reports
@@ -419,7 +401,7 @@ func (c *Conn) hearOut(cause error) {
 		if n > 0 {
 			c.guard(func() { _ = s.Commit(n) })
 		}
-		if err != nil && !isTimeout(err) {
+		if err != nil && !sock.IsTimeout(err) {
 			break
 		}
 		c.armed = time.Time{}
@@ -427,59 +409,21 @@ func (c *Conn) hearOut(cause error) {
 	_ = s.Disconnected(cause)
 }
 
-// publish gives what was counted to whoever asks for Stats.
-func (c *Conn) publish() {
-	counters := c.session.counters()
-	c.mu.Lock()
-	if counters.Errors != c.counters.Errors {
-		c.samples = c.session.parser.samples
-	}
-	c.counters = counters
-	c.mu.Unlock()
-}
+// begin has the driver serve an errand soon, unless the connection is over; nobody need
+// wait for it.
+func (c *Conn) begin(e *errand) { c.ask(func() { e.serve(c.session) }) }
 
-// errand is something asked of the session that has a result.
-type errand struct {
-	topics  []Topic
-	result  chan error              // has room for it
-	request atomic.Pointer[request] // once the session has it
-}
-
-// begin has the session subscribe or unsubscribe soon. The driver tells then the result,
-// unless the connection is over; nobody need wait for it.
-func (c *Conn) begin(action string, topics []Topic, then func(error)) *errand {
-	e := &errand{topics: topics, result: make(chan error, 1)}
-	tell := func(err error) {
-		if then != nil {
-			then(err)
-		}
-		e.result <- err
-	}
-	c.ask(func() {
-		r, err := c.session.ask(action, topics, tell)
-		switch {
-		case err == nil:
-			e.request.Store(r)
-		case c.session.State() >= Closing:
-			tell(&SubscribeError{Pending: topics, Err: err})
-		default:
-			tell(err)
-		}
-	})
-	return e
-}
-
-// wait waits for an errand's result: while another goroutine drives or, if driver is the
-// connection's and not nil, by driving itself.
-func (c *Conn) wait(ctx context.Context, e *errand, driver chan<- struct{}) error {
+// wait waits for an errand: while another goroutine drives or, if nobody does, by driving
+// itself.
+func (c *Conn) wait(ctx context.Context, e *errand) error {
 	select {
 	case err := <-e.result:
 		return err
-	case driver <- struct{}{}:
+	case c.driver <- struct{}{}:
 		defer c.release()
 		c.owner.Store(goroutineID())
-		err := c.drive(ctx, func() bool { return len(e.result) > 0 })
-		if c.session.Err() != nil {
+		err := c.drive(ctx, func() bool { return e.told.Load() })
+		if c.session.err != nil {
 			c.shut(err)
 		}
 	case <-c.over:
@@ -490,14 +434,10 @@ func (c *Conn) wait(ctx context.Context, e *errand, driver chan<- struct{}) erro
 		return err
 	default:
 	}
-	err := ctx.Err()
 	if c.isOver() {
-		err = c.reasonOrClosed()
+		return e.soFar(c.reasonOrClosed())
 	}
-	if r := e.request.Load(); r != nil {
-		return r.soFar(err)
-	}
-	return &SubscribeError{Pending: e.topics, Err: err}
+	return e.soFar(ctx.Err())
 }
 
 func (c *Conn) await(ctx context.Context, action string, topics []Topic) error {
@@ -507,7 +447,9 @@ func (c *Conn) await(ctx context.Context, action string, topics []Topic) error {
 	if len(topics) == 0 {
 		return ErrNoSymbols
 	}
-	return c.wait(ctx, c.begin(action, topics, nil), c.driver)
+	e := newErrand(action, topics, nil)
+	c.begin(e)
+	return c.wait(ctx, e)
 }
 
 // shut closes the socket and records why the connection ended. The caller holds the
@@ -519,7 +461,6 @@ func (c *Conn) shut(err error) {
 	_ = c.nc.Close()
 	c.session.Disconnected(err)
 	c.serve() // who asked meanwhile gets the session's end for an answer
-	c.publish()
 	c.err = err
 	c.cfg.Logger.Info("connection ended", "err", err)
 	close(c.over)
@@ -543,7 +484,7 @@ func (c *Conn) guard(f func()) {
 			return
 		}
 		if p := recovered(recover()); p != nil {
-			c.session.panicked(p)
+			c.session.Fail(p)
 		} else {
 			c.shut(ErrClosed)
 		}

@@ -204,9 +204,9 @@ func TestConnInHandler(t *testing.T) {
 				h := &onTrade{do: func(*tickstorm.Trade) {
 					errs <- conn.Subscribe(t.Context(), tickstorm.Trades, "B")
 					errs <- conn.Unsubscribe(t.Context(), tickstorm.Trades, "A")
-					conn.Request(tickstorm.Topic{Channel: "T", Symbol: "C"})
-					conn.Withdraw(tickstorm.Topic{Channel: "T", Symbol: "A"})
-					conn.Request() // logged and no more
+					conn.Request(nil, tickstorm.Topic{Channel: "T", Symbol: "C"})
+					conn.Withdraw(nil, tickstorm.Topic{Channel: "T", Symbol: "A"})
+					conn.Request(nil) // logged and no more
 					close(asked)
 				}}
 				conn = dialSim(t, server, h)
@@ -235,9 +235,9 @@ func TestConnInHandler(t *testing.T) {
 func TestConnRequest(t *testing.T) {
 	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
 		conn := dialSim(t, server, nil)
-		conn.Request(topics(t, "T.A,T.B")...) // waits for Run
+		conn.Request(nil, topics(t, "T.A,T.B")...) // waits for Run
 		running := runs(t.Context(), conn)
-		conn.Withdraw(topics(t, "T.A")...)
+		conn.Withdraw(nil, topics(t, "T.A")...)
 		synctest.Wait()
 		require.Equal(t, "T.B", serverTopics(t, server))
 		require.NoError(t, conn.Close())
@@ -398,7 +398,7 @@ func TestConnSlowHandler(t *testing.T) {
 				done := make(chan struct{}, 2)
 				conn = dialSim(t, server, &onTrade{do: func(*tickstorm.Trade) {
 					time.Sleep(takes)
-					conn.Request(tickstorm.Topic{Channel: "T", Symbol: "A"})
+					conn.Request(nil, tickstorm.Topic{Channel: "T", Symbol: "A"})
 					done <- struct{}{}
 				}})
 				running := runs(t.Context(), conn)

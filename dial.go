@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
+
+	"github.com/tickstorm/tickstorm/internal/sock"
 )
 
 // This file opens a connection: TCP, perhaps through a proxy, TLS, and the WebSocket
@@ -61,7 +63,7 @@ func open(ctx context.Context, cfg *Config) (nc net.Conn, early []byte, err erro
 			retryAfter = retryAfterOf(status, resp)
 		},
 		TLSClient: func(conn net.Conn, hostname string) net.Conn {
-			return tls.Client(&resumable{Conn: conn}, tlsConfig(cfg.TLS, hostname))
+			return tls.Client(&sock.Shim{Conn: conn}, tlsConfig(cfg.TLS, hostname))
 		},
 	}
 	nc, br, _, err := dialer.Dial(ctx, u.String())
@@ -173,7 +175,7 @@ func dialThrough(ctx context.Context, cfg *Config, u *url.URL, network, addr str
 		return nil, fmt.Errorf("%w: %w", ErrProxy, err)
 	}
 	if proxy.Scheme == "https" {
-		nc = tls.Client(&resumable{Conn: nc}, tlsConfig(nil, proxy.Hostname()))
+		nc = tls.Client(&sock.Shim{Conn: nc}, tlsConfig(nil, proxy.Hostname()))
 	}
 	if err := connectThrough(ctx, nc, proxy, addr); err != nil {
 		nc.Close()

@@ -82,7 +82,7 @@ func Retryable(err error) bool {
 		return false
 	}
 	for _, final := range []error{
-		ErrAuthFailed, ErrNoKey, ErrNoMarket, ErrBadFeed, ErrClosed, ErrUnsupported, ErrNoDescriptor,
+		ErrAuthFailed, ErrNoKey, ErrNoMarket, ErrBadFeed, ErrClosed, errors.ErrUnsupported,
 		context.Canceled,
 	} {
 		if errors.Is(err, final) {

@@ -50,7 +50,7 @@ func ExampleSession() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	_ = s.Subscribe(func(err error) { fmt.Println("subscribed:", err) }, tickstorm.Topic{Channel: "T", Symbol: "AAPL"})
+	_ = s.Request(func(err error) { fmt.Println("subscribed:", err) }, tickstorm.Topic{Channel: "T", Symbol: "AAPL"})
 
 	s.Advance(time.Now()) // tells the time, and returns when to tell it again
 	s.Sent(len(s.Outgoing()))
@@ -149,7 +149,7 @@ func ExampleConn_Run() {
 		log.Fatal(err)
 	}
 	h.close = conn.Close
-	conn.Request(tickstorm.Topic{Channel: "T", Symbol: "AAPL"}) // does not wait
+	conn.Request(nil, tickstorm.Topic{Channel: "T", Symbol: "AAPL"}) // does not wait
 	fmt.Println(conn.Run(context.Background()))
 	// Output:
 	// AAPL 100 at 187.3
@@ -268,7 +268,7 @@ func ExampleConn_Events() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	conn.Request(tickstorm.Topic{Channel: "T", Symbol: "AAPL"}, tickstorm.Topic{Channel: "Q", Symbol: "AAPL"})
+	conn.Request(nil, tickstorm.Topic{Channel: "T", Symbol: "AAPL"}, tickstorm.Topic{Channel: "Q", Symbol: "AAPL"})
 	for e, err := range conn.Events(context.Background()) {
 		if err != nil {
 			log.Fatal(err)
@@ -414,8 +414,8 @@ func ExampleQueue_Err() {
 		log.Fatal(err)
 	}
 	for range 20 { // nobody runs the queue
-		conn.Request(tickstorm.Topic{Channel: "T", Symbol: "AAPL"})
-		conn.Withdraw(tickstorm.Topic{Channel: "T", Symbol: "AAPL"})
+		conn.Request(nil, tickstorm.Topic{Channel: "T", Symbol: "AAPL"})
+		conn.Withdraw(nil, tickstorm.Topic{Channel: "T", Symbol: "AAPL"})
 	}
 	fmt.Println(conn.Run(ctx))
 	fmt.Println(q.Err())

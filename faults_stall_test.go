@@ -56,7 +56,7 @@ func TestFaultsStall(t *testing.T) {
 				conn, err = tickstorm.Dial(t.Context(), cfg, q)
 				require.NoError(t, err)
 				handling := runs(t.Context(), q)
-				conn.Request(topics(t, "T.*,Q.*")...)
+				conn.Request(nil, topics(t, "T.*,Q.*")...)
 				running := runs(t.Context(), conn)
 				time.Sleep(time.Minute)
 

@@ -121,6 +121,15 @@ func NewParser(m Market) *Parser {
 	return p
 }
 
+// newParser returns a parser as the Config says.
+func (c *Config) newParser() *Parser {
+	p := NewParser(c.Market)
+	p.SetLimits(c.Limits)
+	p.SetSymbols(c.Symbols)
+	p.SetInterest(c.Interest)
+	return p
+}
+
 // SetEngine chooses how elements are decoded.
 func (p *Parser) SetEngine(e Engine) { p.engine = e }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -62,9 +63,9 @@ func (s SessionState) String() string {
 // be sent may have grown after each of Advance, Feed, Commit, Sent, Request, Withdraw
 // and Close.
 //
-// A Session belongs to one goroutine at a time; only SetHandler may be called from
-// any. Handlers run inside Feed and Commit, and may call any method but Feed, Buffer,
-// Commit, Sent and Advance.
+// A Session belongs to one goroutine at a time; only SetHandler, State, Err, Stats and
+// Config may be called from any. Handlers run inside Feed and Commit, and may call any
+// method but Feed, Buffer, Commit, Sent and Advance.
 type Session struct {
 	cfg      Config
 	framer   *Framer
@@ -72,7 +73,7 @@ type Session struct {
 	handlers atomic.Pointer[handlers]
 	ledger   ledger
 
-	state SessionState
+	state atomic.Uint32 // a SessionState
 	err   error
 
 	now       time.Time
@@ -90,8 +91,16 @@ type Session struct {
 	lastMessage time.Time        // when the last one was completed
 	silentNow   bool             // none was since time was told last
 
-	received int64        // of the last message, in nanoseconds since 1970
-	before   func([]byte) // sees messages before they are decoded, if it is set
+	received int64 // of the last message, in nanoseconds since 1970
+	link     *link // of a Lasting; nil of a session on its own
+
+	own  []byte // its window while it is lent another
+	lent []byte // that one
+
+	mu        sync.Mutex // protects what follows, which other goroutines read
+	published Counters
+	samples   ErrorSamples
+	reason    error // is err
 }
 
 // NewSession returns the session of a connection whose WebSocket handshake is done.
@@ -107,15 +116,12 @@ func NewSession(cfg Config, h Handler) (*Session, error) {
 
 // newSession is NewSession for a Config that has its defaults.
 func newSession(cfg Config, h Handler) (*Session, error) {
-	s := &Session{cfg: cfg, parser: NewParser(cfg.Market)}
+	s := &Session{cfg: cfg, parser: cfg.newParser()}
 	s.framer = NewFramer(FramerConfig{
 		Rand:       cfg.Rand,
 		Buffer:     cfg.ReadBuffer,
 		MaxMessage: cfg.Limits.Message,
 	}, sessionFrames{s})
-	s.parser.SetLimits(cfg.Limits)
-	s.parser.SetSymbols(cfg.Symbols)
-	s.parser.SetInterest(cfg.Interest)
 	s.parser.onStatus, s.parser.tellAll, s.parser.key = s.onStatus, true, cfg.Key
 	s.ledger = ledger{
 		market: cfg.Market, keepCase: cfg.KeepCase, perChunk: cfg.ChunkTopics, maxQuote: cfg.MaxOptionQuotes,
@@ -145,7 +151,7 @@ func (s *Session) Feed(p []byte) error {
 		return s.err
 	}
 	s.heard(len(p))
-	return s.framed(s.framer.Feed(p))
+	return s.took(s.framer.Feed(p))
 }
 
 // Buffer returns memory to read into, never empty. It is valid until the next call
@@ -159,7 +165,14 @@ func (s *Session) Commit(n int) error {
 		return s.err
 	}
 	s.heard(n)
-	return s.framed(s.framer.Commit(n))
+	return s.took(s.framer.Commit(n))
+}
+
+// took is the end of Feed and Commit.
+func (s *Session) took(err error) error {
+	err = s.framed(err)
+	s.publish()
+	return err
 }
 
 func (s *Session) heard(n int) {
@@ -174,6 +187,34 @@ func (s *Session) heard(n int) {
 // beginning that was sent already; empty if there is nothing to send. It is valid
 // until the next call of a method that may queue something.
 func (s *Session) Outgoing() []byte { return s.framer.Outgoing() }
+
+// Lend has Buffer give memory of window, which sessions of one goroutine can share: it is
+// warm in the cache, and quiet connections cost no memory. It is the session's until
+// Reclaim. A window that has no room for what is kept of an incomplete frame is not used.
+func (s *Session) Lend(window []byte) {
+	if f := s.framer; f.w-f.r < len(window) {
+		s.own, s.lent = f.exchange(window), window
+	}
+}
+
+// Reclaim takes back what was lent: the session copies what it has of an incomplete frame
+// into memory of its own.
+func (s *Session) Reclaim() {
+	f, lent := s.framer, s.lent
+	s.lent = nil
+	if len(lent) == 0 || len(f.buf) == 0 || &f.buf[0] != &lent[0] {
+		return // a long message, for which the framer has made a window of its own
+	}
+	n := f.w - f.r
+	if size := max(n, keptOfFrame); n > len(s.own) || len(s.own) > 4*size { // too small, or left by a long message
+		s.own = make([]byte, size)
+	}
+	f.exchange(s.own)
+	s.own = nil
+}
+
+// keptOfFrame is how much memory for an incomplete frame a session without its window keeps.
+const keptOfFrame = 4 << 10
 
 // Sent tells that the first n bytes of Outgoing were written.
 func (s *Session) Sent(n int) {
@@ -190,11 +231,11 @@ func (s *Session) Sent(n int) {
 // monotonic clock; now should carry one.
 func (s *Session) Advance(now time.Time) time.Time {
 	first := s.now.IsZero()
-	s.tell(now)
+	s.SetTime(now)
 	if first {
 		s.authBy = now.Add(s.cfg.AuthTimeout)
 		s.nextPing = now.Add(s.cfg.PingInterval)
-		if s.state == Closing {
+		if s.State() == Closing {
 			s.closeBy = now.Add(s.cfg.CloseTimeout / 2)
 		}
 	}
@@ -207,9 +248,9 @@ func (s *Session) Advance(now time.Time) time.Time {
 		return time.Time{}
 	}
 	switch {
-	case s.state == Closing && !now.Before(s.closeBy):
+	case s.State() == Closing && !now.Before(s.closeBy):
 		s.end(ErrCloseTimeout)
-	case s.state == Authenticating && !now.Before(s.authBy):
+	case s.State() == Authenticating && !now.Before(s.authBy):
 		s.end(fmt.Errorf("%w: no answer to the key for %v", ErrAuthTimeout, s.cfg.AuthTimeout))
 	case s.cfg.IdleTimeout > 0 && !now.Before(s.lastByte.Add(s.cfg.IdleTimeout)):
 		s.end(fmt.Errorf("%w: %v", ErrIdle, s.cfg.IdleTimeout))
@@ -218,31 +259,44 @@ func (s *Session) Advance(now time.Time) time.Time {
 	default:
 		if s.cfg.PingInterval > 0 && !now.Before(s.nextPing) {
 			s.nextPing = now.Add(s.cfg.PingInterval)
-			if s.state != Closing {
+			if s.State() != Closing {
 				s.sent(s.framer.Ping(nil))
 				s.pinging = s.pingSent.IsZero()
 			}
 		}
-		s.ledger.expire(now)
-		s.pump()
+		if len(s.ledger.flight) > 0 {
+			s.ledger.expire(now)
+			s.pump()
+			s.publish()
+		}
+		if s.link != nil {
+			s.link.advance(now)
+		}
 	}
 	return s.Deadline()
 }
 
-// tell is Advance without what is due.
-func (s *Session) tell(now time.Time) {
+// SetTime is Advance without what is due: it begins no ping and ends nothing. It is for
+// a loop that knows of bytes to be read, which may have come in time.
+func (s *Session) SetTime(now time.Time) {
 	s.now, s.silentNow = now, true
 	s.parser.SetReceived(now.UnixNano())
 }
 
-// listen has silence counted from now on, because nobody has listened before.
-func (s *Session) listen(now time.Time) {
-	s.tell(now)
+// Listen is SetTime for a loop that has been busy elsewhere, or was not there at all: silence
+// is counted from now on, since nobody has listened before.
+func (s *Session) Listen(now time.Time) {
+	s.SetTime(now)
 	s.lastByte = now
 	if !s.pingSent.IsZero() {
 		s.pingSent = now
 	}
 }
+
+// SetReceived sets the Received of the events that follow, in nanoseconds since 1970, until
+// the session is told the time again: for transports that know when bytes came, as the
+// kernel does.
+func (s *Session) SetReceived(at int64) { s.parser.SetReceived(at) }
 
 // Deadline returns what Advance returned last, or an earlier time if something that
 // was done since wants it: the time until which a loop may wait.
@@ -251,10 +305,10 @@ func (s *Session) Deadline() time.Time {
 		return time.Time{}
 	}
 	next := s.ledger.deadline()
-	if s.state == Closing {
+	if s.State() == Closing {
 		next = earlier(next, s.closeBy)
 	}
-	if s.state == Authenticating {
+	if s.State() == Authenticating {
 		next = earlier(next, s.authBy)
 	}
 	if s.cfg.IdleTimeout > 0 {
@@ -263,8 +317,11 @@ func (s *Session) Deadline() time.Time {
 	if s.awaitsPong() {
 		next = earlier(next, s.pingSent.Add(s.cfg.PongTimeout))
 	}
-	if s.cfg.PingInterval > 0 && s.state != Closing {
+	if s.cfg.PingInterval > 0 && s.State() != Closing {
 		next = earlier(next, s.nextPing)
+	}
+	if s.link != nil {
+		next = earlier(next, s.link.quiet)
 	}
 	return next
 }
@@ -274,24 +331,19 @@ func (s *Session) awaitsPong() bool { return s.cfg.PongTimeout > 0 && !s.pingSen
 
 // Request subscribes to topics without waiting. What is held already is not asked for
 // again. Requests queue until the key is accepted, and go out in messages of up to
-// Config.ChunkTopics topics, one at a time. Errors are those of topics that cannot be
-// sent, of ErrSubscriptionLimit, and of a session that has ended.
-func (s *Session) Request(topics ...Topic) error { return s.Subscribe(nil, topics...) }
-
-// Withdraw ends subscriptions without waiting; it is otherwise like Request.
-func (s *Session) Withdraw(topics ...Topic) error { return s.Unsubscribe(nil, topics...) }
-
-// Subscribe is Request with a result: done is called once, within a later call of a
-// method of the session or within this one, with nil when all topics were
-// acknowledged, else with a [*SubscribeError]. It is not called if Subscribe returns
-// an error.
-func (s *Session) Subscribe(done func(error), topics ...Topic) error {
+// Config.ChunkTopics topics, one at a time. done, if not nil, is called once, within a
+// later call of a method of the session or within this one: with nil when all topics
+// were acknowledged, else with a [*SubscribeError].
+//
+// Errors are those of topics that cannot be sent, of ErrSubscriptionLimit, and of a
+// session that has ended; done is not called then.
+func (s *Session) Request(done func(error), topics ...Topic) error {
 	_, err := s.ask(subscribe, topics, done)
 	return err
 }
 
-// Unsubscribe is Withdraw with a result; it is otherwise like Subscribe.
-func (s *Session) Unsubscribe(done func(error), topics ...Topic) error {
+// Withdraw ends subscriptions without waiting; it is otherwise like Request.
+func (s *Session) Withdraw(done func(error), topics ...Topic) error {
 	_, err := s.ask(unsubscribe, topics, done)
 	return err
 }
@@ -300,7 +352,7 @@ func (s *Session) ask(action string, topics []Topic, done func(error)) (*request
 	if s.err != nil {
 		return nil, s.err
 	}
-	if s.state == Closing {
+	if s.State() == Closing {
 		return nil, ErrClosed
 	}
 	r, err := s.ledger.add(action, topics, done)
@@ -308,13 +360,14 @@ func (s *Session) ask(action string, topics []Topic, done func(error)) (*request
 		return nil, err
 	}
 	s.pump()
+	s.publish()
 	return r, nil
 }
 
 // pump tells results and sends the next request if it is time.
 func (s *Session) pump() {
 	s.ledger.report()
-	for more := true; more && s.state == Ready && s.err == nil; {
+	for more := true; more && s.State() == Ready && s.err == nil; {
 		var msg []byte
 		if msg, more = s.ledger.next(s.now, s.scratch[:0]); more {
 			s.scratch = msg
@@ -348,14 +401,15 @@ func (s *Session) Topics() (acked, pending []Topic) {
 // ErrClosed when the server has answered, or ErrCloseTimeout. Events that come before
 // its answer are still delivered. Further calls do nothing.
 func (s *Session) Close() {
-	if s.err != nil || s.state == Closing {
+	if s.err != nil || s.State() == Closing {
 		return
 	}
-	s.state = Closing
+	s.state.Store(uint32(Closing))
 	s.closeBy = s.now.Add(s.cfg.CloseTimeout / 2)
 	s.sent(s.framer.Close(ws.StatusNormalClosure, ""))
 	s.ledger.end(ErrClosed)
 	s.ledger.report()
+	s.publish()
 }
 
 // Disconnected tells the session that the connection has ended, with the error of the
@@ -364,7 +418,7 @@ func (s *Session) Close() {
 func (s *Session) Disconnected(cause error) error {
 	switch {
 	case s.err != nil:
-	case s.state == Closing:
+	case s.State() == Closing:
 		s.end(ErrClosed)
 	default:
 		s.end(fmt.Errorf("%w: %w", ErrDisconnected, cause))
@@ -372,36 +426,63 @@ func (s *Session) Disconnected(cause error) error {
 	return s.err
 }
 
+// Fail ends the session with an error of the driver's own, such as a [*PanicError] for a
+// handler that has panicked: that one also takes the place of a reason it had before.
+func (s *Session) Fail(err error) {
+	s.end(err)
+	var p *PanicError
+	if errors.As(err, &p) {
+		s.err = err
+		s.publish()
+	}
+}
+
 // Err returns why the session has ended, nil as long as it has not: a [*StatusError]
 // when the server refused it, a [*CloseError] when the server closed it or broke the
 // protocol, ErrClosed after Close, or an error that is ErrDisconnected, ErrIdle,
 // ErrPongTimeout, ErrAuthTimeout or ErrCloseTimeout. Outgoing may hold a last close frame.
-func (s *Session) Err() error { return s.err }
+func (s *Session) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.reason
+}
 
 // State returns how far the session has come.
-func (s *Session) State() SessionState { return s.state }
+func (s *Session) State() SessionState { return SessionState(s.state.Load()) }
 
-// Stats returns what the session has counted.
+// Config returns the session's Config with its defaults filled in.
+func (s *Session) Config() Config { return s.cfg }
+
+// Stats returns what the session has counted, as of the last call of Feed or Commit that
+// has returned.
 func (s *Session) Stats() Stats {
-	stats := s.parser.Stats()
-	stats.Counters = s.counters()
+	var stats Stats
+	s.mu.Lock()
+	stats.Counters, stats.ErrorSamples = s.published, s.samples
+	s.mu.Unlock()
+	s.parser.latency.snapshot(&stats.Latency)
 	return stats
 }
 
-// counters is the part of Stats that a connection publishes after each read.
-func (s *Session) counters() Counters {
+// publish shows other goroutines what was counted, and how the session has ended.
+func (s *Session) publish() {
 	c := s.parser.stats
 	c.Received = s.bytesRead
 	c.Refusals, c.RefusedTopics = s.ledger.refuse, s.ledger.refusedTopics
 	if s.err == nil {
 		c.AckedTopics, c.PendingTopics = s.ledger.grants, len(s.ledger.held)-s.ledger.grants
 	}
-	return c
+	s.mu.Lock()
+	if c.Errors != s.published.Errors {
+		s.samples = s.parser.samples
+	}
+	s.published, s.reason = c, s.err
+	s.mu.Unlock()
 }
 
 // String names the session's market and state.
 func (s *Session) String() string {
-	return fmt.Sprintf("tickstorm.Session{%s, %s}", s.cfg.Market, s.state)
+	return fmt.Sprintf("tickstorm.Session{%s, %s}", s.cfg.Market, s.State())
 }
 
 // Format keeps the key, which fmt would find in an unexported field, out of every verb.
@@ -412,22 +493,17 @@ func (s *Session) end(err error) {
 	if s.err != nil {
 		return
 	}
-	if s.state == Closing && err != ErrCloseTimeout {
+	if s.State() == Closing && err != ErrCloseTimeout {
 		err = ErrClosed // it ends as asked, whatever the server says or does meanwhile
 	}
 	s.err = err
-	s.state = Ended
+	s.state.Store(uint32(Ended))
 	// 1000 also where the server broke off the dialogue: it knows why. A framer that
 	// failed the connection has queued its own.
 	_ = s.framer.Close(ws.StatusNormalClosure, "")
 	s.ledger.end(err)
 	s.ledger.report()
-}
-
-// panicked ends the session because a handler did, whatever else was about to end it.
-func (s *Session) panicked(p *PanicError) {
-	s.end(p)
-	s.err = p
+	s.publish()
 }
 
 // framed takes what the framer returned.
@@ -454,8 +530,9 @@ func (s *Session) onStatus(e *Status) {
 	switch code {
 	case StatusConnected:
 	case StatusAuthSuccess:
-		if s.state == Authenticating {
-			s.state = Ready
+		if s.State() == Authenticating {
+			s.state.Store(uint32(Ready))
+			s.cfg.Logger.Info("authenticated", "feed", string(s.cfg.Feed), "market", string(s.cfg.Market))
 			s.pump()
 		}
 	case StatusAuthFailed, StatusNoPlan, StatusAuthTimeout, StatusMaxConnections:
@@ -499,16 +576,19 @@ func (f sessionFrames) OnMessage(op ws.OpCode, p []byte) error {
 		s.observeInterval()
 	}
 	s.received = s.parser.received
-	if s.before != nil {
-		s.before(p)
+	if s.link != nil {
+		s.link.before(p)
 	}
 	if s.clock == nil || s.parser.stats.Messages%decodeEvery != 0 {
 		_ = s.parser.parse(p, hs) // OnError was told
-		return s.err
+	} else {
+		start := s.clock()
+		_ = s.parser.parse(p, hs)
+		s.parser.latency.decode.observe(s.clock().Sub(start))
 	}
-	start := s.clock()
-	_ = s.parser.parse(p, hs)
-	s.parser.latency.decode.observe(s.clock().Sub(start))
+	if s.link != nil {
+		s.link.after()
+	}
 	return s.err
 }
 

@@ -21,7 +21,7 @@ const (
 
 func TestSessionRequestsWaitForAuth(t *testing.T) {
 	p := newPeer(t, testConfig(), nil)
-	require.NoError(t, p.s.Request(topics(t, "T.A,T.B")...))
+	require.NoError(t, p.s.Request(nil, topics(t, "T.A,T.B")...))
 	require.Len(t, p.requests(), 1, "the key and nothing else")
 	require.NoError(t, p.say(status("connected", "")))
 	require.Empty(t, p.requests())
@@ -100,7 +100,7 @@ func TestSessionAcknowledgements(t *testing.T) {
 			}
 			p := readyPeer(t, cfg, nil)
 			var o outcome
-			require.NoError(t, p.s.Subscribe(o.done, topics(t, tc.topics)...))
+			require.NoError(t, p.s.Request(o.done, topics(t, tc.topics)...))
 			require.Len(t, p.subscribed(), 1)
 			for _, m := range tc.messages {
 				require.Zero(t, o.calls)
@@ -136,7 +136,7 @@ func TestSessionAcknowledgements(t *testing.T) {
 func TestSessionLateAcknowledgement(t *testing.T) {
 	p := readyPeer(t, testConfig(), nil)
 	var o outcome
-	require.NoError(t, p.s.Subscribe(o.done, topics(t, "T.A")...))
+	require.NoError(t, p.s.Request(o.done, topics(t, "T.A")...))
 	p.requests()
 	p.after(ackTimeout)
 	require.Equal(t, "T.A", listed(o.detail(t).Pending))
@@ -152,8 +152,8 @@ func TestSessionChunks(t *testing.T) {
 	cfg.ChunkTopics = 2
 	p := readyPeer(t, cfg, nil)
 	var first, second outcome
-	require.NoError(t, p.s.Subscribe(first.done, topics(t, "T.A,T.B,T.C,T.D,T.E")...))
-	require.NoError(t, p.s.Subscribe(second.done, topics(t, "Q.A")...))
+	require.NoError(t, p.s.Request(first.done, topics(t, "T.A,T.B,T.C,T.D,T.E")...))
+	require.NoError(t, p.s.Request(second.done, topics(t, "Q.A")...))
 	require.Equal(t, []string{"T.A,T.B"}, p.subscribed(), "one request is in flight")
 	require.NoError(t, p.say(acks("T.A")...))
 	require.Empty(t, p.subscribed())
@@ -182,7 +182,7 @@ func TestSessionRefusalStaysWithItsChunk(t *testing.T) {
 		list = append(list, fmt.Sprintf("Q.O:X%02d", i))
 	}
 	var o outcome
-	require.NoError(t, p.s.Subscribe(o.done, topics(t, strings.Join(list, ","))...))
+	require.NoError(t, p.s.Request(o.done, topics(t, strings.Join(list, ","))...))
 	require.Len(t, p.subscribed(), 1)
 	for range 27 { // as many were seen for a request of 200
 		p.after(settling / 2)
@@ -206,7 +206,7 @@ func TestSessionAcknowledgedThoughRefused(t *testing.T) {
 	cfg.Market = tickstorm.Options
 	p := readyPeer(t, cfg, nil)
 	var o outcome
-	require.NoError(t, p.s.Subscribe(o.done, topics(t, "Q.O:A,T.O:A")...))
+	require.NoError(t, p.s.Request(o.done, topics(t, "Q.O:A,T.O:A")...))
 	require.NoError(t, p.say(append([]string{status("error", limitReached)}, acks("T.O:A")...)...))
 	require.Zero(t, o.calls, "more refusals of the request may come")
 	p.after(settling)
@@ -217,19 +217,19 @@ func TestSessionAcknowledgedThoughRefused(t *testing.T) {
 func TestSessionDuplicates(t *testing.T) {
 	p := readyPeer(t, testConfig(), nil)
 	var o outcome
-	require.NoError(t, p.s.Subscribe(o.done, topics(t, "T.A,T.A,T.a,T.B")...))
+	require.NoError(t, p.s.Request(o.done, topics(t, "T.A,T.A,T.a,T.B")...))
 	require.Equal(t, []string{"T.A,T.B"}, p.subscribed())
 	require.NoError(t, p.say(acks("T.A", "T.B")...))
 	require.Equal(t, outcome{calls: 1}, o)
 
 	// The server would not answer what is held: not asking saves waiting.
 	var again outcome
-	require.NoError(t, p.s.Subscribe(again.done, topics(t, "T.B,T.A")...))
+	require.NoError(t, p.s.Request(again.done, topics(t, "T.B,T.A")...))
 	require.Empty(t, p.requests())
 	require.Equal(t, outcome{calls: 1}, again)
 
 	var more outcome
-	require.NoError(t, p.s.Subscribe(more.done, topics(t, "T.B,T.C")...))
+	require.NoError(t, p.s.Request(more.done, topics(t, "T.B,T.C")...))
 	require.Equal(t, []string{"T.C"}, p.subscribed())
 	require.NoError(t, p.say(acks("T.C")...))
 	require.Equal(t, outcome{calls: 1}, more)
@@ -238,8 +238,8 @@ func TestSessionDuplicates(t *testing.T) {
 func TestSessionDuplicateInQueue(t *testing.T) {
 	p := readyPeer(t, testConfig(), nil)
 	var first, second outcome
-	require.NoError(t, p.s.Subscribe(first.done, topics(t, "T.A")...))
-	require.NoError(t, p.s.Subscribe(second.done, topics(t, "T.A")...))
+	require.NoError(t, p.s.Request(first.done, topics(t, "T.A")...))
+	require.NoError(t, p.s.Request(second.done, topics(t, "T.A")...))
 	require.Equal(t, []string{"T.A"}, p.subscribed())
 	require.NoError(t, p.say(acks("T.A")...))
 	require.Equal(t, outcome{calls: 1}, first)
@@ -252,9 +252,9 @@ func TestSessionDuplicateInQueue(t *testing.T) {
 func TestSessionUnknownChannel(t *testing.T) {
 	p := readyPeer(t, testConfig(), nil)
 	var odd, plain outcome
-	require.NoError(t, p.s.Subscribe(odd.done, topics(t, "ZZ.A,ZZ.b")...))
-	require.NoError(t, p.s.Subscribe(plain.done, topics(t, "T.A")...))
-	require.NoError(t, p.s.Subscribe(plain.done, topics(t, "T.B")...))
+	require.NoError(t, p.s.Request(odd.done, topics(t, "ZZ.A,ZZ.b")...))
+	require.NoError(t, p.s.Request(plain.done, topics(t, "T.A")...))
+	require.NoError(t, p.s.Request(plain.done, topics(t, "T.B")...))
 	require.Equal(t, []string{"ZZ.A,ZZ.b", "T.A"}, p.subscribed())
 	require.NoError(t, p.say(status("success", "subscribed")))
 	require.Equal(t, []string{"T.B"}, p.subscribed(), "the one that a server answers was meant")
@@ -270,7 +270,7 @@ func TestSessionUnknownChannel(t *testing.T) {
 func TestSessionUnknownAndKnownTogether(t *testing.T) {
 	p := readyPeer(t, testConfig(), nil)
 	var o outcome
-	require.NoError(t, p.s.Subscribe(o.done, topics(t, "ZZ.A,T.A")...))
+	require.NoError(t, p.s.Request(o.done, topics(t, "ZZ.A,T.A")...))
 	require.Equal(t, []string{"T.A", "ZZ.A"}, p.subscribed())
 	require.NoError(t, p.say(acks("ZZ.A", "T.A")...))
 	require.Equal(t, outcome{calls: 1}, o, "a newer server may know it")
@@ -278,13 +278,13 @@ func TestSessionUnknownAndKnownTogether(t *testing.T) {
 
 func TestSessionUnsubscribe(t *testing.T) {
 	p := readyPeer(t, testConfig(), nil)
-	require.NoError(t, p.s.Request(topics(t, "T.A,T.B,T.C")...))
+	require.NoError(t, p.s.Request(nil, topics(t, "T.A,T.B,T.C")...))
 	require.NoError(t, p.say(acks("T.A", "T.B")...))
 	p.after(ackTimeout)
 	p.requests()
 
 	var o outcome
-	require.NoError(t, p.s.Unsubscribe(o.done, topics(t, "T.a,T.C,T.NONE")...))
+	require.NoError(t, p.s.Withdraw(o.done, topics(t, "T.a,T.C,T.NONE")...))
 	require.Equal(t, []string{`{"action":"unsubscribe","params":"T.A,T.C"}`}, p.requests(), "what is not held is not asked for")
 	require.NoError(t, p.say(acks("T.A")...))
 	require.Zero(t, o.calls)
@@ -296,8 +296,8 @@ func TestSessionUnsubscribe(t *testing.T) {
 	require.Equal(t, "T.B", acked)
 	require.Empty(t, pending)
 
-	require.NoError(t, p.s.Withdraw(topics(t, "T.B")...))
-	require.NoError(t, p.s.Request(topics(t, "T.B")...))
+	require.NoError(t, p.s.Withdraw(nil, topics(t, "T.B")...))
+	require.NoError(t, p.s.Request(nil, topics(t, "T.B")...))
 	require.Equal(t, []string{`{"action":"unsubscribe","params":"T.B"}`}, p.requests())
 	require.NoError(t, p.say(status("success", "unsubscribed to: T.B")))
 	require.Equal(t, []string{"T.B"}, p.subscribed(), "what has been given up is asked for again")
@@ -305,10 +305,10 @@ func TestSessionUnsubscribe(t *testing.T) {
 
 func TestSessionUnsubscribeUnanswered(t *testing.T) {
 	p := readyPeer(t, testConfig(), nil)
-	require.NoError(t, p.s.Request(topics(t, "T.A")...))
+	require.NoError(t, p.s.Request(nil, topics(t, "T.A")...))
 	require.NoError(t, p.say(acks("T.A")...))
 	var o outcome
-	require.NoError(t, p.s.Unsubscribe(o.done, topics(t, "T.A")...))
+	require.NoError(t, p.s.Withdraw(o.done, topics(t, "T.A")...))
 	p.after(ackTimeout)
 	require.Equal(t, "T.A", listed(o.detail(t).Pending))
 	acked, _ := held(p.s)
@@ -349,10 +349,10 @@ func TestSessionOptionQuotes(t *testing.T) {
 			cfg.MaxOptionQuotes = tc.most
 			p := readyPeer(t, cfg, nil)
 			if tc.before != nil {
-				require.NoError(t, p.s.Request(tc.before...))
+				require.NoError(t, p.s.Request(nil, tc.before...))
 			}
 			p.requests()
-			err := p.s.Request(tc.ask...)
+			err := p.s.Request(nil, tc.ask...)
 			require.ErrorIs(t, err, tc.is)
 			if tc.is != nil {
 				require.Empty(t, p.requests(), "nothing of it is sent")
@@ -366,10 +366,10 @@ func TestSessionOptionQuotesGivenBack(t *testing.T) {
 	cfg.Market = tickstorm.Options
 	cfg.MaxOptionQuotes = 2
 	p := readyPeer(t, cfg, nil)
-	require.NoError(t, p.s.Request(topics(t, "Q.O:A,Q.O:B")...))
-	require.ErrorIs(t, p.s.Request(topics(t, "Q.O:C")...), tickstorm.ErrSubscriptionLimit)
-	require.NoError(t, p.s.Withdraw(topics(t, "Q.O:A")...))
-	require.NoError(t, p.s.Request(topics(t, "Q.O:C")...), "by then there is room")
+	require.NoError(t, p.s.Request(nil, topics(t, "Q.O:A,Q.O:B")...))
+	require.ErrorIs(t, p.s.Request(nil, topics(t, "Q.O:C")...), tickstorm.ErrSubscriptionLimit)
+	require.NoError(t, p.s.Withdraw(nil, topics(t, "Q.O:A")...))
+	require.NoError(t, p.s.Request(nil, topics(t, "Q.O:C")...), "by then there is room")
 	p.requests()
 	require.NoError(t, p.say(acks("Q.O:A", "Q.O:B")...))
 	require.NoError(t, p.say(status("success", "unsubscribed to: Q.O:A")))
@@ -385,7 +385,7 @@ func TestSessionKeepCase(t *testing.T) {
 			cfg := testConfig()
 			cfg.KeepCase = tc.keep
 			p := readyPeer(t, cfg, nil)
-			require.NoError(t, p.s.Request(topics(t, "T.aapl,T.AMpB")...))
+			require.NoError(t, p.s.Request(nil, topics(t, "T.aapl,T.AMpB")...))
 			require.Equal(t, []string{tc.sent}, p.subscribed())
 		})
 	}
@@ -393,10 +393,10 @@ func TestSessionKeepCase(t *testing.T) {
 
 func TestSessionBadTopics(t *testing.T) {
 	p := readyPeer(t, testConfig(), nil)
-	require.ErrorIs(t, p.s.Request(), tickstorm.ErrNoSymbols)
-	require.ErrorIs(t, p.s.Withdraw(), tickstorm.ErrNoSymbols)
+	require.ErrorIs(t, p.s.Request(nil), tickstorm.ErrNoSymbols)
+	require.ErrorIs(t, p.s.Withdraw(nil), tickstorm.ErrNoSymbols)
 	for _, bad := range []tickstorm.Topic{{}, {Channel: "T"}, {Symbol: "A"}, {Channel: "T", Symbol: `A","x":"`}, {Channel: "T", Symbol: "A,T.B"}} {
-		require.ErrorIs(t, p.s.Request(tickstorm.Topic{Channel: "T", Symbol: "GOOD"}, bad), tickstorm.ErrBadTopic, "%q", bad)
+		require.ErrorIs(t, p.s.Request(nil, tickstorm.Topic{Channel: "T", Symbol: "GOOD"}, bad), tickstorm.ErrBadTopic, "%q", bad)
 	}
 	require.Empty(t, p.requests(), "a request with a bad topic is not sent in part")
 	acked, pending := held(p.s)
@@ -424,9 +424,9 @@ func TestSessionResultCalls(t *testing.T) {
 		t.Run(tc.name+", subscribe", func(t *testing.T) {
 			p := readyPeer(t, testConfig(), nil)
 			var known, unknown outcome
-			require.NoError(t, p.s.Subscribe(func(error) {
-				require.NoError(t, p.s.Subscribe(known.done, topics(t, "T.B")...))
-				require.NoError(t, p.s.Subscribe(unknown.done, topics(t, "ZZ.B")...))
+			require.NoError(t, p.s.Request(func(error) {
+				require.NoError(t, p.s.Request(known.done, topics(t, "T.B")...))
+				require.NoError(t, p.s.Request(unknown.done, topics(t, "ZZ.B")...))
 			}, topics(t, tc.topics)...))
 			p.requests()
 			tc.finish(p)
@@ -438,9 +438,9 @@ func TestSessionResultCalls(t *testing.T) {
 		t.Run(tc.name+", close", func(t *testing.T) {
 			p := readyPeer(t, testConfig(), nil)
 			var other outcome
-			require.NoError(t, p.s.Subscribe(func(error) { p.s.Close() }, topics(t, tc.topics)...))
+			require.NoError(t, p.s.Request(func(error) { p.s.Close() }, topics(t, tc.topics)...))
 			p.after(time.Second)
-			require.NoError(t, p.s.Subscribe(other.done, topics(t, "T.B")...))
+			require.NoError(t, p.s.Request(other.done, topics(t, "T.B")...))
 			p.requests()
 			tc.finish(p)
 			require.ErrorIs(t, other.detail(t), tickstorm.ErrClosed)
@@ -453,7 +453,7 @@ func TestSessionResultCalls(t *testing.T) {
 func TestSubscribeErrorText(t *testing.T) {
 	p := readyPeer(t, testConfig(), nil)
 	var o outcome
-	require.NoError(t, p.s.Subscribe(o.done, topics(t, "T.A,T.B,T.C,T.D")...))
+	require.NoError(t, p.s.Request(o.done, topics(t, "T.A,T.B,T.C,T.D")...))
 	require.NoError(t, p.say(append(acks("T.A"), status("error", "not authorized"), status("error", "not authorized"))...))
 	p.after(ackTimeout)
 	require.EqualError(t, o.err, "1 of 4 topics acknowledged, 3 pending (T.B …): server says error: not authorized (and 1 more)")
@@ -480,12 +480,12 @@ func TestSessionLateUnsubscribe(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p := readyPeer(t, testConfig(), nil)
-			require.NoError(t, p.s.Request(topics(t, "T.A")...))
+			require.NoError(t, p.s.Request(nil, topics(t, "T.A")...))
 			require.NoError(t, p.say(acks("T.A")...))
-			require.NoError(t, p.s.Withdraw(topics(t, "T.A")...))
+			require.NoError(t, p.s.Withdraw(nil, topics(t, "T.A")...))
 			p.after(ackTimeout)
 			p.requests()
-			require.NoError(t, p.s.Request(topics(t, "T.A")...))
+			require.NoError(t, p.s.Request(nil, topics(t, "T.A")...))
 			require.Equal(t, []string{"T.A"}, p.subscribed(), "the server may have ended it")
 			for _, m := range tc.late {
 				p.after(ackTimeout)
@@ -500,9 +500,9 @@ func TestSessionLateUnsubscribe(t *testing.T) {
 // TestSessionLateSubscribe: nor the other way round.
 func TestSessionLateSubscribe(t *testing.T) {
 	p := readyPeer(t, testConfig(), nil)
-	require.NoError(t, p.s.Request(topics(t, "T.A")...))
+	require.NoError(t, p.s.Request(nil, topics(t, "T.A")...))
 	p.after(ackTimeout)
-	require.NoError(t, p.s.Withdraw(topics(t, "T.A")...))
+	require.NoError(t, p.s.Withdraw(nil, topics(t, "T.A")...))
 	p.after(ackTimeout)
 	require.NoError(t, p.say(acks("T.A")...))
 	require.NoError(t, p.say(status("success", "unsubscribed to: T.A")))
@@ -513,14 +513,14 @@ func TestSessionLateSubscribe(t *testing.T) {
 // TestSessionUnsubscribeRefused: what cannot be ended stays.
 func TestSessionUnsubscribeRefused(t *testing.T) {
 	p := readyPeer(t, testConfig(), nil)
-	require.NoError(t, p.s.Request(topics(t, "T.A")...))
+	require.NoError(t, p.s.Request(nil, topics(t, "T.A")...))
 	require.NoError(t, p.say(acks("T.A")...))
 	var o outcome
-	require.NoError(t, p.s.Unsubscribe(o.done, topics(t, "T.A")...))
+	require.NoError(t, p.s.Withdraw(o.done, topics(t, "T.A")...))
 	require.NoError(t, p.say(status("error", "no")))
 	require.Equal(t, "T.A", listed(o.detail(t).Refused))
 	p.requests()
-	require.NoError(t, p.s.Request(topics(t, "T.A")...))
+	require.NoError(t, p.s.Request(nil, topics(t, "T.A")...))
 	require.Empty(t, p.requests(), "it is still held")
 }
 
@@ -528,7 +528,7 @@ func TestSessionUnsubscribeRefused(t *testing.T) {
 func TestSessionUnnamedRefusals(t *testing.T) {
 	p := readyPeer(t, testConfig(), nil)
 	var o outcome
-	require.NoError(t, p.s.Subscribe(o.done, topics(t, "T.A,Q.A,Q.B,A.A")...))
+	require.NoError(t, p.s.Request(o.done, topics(t, "T.A,Q.A,Q.B,A.A")...))
 	require.NoError(t, p.say(status("error", "not authorized"), status("error", "not authorized"), acks("T.A")[0]))
 	p.after(ackTimeout)
 	e := o.detail(t)
@@ -542,7 +542,7 @@ func TestSessionUnnamedRefusals(t *testing.T) {
 func TestSessionRefusedWrongly(t *testing.T) {
 	p := readyPeer(t, testConfig(), nil)
 	var o outcome
-	require.NoError(t, p.s.Subscribe(o.done, topics(t, "T.A,Q.A")...))
+	require.NoError(t, p.s.Request(o.done, topics(t, "T.A,Q.A")...))
 	require.NoError(t, p.say(status("error", "something"), acks("T.A")[0]))
 	require.Equal(t, "Q.A", listed(o.detail(t).Refused))
 	require.EqualValues(t, 1, p.s.Stats().RefusedTopics)
@@ -551,7 +551,7 @@ func TestSessionRefusedWrongly(t *testing.T) {
 	require.Equal(t, "Q.A,T.A", acked)
 	require.Zero(t, p.s.Stats().RefusedTopics)
 	p.requests()
-	require.NoError(t, p.s.Withdraw(topics(t, "Q.A")...))
+	require.NoError(t, p.s.Withdraw(nil, topics(t, "Q.A")...))
 	require.Len(t, p.requests(), 1)
 	require.NoError(t, p.say(acks("T.NEVER")...))
 	acked, _ = held(p.s)

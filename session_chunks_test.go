@@ -45,7 +45,7 @@ func runSession(t *testing.T, feed func(*tickstorm.Session)) sessionEnd {
 	s, err := tickstorm.NewSession(cfg, tickstorm.LogHandler{Logger: timeless(&calls)})
 	require.NoError(t, err)
 	var end sessionEnd
-	require.NoError(t, s.Subscribe(func(err error) { end.results += fmt.Sprintln(err) }, topics(t, "T.A,Q.A,T.B,ZZ.A")...))
+	require.NoError(t, s.Request(func(err error) { end.results += fmt.Sprintln(err) }, topics(t, "T.A,Q.A,T.B,ZZ.A")...))
 	s.Advance(began)
 	feed(s)
 	end.state, end.stats = s.State(), s.Stats()

@@ -45,7 +45,7 @@ func TestSessionRandFails(t *testing.T) {
 	_, err := tickstorm.NewSession(cfg, nil)
 	require.ErrorIs(t, err, io.EOF, "a key that cannot be masked must not be sent")
 
-	require.NoError(t, p.s.Request(topics(t, "T.A")...))
+	require.NoError(t, p.s.Request(nil, topics(t, "T.A")...))
 	require.ErrorIs(t, p.say(status("auth_success", "")), io.EOF)
 	require.Equal(t, tickstorm.Ended, p.s.State())
 }
@@ -158,11 +158,11 @@ func TestSessionStatuses(t *testing.T) {
 
 func TestSessionAuthFailedInsteadOfSuccess(t *testing.T) {
 	p := newPeer(t, testConfig(), nil)
-	require.NoError(t, p.s.Request(topics(t, "T.A")...))
+	require.NoError(t, p.s.Request(nil, topics(t, "T.A")...))
 	p.requests()
 	require.ErrorIs(t, p.say(status("auth_failed", "authentication failed")), tickstorm.ErrAuthFailed)
 	require.Equal(t, []string{"close 1000"}, p.requests(), "the request is not sent after all")
-	require.ErrorIs(t, p.s.Request(topics(t, "T.A")...), tickstorm.ErrAuthFailed)
+	require.ErrorIs(t, p.s.Request(nil, topics(t, "T.A")...), tickstorm.ErrAuthFailed)
 	require.ErrorIs(t, p.s.Disconnected(io.EOF), tickstorm.ErrAuthFailed, "the reason stands, whatever the socket does then")
 }
 
@@ -172,7 +172,7 @@ func TestSessionRedactsKey(t *testing.T) {
 	cfg.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	p := readyPeer(t, cfg, nil)
 	var o outcome
-	require.NoError(t, p.s.Subscribe(o.done, topics(t, "T.A,T.B")...))
+	require.NoError(t, p.s.Request(o.done, topics(t, "T.A,T.B")...))
 	require.NoError(t, p.say(status("error", "not authorized for "+testKey), status(testKey, "hello "+testKey)))
 	require.NoError(t, p.say(status("success", "subscribed to: "+testKey)))
 	p.after(ackTimeout)
@@ -187,7 +187,7 @@ func TestSessionRedactsKey(t *testing.T) {
 func TestSessionDataBeforeAcknowledgement(t *testing.T) {
 	r := new(recorder)
 	p := readyPeer(t, testConfig(), r)
-	require.NoError(t, p.s.Request(topics(t, "T.A")...))
+	require.NoError(t, p.s.Request(nil, topics(t, "T.A")...))
 	require.NoError(t, p.say(append([]string{trade("A")}, acks("T.A")...)...))
 	require.Len(t, r.events, 4)
 	require.Equal(t, tickstorm.KindTrade, r.events[2].Kind())
@@ -282,7 +282,7 @@ func TestSessionClose(t *testing.T) {
 	r := new(recorder)
 	p := readyPeer(t, testConfig(), r)
 	var o outcome
-	require.NoError(t, p.s.Subscribe(o.done, topics(t, "T.A")...))
+	require.NoError(t, p.s.Request(o.done, topics(t, "T.A")...))
 	p.requests()
 	p.s.Close()
 	p.s.Close()
@@ -290,7 +290,7 @@ func TestSessionClose(t *testing.T) {
 	require.Equal(t, []string{"close 1000"}, p.requests())
 	require.ErrorIs(t, o.detail(t), tickstorm.ErrClosed)
 	require.Equal(t, "T.A", listed(o.detail(t).Pending))
-	require.ErrorIs(t, p.s.Request(topics(t, "T.B")...), tickstorm.ErrClosed)
+	require.ErrorIs(t, p.s.Request(nil, topics(t, "T.B")...), tickstorm.ErrClosed)
 
 	require.NoError(t, p.say(trade("A")))
 	require.Len(t, r.events, 3, "what was on its way is delivered")
@@ -304,7 +304,7 @@ func TestSessionClose(t *testing.T) {
 
 func TestSessionCloseBeforeAuth(t *testing.T) {
 	p := newPeer(t, testConfig(), nil)
-	require.NoError(t, p.s.Request(topics(t, "T.A")...))
+	require.NoError(t, p.s.Request(nil, topics(t, "T.A")...))
 	p.s.Close()
 	require.NoError(t, p.say(status("auth_success", "")))
 	require.Equal(t, tickstorm.Closing, p.s.State())
@@ -359,7 +359,7 @@ func TestSessionServerCloses(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			p := readyPeer(t, testConfig(), nil)
 			var o outcome
-			require.NoError(t, p.s.Subscribe(o.done, topics(t, "T.A")...))
+			require.NoError(t, p.s.Request(o.done, topics(t, "T.A")...))
 			p.requests()
 			err := p.s.Feed(wire(false, true, ws.OpClose, tc.body))
 			var closed *tickstorm.CloseError
@@ -438,7 +438,7 @@ func TestSessionRawHandler(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			h := &rawOnly{decode: tc.decode}
 			p := newPeer(t, testConfig(), h)
-			require.NoError(t, p.s.Request(topics(t, "T.A")...))
+			require.NoError(t, p.s.Request(nil, topics(t, "T.A")...))
 			p.requests()
 			require.NoError(t, p.say(status("auth_success", "")))
 			require.Equal(t, []string{"T.A"}, p.subscribed(), "the session hears what the handler does not decode")
@@ -463,17 +463,18 @@ func (h *caller) OnTrade(*tickstorm.Trade) { h.onTrade() }
 func TestSessionCallsInHandler(t *testing.T) {
 	h := &caller{}
 	p := readyPeer(t, testConfig(), h)
-	h.onTrade = func() { _ = p.s.Request(tickstorm.Topic{Channel: "T", Symbol: "B"}) }
+	h.onTrade = func() { _ = p.s.Request(nil, tickstorm.Topic{Channel: "T", Symbol: "B"}) }
 	require.NoError(t, p.say(trade("A")))
 	require.Equal(t, []string{"T.B"}, p.subscribed())
-	h.onTrade = func() { _ = p.s.Withdraw(tickstorm.Topic{Channel: "T", Symbol: "B"}) }
+	h.onTrade = func() { _ = p.s.Withdraw(nil, tickstorm.Topic{Channel: "T", Symbol: "B"}) }
 	require.NoError(t, p.say(acks("T.B")...))
 	require.NoError(t, p.say(trade("A")))
 	require.Equal(t, []string{`{"action":"unsubscribe","params":"T.B"}`}, p.requests())
 	var events uint64
 	h.onTrade = func() { events = p.s.Stats().Events[tickstorm.KindTrade] }
 	require.NoError(t, p.say(trade("A")))
-	require.EqualValues(t, 3, events)
+	require.EqualValues(t, 2, events, "as of the last Feed that has returned")
+	require.EqualValues(t, 3, p.s.Stats().Events[tickstorm.KindTrade])
 	h.onTrade = p.s.Close
 	require.NoError(t, p.say(trade("A"), trade("A")))
 	require.Equal(t, []string{"close 1000"}, p.requests())
@@ -482,7 +483,7 @@ func TestSessionCallsInHandler(t *testing.T) {
 func TestSessionStats(t *testing.T) {
 	p := readyPeer(t, testConfig(), nil)
 	before := p.s.Stats()
-	require.NoError(t, p.s.Request(topics(t, "T.A")...))
+	require.NoError(t, p.s.Request(nil, topics(t, "T.A")...))
 	message := "[" + trade("A") + "," + status("error", "not authorized") + ",7]"
 	frame := wire(false, true, ws.OpText, message)
 	require.NoError(t, p.s.Feed(frame))
@@ -570,10 +571,10 @@ func TestSessionQuotesOfAllOptions(t *testing.T) {
 	cfg.Market = tickstorm.Options
 	p := readyPeer(t, cfg, nil)
 	all := tickstorm.Topic{Channel: "Q", Symbol: tickstorm.All}
-	require.ErrorIs(t, p.s.Request(all), tickstorm.ErrSubscriptionLimit)
-	require.NoError(t, p.s.Request(tickstorm.Topic{Channel: "T", Symbol: tickstorm.All}))
+	require.ErrorIs(t, p.s.Request(nil, all), tickstorm.ErrSubscriptionLimit)
+	require.NoError(t, p.s.Request(nil, tickstorm.Topic{Channel: "T", Symbol: tickstorm.All}))
 	cfg.MaxOptionQuotes = -1
 	p = readyPeer(t, cfg, nil)
-	require.NoError(t, p.s.Request(all))
+	require.NoError(t, p.s.Request(nil, all))
 	require.Len(t, p.requests(), 1)
 }

@@ -192,10 +192,10 @@ func TestSessionAckDeadline(t *testing.T) {
 	p := readyPeer(t, testConfig(), nil)
 	require.Equal(t, 25*time.Second, p.after(0))
 	var o outcome
-	require.NoError(t, p.s.Subscribe(o.done, topics(t, "T.A")...))
+	require.NoError(t, p.s.Request(o.done, topics(t, "T.A")...))
 	require.Equal(t, ackTimeout, p.s.Deadline().Sub(p.now), "what was done since counts")
 	p.after(4 * time.Second)
-	require.NoError(t, p.s.Request(topics(t, "ZZ.A")...))
+	require.NoError(t, p.s.Request(nil, topics(t, "ZZ.A")...))
 	require.Equal(t, ackTimeout-4*time.Second, p.s.Deadline().Sub(p.now), "the first counts")
 	require.NoError(t, p.say(acks("T.A")...))
 	require.Equal(t, ackTimeout, p.s.Deadline().Sub(p.now))
@@ -211,7 +211,7 @@ func TestSessionNextChunkAfterTimeout(t *testing.T) {
 	cfg.ChunkTopics = 1
 	p := readyPeer(t, cfg, nil)
 	var o outcome
-	require.NoError(t, p.s.Subscribe(o.done, topics(t, "T.A,T.B")...))
+	require.NoError(t, p.s.Request(o.done, topics(t, "T.A,T.B")...))
 	require.Equal(t, []string{"T.A"}, p.subscribed())
 	p.after(2*time.Second - 1)
 	require.Empty(t, p.subscribed())

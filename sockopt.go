@@ -5,13 +5,15 @@ import (
 	"net"
 	"syscall"
 	"time"
+
+	"github.com/tickstorm/tickstorm/internal/sock"
 )
 
 // SocketOptions are options of a TCP connection. Each is off, or left to the system, by
 // its zero value. What the kernel refuses fails the connection with an [*OptionError].
 //
 // KeepAlive works everywhere, the others on Linux; elsewhere they are refused as
-// [ErrUnsupported].
+// [errors.ErrUnsupported].
 type SocketOptions struct {
 	// ReceiveBuffer is how many bytes the kernel may hold (SO_RCVBUF), set before the
 	// connection is made because TCP agrees on its window then. The kernel doubles it
@@ -23,7 +25,7 @@ type SocketOptions struct {
 	// driver supports it.
 	BusyPoll time.Duration
 	// QuickAck sends acknowledgements at once (TCP_QUICKACK). The kernel falls back to
-	// delaying them, so a [Detached] sets it again after every wake in which it read;
+	// delaying them, so package epoll sets it again after every wake in which it read;
 	// a Conn, which package net drives, sets it only once.
 	QuickAck bool
 	// KeepAlive is how the kernel probes a silent connection; the zero value is Go's: after
@@ -35,7 +37,7 @@ type SocketOptions struct {
 	// Timestamps takes the Received of events from the kernel (SO_TIMESTAMPNS): when the
 	// last segment of what was read came from the network, instead of when the loop was
 	// told the time; where the kernel has no timestamp, as for the first moments, it is
-	// the latter. For a [Detached] only. The clock is the wall's, so it may jump.
+	// the latter. For package epoll only. The clock is the wall's, so it may jump.
 	Timestamps bool
 }
 
@@ -74,4 +76,44 @@ func (o SocketOptions) Dialer() *net.Dialer {
 		d.Control = o.Control
 	}
 	return d
+}
+
+// set sets the options, but for KeepAlive.
+func (o *SocketOptions) set(fd uintptr) error {
+	for _, option := range []struct {
+		sock.Option
+		value int
+	}{
+		{sock.ReceiveBuffer, o.ReceiveBuffer},
+		{sock.BusyPoll, inUnits(o.BusyPoll, time.Microsecond)},
+		{sock.QuickAck, flag(o.QuickAck)},
+		{sock.UserTimeout, inUnits(o.UserTimeout, time.Millisecond)},
+		{sock.Timestamps, flag(o.Timestamps)},
+	} {
+		if option.value < 0 {
+			return &OptionError{option.Name, fmt.Errorf("negative: %w", syscall.EINVAL)}
+		}
+		if option.value == 0 {
+			continue
+		}
+		if err := option.Set(fd, option.value); err != nil {
+			return &OptionError{option.Name, err}
+		}
+	}
+	return nil
+}
+
+func flag(on bool) int {
+	if on {
+		return 1
+	}
+	return 0
+}
+
+// inUnits returns how many units d takes, so that a short time is not none; less than 0 is -1.
+func inUnits(d, unit time.Duration) int {
+	if d < 0 {
+		return -1
+	}
+	return int((d + unit - 1) / unit)
 }

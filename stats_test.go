@@ -280,7 +280,7 @@ func TestTopicCounts(t *testing.T) {
 		}
 	}
 	requireTopics(0, 0, 0)
-	require.NoError(t, p.s.Request(topics(t, "T.A,T.B,T.C")...))
+	require.NoError(t, p.s.Request(nil, topics(t, "T.A,T.B,T.C")...))
 	requireTopics(0, 3, 0)
 	require.NoError(t, p.say(acks("T.A")...))
 	requireTopics(1, 2, 0)
@@ -289,10 +289,10 @@ func TestTopicCounts(t *testing.T) {
 	require.NoError(t, p.say(acks("T.B")...))
 	require.NoError(t, p.say(status("error", "not authorized")))
 	requireTopics(2, 0, 1)
-	require.NoError(t, p.s.Withdraw(topics(t, "T.A")...))
+	require.NoError(t, p.s.Withdraw(nil, topics(t, "T.A")...))
 	require.NoError(t, p.say(status("success", "unsubscribed to: T.A")))
 	requireTopics(1, 0, 1)
-	require.NoError(t, p.s.Request(topics(t, "T.D")...))
+	require.NoError(t, p.s.Request(nil, topics(t, "T.D")...))
 	p.after(time.Minute - 1) // too long for an answer
 	requireTopics(1, 1, 1)
 	require.NoError(t, p.say(acks("T.D")...))

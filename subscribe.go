@@ -209,6 +209,43 @@ func (m Market) topic(t Topic, keepCase bool) (Topic, error) {
 	return t, t.check() // a prefix has made it longer
 }
 
+// Topics is [Market.Topics] that leaves the case of symbols alone where KeepCase says so. What
+// cannot be sent is found when it is asked for.
+func (c *Config) Topics(s Stream, symbols ...string) ([]Topic, error) {
+	channel, err := c.Market.Channel(s)
+	if err != nil {
+		return nil, err
+	}
+	if len(symbols) == 0 {
+		return nil, ErrNoSymbols
+	}
+	topics := make([]Topic, len(symbols))
+	for i, symbol := range symbols {
+		topics[i] = c.Market.canonical(Topic{channel, symbol}, c.KeepCase)
+	}
+	return topics, nil
+}
+
+// canonical returns topics in canonical form, or what is wrong with one.
+func (c *Config) canonical(topics []Topic) ([]Topic, error) {
+	canonical := make([]Topic, len(topics))
+	for i, t := range topics {
+		var err error
+		if canonical[i], err = c.Market.topic(t, c.KeepCase); err != nil {
+			return nil, err
+		}
+	}
+	return canonical, nil
+}
+
+// checked is canonical for topics that there must be some of.
+func (c *Config) checked(topics []Topic) ([]Topic, error) {
+	if len(topics) == 0 {
+		return nil, ErrNoSymbols
+	}
+	return c.canonical(topics)
+}
+
 // symbolForm is how a channel spells its symbols.
 type symbolForm struct {
 	prefix string // which the wire has

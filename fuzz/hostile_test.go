@@ -54,7 +54,7 @@ func FuzzSessionHostile(f *testing.F) {
 		require.NoError(t, err)
 		now := time.Unix(1_800_000_000, 0)
 		s.Advance(now)
-		require.NoError(t, s.Request(tickstorm.Topic{Channel: "T", Symbol: "A"}))
+		require.NoError(t, s.Request(nil, tickstorm.Topic{Channel: "T", Symbol: "A"}))
 
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)

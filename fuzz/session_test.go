@@ -38,8 +38,8 @@ func runSession(t *testing.T, feed func(*tickstorm.Session)) sessionEnd {
 	}, tickstorm.LogHandler{Logger: logger})
 	require.NoError(t, err)
 	done := func(err error) { fmt.Fprintln(&calls, "done", err) }
-	require.NoError(t, s.Subscribe(done, tickstorm.Topic{Channel: "T", Symbol: "A"}, tickstorm.Topic{Channel: "Q", Symbol: "A"}))
-	require.NoError(t, s.Subscribe(done, tickstorm.Topic{Channel: "ZZ", Symbol: "A"}))
+	require.NoError(t, s.Request(done, tickstorm.Topic{Channel: "T", Symbol: "A"}, tickstorm.Topic{Channel: "Q", Symbol: "A"}))
+	require.NoError(t, s.Request(done, tickstorm.Topic{Channel: "ZZ", Symbol: "A"}))
 	now := time.Unix(1_800_000_000, 0)
 	s.Advance(now)
 	feed(s)

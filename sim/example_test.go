@@ -42,7 +42,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer conn.Close()
-	conn.Request(tickstorm.Topic{Channel: "T", Symbol: "AAPL"}, tickstorm.Topic{Channel: "T", Symbol: "MSFT"})
+	conn.Request(nil, tickstorm.Topic{Channel: "T", Symbol: "AAPL"}, tickstorm.Topic{Channel: "T", Symbol: "MSFT"})
 	_ = conn.Run(ctx) // ctx's error: the handler has stopped it
 	// Output:
 	// AAPL 282.41 300
@@ -69,7 +69,7 @@ func ExampleFault() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	conn.Request(tickstorm.Topic{Channel: "Q", Symbol: tickstorm.All})
+	conn.Request(nil, tickstorm.Topic{Channel: "Q", Symbol: tickstorm.All})
 	fmt.Println("cut off:", conn.Run(ctx) != nil)
 
 	conn, err = tickstorm.Dial(ctx, server.ClientConfig(tickstorm.Stocks), tickstorm.NopHandler{})
@@ -106,7 +106,7 @@ func ExampleAudit() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	client.Request(tickstorm.Topic{Channel: "T", Symbol: tickstorm.All})
+	client.Request(nil, tickstorm.Topic{Channel: "T", Symbol: tickstorm.All})
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error)
 	go func() { ended <- client.Run(ctx) }()

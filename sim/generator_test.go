@@ -172,7 +172,7 @@ func TestNumbered(t *testing.T) {
 		c, err := tickstorm.Dial(t.Context(), s.ClientConfig(tickstorm.Stocks), &n)
 		require.NoError(t, err)
 		n.enough = func() { require.NoError(t, c.Close()) }
-		c.Request(tickstorm.Topic{Channel: "T", Symbol: tickstorm.All}, tickstorm.Topic{Channel: "Q", Symbol: "AAPL"})
+		c.Request(nil, tickstorm.Topic{Channel: "T", Symbol: tickstorm.All}, tickstorm.Topic{Channel: "Q", Symbol: "AAPL"})
 		require.NoError(t, c.Run(t.Context()))
 		require.Greater(t, n.list[0], most, "events of the connection before are not numbered again")
 		for i, q := range n.list {

@@ -67,7 +67,7 @@ func run(server *sim.Server, length time.Duration) error {
 		if err != nil {
 			return err
 		}
-		if err := f.Request(topics...); err != nil {
+		if err := f.Request(nil, topics...); err != nil {
 			return err
 		}
 		if err := control(epoll, syscall.EPOLL_CTL_ADD, i, f); err != nil {

@@ -52,7 +52,7 @@ func run(cfg tickstorm.Config, h tickstorm.Handler, length time.Duration) error 
 	if err != nil {
 		return err
 	}
-	if err := session.Request(topics...); err != nil { // goes out once the key is accepted
+	if err := session.Request(nil, topics...); err != nil { // goes out once the key is accepted
 		return err
 	}
 

@@ -25,8 +25,8 @@ type Gap struct {
 	// Attempt is how many attempts to connect it took.
 	Attempt int
 
-	// before is the time of the last event before, of a gap that is told after others have
-	// come through a queue; nil where none have.
+	// before is where a queue's consumer notes the time of the last event before; nil
+	// without a queue.
 	before *atomic.Int64
 }
 
@@ -48,7 +48,8 @@ func (g *Gap) String() string {
 		g.Market, g.From.Received.UTC().Format(time.RFC3339Nano), len(g.Topics))
 }
 
-// GapHandler is an optional ability of a [Handler] that a [Client] calls: OnGap is told of
+// GapHandler is an optional ability of a [Handler] that a [Client] calls, and any other driver
+// of a [Lasting]: OnGap is told of
 // each [Gap], after the connection was made again and before its first event. A
 // connection that breaks again before that makes it a longer gap, not another. Many topics
 // are asked for in several requests: those that were not acknowledged when the first event
@@ -62,27 +63,30 @@ type GapHandler interface {
 const gapPatience = time.Second
 
 // lost opens a gap, unless one is open or there was nothing to lose.
-func (l *link) lost(cause error) {
-	c, s := l.client, l.conn.session
+func (k *link) lost(cause error) {
+	l, s := k.lasting, k.session
 	if at := s.parser.lastEventTime(); at != 0 {
-		c.last.Event = time.Unix(0, at)
+		l.last.Event = time.Unix(0, at)
 	}
 	if s.received != 0 {
-		c.last.Received = time.Unix(0, s.received)
+		l.last.Received = time.Unix(0, s.received)
 	}
-	if c.missed == nil {
-		c.missed = l.late
+	if l.missed == nil {
+		l.missed = k.late
 	}
-	if l.settled.IsZero() && !l.events && s.ledger.grants == 0 || len(s.ledger.held) == 0 {
+	if k.settled.IsZero() && !k.events && s.ledger.grants == 0 || len(s.ledger.held) == 0 {
 		return
 	}
-	if c.missed == nil {
-		c.missed = &Gap{Market: c.cfg.Market, From: c.last, Cause: cause}
+	if l.missed == nil {
+		l.missed = &Gap{Market: l.cfg.Market, From: l.last, Cause: cause}
+		if l.opened != nil {
+			l.opened(l.missed)
+		}
 	}
-	had := setOf(c.missed.Topics)
+	had := setOf(l.missed.Topics)
 	for t := range s.ledger.held {
 		if !had[t] {
-			c.missed.Topics = append(c.missed.Topics, t)
+			l.missed.Topics = append(l.missed.Topics, t)
 		}
 	}
 }
@@ -96,32 +100,28 @@ func setOf(topics []Topic) map[Topic]bool {
 }
 
 // scan sees the connection's messages until one has events, before those are delivered.
-func (l *link) scan(msg []byte) {
-	c := l.client
+func (k *link) scan(msg []byte) {
+	l := k.lasting
 	var first firstEvent
-	_ = c.scanner.Parse(msg, &first) // the handler is told what is wrong with it
+	_ = l.scanner.Parse(msg, &first) // the handler is told what is wrong with it
 	if !first.seen {
 		return
 	}
-	s := l.conn.session
-	s.before = nil
-	l.events = true
-	to := Moment{Received: time.Unix(0, s.received)}
+	k.events, k.quiet = true, time.Time{}
+	to := Moment{Received: time.Unix(0, k.session.received)}
 	if first.time != 0 {
 		to.Event = time.Unix(0, first.time)
 	}
-	if l.mayCall() {
-		l.split()
-		c.tellGap(to)
-	}
+	k.split()
+	l.tellGap(to)
 }
 
 // split makes a gap of its own of the topics whose turn to be asked for comes after the
 // first event: they are missed for longer. Where nothing is acknowledged yet, the event is of
 // what was asked for first.
-func (l *link) split() {
-	gap, ledger := l.client.missed, &l.conn.session.ledger
-	if gap == nil || !l.settled.IsZero() {
+func (k *link) split() {
+	gap, ledger := k.lasting.missed, &k.session.ledger
+	if gap == nil || !k.settled.IsZero() {
 		return
 	}
 	late, topics := *gap, gap.Topics
@@ -133,58 +133,32 @@ func (l *link) split() {
 			late.Topics = append(late.Topics, t)
 		}
 	}
-	if len(late.Topics) == 0 {
-		return
-	}
-	if q := l.client.queue; q != nil && late.before == nil {
-		before := new(atomic.Int64)
-		late.before = before
-		l.client.notify(func(Handler) { before.Store(q.lastEventTime()) })
-	}
-	l.late = &late
-}
-
-// nothingCame tells of the gap without waiting for an event any longer.
-func (l *link) nothingCame() {
-	l.call(func() { l.client.tellGap(Moment{Received: l.settled}) })
-}
-
-// tellGap closes the gap and tells the handler.
-func (c *Client) tellGap(to Moment) {
-	if gap := c.missed; gap != nil {
-		c.missed = nil
-		c.tell(gap, to)
+	if len(late.Topics) > 0 {
+		k.late = &late
 	}
 }
 
-func (c *Client) tell(gap *Gap, to Moment) {
+// tellGap closes the gap and tells it.
+func (l *Lasting) tellGap(to Moment) {
+	if gap := l.missed; gap != nil {
+		l.missed = nil
+		l.tell(gap, to)
+	}
+}
+
+func (l *Lasting) tell(gap *Gap, to Moment) {
 	gap.To = to
 	had := setOf(gap.Topics)
-	gap.Topics = slices.DeleteFunc(c.Topics(), func(t Topic) bool { return !had[t] })
-	if last := c.gapTopics; slices.Equal(gap.Topics, last) {
+	gap.Topics = slices.DeleteFunc(l.Topics(), func(t Topic) bool { return !had[t] })
+	if last := l.gapTopics; slices.Equal(gap.Topics, last) {
 		gap.Topics = last // gaps that wait behind a handler hold one list together
 	}
-	c.gapTopics = gap.Topics
+	l.gapTopics = gap.Topics
 	if len(gap.Topics) == 0 {
 		return
 	}
-	c.cfg.Logger.Warn("events were missed", "gap", gap.String(), "cause", gap.Cause)
-	c.notify(func(h Handler) {
-		at := int64(0)
-		switch {
-		case gap.before != nil:
-			at = gap.before.Load()
-		case c.queue != nil: // only now has all been decoded that came before
-			at = c.queue.lastEventTime()
-		}
-		if at != 0 {
-			gap.From.Event = time.Unix(0, at)
-		}
-		if h, ok := h.(GapHandler); ok {
-			h.OnGap(gap)
-		}
-		c.backfill(gap)
-	})
+	l.cfg.Logger.Warn("events were missed", "gap", gap.String(), "cause", gap.Cause)
+	l.driver.OnGap(gap)
 }
 
 // firstEvent notes the first event of a message.

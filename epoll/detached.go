@@ -1,45 +1,35 @@
-package tickstorm
+package epoll
 
 import (
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
-	"sync"
+	"runtime/debug"
 	"syscall"
 	"time"
+
+	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/sock"
 )
 
-// Errors of leaving package net.
-var (
-	// ErrUnsupported: this system has no epoll. It is errors.ErrUnsupported too.
-	ErrUnsupported = fmt.Errorf("Detach and Poller need Linux: %w", errors.ErrUnsupported)
-	// ErrNoDescriptor: the connection, which a Config.NetDial of the program made, has
-	// no descriptor of its own: it is no syscall.Conn, such as a *net.TCPConn.
-	ErrNoDescriptor = errors.New("connection has no descriptor")
-	// ErrDetached: the Conn was detached, and its Detached has the connection.
-	ErrDetached = errors.New("connection was detached")
-	// ErrMore: ReadReady has used up its budget; there may be more to read, of which
-	// epoll does not know.
-	ErrMore = errors.New("more to read")
-	// errWriteBacklog: see maxQueued.
-	errWriteBacklog = errors.New("peer demands answers and reads none")
-)
+// ErrNoDescriptor: the connection, which a Config.NetDial of the program made, has no
+// descriptor of its own: it is no syscall.Conn, such as a *net.TCPConn. It is
+// errors.ErrUnsupported too.
+var ErrNoDescriptor = fmt.Errorf("connection has no descriptor: %w", errors.ErrUnsupported)
+
+// ErrMore: ReadReady has used up its budget; there may be more to read, of which epoll does
+// not know.
+var ErrMore = errors.New("more to read")
 
 const (
 	// readBudget is what ReadReady and a Poller read of one connection by default before
 	// it is others' turn: some five hundred events, and so some 50 µs.
 	readBudget = 64 << 10
-	// maxQueued bounds what TLS has written and the kernel not taken: answers to key
-	// updates, which a peer could ask for without end.
-	maxQueued = 256 << 10
 	// writePiece is the most that is given to TLS at once, which takes it whether the
-	// kernel does or not: well below maxQueued.
+	// kernel does or not: well below what a descriptor queues at most.
 	writePiece = 64 << 10
-	// tailKept is how much memory for an incomplete frame a connection on a Poller keeps.
-	tailKept = 4 << 10
 	// lateness is by how much the time may be told late without it being taken for a
 	// loop that was busy elsewhere, and did not listen.
 	lateness = time.Second
@@ -47,7 +37,7 @@ const (
 
 // Detached is a connection for an event loop of the program's own: a descriptor that
 // never blocks, with the TLS, the WebSocket and the dialogue on top of it. It comes
-// from [Conn.Detach]. A [Poller] is such a loop ready-made.
+// from [Detach]. A [Poller] is such a loop ready-made.
 //
 // A loop around it: register Fd with epoll, level-triggered, for EPOLLIN|EPOLLRDHUP,
 // and call ReadReady once for what had been read before. Then, time and again, wait
@@ -61,16 +51,16 @@ const (
 // A Detached belongs to one goroutine at a time; only SetHandler, Stats and Err may be
 // called from any. Handlers run inside ReadReady; there they may call any method but
 // ReadReady, WriteReady and Advance. If a handler panics, the descriptor is closed on the
-// way, and Err is a [*PanicError].
+// way, and Err is a [*tickstorm.PanicError].
 type Detached struct {
-	cfg     Config
-	session *Session
-	socket  *socket
-	top     io.ReadWriter // the socket, or TLS on top of it
-	early   []byte        // came with the handshake
-	window  []byte        // of the Poller, to read into; nil for the session's own
-	tail    []byte        // the session's window while it has the Poller's
+	cfg        tickstorm.Config
+	session    *tickstorm.Session
+	descriptor *sock.Descriptor
+	top        io.ReadWriter // the descriptor, or TLS on top of it
+	early      []byte        // came with the handshake
+	window     []byte        // of the Poller, to read into; nil for the session's own
 
+	now     time.Time // what was told last
 	due     time.Time // what Advance returned
 	writeBy time.Time // when what waits to be written is late; zero if nothing waits
 	unread  bool      // ReadReady used up its budget
@@ -78,67 +68,46 @@ type Detached struct {
 	inside  bool      // a handler may be running
 	closing bool      // Close was called by it
 	polled  *polled   // of the Poller that drives it
-
-	mu       sync.Mutex // protects what follows
-	counters Counters
-	samples  ErrorSamples
-	err      error
 }
 
-// Detach takes the connection out of package net, with everything that has been read,
-// decrypted and queued, and hands it over to an event loop of the program's own. The
-// Conn is over then: its methods return [ErrDetached], or do nothing.
+// Detach takes a connection out of package net, with everything that has been read,
+// decrypted and queued, and hands it over to an event loop of the program's own. The Conn
+// is over then: its methods return [tickstorm.ErrReleased], or do nothing.
 //
 // It works for ws and wss, also through proxies, on connections that no goroutine is
-// using: after [Dial], not during Run or Subscribe. Errors: [ErrUnsupported] on other
-// systems than Linux; [ErrNoDescriptor]; [ErrRunning]; [ErrInHandler]; why the Conn
-// ended, or ErrClosed, if it has. After an error the Conn is as it was.
+// using: after [tickstorm.Dial], not during Run or Subscribe. Errors: those of
+// [tickstorm.Conn.Release]; [ErrNoDescriptor]; [errors.ErrUnsupported] on other systems than
+// Linux. After an error the Conn is as it was.
 //
 // A connection from a Config.NetDial loses the methods that it has beside those of the
 // descriptor: one that wraps a *net.TCPConn to count bytes will count no more.
-func (c *Conn) Detach() (*Detached, error) {
-	if c.inHandler() {
-		return nil, ErrInHandler
-	}
-	select {
-	case c.driver <- struct{}{}:
-	default:
-		if c.isOver() {
-			return nil, c.reasonOrClosed()
-		}
-		return nil, ErrRunning
-	}
-	if c.isOver() {
-		<-c.driver
-		return nil, c.reasonOrClosed()
-	}
-	d, err := detach(&c.cfg, c.session, c.nc)
+func Detach(c *tickstorm.Conn) (*Detached, error) {
+	var d *Detached
+	err := c.Release(func(o *tickstorm.Opened) (err error) {
+		d, err = detach(o)
+		return err
+	})
 	if err != nil {
-		<-c.driver
 		return nil, err
 	}
-	// The token is kept: nobody drives this Conn any more.
-	c.session.listen(time.Now())
-	c.serve()
+	now := time.Now()
+	d.session.Listen(now)
+	d.now = now
 	d.deadline()
-	c.publish()
-	d.publish()
-	c.err = ErrDetached
-	close(c.over)
 	return d, nil
 }
 
 // detach makes a Detached of an open connection, and closes package net's side of it.
-func detach(cfg *Config, s *Session, nc net.Conn) (*Detached, error) {
-	tlsTop, _ := nc.(*tls.Conn)
-	var lowest *resumable
-	bottom := nc
+func detach(o *tickstorm.Opened) (*Detached, error) {
+	top, _ := o.Conn.(*tls.Conn)
+	var lowest *sock.Shim
+	bottom := o.Conn
 	for {
 		t, ok := bottom.(*tls.Conn)
 		if !ok {
 			break
 		}
-		shim, ok := t.NetConn().(*resumable)
+		shim, ok := t.NetConn().(*sock.Shim)
 		if !ok { // TLS of the program's own
 			return nil, fmt.Errorf("%w: %T of Config.NetDial", ErrNoDescriptor, t)
 		}
@@ -148,51 +117,48 @@ func detach(cfg *Config, s *Session, nc net.Conn) (*Detached, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: %T", ErrNoDescriptor, bottom)
 	}
-	socket, err := newSocket(raw, &cfg.Socket)
+	cfg := o.Session.Config()
+	descriptor, err := sock.Duplicate(raw, cfg.Socket.QuickAck, cfg.Socket.Timestamps)
 	if err != nil {
 		return nil, err
 	}
 	_ = bottom.Close() // the descriptor has a duplicate, so this only ends package net's part
-	d := &Detached{cfg: *cfg, session: s, socket: socket, top: socket}
+	d := &Detached{cfg: cfg, session: o.Session, descriptor: descriptor, top: descriptor, early: o.Early}
 	if lowest != nil {
-		lowest.socket = socket
-		d.top = tlsTop
+		lowest.Detach(descriptor)
+		d.top = top
 	}
 	return d, nil
 }
 
 // Fd returns the descriptor, -1 after Close. It is for waiting; reading it, writing it
 // or closing it breaks the connection.
-func (d *Detached) Fd() int { return d.socket.fd }
+func (d *Detached) Fd() int { return d.descriptor.FD() }
 
 // Advance tells the time and returns when to tell it again at the latest, the zero Time
 // meaning never; it ends what takes too long, and sends pings. Call it after each wait, before
 // anything else, because what is asked for is due from the time that was told last on.
 // While something waits to be read nothing ends: that is ReadReady's to decide.
 func (d *Detached) Advance(now time.Time) time.Time {
-	s := d.session
-	if !d.due.IsZero() && !now.Before(d.due) && s.Err() == nil && d.hasUnread() {
+	d.now = now
+	if !d.due.IsZero() && !now.Before(d.due) && d.session.Err() == nil && d.hasUnread() {
 		// It has come in time, perhaps, while the loop was busy elsewhere.
 		d.unheard = true
-		s.tell(now)
+		d.session.SetTime(now)
 		return now
 	}
 	if !d.due.IsZero() && now.Sub(d.due) > lateness {
-		s.listen(now)
+		d.session.Listen(now)
 	}
-	return d.advance(now)
+	return d.advance()
 }
 
-func (d *Detached) advance(now time.Time) time.Time {
-	s := d.session
+func (d *Detached) advance() time.Time {
 	d.unheard = false
-	s.Advance(now)
+	d.session.Advance(d.now)
 	d.flush()
-	if !d.writeBy.IsZero() && !now.Before(d.writeBy) {
-		_ = s.Disconnected(os.ErrDeadlineExceeded)
-	}
-	if s.Err() != nil {
-		d.publish()
+	if !d.writeBy.IsZero() && !d.now.Before(d.writeBy) {
+		_ = d.session.Disconnected(os.ErrDeadlineExceeded)
 	}
 	return d.deadline()
 }
@@ -209,7 +175,10 @@ func (d *Detached) hasUnread() bool {
 func (d *Detached) deadline() time.Time {
 	d.due = time.Time{}
 	if d.session.Err() == nil {
-		d.due = earlier(d.session.Deadline(), d.writeBy)
+		d.due = d.session.Deadline()
+		if d.due.IsZero() || !d.writeBy.IsZero() && d.writeBy.Before(d.due) {
+			d.due = d.writeBy
+		}
 	}
 	return d.due
 }
@@ -234,10 +203,9 @@ func (d *Detached) ReadReady(budget int) error {
 		return d.session.Err()
 	}
 	if d.unheard {
-		d.advance(d.session.now)
+		d.advance()
 	}
 	d.flush()
-	d.publish()
 	if d.session.Err() != nil {
 		return d.session.Err()
 	}
@@ -248,16 +216,16 @@ func (d *Detached) ReadReady(budget int) error {
 func (d *Detached) read(budget int) error {
 	s := d.session
 	if d.window != nil {
-		d.borrow()
-		defer d.giveBack()
+		s.Lend(d.window)
+		defer s.Reclaim()
 	}
 	if d.early != nil {
 		early := d.early
 		d.early = nil
 		_ = s.Feed(early)
 	}
-	d.socket.ready()
-	defer d.socket.readDone()
+	d.descriptor.Ready()
+	defer d.descriptor.ReadDone()
 	for s.Err() == nil && !d.closing {
 		if budget == 0 {
 			return ErrMore
@@ -266,44 +234,37 @@ func (d *Detached) read(budget int) error {
 		n, err := d.top.Read(buf[:min(len(buf), budget)])
 		budget -= n
 		if n > 0 {
-			if stamp := d.socket.stamp; stamp != 0 {
-				s.parser.SetReceived(stamp)
+			if stamp := d.descriptor.Stamp(); stamp != 0 {
+				s.SetReceived(stamp)
 			}
 			_ = s.Commit(n)
 		}
 		switch {
-		case err == errWouldBlock:
+		case err == sock.ErrWouldBlock:
 			return nil
 		case err != nil:
 			_ = s.Disconnected(err)
 		}
-		if err := d.socket.err; err != nil {
+		if err := d.descriptor.Err(); err != nil {
 			_ = s.Disconnected(err)
 		}
 	}
 	return nil
 }
 
-// borrow has the session read into the Poller's window, which all connections share: it
-// is warm in the cache, and quiet connections cost no memory.
-func (d *Detached) borrow() {
-	if f := d.session.framer; f.w-f.r < len(d.window) {
-		d.tail = f.exchange(d.window)
+// guard calls what calls handlers outside ReadReady.
+func (d *Detached) guard(f func()) {
+	if d.inside {
+		f()
+		return
 	}
-}
-
-// giveBack keeps what the session has of an incomplete frame, and frees the window.
-func (d *Detached) giveBack() {
-	f := d.session.framer
-	if len(f.buf) == 0 || &f.buf[0] != &d.window[0] {
-		return // a long message, for which the session has got a window of its own
+	d.inside = true
+	defer d.leave()
+	f()
+	d.inside = false
+	if d.closing {
+		d.end()
 	}
-	n := f.w - f.r
-	if size := max(n, tailKept); n > len(d.tail) || len(d.tail) > 4*size { // too small, or left by a long message
-		d.tail = make([]byte, size)
-	}
-	f.exchange(d.tail)
-	d.tail = nil
 }
 
 // leave closes the descriptor if a handler has panicked, or ended its goroutine: it was in
@@ -314,8 +275,8 @@ func (d *Detached) leave() {
 	}
 	d.inside = false
 	v := recover()
-	if p := recovered(v); p != nil {
-		d.session.panicked(p)
+	if v != nil {
+		d.session.Fail(&tickstorm.PanicError{Value: v, Stack: debug.Stack()})
 	}
 	d.end()
 	if v != nil {
@@ -329,23 +290,22 @@ func (d *Detached) WriteReady() error {
 	if !d.ended() {
 		d.writeBy = time.Time{}
 		d.flush()
-		d.publish()
 	}
 	return d.session.Err()
 }
 
 // WantWrite reports whether something waits to be written that the kernel did not take.
-func (d *Detached) WantWrite() bool { return !d.writeBy.IsZero() && d.socket.fd >= 0 }
+func (d *Detached) WantWrite() bool { return !d.writeBy.IsZero() && d.descriptor.FD() >= 0 }
 
 // flush writes what the session and TLS have to say, until the kernel takes no more:
 // what is left then waits for WriteReady.
 func (d *Detached) flush() {
 	s := d.session
-	if d.inside || d.WantWrite() || d.socket.fd < 0 {
+	if d.inside || d.WantWrite() || d.descriptor.FD() < 0 {
 		return
 	}
 	for {
-		if !d.socket.drain() {
+		if !d.descriptor.Drain() {
 			break
 		}
 		out := s.Outgoing()
@@ -354,7 +314,7 @@ func (d *Detached) flush() {
 		}
 		n, err := d.top.Write(out[:min(len(out), writePiece)])
 		s.Sent(n)
-		if err == errWouldBlock {
+		if err == sock.ErrWouldBlock {
 			break
 		}
 		if err != nil {
@@ -362,40 +322,42 @@ func (d *Detached) flush() {
 			return
 		}
 	}
-	if err := d.socket.err; err != nil {
+	if err := d.descriptor.Err(); err != nil {
 		_ = s.Disconnected(err)
 		return
 	}
-	d.writeBy = s.now.Add(d.cfg.WriteTimeout)
+	d.writeBy = d.now.Add(d.cfg.WriteTimeout)
 }
 
-// Subscribe subscribes to topics. done is called once, within a later call of a method
-// or within this one, with nil when all were acknowledged, else with a
-// [*SubscribeError]; nil is allowed. It is not called if Subscribe returns an error, which
-// is one of those of [Session.Request].
-func (d *Detached) Subscribe(done func(error), topics ...Topic) error {
+// Request subscribes to topics without waiting. done, if not nil, is called once, within a
+// later call of a method or within this one, with nil when all were acknowledged, else with
+// a [*tickstorm.SubscribeError]. It is not called if Request returns an error, which is one
+// of those of [tickstorm.Session.Request].
+func (d *Detached) Request(done func(error), topics ...tickstorm.Topic) error {
 	d.clock()
-	return d.asked(d.session.Subscribe(done, topics...))
+	return d.asked(d.session.Request(done, topics...))
 }
 
-// Unsubscribe ends subscriptions; it is otherwise like Subscribe.
-func (d *Detached) Unsubscribe(done func(error), topics ...Topic) error {
+// Withdraw ends subscriptions; it is otherwise like Request.
+func (d *Detached) Withdraw(done func(error), topics ...tickstorm.Topic) error {
 	d.clock()
-	return d.asked(d.session.Unsubscribe(done, topics...))
+	return d.asked(d.session.Withdraw(done, topics...))
 }
-
-// Request is Subscribe without a result.
-func (d *Detached) Request(topics ...Topic) error { return d.Subscribe(nil, topics...) }
-
-// Withdraw is Unsubscribe without a result.
-func (d *Detached) Withdraw(topics ...Topic) error { return d.Unsubscribe(nil, topics...) }
 
 // clock tells the time of what is asked for between the turns of a Poller, which may have
 // told it last long ago: patience begins now.
 func (d *Detached) clock() {
 	if d.polled != nil && !d.inside && d.session.Err() == nil {
-		d.session.tell(time.Now())
+		d.now = time.Now()
+		d.session.SetTime(d.now)
 	}
+}
+
+// between has do call methods of the session, between those that are called here.
+func (d *Detached) between(do func()) {
+	d.clock()
+	do()
+	_ = d.asked(nil)
 }
 
 func (d *Detached) asked(err error) error {
@@ -416,39 +378,28 @@ func (d *Detached) touch() {
 
 // SetHandler exchanges the handler, from the next message on; nil drops events. It may
 // be called from any goroutine.
-func (d *Detached) SetHandler(h Handler) { d.session.SetHandler(h) }
+func (d *Detached) SetHandler(h tickstorm.Handler) { d.session.SetHandler(h) }
 
 // Stats returns what the connection has counted, also before Detach, as of the last
 // ReadReady. It may be called from any goroutine.
-func (d *Detached) Stats() Stats {
-	var stats Stats
-	d.mu.Lock()
-	stats.Counters, stats.ErrorSamples = d.counters, d.samples
-	d.mu.Unlock()
-	d.session.parser.latency.snapshot(&stats.Latency)
-	return stats
-}
+func (d *Detached) Stats() tickstorm.Stats { return d.session.Stats() }
 
-// Err returns why the connection has ended, nil as long as it has not: see [Session.Err].
-// It may be called from any goroutine.
-func (d *Detached) Err() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.err
-}
+// Err returns why the connection has ended, nil as long as it has not: see
+// [tickstorm.Session.Err]. It may be called from any goroutine.
+func (d *Detached) Err() error { return d.session.Err() }
 
 // State returns how far the session has come.
-func (d *Detached) State() SessionState { return d.session.State() }
+func (d *Detached) State() tickstorm.SessionState { return d.session.State() }
 
 // Backlog returns how many bytes wait in the kernel to be read, encrypted ones where the
 // connection is. It is a system call. A number that grows from one wake to the next is the
 // earliest sign of falling behind; what waits beyond it waits at the server, which
 // cuts off those who let it grow. The error is the kernel's.
-func (d *Detached) Backlog() (int, error) { return d.socket.backlog() }
+func (d *Detached) Backlog() (int, error) { return d.descriptor.Backlog() }
 
 // Shutdown starts the closing handshake: events still come until the server has
-// answered or half of Config.CloseTimeout has passed. Then Err is [ErrClosed] or
-// [ErrCloseTimeout], and it is time for Close.
+// answered or half of Config.CloseTimeout has passed. Then Err is [tickstorm.ErrClosed] or
+// [tickstorm.ErrCloseTimeout], and it is time for Close.
 func (d *Detached) Shutdown() {
 	d.clock()
 	d.session.Close()
@@ -463,17 +414,17 @@ func (d *Detached) Close() error {
 	case d.inside:
 		d.closing = true
 		d.session.SetHandler(nil) // of what was read there may be more
-	case d.socket.fd >= 0:
+	case d.descriptor.FD() >= 0:
 		d.end()
 		d.touch()
 	}
 	return nil
 }
 
-func (d *Detached) ended() bool { return d.socket.fd < 0 || d.session.Err() != nil }
+func (d *Detached) ended() bool { return d.descriptor.FD() < 0 || d.session.Err() != nil }
 
 func (d *Detached) end() {
-	if d.socket.fd < 0 {
+	if d.descriptor.FD() < 0 {
 		return
 	}
 	d.session.Close()
@@ -482,27 +433,16 @@ func (d *Detached) end() {
 		_ = t.CloseWrite() // never waits: the socket queues what it cannot write
 	}
 	if d.polled != nil {
-		d.polled.poller.ep.remove(d.socket.fd) // closing leaves it there if it has a duplicate
+		d.polled.poller.ep.Remove(d.descriptor.FD()) // closing leaves it there if it has a duplicate
 	}
-	d.socket.close()
-	_ = d.session.Disconnected(ErrClosed)
-	d.publish()
+	d.descriptor.Close()
+	_ = d.session.Disconnected(tickstorm.ErrClosed)
 	d.cfg.Logger.Info("connection ended", "err", d.session.Err())
-}
-
-func (d *Detached) publish() {
-	counters, err := d.session.counters(), d.session.Err()
-	d.mu.Lock()
-	if counters.Errors != d.counters.Errors {
-		d.samples = d.session.parser.samples
-	}
-	d.counters, d.err = counters, err
-	d.mu.Unlock()
 }
 
 // String names the connection's feed and market.
 func (d *Detached) String() string {
-	return fmt.Sprintf("tickstorm.Detached{%s/%s}", d.cfg.Feed, d.cfg.Market)
+	return fmt.Sprintf("epoll.Detached{%s/%s}", d.cfg.Feed, d.cfg.Market)
 }
 
 // Format keeps the key out of every verb.

@@ -1,4 +1,4 @@
-package tickstorm
+package sock
 
 import (
 	"fmt"
@@ -9,8 +9,10 @@ import (
 	"time"
 )
 
-// epoll is the kernel's side of a Poller: an epoll instance with an eventfd in it.
-type epoll struct {
+// Epoll is an epoll instance with an eventfd in it. Its entries have a slot and a
+// generation, numbers of the caller's by which it tells them apart. Wake may be called from
+// any goroutine as long as nobody closes it.
+type Epoll struct {
 	fd, eventfd int
 	events      [128]syscall.EpollEvent
 }
@@ -18,10 +20,11 @@ type epoll struct {
 const (
 	readInterest  = syscall.EPOLLIN | syscall.EPOLLRDHUP
 	writeInterest = readInterest | syscall.EPOLLOUT
-	wakeSlot      = -1 // of the eventfd
+	WakeSlot      = -1 // the slot of Wake
 )
 
-func newEpoll(cfg *PollerConfig) (*epoll, error) {
+// NewEpoll returns an epoll without entries.
+func NewEpoll() (*Epoll, error) {
 	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("epoll_create1: %w", err)
@@ -31,20 +34,17 @@ func newEpoll(cfg *PollerConfig) (*epoll, error) {
 		_ = syscall.Close(fd)
 		return nil, fmt.Errorf("eventfd2: %w", errno)
 	}
-	e := &epoll{fd: fd, eventfd: int(eventfd)}
-	if cfg.BusyPoll > 0 || cfg.BusyPollBudget > 0 {
-		err = e.busyPoll(cfg.BusyPoll, cfg.BusyPollBudget)
-	}
-	if err == nil {
-		ev := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: wakeSlot}
-		err = syscall.EpollCtl(fd, syscall.EPOLL_CTL_ADD, e.eventfd, &ev)
-	}
-	if err != nil {
-		e.close()
-		return nil, err
+	e := &Epoll{fd: fd, eventfd: int(eventfd)}
+	ev := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: WakeSlot}
+	if err := syscall.EpollCtl(fd, syscall.EPOLL_CTL_ADD, e.eventfd, &ev); err != nil {
+		e.Close()
+		return nil, fmt.Errorf("epoll_ctl: %w", err)
 	}
 	return e, nil
 }
+
+// FD returns the epoll's own descriptor, -1 after Close.
+func (e *Epoll) FD() int { return e.fd }
 
 // epollParams is the kernel's struct epoll_params.
 type epollParams struct {
@@ -54,31 +54,34 @@ type epollParams struct {
 	_      uint8
 }
 
-// busyPoll sets the parameters of Linux 6.9.
-func (e *epoll) busyPoll(d time.Duration, budget int) error {
+// BusyPoll has waits poll the network card for so long, and take so many packets a poll
+// (EPIOCSPARAMS, since Linux 6.9).
+func (e *Epoll) BusyPoll(d time.Duration, budget int) error {
 	request := uintptr(0x40088a01) // EPIOCSPARAMS
 	if strings.HasPrefix(runtime.GOARCH, "mips") || strings.HasPrefix(runtime.GOARCH, "ppc") {
 		request = 0x80088a01 // where the bits that mean writing are others
 	}
 	usecs := ceil(d, time.Microsecond)
 	if usecs > math.MaxUint32 || budget > math.MaxUint16 {
-		return &OptionError{"EPIOCSPARAMS", syscall.EINVAL}
+		return syscall.EINVAL
 	}
 	params := &epollParams{usecs: uint32(usecs), budget: uint16(budget)}
 	_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, uintptr(e.fd), request, address(params))
 	runtime.KeepAlive(params)
 	if errno != 0 {
-		return &OptionError{"EPIOCSPARAMS", errno}
+		return errno
 	}
 	return nil
 }
 
-func (e *epoll) add(fd int, slot, generation int32) error {
+// Add adds a descriptor, for reading.
+func (e *Epoll) Add(fd int, slot, generation int32) error {
 	ev := syscall.EpollEvent{Events: readInterest, Fd: slot, Pad: generation}
 	return syscall.EpollCtl(e.fd, syscall.EPOLL_CTL_ADD, fd, &ev)
 }
 
-func (e *epoll) modify(fd int, slot, generation int32, write bool) error {
+// Modify changes whether a descriptor is waited for to be writable as well.
+func (e *Epoll) Modify(fd int, slot, generation int32, write bool) error {
 	ev := syscall.EpollEvent{Events: readInterest, Fd: slot, Pad: generation}
 	if write {
 		ev.Events = writeInterest
@@ -86,11 +89,12 @@ func (e *epoll) modify(fd int, slot, generation int32, write bool) error {
 	return syscall.EpollCtl(e.fd, syscall.EPOLL_CTL_MOD, fd, &ev)
 }
 
-func (e *epoll) remove(fd int) { _ = syscall.EpollCtl(e.fd, syscall.EPOLL_CTL_DEL, fd, nil) }
+// Remove takes a descriptor out.
+func (e *Epoll) Remove(fd int) { _ = syscall.EpollCtl(e.fd, syscall.EPOLL_CTL_DEL, fd, nil) }
 
-// wait waits for events, a negative timeout meaning without limit. A signal, such as the
+// Wait waits for events, a negative timeout meaning without limit. A signal, such as the
 // scheduler's own, ends it with none.
-func (e *epoll) wait(timeout time.Duration) (int, error) {
+func (e *Epoll) Wait(timeout time.Duration) (int, error) {
 	ms := -1
 	if timeout >= 0 {
 		ms = int(min(ceil(timeout, time.Millisecond), math.MaxInt32))
@@ -99,9 +103,9 @@ func (e *epoll) wait(timeout time.Duration) (int, error) {
 	return counted(n, err)
 }
 
-// look is wait without waiting. The scheduler is not told of the system call, which is
+// Look is Wait without waiting. The scheduler is not told of the system call, which is
 // shorter than telling it.
-func (e *epoll) look() (int, error) {
+func (e *Epoll) Look() (int, error) {
 	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(e.fd), address(&e.events[0]), uintptr(len(e.events)), 0, 0, 0)
 	runtime.KeepAlive(e)
 	if errno != 0 {
@@ -120,24 +124,27 @@ func counted(n int, err error) (int, error) {
 	return 0, fmt.Errorf("epoll_wait: %w", err)
 }
 
-// event takes the event i apart. Whatever it says of reading and of errors is found out
+// Event takes the event i apart. Whatever it says of reading and of errors is found out
 // by reading.
-func (e *epoll) event(i int) (slot, generation int32, writable bool) {
+func (e *Epoll) Event(i int) (slot, generation int32, writable bool) {
 	ev := &e.events[i]
 	return ev.Fd, ev.Pad, ev.Events&syscall.EPOLLOUT != 0
 }
 
-func (e *epoll) wake() {
+// Wake ends a wait, or the next one.
+func (e *Epoll) Wake() {
 	one := [8]byte{7: 1} // any number will do, so the order of bytes does not matter
 	_, _ = syscall.Write(e.eventfd, one[:])
 }
 
-func (e *epoll) woken() {
+// Woken takes the wake back.
+func (e *Epoll) Woken() {
 	var n [8]byte
 	_, _ = syscall.Read(e.eventfd, n[:])
 }
 
-func (e *epoll) close() {
+// Close closes it.
+func (e *Epoll) Close() {
 	_ = syscall.Close(e.eventfd)
 	_ = syscall.Close(e.fd)
 	e.fd, e.eventfd = -1, -1
@@ -146,12 +153,12 @@ func (e *epoll) close() {
 // cpuSet is the kernel's cpu_set_t.
 type cpuSet [1024 / 8]byte
 
-// setAffinity binds the thread to processors, and returns what undoes it.
-func setAffinity(cpus []int) (restore func(), err error) {
+// SetAffinity binds the thread to processors, and returns what undoes it.
+func SetAffinity(cpus []int) (restore func(), err error) {
 	old, set := new(cpuSet), new(cpuSet)
 	for _, cpu := range cpus {
 		if cpu < 0 || cpu >= 8*len(set) {
-			return nil, &OptionError{"sched_setaffinity", fmt.Errorf("processor %d: %w", cpu, syscall.EINVAL)}
+			return nil, fmt.Errorf("processor %d: %w", cpu, syscall.EINVAL)
 		}
 		set[bitByte(cpu)] |= 1 << (cpu % 8)
 	}
@@ -168,7 +175,7 @@ func affinity(call uintptr, set *cpuSet) error {
 	_, _, errno := syscall.RawSyscall(call, 0, uintptr(len(set)), address(set))
 	runtime.KeepAlive(set)
 	if errno != 0 {
-		return &OptionError{"sched_setaffinity", errno}
+		return errno
 	}
 	return nil
 }

@@ -65,7 +65,7 @@ func (c *Client) backfill(gap *Gap) {
 	if fetch == nil || c.work.Err() != nil {
 		return
 	}
-	f := &fill{client: c, parser: c.newParser(), gap: gap}
+	f := &fill{client: c, parser: c.cfg.newParser(), gap: gap}
 	if c.cfg.BackfillMode == BackfillInOrder {
 		f.hand = c.handInOrder
 		c.filled(gap, f.run(fetch))
@@ -122,15 +122,6 @@ func (c *Client) fail(err error) {
 		c.failure = err
 	}
 	c.cancel()
-}
-
-// newParser returns a parser of the client's own, as those of its connections are.
-func (c *Client) newParser() *Parser {
-	p := NewParser(c.cfg.Market)
-	p.SetLimits(c.cfg.Limits)
-	p.SetSymbols(c.cfg.Symbols)
-	p.SetInterest(c.cfg.Interest)
-	return p
 }
 
 // fill is one backfill at work.
@@ -210,8 +201,8 @@ func (c *Client) handOver(do func()) error {
 	h := &handover{do, make(chan struct{})}
 	c.mu.Lock()
 	c.handed = append(c.handed, h)
-	if l := c.link; l != nil {
-		l.conn.ask(func() { l.call(c.takeOver) })
+	if c.conn != nil {
+		c.conn.ask(func() { c.inTurn(c.takeOver) })
 	}
 	c.mu.Unlock()
 	select {

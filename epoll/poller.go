@@ -1,4 +1,4 @@
-package tickstorm
+package epoll
 
 import (
 	"context"
@@ -8,11 +8,14 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/sock"
 )
 
-// PollerConfig configures a [Poller]. The zero value is a poller with the defaults
+// Config configures a [Poller]. The zero value is a poller with the defaults
 // below, and everything that costs something beside turned off.
-type PollerConfig struct {
+type Config struct {
 	// Budget is how many bytes are read of one connection before the others get their
 	// turn; default 64 KiB, some 50 µs of work. It bounds by how much a busy connection
 	// delays the others; more keeps a connection's tables in the cache for longer, which
@@ -30,12 +33,12 @@ type PollerConfig struct {
 	BusyPoll       time.Duration
 	BusyPollBudget int
 	// BacklogEvery is how often the bytes that wait in the kernel are counted, for
-	// [PollerStats]; default 0, never. It takes a system call for each connection.
+	// [Stats]; default 0, never. It takes a system call for each connection.
 	BacklogEvery time.Duration
 }
 
-// PollerStats is what a [Poller] has done.
-type PollerStats struct {
+// Stats is what a [Poller] has done.
+type Stats struct {
 	// Connections are those that it drives, and Clients the reconnecting ones, also
 	// those that are not connected.
 	Connections, Clients int
@@ -45,7 +48,7 @@ type PollerStats struct {
 	Spent uint64
 	// Backlog is how many bytes were found waiting in the kernel, for all connections
 	// together and before they were read; MaxBacklog is the most there ever were. See
-	// PollerConfig.BacklogEvery.
+	// Config.BacklogEvery.
 	Backlog, MaxBacklog int
 }
 
@@ -56,8 +59,8 @@ type PollerStats struct {
 // The thread is that of Run, or of whoever calls Poll. All methods may be called
 // from any goroutine and from handlers, Poll and Run excepted.
 type Poller struct {
-	cfg PollerConfig
-	ep  *epoll
+	cfg Config
+	ep  *sock.Epoll
 
 	// Of the thread.
 	slots   []slot
@@ -71,9 +74,9 @@ type Poller struct {
 	serving *polled   // whose handler may be running
 	torn    bool      // the last round did not come to its end
 	todo    []func()  // tasks that were taken over
-	clients map[*PollerClient]struct{}
+	clients map[*Client]struct{}
 	sampled time.Time // when the backlog was counted last
-	counts  PollerStats
+	counts  Stats
 
 	dialing sync.WaitGroup // goroutines that connect
 
@@ -83,14 +86,13 @@ type Poller struct {
 	busy   bool       // Poll or Run is at work
 	closed bool
 	gone   bool // everything was torn down, or is being
-	stats  PollerStats
+	stats  Stats
 }
 
 // polled is a connection on a Poller.
 type polled struct {
 	poller *Poller
 	d      *Detached
-	client *PollerClient // nil of a connection that was added
 	ended  func(error)
 	slot   int32
 	write  bool // epoll is asked for EPOLLOUT
@@ -107,30 +109,38 @@ type slot struct {
 }
 
 // NewPoller returns a poller without connections. Close it: it holds descriptors.
-// Errors: [ErrUnsupported] on other systems than Linux, an [*OptionError] if the kernel
+// Errors: [errors.ErrUnsupported] on other systems than Linux, an [*tickstorm.OptionError] if the kernel
 // refuses an option, and what the kernel says when it has no descriptors left.
-func NewPoller(cfg PollerConfig) (*Poller, error) {
+func NewPoller(cfg Config) (*Poller, error) {
 	if cfg.Budget < 0 || cfg.BusyPoll < 0 || cfg.BusyPollBudget < 0 || cfg.BacklogEvery < 0 {
-		return nil, errors.New("a negative number in the PollerConfig")
+		return nil, errors.New("a negative number in the poller's Config")
 	}
-	def(&cfg.Budget, readBudget)
+	if cfg.Budget == 0 {
+		cfg.Budget = readBudget
+	}
 	cfg.CPUs = slices.Clone(cfg.CPUs)
-	ep, err := newEpoll(&cfg)
+	ep, err := sock.NewEpoll()
 	if err != nil {
 		return nil, err
 	}
-	return &Poller{cfg: cfg, ep: ep, clients: map[*PollerClient]struct{}{}}, nil
+	if cfg.BusyPoll > 0 || cfg.BusyPollBudget > 0 {
+		if err := ep.BusyPoll(cfg.BusyPoll, cfg.BusyPollBudget); err != nil {
+			ep.Close()
+			return nil, &tickstorm.OptionError{Option: "EPIOCSPARAMS", Err: err}
+		}
+	}
+	return &Poller{cfg: cfg, ep: ep, clients: map[*Client]struct{}{}}, nil
 }
 
 // Add gives a connection to the poller, which closes it when it has ended and then calls
 // ended, on its thread, with nil after Remove or any Close, else with the reason; ended
 // may be nil. From now on the Detached belongs to that thread: use [Poller.Do], or
-// handlers, to call its methods. The error is ErrClosed if the poller is.
+// handlers, to call its methods. The error is tickstorm.ErrClosed if the poller is.
 func (p *Poller) Add(d *Detached, ended func(error)) error {
 	return p.post(func() {
 		if d.polled != nil {
 			if ended != nil {
-				ended(fmt.Errorf("connection on two pollers: %w", ErrRunning))
+				ended(fmt.Errorf("connection on two pollers: %w", tickstorm.ErrRunning))
 			}
 			return
 		}
@@ -150,7 +160,7 @@ func (p *Poller) Remove(d *Detached) {
 }
 
 // Do has the poller call f on its thread, soon, between the turns of connections: the
-// way to the methods of a [Detached] from other goroutines. The error is ErrClosed if the
+// way to the methods of a [Detached] from other goroutines. The error is tickstorm.ErrClosed if the
 // poller is.
 func (p *Poller) Do(f func()) error { return p.post(f) }
 
@@ -158,7 +168,7 @@ func (p *Poller) post(f func()) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return ErrClosed
+		return tickstorm.ErrClosed
 	}
 	p.tasks = append(p.tasks, f)
 	p.wakeLocked()
@@ -175,7 +185,7 @@ func (p *Poller) Wake() {
 func (p *Poller) wakeLocked() {
 	if !p.woken && !p.gone {
 		p.woken = true
-		p.ep.wake()
+		p.ep.Wake()
 	}
 }
 
@@ -185,7 +195,7 @@ func (p *Poller) wakeLocked() {
 func (p *Poller) Fd() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.ep.fd
+	return p.ep.FD()
 }
 
 // Deadline returns the time at which Poll is to be called at the latest, even if Fd is
@@ -198,7 +208,7 @@ func (p *Poller) Deadline() time.Time {
 }
 
 // Stats returns what the poller has done, as of its last turn.
-func (p *Poller) Stats() PollerStats {
+func (p *Poller) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.stats
@@ -228,8 +238,8 @@ func (p *Poller) Close() error {
 
 // Poll waits for news, no longer than timeout (negative for no limit, 0 for not at all),
 // and gives every connection that has some one turn, on the calling goroutine. It returns
-// nil after one round, whether there was anything to do or not, ErrClosed after Close,
-// [ErrRunning] during another Poll or Run, or what the kernel refused. If a handler
+// nil after one round, whether there was anything to do or not, tickstorm.ErrClosed after Close,
+// [tickstorm.ErrRunning] during another Poll or Run, or what the kernel refused. If a handler
 // panics, its connection is closed, and Poll may be called again: the others, and what was
 // asked for by Do, have lost nothing.
 func (p *Poller) Poll(timeout time.Duration) error {
@@ -242,8 +252,8 @@ func (p *Poller) Poll(timeout time.Duration) error {
 
 // Run polls until ctx ends, and returns its error, or Close is called, and returns nil.
 // The connections survive the end of ctx: Close the poller, or Run it again. Meanwhile the
-// goroutine is locked to its thread, which uses PollerConfig.CPUs. Other errors are
-// those of Poll, and an [*OptionError] if the kernel refuses the CPUs.
+// goroutine is locked to its thread, which uses Config.CPUs. Other errors are
+// those of Poll, and an [*tickstorm.OptionError] if the kernel refuses the CPUs.
 //
 // Go's scheduler takes a thread's place away while it waits, and gives it another when
 // one is free. In a program that keeps GOMAXPROCS goroutines computing that can take 10 ms:
@@ -252,16 +262,16 @@ func (p *Poller) Run(ctx context.Context) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if err := p.enter(); err != nil {
-		if errors.Is(err, ErrClosed) {
+		if errors.Is(err, tickstorm.ErrClosed) {
 			return nil
 		}
 		return err
 	}
 	defer p.leave()
 	if len(p.cfg.CPUs) > 0 {
-		restore, err := setAffinity(p.cfg.CPUs)
+		restore, err := sock.SetAffinity(p.cfg.CPUs)
 		if err != nil {
-			return err
+			return &tickstorm.OptionError{Option: "sched_setaffinity", Err: err}
 		}
 		defer restore()
 	}
@@ -272,7 +282,7 @@ func (p *Poller) Run(ctx context.Context) error {
 			return err
 		}
 		if err := p.round(-1); err != nil {
-			if errors.Is(err, ErrClosed) {
+			if errors.Is(err, tickstorm.ErrClosed) {
 				return nil
 			}
 			return err
@@ -285,9 +295,9 @@ func (p *Poller) enter() error {
 	defer p.mu.Unlock()
 	switch {
 	case p.busy:
-		return ErrRunning
+		return tickstorm.ErrRunning
 	case p.closed:
-		return ErrClosed
+		return tickstorm.ErrClosed
 	}
 	p.busy = true
 	return nil
@@ -310,7 +320,7 @@ func (p *Poller) leave() {
 func (p *Poller) round(timeout time.Duration) error {
 	p.bury()
 	if p.serve() {
-		return ErrClosed
+		return tickstorm.ErrClosed
 	}
 	n, err := p.wait(timeout)
 	if err != nil {
@@ -326,8 +336,8 @@ func (p *Poller) round(timeout time.Duration) error {
 	}
 	rest := len(p.again) // before what this round adds
 	for i := range n {
-		place, generation, writable := p.ep.event(i)
-		if place < 0 {
+		place, generation, writable := p.ep.Event(i)
+		if place == sock.WakeSlot {
 			p.awake()
 			continue
 		}
@@ -354,7 +364,7 @@ func (p *Poller) round(timeout time.Duration) error {
 		p.tick()
 	}
 	if p.serve() {
-		return ErrClosed
+		return tickstorm.ErrClosed
 	}
 	p.torn = false
 	return nil
@@ -375,7 +385,7 @@ func (p *Poller) wait(timeout time.Duration) (int, error) {
 			return n, err
 		}
 	}
-	return p.ep.wait(timeout)
+	return p.ep.Wait(timeout)
 }
 
 // spin looks for events without waiting.
@@ -386,7 +396,7 @@ func (p *Poller) spin() (int, error) {
 		looks = most
 	}
 	for range looks {
-		if n, err := p.ep.look(); n != 0 || err != nil {
+		if n, err := p.ep.Look(); n != 0 || err != nil {
 			return n, err
 		}
 	}
@@ -426,14 +436,11 @@ func (p *Poller) settle(m *polled, more bool) {
 	}
 	if want := d.WantWrite(); want != m.write {
 		m.write = want
-		if err := p.ep.modify(d.Fd(), m.slot, p.slots[m.slot].generation, want); err != nil {
+		if err := p.ep.Modify(d.Fd(), m.slot, p.slots[m.slot].generation, want); err != nil {
 			_ = d.session.Disconnected(err)
 			p.part(m)
 			return
 		}
-	}
-	if m.client != nil {
-		m.client.note(p.now)
 	}
 	p.due(d.deadline())
 }
@@ -448,7 +455,11 @@ func (p *Poller) enqueue(m *polled) {
 }
 
 // due notes a deadline.
-func (p *Poller) due(t time.Time) { p.next = earlier(p.next, t) }
+func (p *Poller) due(t time.Time) {
+	if p.next.IsZero() || !t.IsZero() && t.Before(p.next) {
+		p.next = t
+	}
+}
 
 // tick does what is due, and finds the next deadline: those that were noted have mostly
 // moved on since, with every byte that came.
@@ -492,7 +503,7 @@ func (p *Poller) attach(m *polled) {
 		p.part(m)
 		return
 	}
-	if err := p.ep.add(m.d.Fd(), m.slot, s.generation); err != nil {
+	if err := p.ep.Add(m.d.Fd(), m.slot, s.generation); err != nil {
 		_ = m.d.session.Disconnected(err)
 		p.part(m)
 		return
@@ -514,7 +525,7 @@ func (p *Poller) part(m *polled) {
 		return
 	}
 	err := m.d.session.Err()
-	if errors.Is(err, ErrClosed) || errors.Is(err, ErrCloseTimeout) {
+	if errors.Is(err, tickstorm.ErrClosed) || errors.Is(err, tickstorm.ErrCloseTimeout) {
 		err = nil
 	}
 	m.ended(err)
@@ -557,7 +568,7 @@ func (p *Poller) serve() (closed bool) {
 func (p *Poller) awake() {
 	p.mu.Lock()
 	p.woken = false
-	p.ep.woken()
+	p.ep.Woken()
 	p.mu.Unlock()
 }
 
@@ -599,7 +610,7 @@ func (p *Poller) teardown() {
 	}
 	p.serve() // for the figures
 	p.mu.Lock()
-	p.ep.close()
+	p.ep.Close()
 	p.mu.Unlock()
 	done = true
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// State is what a [Client] is about.
+// State is what a [Client], or any other driver of a [Lasting], is about.
 type State uint8
 
 // The states of a client. From StateIdle it goes to StateConnecting; from there on in the
@@ -92,22 +92,18 @@ type StateHandler interface {
 	OnState(*StateChange)
 }
 
-// State returns what the client is about now.
-func (c *Client) State() State {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.state
+// State returns what it is about now.
+func (l *Lasting) State() State {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.state
 }
 
-// enter changes the state and returns what tells the handler.
-func (c *Client) enter(change StateChange) func(Handler) {
-	change.At, change.Attempt = time.Now(), c.attempt
-	c.mu.Lock()
-	change.Previous, c.state = c.state, change.State
-	c.mu.Unlock()
-	return func(h Handler) {
-		if h, ok := h.(StateHandler); ok {
-			h.OnState(&change)
-		}
-	}
+// enter changes the state and tells the driver.
+func (l *Lasting) enter(change StateChange, now time.Time) {
+	change.At, change.Attempt = now, l.attempt
+	l.mu.Lock()
+	change.Previous, l.state = l.state, change.State
+	l.mu.Unlock()
+	l.driver.OnState(&change)
 }

@@ -1,0 +1,110 @@
+package tickstorm
+
+import (
+	"errors"
+	"time"
+)
+
+// link is what a Lasting knows of one session. Its methods are called by the driver's
+// goroutine, most of them within the session's.
+type link struct {
+	lasting *Lasting
+	session *Session
+	started bool      // the key was accepted
+	settled time.Time // when all that was wanted had been answered; zero before
+	events  bool      // some came
+	quiet   time.Time // when a gap is told though no event came; zero for never
+	late    *Gap      // of topics that the server had not acknowledged when they came
+}
+
+// before sees each message before it is decoded.
+func (k *link) before(msg []byte) {
+	if k.started && !k.events {
+		k.scan(msg)
+	}
+}
+
+// after is called when a message was handled.
+func (k *link) after() {
+	if !k.started && k.session.State() == Ready {
+		k.start()
+	}
+}
+
+// start asks for what is wanted.
+func (k *link) start() {
+	l, s := k.lasting, k.session
+	k.started = true
+	l.mu.Lock()
+	none := len(l.wanted.index) == 0
+	l.mu.Unlock()
+	if !none {
+		l.enter(StateChange{State: StateSubscribing}, s.now) // may change what is wanted
+	}
+	l.mu.Lock()
+	l.connections++
+	l.ready = true
+	topics, turn := l.wanted.list(), l.wanted.turn
+	l.mu.Unlock()
+	switch {
+	case s.State() >= Closing:
+	case len(topics) == 0:
+		k.stream(StateChange{})
+	default:
+		if err := s.Request(func(err error) { k.answered(topics, turn, err) }, topics...); err != nil {
+			k.answered(topics, turn, err)
+		}
+	}
+}
+
+// answered is told what came of the topics. What the server refused is not wanted any more.
+func (k *link) answered(topics []Topic, turn uint64, err error) {
+	l := k.lasting
+	change := StateChange{Acked: len(topics)}
+	var e *SubscribeError
+	switch {
+	case errors.As(err, &e) && e.Err != nil:
+		l.drop(e.Refused, turn)
+		return // the connection has ended
+	case e != nil:
+		l.drop(e.Refused, turn)
+		change.Acked, change.Refused, change.Pending, change.Unnamed = len(e.Acked), e.Refused, e.Pending, e.Unnamed
+		l.cfg.Logger.Warn("not all topics acknowledged", "err", err)
+	case err != nil:
+		l.cfg.Logger.Warn("topics not sent", "err", err)
+		change.Acked, change.Pending = 0, topics
+	}
+	k.stream(change)
+}
+
+// stream is called when all is answered.
+func (k *link) stream(change StateChange) {
+	l := k.lasting
+	if k.session.link != k { // it has ended within a handler
+		return
+	}
+	k.settled = k.session.now
+	change.State = StateStreaming
+	l.enter(change, k.settled)
+	if late := k.late; late != nil {
+		k.late = nil
+		l.tell(late, Moment{Received: k.settled})
+	}
+	if l.missed != nil && !k.events {
+		k.quiet = k.settled.Add(gapPatience)
+	}
+}
+
+// advance does what is due.
+func (k *link) advance(now time.Time) {
+	if k.quiet.IsZero() || now.Before(k.quiet) {
+		return
+	}
+	k.quiet = time.Time{}
+	k.lasting.tellGap(Moment{Received: k.settled})
+}
+
+// healthy reports whether the connection streamed for long enough.
+func (k *link) healthy(now time.Time) bool {
+	return !k.settled.IsZero() && now.Sub(k.settled) >= k.lasting.cfg.Backoff.Healthy
+}
