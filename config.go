@@ -100,7 +100,7 @@ type Config struct {
 	// Queue is what a [Client] puts between the socket and its handler, and what
 	// [NewQueue] makes. A [Conn] ignores it.
 	Queue QueueConfig
-	// Backoff is how a [Client], or a [PollerClient], waits between attempts to connect.
+	// Backoff is how a [Client], or another driver of a [Lasting], waits between attempts to connect.
 	Backoff Backoff
 	// Backfill, if not nil, fetches what a [Client] has missed in a gap; see [Backfill].
 	Backfill Backfill

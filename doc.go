@@ -10,14 +10,16 @@
 //     vendor's events, and no connection.
 //   - [Session] is one connection as a pure state machine, for event loops of your
 //     own: bytes and the time go in; events and bytes to send come out. Its WebSocket
-//     half is [Framer], which knows nothing of the vendor.
+//     half is package frame, which knows nothing of the vendor.
 //   - [Conn] is a Session on a socket: [Dial], [Conn.Subscribe], [Conn.Run].
-//   - [Client] is a Conn that lasts: it reconnects, subscribes again, and tells its states
+//   - [Lasting] is the connection that lasts as a pure state machine: what is wanted, when
+//     to connect again, states and gaps.
+//   - [Client] is a Lasting on sockets: it reconnects, subscribes again, and tells its states
 //     ([StateHandler]) and what was missed ([GapHandler], [Backfill]).
 //   - [Queue] decouples a slow handler from the socket, in bounded memory; a Client has one.
-//   - [Poller] is an event loop on epoll for many connections on one thread, with
-//     TLS, reconnecting ones ([PollerClient]) among them; [Conn.Detach] gives a connection,
-//     as a [Detached], to an event loop of the program's own. Both are for Linux.
+//   - Package epoll has an event loop for many connections on one thread, with TLS,
+//     reconnecting ones among them, and gives a connection to an event loop of the
+//     program's own. It is for Linux.
 //
 // # Events
 //

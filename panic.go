@@ -7,7 +7,7 @@ import (
 
 // PanicError is a panic in a handler, or in another function of the user's that was
 // called beside it. It ends [Conn.Run] and [Client.Run], with the socket closed, and is
-// what they return; connecting again would be of no use. On a [Poller] the panic itself goes
+// what they return; connecting again would be of no use. On a poller of package epoll the panic itself goes
 // up through Poll or Run, and this is what the connection has ended with. Who feeds a [Session] or a
 // [Parser] on a goroutine of his own gets the panic itself.
 type PanicError struct {

@@ -39,9 +39,14 @@ func newPeer(t testing.TB, cfg tickstorm.Config, h tickstorm.Handler) *peer {
 	t.Helper()
 	s, err := tickstorm.NewSession(cfg, h)
 	require.NoError(t, err)
-	p := &peer{t: t, s: s, now: began}
+	return peerOf(t, s, began)
+}
+
+// peerOf returns the server of a session, which is told the time.
+func peerOf(t testing.TB, s *tickstorm.Session, now time.Time) *peer {
+	p := &peer{t: t, s: s, now: now}
 	p.framer = tickstorm.NewFramer(tickstorm.FramerConfig{Server: true}, p)
-	s.Advance(began)
+	s.Advance(now)
 	return p
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/bench"
+	"github.com/tickstorm/tickstorm/epoll"
 )
 
 // drivers are ways to drive a connection until it is closed.
@@ -25,20 +26,20 @@ var drivers = []struct {
 		return func() error { return conn.Run(context.Background()) }, func() { _ = conn.Close() }, nil
 	}},
 	{"poller", func(conn *tickstorm.Conn) (func() error, func(), error) {
-		return polled(tickstorm.PollerConfig{}, conn)
+		return polled(epoll.Config{}, conn)
 	}},
 	{"poller-spin", func(conn *tickstorm.Conn) (func() error, func(), error) {
-		return polled(tickstorm.PollerConfig{Spin: -1}, conn)
+		return polled(epoll.Config{Spin: -1}, conn)
 	}},
 }
 
-func polled(cfg tickstorm.PollerConfig, conns ...*tickstorm.Conn) (run func() error, stop func(), err error) {
-	p, err := tickstorm.NewPoller(cfg)
+func polled(cfg epoll.Config, conns ...*tickstorm.Conn) (run func() error, stop func(), err error) {
+	p, err := epoll.NewPoller(cfg)
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, conn := range conns {
-		d, err := conn.Detach()
+		d, err := epoll.Detach(conn)
 		if err != nil {
 			return nil, nil, errors.Join(err, p.Close())
 		}
@@ -182,7 +183,7 @@ func BenchmarkSix(b *testing.B) {
 			_, known := cpuTime()
 			wall, cpu := &bench.Contest{}, &bench.Contest{}
 			for _, way := range []func(...*tickstorm.Conn) (func() error, func(), error){goroutines, func(conns ...*tickstorm.Conn) (func() error, func(), error) {
-				return polled(tickstorm.PollerConfig{}, conns...)
+				return polled(epoll.Config{}, conns...)
 			}} {
 				var perCPU float64
 				wall.Sides = append(wall.Sides, func(int) (float64, error) {

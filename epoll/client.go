@@ -207,7 +207,7 @@ func (c *Client) opened(o *tickstorm.Opened, err error) {
 		c.finish(nil)
 		return
 	}
-	d, err := detach(o)
+	d, err := New(o)
 	if err != nil {
 		_ = o.Conn.Close()
 		c.lost(err)

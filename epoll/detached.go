@@ -84,21 +84,22 @@ type Detached struct {
 func Detach(c *tickstorm.Conn) (*Detached, error) {
 	var d *Detached
 	err := c.Release(func(o *tickstorm.Opened) (err error) {
-		d, err = detach(o)
+		d, err = New(o)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	now := time.Now()
-	d.session.Listen(now)
-	d.now = now
+	d.now = time.Now()
+	d.session.Listen(d.now) // nobody may have listened for long
 	d.deadline()
 	return d, nil
 }
 
-// detach makes a Detached of an open connection, and closes package net's side of it.
-func detach(o *tickstorm.Opened) (*Detached, error) {
+// New makes a Detached of a connection that nobody drives, from [tickstorm.Open] for
+// example, and closes package net's side of it. The errors are those of Detach, after which
+// o is as it was.
+func New(o *tickstorm.Opened) (*Detached, error) {
 	top, _ := o.Conn.(*tls.Conn)
 	var lowest *sock.Shim
 	bottom := o.Conn

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/epoll"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -38,7 +39,7 @@ func main() {
 type feed struct {
 	tickstorm.NopHandler
 	market tickstorm.Market
-	*tickstorm.Detached
+	*epoll.Detached
 	trades int
 	more   bool // there is something to read of which epoll does not know
 	writes bool // epoll was asked for EPOLLOUT
@@ -47,11 +48,11 @@ type feed struct {
 func (f *feed) OnTrade(*tickstorm.Trade) { f.trades++ }
 
 func run(server *sim.Server, length time.Duration) error {
-	epoll, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	loop, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
 	if err != nil {
 		return err
 	}
-	defer syscall.Close(epoll)
+	defer syscall.Close(loop)
 
 	feeds := []*feed{{market: tickstorm.Stocks}, {market: tickstorm.Crypto}}
 	for i, f := range feeds {
@@ -59,7 +60,7 @@ func run(server *sim.Server, length time.Duration) error {
 		if err != nil {
 			return err
 		}
-		if f.Detached, err = conn.Detach(); err != nil {
+		if f.Detached, err = epoll.Detach(conn); err != nil {
 			return err
 		}
 		defer f.Close()
@@ -70,7 +71,7 @@ func run(server *sim.Server, length time.Duration) error {
 		if err := f.Request(nil, topics...); err != nil {
 			return err
 		}
-		if err := control(epoll, syscall.EPOLL_CTL_ADD, i, f); err != nil {
+		if err := control(loop, syscall.EPOLL_CTL_ADD, i, f); err != nil {
 			return err
 		}
 		f.more = true // what was read before the detaching
@@ -79,7 +80,7 @@ func run(server *sim.Server, length time.Duration) error {
 	end := time.Now().Add(length)
 	events := make([]syscall.EpollEvent, 16)
 	for now := time.Now(); now.Before(end); now = time.Now() {
-		n, err := syscall.EpollWait(epoll, events, wait(feeds, now, end))
+		n, err := syscall.EpollWait(loop, events, wait(feeds, now, end))
 		if err != nil && err != syscall.EINTR {
 			return err
 		}
@@ -96,14 +97,14 @@ func run(server *sim.Server, length time.Duration) error {
 		}
 		for i, f := range feeds {
 			if f.more {
-				f.more = errors.Is(f.ReadReady(0), tickstorm.ErrMore)
+				f.more = errors.Is(f.ReadReady(0), epoll.ErrMore)
 			}
 			if err := f.Err(); err != nil {
 				return err
 			}
 			if f.WantWrite() != f.writes {
 				f.writes = !f.writes
-				if err := control(epoll, syscall.EPOLL_CTL_MOD, i, f); err != nil {
+				if err := control(loop, syscall.EPOLL_CTL_MOD, i, f); err != nil {
 					return err
 				}
 			}
@@ -119,12 +120,12 @@ func run(server *sim.Server, length time.Duration) error {
 }
 
 // control tells epoll what to look out for: level-triggered, as the library wants it.
-func control(epoll, op, i int, f *feed) error {
+func control(loop, op, i int, f *feed) error {
 	ev := syscall.EpollEvent{Events: syscall.EPOLLIN | syscall.EPOLLRDHUP, Fd: int32(i)}
 	if f.writes {
 		ev.Events |= syscall.EPOLLOUT
 	}
-	return syscall.EpollCtl(epoll, op, f.Fd(), &ev)
+	return syscall.EpollCtl(loop, op, f.Fd(), &ev)
 }
 
 // wait returns how many milliseconds there are until something is due.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/epoll"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -50,7 +51,7 @@ func (b *book) OnQuote(e *tickstorm.Quote) { b.events[e.Market]++ }
 func (b *book) OnValue(e *tickstorm.Value) { b.events[e.Market]++ }
 
 func run(server *sim.Server, length time.Duration) error {
-	poller, err := tickstorm.NewPoller(tickstorm.PollerConfig{})
+	poller, err := epoll.NewPoller(epoll.Config{})
 	if err != nil {
 		return err
 	}
@@ -60,7 +61,7 @@ func run(server *sim.Server, length time.Duration) error {
 	var failed error
 	ctx, cancel := context.WithTimeout(context.Background(), length)
 	defer cancel()
-	clients := make([]*tickstorm.PollerClient, len(markets))
+	clients := make([]*epoll.Client, len(markets))
 	for i, m := range markets {
 		cfg := server.ClientConfig(m)
 		cfg.Backoff.Min = 10 * time.Millisecond // a simulator need not be spared

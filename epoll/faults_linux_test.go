@@ -1,0 +1,240 @@
+package epoll_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/epoll"
+	"github.com/tickstorm/tickstorm/sim"
+)
+
+// pollFor polls on this goroutine for so long.
+func pollFor(t *testing.T, p *epoll.Poller, length time.Duration) {
+	t.Helper()
+	for end := time.Now().Add(length); ; {
+		left := time.Until(end)
+		if left <= 0 {
+			return
+		}
+		require.NoError(t, p.Poll(left))
+	}
+}
+
+// TestPollerAsksLate: a request's patience, and the closing handshake's, begin when they
+// are asked for, however long the connection was quiet before.
+func TestPollerAsksLate(t *testing.T) {
+	const patience = 400 * time.Millisecond
+	quiet := func(t *testing.T) (*epoll.Poller, *epoll.Detached, *ending) {
+		server := startSim(t, quietServer)
+		cfg := server.ClientConfig(tickstorm.Stocks)
+		cfg.AckTimeout, cfg.CloseTimeout = patience, 2*patience
+		d := dialDetached(t, cfg, nil)
+		p, end := newPoller(t, epoll.Config{}), new(ending)
+		require.NoError(t, p.Add(d, end.ended))
+		pollFor(t, p, 2*patience)
+		return p, d, end
+	}
+	t.Run("subscribe", func(t *testing.T) {
+		p, d, _ := quiet(t)
+		answered, answer := false, error(nil)
+		require.NoError(t, p.Do(func() {
+			require.NoError(t, d.Request(func(err error) { answered, answer = true, err }, topics(t, "T.A")...))
+		}))
+		pollUntil(t, p, func() bool { return answered })
+		require.NoError(t, answer)
+	})
+	t.Run("shutdown", func(t *testing.T) {
+		p, d, end := quiet(t)
+		require.NoError(t, p.Do(d.Shutdown))
+		pollUntil(t, p, func() bool { return end.over })
+		require.ErrorIs(t, d.Err(), tickstorm.ErrClosed)
+	})
+}
+
+// TestPollerSlowNeighbour: what came while the handler of another connection kept the
+// thread busy has come in time.
+func TestPollerSlowNeighbour(t *testing.T) {
+	const pong = 100 * time.Millisecond
+	server := startSim(t, sim.Config{Quiet: true, MaxConnections: 2})
+	p := newPoller(t, epoll.Config{})
+	cfg := server.ClientConfig(tickstorm.Stocks)
+	cfg.PingInterval, cfg.PongTimeout = pong/2, pong
+	var end ending
+	require.NoError(t, p.Add(dialDetached(t, cfg, nil), end.ended))
+	for range 8 {
+		pollFor(t, p, pong/2)
+		require.NoError(t, p.Do(func() { time.Sleep(2 * pong) }))
+	}
+	pollFor(t, p, pong/2)
+	require.NoError(t, end.err)
+	require.False(t, end.over)
+}
+
+// TestPollerTaskPanics: what others asked for is done all the same.
+func TestPollerTaskPanics(t *testing.T) {
+	p := newPoller(t, epoll.Config{})
+	done := false
+	require.NoError(t, p.Do(func() { panic("a bug") }))
+	require.NoError(t, p.Do(func() { done = true }))
+	require.PanicsWithValue(t, "a bug", func() { _ = p.Poll(0) })
+	require.NoError(t, p.Poll(0))
+	require.True(t, done)
+}
+
+// TestPollerSharedDescriptor: a descriptor of which the program has kept a duplicate stays
+// in the kernel's epoll set when it is closed, unless it is taken out.
+func TestPollerSharedDescriptor(t *testing.T) {
+	server := startSim(t, quietServer)
+	p := newPoller(t, epoll.Config{})
+	cfg := server.ClientConfig(tickstorm.Stocks)
+	var kept *os.File
+	cfg.NetDial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		nc, err := new(net.Dialer).DialContext(ctx, network, addr)
+		if err == nil {
+			kept, err = nc.(*net.TCPConn).File()
+		}
+		return nc, err
+	}
+	d := dialDetached(t, cfg, nil)
+	defer kept.Close()
+	var end ending
+	require.NoError(t, p.Add(d, end.ended))
+	require.NoError(t, p.Poll(0))
+	server.Conns()[0].Cut()
+	pollUntil(t, p, func() bool { return end.over })
+	wakes := p.Stats().Wakes
+	pollFor(t, p, 50*time.Millisecond)
+	require.Less(t, p.Stats().Wakes-wakes, uint64(10))
+}
+
+// TestPollerClientMaxAttempts: the bound is that of a Client.
+func TestPollerClientMaxAttempts(t *testing.T) {
+	p := newPoller(t, epoll.Config{})
+	cfg := dialConfig("ws://host")
+	dials := 0 // of goroutines that follow one another
+	cfg.Backoff = tickstorm.Backoff{Min: time.Millisecond, Max: time.Millisecond, MaxAttempts: 3}
+	cfg.NetDial = func(context.Context, string, string) (net.Conn, error) {
+		dials++
+		return nil, errors.New("refused")
+	}
+	_, end := addClient(t, p, cfg, nil)
+	pollUntil(t, p, func() bool { return end.over })
+	var e *tickstorm.AttemptsError
+	require.ErrorAs(t, end.err, &e)
+	require.Equal(t, 3, dials)
+}
+
+// TestPollerClientRetryAfter: a server that names its wait is obeyed.
+func TestPollerClientRetryAfter(t *testing.T) {
+	feed := listen(t, func(nc net.Conn) {
+		if _, _, err := accept(nc); err == nil {
+			_, _ = nc.Write([]byte("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 100\r\nContent-Length: 0\r\n\r\n"))
+		}
+	})
+	p := newPoller(t, epoll.Config{})
+	cfg := dialConfig(feed)
+	cfg.Backoff = tickstorm.Backoff{Min: time.Millisecond, Max: time.Millisecond}
+	addClient(t, p, cfg, nil)
+	pollUntil(t, p, func() bool { return !p.Deadline().IsZero() })
+	require.Greater(t, time.Until(p.Deadline()), time.Minute)
+}
+
+// TestPollerClientPanic: a client whose handler has panicked did not end as asked.
+func TestPollerClientPanic(t *testing.T) {
+	server := startSim(t, sim.Config{})
+	p := newPoller(t, epoll.Config{})
+	c, end := addClient(t, p, quickly(server), &onTrade{do: func(*tickstorm.Trade) { panic("a bug") }})
+	require.NoError(t, c.Subscribe(tickstorm.Trades, tickstorm.All))
+	require.PanicsWithValue(t, "a bug", func() { pollUntil(t, p, func() bool { return false }) })
+	pollUntil(t, p, func() bool { return end.over })
+	var panicked *tickstorm.PanicError
+	require.ErrorAs(t, end.err, &panicked)
+	require.Equal(t, "a bug", panicked.Value)
+}
+
+// TestPollerEndedPanics in the middle of what is due: the others are asked all the same.
+func TestPollerEndedPanics(t *testing.T) {
+	server := startSim(t, sim.Config{Quiet: true, MaxConnections: -1})
+	p := newPoller(t, epoll.Config{})
+	cfg := server.ClientConfig(tickstorm.Stocks)
+	cfg.IdleTimeout, cfg.PingInterval = 300*time.Millisecond, -1
+	ends := make([]ending, 4)
+	for i := range ends {
+		require.NoError(t, p.Add(dialDetached(t, cfg, nil), func(err error) {
+			ends[i].ended(err)
+			panic("a bug")
+		}))
+	}
+	over := 0
+	for limit := time.Now().Add(3 * time.Second); over < len(ends) && time.Now().Before(limit); {
+		func() {
+			defer func() { _ = recover() }()
+			_ = p.Poll(100 * time.Millisecond)
+		}()
+		over = 0
+		for i := range ends {
+			over += ends[i].times
+		}
+	}
+	require.Equal(t, len(ends), over)
+}
+
+// TestDetachedCloseInside: what was read behind the message is not handled any more.
+func TestDetachedCloseInside(t *testing.T) {
+	server := startSim(t, quietServer)
+	trades := 0
+	var d *epoll.Detached
+	d = dialDetached(t, server.ClientConfig(tickstorm.Stocks), &onTrade{do: func(*tickstorm.Trade) {
+		trades++
+		require.NoError(t, d.Close())
+	}})
+	l := newLoop(t, d)
+	for range 5 {
+		server.Broadcast([]byte(`[{"ev":"T","sym":"A","p":1.5}]`))
+	}
+	require.Eventually(t, func() bool { n, err := d.Backlog(); return err == nil && n > 150 }, patience, time.Millisecond)
+	_ = l.until(func() bool { return false })
+	require.Equal(t, 1, trades)
+}
+
+// TestDetachLate: nobody listened before Detach.
+func TestDetachLate(t *testing.T) {
+	server := startSim(t, sim.Config{Quiet: true})
+	cfg := server.ClientConfig(tickstorm.Stocks)
+	cfg.AckTimeout, cfg.IdleTimeout, cfg.PingInterval = 200*time.Millisecond, 300*time.Millisecond, -1
+	conn, err := tickstorm.Dial(t.Context(), cfg, nil)
+	require.NoError(t, err)
+	time.Sleep(400 * time.Millisecond)
+	d, err := epoll.Detach(conn)
+	require.NoError(t, err)
+	answered, answer := false, error(nil)
+	require.NoError(t, d.Request(func(err error) { answered, answer = true, err }, topics(t, "T.A")...))
+	l := newLoop(t, d)
+	require.NoError(t, l.until(func() bool { return answered }))
+	require.NoError(t, answer)
+}
+
+// TestPollerCloseThoughPanics: Close closes everything, whatever it is told of that.
+func TestPollerCloseThoughPanics(t *testing.T) {
+	server := startSim(t, sim.Config{Quiet: true, MaxConnections: -1})
+	p, err := epoll.NewPoller(epoll.Config{})
+	require.NoError(t, err)
+	detached := make([]*epoll.Detached, 3)
+	for i := range detached {
+		detached[i] = dialDetached(t, server.ClientConfig(tickstorm.Stocks), nil)
+		require.NoError(t, p.Add(detached[i], func(error) { panic("a bug") }))
+	}
+	require.NoError(t, p.Poll(0))
+	require.Panics(t, func() { _ = p.Close() })
+	for _, d := range detached {
+		require.Equal(t, -1, d.Fd())
+	}
+	require.Equal(t, -1, p.Fd())
+}

@@ -1,0 +1,469 @@
+package epoll_test
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/epoll"
+)
+
+// crypto/tls reads on after an error that is a timeout and temporary. That rests on a
+// deprecated method, so these tests hold it down: however the encrypted bytes are cut,
+// with a read that would block at every cut, the events are the same.
+
+// serverTLS returns a certificate's server side and what a client verifies it with.
+func serverTLS(t *testing.T) (server, client *tls.Config) {
+	t.Helper()
+	s := httptest.NewUnstartedServer(nil)
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	client = s.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+	client.ServerName, client.NextProtos = "example.com", nil
+	return &tls.Config{Certificates: s.TLS.Certificates}, client
+}
+
+// relay stands between a client and a server. What the server sends passes freely until
+// hold, and then in the pieces that pass lets through.
+type relay struct {
+	feed tickstorm.Feed
+	nc   net.Conn
+
+	mu      sync.Mutex
+	holding bool
+	held    []byte
+}
+
+func startRelay(t *testing.T, server tickstorm.Feed) *relay {
+	r := &relay{}
+	feed := listen(t, func(nc net.Conn) {
+		up, err := net.Dial("tcp", strings.TrimPrefix(string(server), "ws://"))
+		if err != nil {
+			return
+		}
+		defer up.Close()
+		r.mu.Lock()
+		r.nc = nc
+		r.mu.Unlock()
+		var both sync.WaitGroup
+		both.Go(func() {
+			_, _ = io.Copy(up, nc)
+			_ = up.Close()
+		})
+		buf := make([]byte, 64<<10)
+		for {
+			n, err := up.Read(buf)
+			if err != nil {
+				break
+			}
+			r.mu.Lock()
+			if r.holding {
+				r.held = append(r.held, buf[:n]...)
+			} else {
+				_, _ = nc.Write(buf[:n])
+			}
+			r.mu.Unlock()
+		}
+		_ = nc.Close()
+		both.Wait()
+	})
+	r.feed = tickstorm.Feed(strings.Replace(string(feed), "ws://", "wss://", 1))
+	return r
+}
+
+func (r *relay) hold() {
+	r.mu.Lock()
+	r.holding = true
+	r.mu.Unlock()
+}
+
+// pass lets the next piece through, and returns its length, 0 if cut wants more bytes
+// than there are yet.
+func (r *relay) pass(cut func([]byte) int) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := cut(r.held)
+	if n == 0 || n > len(r.held) {
+		return 0
+	}
+	n, _ = r.nc.Write(r.held[:n])
+	r.held = r.held[n:]
+	return n
+}
+
+// recordLength is the length of the TLS record at the beginning of b, 0 if it is not known yet.
+func recordLength(b []byte) int {
+	if len(b) < 5 {
+		return 0
+	}
+	return 5 + int(binary.BigEndian.Uint16(b[3:]))
+}
+
+// cuts are ways to cut a stream of TLS records. Each is made anew for a connection,
+// and returns the length of the next piece.
+var cuts = []struct {
+	name string
+	make func() func([]byte) int
+}{
+	{"single bytes", func() func([]byte) int { return func(b []byte) int { return min(1, len(b)) } }},
+	{"threes", func() func([]byte) int { return func(b []byte) int { return min(3, len(b)) } }},
+	{"whole records", func() func([]byte) int { return recordLength }},
+	{"header, payload", func() func([]byte) int {
+		left := 0
+		return func(b []byte) int {
+			if n := left; n > 0 {
+				if len(b) < n {
+					return 0
+				}
+				left = 0
+				return n
+			}
+			if n := recordLength(b); n > 0 {
+				left = n - 5
+				return 5
+			}
+			return 0
+		}
+	}},
+	{"one byte late", func() func([]byte) int { // a piece ends one byte into the next record
+		first := true
+		return func(b []byte) int {
+			n := 1 // of this record are there already
+			if first {
+				n = 0
+			}
+			if len(b) < 5-n {
+				return 0
+			}
+			n = 5 - n + int(binary.BigEndian.Uint16(b[3-n:])) + 1
+			first = first && n > len(b)
+			return n
+		}
+	}},
+	{"random", func() func([]byte) int {
+		random := rand.New(rand.NewPCG(1, 2))
+		return func(b []byte) int { return min(1+random.IntN(300), len(b)) }
+	}},
+}
+
+// expected is what the servers of these tests send, and the events in it.
+func expected() (frames [][]byte, events int) {
+	for i, n := range []int{1, 2, 1, 40, 1, 400, 3, 1, 1, 7} { // 400 take several records
+		msg := "[" + trades(n) + "]"
+		if i%2 == 0 {
+			msg = strings.ReplaceAll(msg, "100", "1e2")
+		}
+		frames = append(frames, wire(false, true, ws.OpText, msg))
+		events += n
+	}
+	return frames, events
+}
+
+// last is what the servers send last: no event.
+var last = wire(false, true, ws.OpText, "[]")
+
+func inOne(frames [][]byte) []byte { return bytes.Join(frames, nil) }
+
+// passAll lets everything through, piece by piece, and calls ReadReady once behind each.
+func passAll(t *testing.T, r *relay, d *epoll.Detached, cut func([]byte) int, done func() bool) (wouldBlock int) {
+	t.Helper()
+	for limit := time.Now().Add(patience); !done(); {
+		require.True(t, time.Now().Before(limit), "waited too long")
+		if r.pass(cut) == 0 {
+			time.Sleep(100 * time.Microsecond) // the server is slower than the relay
+			continue
+		}
+		for waiting := 0; waiting == 0; {
+			var err error
+			waiting, err = d.Backlog()
+			require.NoError(t, err)
+		}
+		d.Advance(time.Now())
+		require.NoError(t, d.ReadReady(0), "it would block, and is fine")
+		wouldBlock++
+	}
+	return wouldBlock
+}
+
+func requireTrades(t *testing.T, r *recorder, frames [][]byte) {
+	t.Helper()
+	want := new(recorder)
+	session, err := tickstorm.NewSession(tickstorm.Config{Key: testKey, Market: tickstorm.Stocks}, want)
+	require.NoError(t, err)
+	require.NoError(t, session.Feed(welcome()))
+	require.NoError(t, session.Feed(inOne(frames)))
+	require.Empty(t, r.errors)
+	require.Len(t, r.events, len(want.events))
+	for i, e := range r.events {
+		require.Equal(t, string(want.events[i].Head().Raw), string(e.Head().Raw))
+	}
+}
+
+func TestTLSResumption(t *testing.T) {
+	serverConfig, clientConfig := serverTLS(t)
+	frames, events := expected()
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		for _, c := range cuts {
+			t.Run(tls.VersionName(version)+"/"+c.name, func(t *testing.T) {
+				start := make(chan struct{})
+				r := startRelay(t, listen(t, func(raw net.Conn) {
+					nc := tls.Server(raw, serverConfig)
+					_, answer, err := accept(nc)
+					if err != nil {
+						return
+					}
+					_, _ = nc.Write(append(answer, welcome()...))
+					<-start
+					for _, f := range frames {
+						_, _ = nc.Write(f)
+					}
+					_, _ = nc.Write(inOne(frames))
+					_, _ = nc.Write(last)
+					attend(nc)
+				}))
+				cfg := dialConfig(r.feed)
+				cfg.TLS = clientConfig.Clone()
+				cfg.TLS.MinVersion, cfg.TLS.MaxVersion = version, version
+				got := new(recorder)
+				d := dialDetached(t, cfg, got)
+				require.NoError(t, d.ReadReady(0))
+				r.hold()
+				close(start)
+				blocked := passAll(t, r, d, c.make(), func() bool { return len(got.events) >= 2+2*events })
+				requireTrades(t, got, append(frames, frames...))
+				if c.name == "single bytes" {
+					require.Greater(t, blocked, 10_000)
+				}
+				d.Shutdown()
+				require.NoError(t, d.Err())
+			})
+		}
+	}
+}
+
+// keyServer is a server that asks for new keys between messages and sends tickets.
+type keyServer struct {
+	peer  *tls13Peer
+	err   error
+	ready chan struct{} // closed when the dialogue is over
+
+	mu      sync.Mutex
+	updates int    // that the client has answered
+	bytes   []byte // that it has sent
+}
+
+func startKeyServer(t *testing.T, cfg *tls.Config, read <-chan struct{}) (*keyServer, tickstorm.Feed) {
+	s := &keyServer{ready: make(chan struct{})}
+	return s, listen(t, func(nc net.Conn) {
+		if s.err = s.dialogue(nc, cfg); s.err != nil {
+			close(s.ready)
+			return
+		}
+		close(s.ready)
+		<-read
+		_ = nc.(*net.TCPConn).SetReadBuffer(1 << 20)
+		for {
+			kind, payload, err := s.peer.read()
+			s.mu.Lock()
+			switch {
+			case err != nil:
+				s.err = err
+			case kind == recordHandshake:
+				s.updates++
+			case kind == recordData:
+				s.bytes = append(s.bytes, payload...)
+			}
+			s.mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	})
+}
+
+func (s *keyServer) dialogue(nc net.Conn, cfg *tls.Config) error {
+	if err := nc.(*net.TCPConn).SetReadBuffer(4096); err != nil {
+		return err
+	}
+	var err error
+	if s.peer, err = acceptTLS13(nc, cfg); err != nil {
+		return err
+	}
+	var request []byte
+	for !bytes.Contains(request, []byte("\r\n\r\n")) {
+		kind, payload, err := s.peer.read()
+		if err != nil {
+			return err
+		}
+		if kind == recordData {
+			request = append(request, payload...)
+		}
+	}
+	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(request)))
+	if err != nil {
+		return err
+	}
+	_, err = nc.Write(s.peer.data(append(accepted(r), welcome()...)))
+	return err
+}
+
+// answered returns how many key updates were answered, and the client's text messages.
+func (s *keyServer) answered(t *testing.T) (updates int, messages []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	texts := &collector{}
+	require.NoError(t, tickstorm.NewFramer(tickstorm.FramerConfig{Server: true}, texts).Feed(bytes.Clone(s.bytes)))
+	return s.updates, texts.messages
+}
+
+type collector struct{ messages []string }
+
+func (c *collector) OnMessage(_ ws.OpCode, p []byte) error {
+	c.messages = append(c.messages, string(p))
+	return nil
+}
+
+func (*collector) OnControl(ws.OpCode, []byte) {}
+
+// dialKeyServer connects, by way of a relay or with little room on the way, or skips the test where crypto/tls would
+// rather use a cipher that the test has no code for.
+func dialKeyServer(t *testing.T, h tickstorm.Handler, relayed bool, read <-chan struct{}) (*keyServer, *relay, *epoll.Detached) {
+	t.Helper()
+	serverConfig, clientConfig := serverTLS(t)
+	s, feed := startKeyServer(t, serverConfig, read)
+	cfg := dialConfig(tickstorm.Feed(strings.Replace(string(feed), "ws://", "wss://", 1)))
+	var r *relay
+	if relayed {
+		r = startRelay(t, feed)
+		cfg.Feed = r.feed
+	}
+	cfg.TLS, cfg.WriteTimeout = clientConfig, time.Minute
+	cfg.ChunkTopics = 1 << 20
+	conn, err := tickstorm.Dial(t.Context(), cfg, h)
+	<-s.ready
+	if s.err == errCipherSuite {
+		t.Skip(s.err)
+	}
+	require.NoError(t, s.err)
+	require.NoError(t, err)
+	d, err := epoll.Detach(conn)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = d.Close() })
+	return s, r, d
+}
+
+func TestTLSKeyUpdates(t *testing.T) {
+	frames, events := expected()
+	for _, c := range cuts {
+		t.Run(c.name, func(t *testing.T) {
+			read := make(chan struct{})
+			close(read)
+			got := new(recorder)
+			s, r, d := dialKeyServer(t, got, true, read)
+			r.hold()
+			for _, f := range frames {
+				records := s.peer.data(f)
+				update, err := s.peer.keyUpdate()
+				require.NoError(t, err)
+				records = append(records, update...)
+				_, err = s.peer.nc.Write(append(records, s.peer.ticket()...))
+				require.NoError(t, err)
+			}
+			_, err := s.peer.nc.Write(append(s.peer.data(frames[0]), s.peer.data(last)...))
+			require.NoError(t, err)
+			passAll(t, r, d, c.make(), func() bool { return len(got.events) >= 2+events+1 })
+			requireTrades(t, got, append(frames, frames[0]))
+
+			require.NoError(t, d.Request(nil, topics(t, "T.LAST")...))
+			require.Eventually(t, func() bool {
+				updates, messages := s.answered(t)
+				return updates == len(frames) && len(messages) > 0 && strings.Contains(messages[len(messages)-1], "T.LAST")
+			}, patience, time.Millisecond)
+		})
+	}
+}
+
+// TestTLSKeyUpdateBlocked: while the kernel takes nothing, answers to key updates wait
+// behind what was begun, and all of it arrives whole.
+func TestTLSKeyUpdateBlocked(t *testing.T) {
+	read := make(chan struct{})
+	reading := sync.OnceFunc(func() { close(read) })
+	defer reading()
+	got := new(recorder)
+	s, _, d := dialKeyServer(t, got, false, read)
+	require.NoError(t, syscall.SetsockoptInt(d.Fd(), syscall.SOL_SOCKET, syscall.SO_SNDBUF, 4096))
+	l := newLoop(t, d)
+	symbol := func(i int) tickstorm.Topic { return tickstorm.Topic{Channel: "T", Symbol: fmt.Sprintf("S%d", i)} }
+	var want []string
+	many := make([]tickstorm.Topic, 100_000)
+	for i := range many {
+		many[i] = symbol(i)
+		want = append(want, many[i].String())
+	}
+	require.NoError(t, d.Request(nil, many...))
+	require.True(t, d.WantWrite())
+	const updates = 10
+	for range updates {
+		update, err := s.peer.keyUpdate()
+		require.NoError(t, err)
+		_, err = s.peer.nc.Write(append(update, s.peer.data(wire(false, true, ws.OpText, "["+trades(1)+"]"))...))
+		require.NoError(t, err)
+	}
+	require.NoError(t, l.until(func() bool { return len(got.events) == 2+updates }))
+	require.True(t, d.WantWrite())
+	reading()
+	require.NoError(t, syscall.SetsockoptInt(d.Fd(), syscall.SOL_SOCKET, syscall.SO_SNDBUF, 1<<20))
+	require.NoError(t, l.until(func() bool { return !d.WantWrite() }))
+	require.Eventually(t, func() bool {
+		n, messages := s.answered(t)
+		return n == updates && len(messages) == 2
+	}, patience, 10*time.Millisecond)
+	_, messages := s.answered(t)
+	require.Equal(t, `{"action":"subscribe","params":"`+strings.Join(want, ",")+`"}`, messages[1])
+}
+
+// TestTLSKeyUpdateFlood: a peer that asks for new keys and reads no answer is cut off.
+func TestTLSKeyUpdateFlood(t *testing.T) {
+	read := make(chan struct{})
+	defer close(read)
+	s, _, d := dialKeyServer(t, nil, false, read)
+	require.NoError(t, syscall.SetsockoptInt(d.Fd(), syscall.SOL_SOCKET, syscall.SO_SNDBUF, 4096))
+	l := newLoop(t, d)
+	var writer sync.WaitGroup
+	defer writer.Wait()
+	defer d.Close()
+	writer.Go(func() {
+		note := wire(false, true, ws.OpText, `[]`) // without data in between crypto/tls itself objects
+		for {
+			var records []byte
+			for range 100 {
+				update, err := s.peer.keyUpdate()
+				if err != nil {
+					return
+				}
+				records = append(append(records, update...), s.peer.data(note)...)
+			}
+			if _, err := s.peer.nc.Write(records); err != nil {
+				return
+			}
+		}
+	})
+	require.ErrorIs(t, l.until(func() bool { return false }), tickstorm.ErrDisconnected)
+	require.ErrorContains(t, d.Err(), "reads none")
+}

@@ -1,0 +1,270 @@
+package tickstorm_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tickstorm/tickstorm"
+)
+
+// byHand drives a Lasting without sockets: what is posted waits until serve.
+type byHand struct {
+	t      *testing.T
+	l      *tickstorm.Lasting
+	diary  diary
+	posted []func()
+	now    time.Time
+}
+
+func driveByHand(t *testing.T, change func(*tickstorm.Config)) *byHand {
+	t.Helper()
+	cfg := testConfig()
+	if change != nil {
+		change(&cfg)
+	}
+	d := &byHand{t: t, now: began}
+	l, err := tickstorm.NewLasting(cfg, &d.diary, d)
+	require.NoError(t, err)
+	d.l = l
+	return d
+}
+
+func (d *byHand) Post(do func())                   { d.posted = append(d.posted, do) }
+func (d *byHand) OnState(s *tickstorm.StateChange) { d.diary.OnState(s) }
+func (d *byHand) OnGap(g *tickstorm.Gap)           { d.diary.OnGap(g) }
+
+func (d *byHand) serve() {
+	posted := d.posted
+	d.posted = nil
+	for _, do := range posted {
+		do()
+	}
+}
+
+// connect makes the server of the next session, which has accepted the key.
+func (d *byHand) connect() *peer {
+	d.t.Helper()
+	s, err := d.l.Connect(d.now)
+	require.NoError(d.t, err)
+	d.l.Opened(d.now)
+	p := peerOf(d.t, s, d.now)
+	p.requests()
+	require.NoError(d.t, p.say(status("auth_success", "authenticated")))
+	return p
+}
+
+// TestLasting is a life of two connections, without a socket or a clock.
+func TestLasting(t *testing.T) {
+	d := driveByHand(t, nil)
+	require.Equal(t, tickstorm.StateIdle, d.l.State())
+	require.NoError(t, d.l.Request(nil, topics(t, "T.A,T.B")...))
+	p := d.connect()
+	require.Equal(t, tickstorm.StateSubscribing, d.l.State())
+	require.Equal(t, []string{"T.A,T.B"}, p.subscribed())
+	require.NoError(t, p.say(acks("T.A", "T.B")...))
+	require.Equal(t, tickstorm.StateStreaming, d.l.State())
+	p.after(time.Minute)
+	last := p.now
+	require.NoError(t, p.say(trade("A")))
+
+	d.now = p.now.Add(time.Minute)
+	wait, err := d.l.Lost(io.EOF, d.now)
+	require.NoError(t, err)
+	require.Positive(t, wait)
+	require.LessOrEqual(t, wait, 500*time.Millisecond)
+	require.NoError(t, d.l.Request(nil, topics(t, "T.C")...))
+	require.Empty(t, d.posted, "there is no session to ask")
+
+	d.now = d.now.Add(wait)
+	p = d.connect()
+	require.Equal(t, []string{"T.A,T.B,T.C"}, p.subscribed())
+	require.NoError(t, p.say(acks("T.A", "T.B", "T.C")...))
+	require.Empty(t, d.diary.gaps, "its end has not come")
+	p.after(time.Second / 2)
+	require.NoError(t, p.say(trade("B")))
+	require.Len(t, d.diary.gaps, 1)
+	gap := d.diary.gaps[0]
+	require.Equal(t, "T.A,T.B", listed(gap.Topics))
+	require.True(t, gap.From.Received.Equal(last))
+	require.True(t, gap.To.Received.Equal(p.now))
+	require.ErrorIs(t, gap.Cause, io.EOF)
+
+	stats := d.l.Stats()
+	require.EqualValues(t, 2, stats.Events[tickstorm.KindTrade], "of both connections")
+	require.EqualValues(t, 1, stats.Reconnects)
+	require.Equal(t, 3, stats.AckedTopics, "of this one")
+
+	d.l.Close()
+	p.s.Close()
+	require.NoError(t, p.answer())
+	_, err = d.l.Lost(p.s.Err(), p.now)
+	require.ErrorIs(t, err, tickstorm.ErrClosed)
+	d.l.End(nil, p.now)
+	d.l.End(nil, p.now)
+	require.ErrorIs(t, d.l.Request(nil, topics(t, "T.A")...), tickstorm.ErrClosed)
+	require.Equal(t, "connecting, authenticating, subscribing, streaming, A, backoff, "+
+		"connecting, authenticating, subscribing, streaming, gap, B, closed", d.diary.text())
+}
+
+// TestLastingQuietGap: where no event comes a gap is told by the time alone.
+func TestLastingQuietGap(t *testing.T) {
+	d := driveByHand(t, nil)
+	require.NoError(t, d.l.Request(nil, topics(t, "T.A")...))
+	p := d.connect()
+	require.NoError(t, p.say(acks("T.A")...))
+	_, err := d.l.Lost(io.EOF, d.now)
+	require.NoError(t, err)
+	p = d.connect()
+	require.NoError(t, p.say(acks("T.A")...))
+	require.Equal(t, time.Second, p.after(0), "the session wants to be told the time by then")
+	require.Empty(t, d.diary.gaps)
+	p.after(time.Second)
+	require.Len(t, d.diary.gaps, 1)
+	require.True(t, d.diary.gaps[0].To.Received.Equal(d.now))
+	p.after(time.Second)
+	require.Len(t, d.diary.gaps, 1)
+}
+
+func TestLastingLost(t *testing.T) {
+	refused := func(err error) func(error) bool { return func(got error) bool { return errors.Is(got, err) } }
+	for _, tc := range []struct {
+		name    string
+		cause   error
+		atLeast time.Duration
+		final   func(error) bool // nil: another attempt
+	}{
+		{"a broken network", io.EOF, 0, nil},
+		{"evicted", fmt.Errorf("so: %w", tickstorm.ErrMaxConnections), time.Minute, nil},
+		{"told to come later", &tickstorm.DialError{Status: 503, RetryAfter: 40 * time.Second}, 40 * time.Second, nil},
+		{"a wrong key", tickstorm.ErrAuthFailed, 0, refused(tickstorm.ErrAuthFailed)},
+		{"closed by nobody knows whom", nil, 0, refused(tickstorm.ErrClosed)},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			d := driveByHand(t, nil)
+			_, err := d.l.Connect(d.now)
+			require.NoError(t, err)
+			wait, err := d.l.Lost(tc.cause, d.now)
+			if tc.final != nil {
+				require.True(t, tc.final(err), "%v", err)
+				require.Equal(t, tickstorm.StateConnecting, d.l.State(), "closed is for End to say")
+				return
+			}
+			require.NoError(t, err)
+			require.Positive(t, wait)
+			require.GreaterOrEqual(t, wait, tc.atLeast)
+			require.Equal(t, tickstorm.StateBackoff, d.l.State())
+		})
+	}
+}
+
+// TestLastingAttempts: attempts that fail are counted until one has streamed for long enough.
+func TestLastingAttempts(t *testing.T) {
+	d := driveByHand(t, func(cfg *tickstorm.Config) { cfg.Backoff.MaxAttempts = 3 })
+	fail := func() error {
+		_, err := d.l.Connect(d.now)
+		require.NoError(t, err)
+		_, err = d.l.Lost(io.EOF, d.now)
+		return err
+	}
+	require.NoError(t, fail())
+	require.NoError(t, fail())
+	d.connect()
+	d.now = d.now.Add(time.Minute)
+	_, err := d.l.Lost(io.EOF, d.now)
+	require.NoError(t, err, "the third was healthy")
+	require.NoError(t, fail())
+	require.NoError(t, fail())
+	var attempts *tickstorm.AttemptsError
+	require.ErrorAs(t, fail(), &attempts)
+	require.Equal(t, 3, attempts.Attempts)
+}
+
+// TestLastingResults: who asks is told what came of it, once, whatever becomes of the session.
+func TestLastingResults(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		// answer is what happens to the request for T.A.
+		answer func(d *byHand, p *peer)
+		want   func(t *testing.T, err error)
+		wanted string
+	}{
+		{
+			"acknowledged", func(d *byHand, p *peer) {
+				d.serve()
+				require.NoError(d.t, p.say(acks("T.A")...))
+			},
+			func(t *testing.T, err error) { require.NoError(t, err) }, "T.A",
+		},
+		{
+			"refused", func(d *byHand, p *peer) {
+				d.serve()
+				require.NoError(d.t, p.say(status("error", "not authorized")))
+			},
+			func(t *testing.T, err error) { require.ErrorIs(t, err, tickstorm.ErrNotAuthorized) }, "",
+		},
+		{
+			"the connection breaks", func(d *byHand, _ *peer) {
+				d.serve()
+				_, _ = d.l.Lost(io.EOF, d.now)
+			},
+			func(t *testing.T, err error) { require.ErrorIs(t, err, io.EOF) }, "T.A",
+		},
+		{
+			"the connection breaks before it is asked", func(d *byHand, _ *peer) { _, _ = d.l.Lost(io.EOF, d.now) },
+			func(t *testing.T, err error) { require.ErrorIs(t, err, io.EOF) }, "T.A",
+		},
+		{
+			"it ends", func(d *byHand, _ *peer) { d.l.End(tickstorm.ErrOverflow, d.now) },
+			func(t *testing.T, err error) { require.ErrorIs(t, err, tickstorm.ErrOverflow) }, "T.A",
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			d := driveByHand(t, nil)
+			p := d.connect()
+			var results []error
+			require.NoError(t, d.l.Request(func(err error) { results = append(results, err) }, topics(t, "T.A")...))
+			require.Empty(t, results)
+			tc.answer(d, p)
+			require.Len(t, results, 1)
+			tc.want(t, results[0])
+			require.Equal(t, tc.wanted, listed(d.l.Topics()))
+			d.serve() // too late
+			d.l.End(nil, d.now)
+			require.Len(t, results, 1)
+		})
+	}
+}
+
+// TestLastingSetTopics: one result for what is ended and what is asked for.
+func TestLastingSetTopics(t *testing.T) {
+	d := driveByHand(t, nil)
+	var results []error
+	note := func(err error) { results = append(results, err) }
+	require.NoError(t, d.l.SetTopics(note, topics(t, "T.A,T.B")...))
+	require.Equal(t, []error{nil}, results, "recorded")
+	require.NoError(t, d.l.Withdraw(note, topics(t, "T.B")...))
+	require.Equal(t, []error{nil, nil}, results)
+	p := d.connect()
+	require.Equal(t, []string{"T.A"}, p.subscribed())
+	require.NoError(t, p.say(acks("T.A")...))
+
+	results = nil
+	require.NoError(t, d.l.SetTopics(note, topics(t, "T.C")...))
+	d.serve()
+	require.Equal(t, []string{`{"action":"unsubscribe","params":"T.A"}`}, p.requests())
+	require.NoError(t, p.say(status("success", "unsubscribed to: T.A")))
+	require.Empty(t, results)
+	require.Equal(t, []string{"T.C"}, p.subscribed())
+	require.NoError(t, p.say(acks("T.C")...))
+	require.Equal(t, []error{nil}, results)
+	require.NoError(t, d.l.SetTopics(note, topics(t, "T.C")...))
+	require.Equal(t, []error{nil, nil}, results, "there was nothing to do")
+	require.ErrorIs(t, d.l.SetTopics(note, tickstorm.Topic{Channel: "T"}), tickstorm.ErrBadTopic)
+	require.Len(t, results, 2)
+	require.Equal(t, "T.C", listed(d.l.Topics()))
+}
