@@ -1,6 +1,7 @@
 package tickstorm
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -148,6 +149,7 @@ type ledger struct {
 	maxQuote int // Config.MaxOptionQuotes
 	timeout  time.Duration
 
+	mu     sync.Mutex        // protects held from other goroutines, which only read it
 	held   map[Topic]holding // see hold
 	queue  []*chunk
 	flight []*chunk // at most one of them is answered; the others wait out their time
@@ -158,6 +160,7 @@ type ledger struct {
 	// refused are topics that refusals were put down to. Since those name none, that can be
 	// wrong: an acknowledgement that comes all the same is the truth.
 	refused map[Topic]bool
+	mended  func(Topic) // is told of it; nil for nobody
 
 	finished []*request // whose results have not been told yet
 }
@@ -307,6 +310,9 @@ func (l *ledger) ack(action string, t Topic) {
 			delete(l.refused, t)
 			l.refusedTopics--
 			l.hold(t, granted)
+			if l.mended != nil {
+				l.mended(t)
+			}
 		}
 	case action == subscribe && now&leaving == 0:
 		l.hold(t, granted)
@@ -342,7 +348,9 @@ func (l *ledger) grant(c *chunk, i int) {
 // hold and release keep count of what is held.
 func (l *ledger) hold(t Topic, h holding) {
 	l.release(t)
+	l.mu.Lock()
 	l.held[t] = h
+	l.mu.Unlock()
 	if h&granted != 0 {
 		l.grants++
 	}
@@ -352,7 +360,25 @@ func (l *ledger) release(t Topic) {
 	if l.held[t]&granted != 0 {
 		l.grants--
 	}
+	l.mu.Lock()
 	delete(l.held, t)
+	l.mu.Unlock()
+}
+
+// acknowledged returns what is held for certain, sorted, to any goroutine.
+func (l *ledger) acknowledged() []Topic {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var topics []Topic
+	for t, h := range l.held {
+		if h == granted {
+			topics = append(topics, t)
+		}
+	}
+	slices.SortFunc(topics, func(a, b Topic) int {
+		return cmp.Or(cmp.Compare(a.Channel, b.Channel), cmp.Compare(a.Symbol, b.Symbol))
+	})
+	return topics
 }
 
 // refusal takes a refusal of one topic, or of the whole request.

@@ -128,6 +128,7 @@ func (c *Client) run(user context.Context, h Handler) error {
 	c.work, c.stopWork = work, stopWork
 	closed := c.closed
 	c.mu.Unlock()
+	c.lasting.start()
 	if h != nil {
 		c.SetHandler(h)
 	}

@@ -125,6 +125,10 @@ type Backoff struct {
 	// MaxConnections is the shortest wait after ErrMaxConnections; default 60 s. A
 	// second program with the same key would otherwise be evicted in turn.
 	MaxConnections time.Duration
+	// Evictions is how many connections may end in ErrMaxConnections, one after the other,
+	// until Run gives up with that error; default any number. Two programs with one key evict
+	// each other for ever: this is for the one that is to give way.
+	Evictions int
 	// MaxAttempts is how many attempts may fail one after the other, without a
 	// connection that was Healthy in between, until Run gives up with an
 	// [*AttemptsError]; default any number.
@@ -192,7 +196,7 @@ func (c Config) withDefaults() (Config, error) {
 			return c, fmt.Errorf("a timeout of %v: only PingInterval, PongTimeout and IdleTimeout can be turned off", *d)
 		}
 	}
-	if b := c.Backoff; b.Min < 0 || b.Max < 0 || b.Healthy < 0 || b.MaxConnections < 0 || b.MaxAttempts < 0 {
+	if b := c.Backoff; b.Min < 0 || b.Max < 0 || b.Healthy < 0 || b.MaxConnections < 0 || b.Evictions < 0 || b.MaxAttempts < 0 {
 		return c, fmt.Errorf("a negative Backoff in the Config: %+v", b)
 	}
 	if c.BackfillMode > BackfillBeside {

@@ -411,7 +411,7 @@ func (c *Conn) hearOut(cause error) {
 
 // begin has the driver serve an errand soon, unless the connection is over; nobody need
 // wait for it.
-func (c *Conn) begin(e *errand) { c.ask(func() { e.serve(c.session) }) }
+func (c *Conn) begin(e *errand) { c.ask(func() { e.serve(c.session, e.tell) }) }
 
 // wait waits for an errand: while another goroutine drives or, if nobody does, by driving
 // itself.

@@ -1,6 +1,7 @@
 package tickstorm
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -51,14 +52,18 @@ type Lasting struct {
 	gapTopics []Topic       // those of the last gap
 	scanner   *Parser       // finds the first event after a gap
 	last      Moment        // of any connection
+	badCerts  int           // in a row that did not verify
+	evictions int           // in a row
 
 	mu          sync.Mutex // protects what follows
 	handler     Handler
 	wanted      topicSet
-	session     *Session // that of the attempt, or of the connection; nil between them
-	ready       bool     // its key was accepted, and what is wanted asked for
-	errands     map[*errand]struct{}
-	past        Stats // of the sessions before it
+	session     *Session       // that of the attempt, or of the connection; nil between them
+	ready       bool           // its key was accepted, and what is wanted asked for
+	begun       bool           // who asks is answered by a session
+	errands     []*errand      // that were not answered, in the order in which they came
+	dropped     map[Topic]bool // that were wanted and refused by this session
+	past        Stats          // of the sessions before it
 	state       State
 	connections int // that were authenticated
 	closed      bool
@@ -102,7 +107,7 @@ func NewLasting(cfg Config, h Handler, d LastingDriver) (*Lasting, error) {
 	}
 	return &Lasting{
 		cfg: cfg, driver: d, handler: h,
-		bound: cfg.Backoff.Min, scanner: cfg.newParser(), errands: map[*errand]struct{}{},
+		bound: cfg.Backoff.Min, scanner: cfg.newParser(),
 	}, nil
 }
 
@@ -112,6 +117,7 @@ func (l *Lasting) Config() Config { return l.cfg }
 // Connect begins an attempt, and returns its session: StateConnecting. The error is that of
 // Config.Rand; Lost takes it.
 func (l *Lasting) Connect(now time.Time) (*Session, error) {
+	l.start()
 	l.attempt++
 	if l.missed != nil {
 		l.missed.Attempt++
@@ -124,9 +130,16 @@ func (l *Lasting) Connect(now time.Time) (*Session, error) {
 		return nil, err
 	}
 	l.link = &link{lasting: l, session: s}
-	s.link = l.link
-	l.session, l.ready = s, false
+	s.link, s.ledger.mended = l.link, l.mended
+	l.session, l.ready, l.dropped = s, false, nil
 	return s, nil
+}
+
+// start has requests wait for a session from now on.
+func (l *Lasting) start() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.begun = true
 }
 
 // Opened says that the session's WebSocket is open: StateAuthenticating. When the key is
@@ -144,19 +157,16 @@ func (l *Lasting) Lost(cause error, now time.Time) (wait time.Duration, err erro
 	if k := l.link; k != nil {
 		l.link = nil
 		k.session.link = nil
-		_ = k.session.Disconnected(cause) // it tells those who wait
+		_ = k.session.Disconnected(cause) // it answers what is open
 		k.lost(cause)
 		healthy = k.healthy(now)
-		l.retire(cause)
+		if k.started {
+			l.badCerts = 0
+		}
+		l.retire()
 	}
-	switch {
-	case l.isClosed():
-		return 0, ErrClosed
-	case !Retryable(cause):
-		return 0, cause
-	}
-	if most := l.cfg.Backoff.MaxAttempts; most > 0 && l.attempt >= most && !healthy {
-		return 0, &AttemptsError{l.attempt, cause}
+	if err := l.final(cause, healthy); err != nil {
+		return 0, err
 	}
 	if healthy {
 		l.bound = l.cfg.Backoff.Min
@@ -181,26 +191,46 @@ func (l *Lasting) Lost(cause error, now time.Time) (wait time.Duration, err erro
 	return wait, nil
 }
 
+// certTries is how many times in a row a certificate may fail to verify that once did: load
+// balancers serve a wrong one now and then.
+const certTries = 3
+
+// final returns why another attempt makes no sense, nil if it does.
+func (l *Lasting) final(cause error, healthy bool) error {
+	evicted := errors.Is(cause, ErrMaxConnections)
+	if !evicted {
+		l.evictions = 0
+	} else if l.evictions++; l.cfg.Backoff.Evictions > 0 && l.evictions >= l.cfg.Backoff.Evictions {
+		return cause
+	}
+	l.mu.Lock()
+	connected, closed := l.connections > 0, l.closed
+	l.mu.Unlock()
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case closed:
+		return ErrClosed
+	case connected && errors.As(cause, &certificate) && l.badCerts < certTries:
+		l.badCerts++
+	case !Retryable(cause):
+		return cause
+	}
+	if most := l.cfg.Backoff.MaxAttempts; most > 0 && l.attempt >= most && !healthy {
+		return &AttemptsError{l.attempt, cause}
+	}
+	return nil
+}
+
 // retire makes the session one of the past.
-func (l *Lasting) retire(cause error) {
+func (l *Lasting) retire() {
 	l.mu.Lock()
 	stats := l.session.Stats()
 	l.past.add(&stats)
 	l.session, l.ready = nil, false
+	ended := l.endings()
 	l.mu.Unlock()
-	l.settle(cause)
-}
-
-// settle answers errands that no session will.
-func (l *Lasting) settle(cause error) {
-	l.mu.Lock()
-	var left []*errand
-	for e := range l.errands {
-		left = append(left, e)
-	}
-	l.mu.Unlock()
-	for _, e := range left {
-		e.tell(&SubscribeError{Pending: e.topics, Err: cause})
+	for _, e := range ended {
+		e.tell(nil)
 	}
 }
 

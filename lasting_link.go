@@ -2,6 +2,7 @@ package tickstorm
 
 import (
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -15,6 +16,7 @@ type link struct {
 	events  bool      // some came
 	quiet   time.Time // when a gap is told though no event came; zero for never
 	late    *Gap      // of topics that the server had not acknowledged when they came
+	waiting []*errand // for topics of the first request
 }
 
 // before sees each message before it is decoded.
@@ -45,10 +47,12 @@ func (k *link) start() {
 	l.connections++
 	l.ready = true
 	topics, turn := l.wanted.list(), l.wanted.turn
+	k.waiting = slices.Clone(l.errands)
 	l.mu.Unlock()
 	switch {
 	case s.State() >= Closing:
 	case len(topics) == 0:
+		k.tell(nil, new(SubscribeError))
 		k.stream(StateChange{})
 	default:
 		if err := s.Request(func(err error) { k.answered(topics, turn, err) }, topics...); err != nil {
@@ -60,21 +64,43 @@ func (k *link) start() {
 // answered is told what came of the topics. What the server refused is not wanted any more.
 func (k *link) answered(topics []Topic, turn uint64, err error) {
 	l := k.lasting
-	change := StateChange{Acked: len(topics)}
-	var e *SubscribeError
+	r := new(SubscribeError)
+	isResult := errors.As(err, &r)
+	l.drop(r.Refused, turn, true)
 	switch {
-	case errors.As(err, &e) && e.Err != nil:
-		l.drop(e.Refused, turn)
-		return // the connection has ended
-	case e != nil:
-		l.drop(e.Refused, turn)
-		change.Acked, change.Refused, change.Pending, change.Unnamed = len(e.Acked), e.Refused, e.Pending, e.Unnamed
+	case isResult && r.Err != nil: // the connection has ended
+		for _, e := range k.waiting {
+			e.keep(r)
+		}
+		return
+	case isResult:
 		l.cfg.Logger.Warn("not all topics acknowledged", "err", err)
 	case err != nil:
 		l.cfg.Logger.Warn("topics not sent", "err", err)
-		change.Acked, change.Pending = 0, topics
+		r = &SubscribeError{Pending: topics}
+	default:
+		r = &SubscribeError{Acked: topics}
 	}
-	k.stream(change)
+	k.tell(topics, r)
+	k.stream(StateChange{Acked: len(r.Acked), Refused: r.Refused, Pending: r.Pending, Unnamed: r.Unnamed})
+}
+
+// tell answers the errands that waited for the session.
+func (k *link) tell(topics []Topic, r *SubscribeError) {
+	waiting := k.waiting
+	k.waiting = nil
+	if len(waiting) == 0 {
+		return
+	}
+	refused, pending, asked := setOf(r.Refused), setOf(r.Pending), setOf(topics)
+	for _, e := range waiting {
+		for _, t := range e.topics {
+			if !asked[t] { // somebody has thought better of it
+				pending[t] = true
+			}
+		}
+		k.lasting.finish(e, e.outcome(refused, pending, r))
+	}
 }
 
 // stream is called when all is answered.

@@ -10,10 +10,11 @@ import (
 // session is asked for comes in the order of what the set went through.
 
 // Request adds topics to what is wanted, now and after each reconnect, without waiting.
-// done, if not nil, is called once: while there is a session, by the driver's goroutine
-// with what the server has answered, nil or a [*SubscribeError]; otherwise the topics are
-// recorded, and it is called at once with nil. Topics that the server refuses are not wanted
-// any more, nor are those that are new if they cannot be sent.
+// done, if not nil, is called once by the driver's goroutine, when the topics were
+// acknowledged (nil), or refused, or went unanswered for Config.AckTimeout (a
+// [*SubscribeError]), however many connections that takes; before the first Connect the
+// topics are recorded, and it is called at once with nil. Topics that the server refuses are
+// not wanted any more, nor are those that are new if they cannot be sent.
 //
 // The errors are those of topics that cannot be sent, of [ErrSubscriptionLimit], and
 // ErrClosed; nothing has changed then, and done is not called.
@@ -26,7 +27,7 @@ func (l *Lasting) Request(done func(error), topics ...Topic) error {
 }
 
 // Withdraw takes topics from what is wanted, without waiting; it is otherwise like
-// Request.
+// Request. The end of the connection ends them as well.
 func (l *Lasting) Withdraw(done func(error), topics ...Topic) error {
 	e, err := l.unwant(topics, done)
 	if err == nil && e == nil && done != nil {
@@ -75,6 +76,17 @@ func (l *Lasting) Topics() []Topic {
 	return l.wanted.list()
 }
 
+// Granted returns the topics that the server has acknowledged and that were not ended, as
+// far as this connection goes, sorted.
+func (l *Lasting) Granted() []Topic {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.session == nil {
+		return nil
+	}
+	return l.session.Granted()
+}
+
 // want adds topics, and asks the session for them if there is one.
 func (l *Lasting) want(topics []Topic, done func(error)) (*errand, error) {
 	topics, err := l.cfg.checked(topics)
@@ -111,7 +123,7 @@ func (l *Lasting) unwant(topics []Topic, done func(error)) (*errand, error) {
 
 // replace makes topics the set, and asks the session for the difference if there is one: an
 // errand is nil where nothing is to be done. count is told how many there are before any
-// is begun.
+// result is.
 func (l *Lasting) replace(topics []Topic, done func(error), count func(int)) (removal, addition *errand, err error) {
 	topics, err = l.cfg.canonical(topics)
 	if err != nil {
@@ -133,61 +145,135 @@ func (l *Lasting) replace(topics []Topic, done func(error), count func(int)) (re
 			removed = append(removed, t)
 		}
 	}
-	added := l.wanted.addAll(topics)
-	count(min(len(removed), 1) + min(len(added), 1))
+	n := 0
 	if len(removed) > 0 {
-		removal = l.unsubscribe(removed, done)
+		if removal = l.unsubscribe(removed, done); removal != nil {
+			n++
+		}
 	}
-	if len(added) > 0 {
-		addition = l.subscribe(added, added, done)
+	if added := l.wanted.addAll(topics); len(added) > 0 {
+		if addition = l.subscribe(added, added, done); addition != nil {
+			n++
+		}
 	}
+	count(n) // no result is told before the lock is free
 	return removal, addition, nil
 }
 
-// subscribe asks the session, if there is one, for topics, of which some are new. It is called
-// under the lock.
+// subscribe asks for topics, of which some are new. It is called under the lock.
 func (l *Lasting) subscribe(topics, added []Topic, done func(error)) *errand {
-	turn := l.wanted.turn
-	return l.begin(subscribe, topics, done, func(err error) {
-		var e *SubscribeError
-		switch {
-		case errors.As(err, &e):
-			l.drop(e.Refused, turn)
-		case err != nil: // never sent
-			l.drop(added, turn)
-		}
-	})
+	if !l.begun {
+		return nil
+	}
+	for _, t := range topics {
+		delete(l.dropped, t)
+	}
+	e := l.begin(subscribe, topics, done)
+	e.turn, e.added = l.wanted.turn, added
+	return e
 }
 
+// unsubscribe ends topics, which there are none of without a session. It is called under the
+// lock.
 func (l *Lasting) unsubscribe(topics []Topic, done func(error)) *errand {
-	return l.begin(unsubscribe, topics, done, func(error) {})
-}
-
-// begin has the driver serve an errand, if there is a session to ask. then is told the
-// result before done.
-func (l *Lasting) begin(action string, topics []Topic, done, then func(error)) *errand {
+	for _, t := range topics {
+		delete(l.dropped, t)
+	}
 	if !l.ready {
 		return nil
 	}
+	return l.begin(unsubscribe, topics, done)
+}
+
+// begin makes an errand, and has the driver serve it if there is a session to ask.
+func (l *Lasting) begin(action string, topics []Topic, done func(error)) *errand {
 	if done == nil {
 		done = l.cfg.logResult
 	}
-	s := l.session
-	e := newErrand(action, topics, nil)
-	e.then = func(err error) {
-		l.mu.Lock()
-		delete(l.errands, e)
-		l.mu.Unlock()
-		then(err)
-		done(err)
+	e := newErrand(action, topics, done)
+	l.errands = append(l.errands, e)
+	if s := l.session; l.ready {
+		l.driver.Post(func() { l.serve(e, s) })
 	}
-	l.errands[e] = struct{}{}
-	l.driver.Post(func() {
-		if !e.told.Load() {
-			e.serve(s)
-		}
-	})
 	return e
+}
+
+// serve asks a session what an errand wants, if that is the one to ask.
+func (l *Lasting) serve(e *errand, s *Session) {
+	if k := l.link; k != nil && k.session == s && !e.told.Load() {
+		e.serve(s, func(err error) { l.answered(e, err) })
+	}
+}
+
+// answered takes what a session has answered. The end of the connection is no answer: the
+// topics are wanted, and the next session is asked for them.
+func (l *Lasting) answered(e *errand, err error) {
+	var r *SubscribeError
+	isResult := errors.As(err, &r)
+	if e.action == subscribe {
+		switch {
+		case isResult:
+			l.drop(r.Refused, e.turn, true)
+		case err != nil: // never sent
+			l.drop(e.added, e.turn, false)
+		}
+		if isResult && r.Err != nil {
+			e.keep(r)
+			return
+		}
+	} else if isResult && r.Err != nil {
+		err = nil
+	}
+	l.finish(e, err)
+}
+
+// finish tells the result of an errand.
+func (l *Lasting) finish(e *errand, err error) {
+	l.mu.Lock()
+	if i := slices.Index(l.errands, e); i >= 0 {
+		l.errands = slices.Delete(l.errands, i, i+1)
+	}
+	l.mu.Unlock()
+	e.tell(err)
+}
+
+// endings takes the errands that the end of a session has done: all that was to be ended.
+// It is called under the lock.
+func (l *Lasting) endings() []*errand {
+	var ended []*errand
+	l.errands = slices.DeleteFunc(l.errands, func(e *errand) bool {
+		if e.action == unsubscribe {
+			ended = append(ended, e)
+			return true
+		}
+		return false
+	})
+	return ended
+}
+
+// open returns the errands that wait for an answer.
+func (l *Lasting) open() []*errand {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.errands)
+}
+
+// settle answers errands that no session will.
+func (l *Lasting) settle(cause error) {
+	for _, e := range l.open() {
+		l.finish(e, e.soFar(cause))
+	}
+}
+
+// mended is told of a topic that was put down as refused and is granted all the same: it is
+// wanted, unless somebody has thought better of it.
+func (l *Lasting) mended(t Topic) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dropped[t] {
+		delete(l.dropped, t)
+		l.wanted.add(t)
+	}
 }
 
 // logResult logs what came of a request that nobody waits for.
@@ -203,12 +289,20 @@ func (c *Config) logResult(err error) {
 
 // drop takes topics that cannot be had from the set, but for those that were asked for
 // again after the turn.
-func (l *Lasting) drop(topics []Topic, turn uint64) {
+func (l *Lasting) drop(topics []Topic, turn uint64, refused bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, t := range topics {
-		if l.wanted.index[t].turn <= turn {
-			l.wanted.remove(t)
+		p, wanted := l.wanted.index[t]
+		if !wanted || p.turn > turn {
+			continue
+		}
+		l.wanted.remove(t)
+		if refused {
+			if l.dropped == nil {
+				l.dropped = map[Topic]bool{}
+			}
+			l.dropped[t] = true
 		}
 	}
 }

@@ -63,8 +63,8 @@ func (s SessionState) String() string {
 // be sent may have grown after each of Advance, Feed, Commit, Sent, Request, Withdraw
 // and Close.
 //
-// A Session belongs to one goroutine at a time; only SetHandler, State, Err, Stats and
-// Config may be called from any. Handlers run inside Feed and Commit, and may call any
+// A Session belongs to one goroutine at a time; only SetHandler, State, Err, Stats,
+// Granted and Config may be called from any. Handlers run inside Feed and Commit, and may call any
 // method but Feed, Buffer, Commit, Sent and Advance.
 type Session struct {
 	cfg      Config
@@ -123,10 +123,9 @@ func newSession(cfg Config, h Handler) (*Session, error) {
 		MaxMessage: cfg.Limits.Message,
 	}, sessionFrames{s})
 	s.parser.onStatus, s.parser.tellAll, s.parser.key = s.onStatus, true, cfg.Key
-	s.ledger = ledger{
-		market: cfg.Market, keepCase: cfg.KeepCase, perChunk: cfg.ChunkTopics, maxQuote: cfg.MaxOptionQuotes,
-		timeout: cfg.AckTimeout, held: map[Topic]holding{},
-	}
+	l := &s.ledger
+	l.market, l.keepCase, l.perChunk, l.maxQuote = cfg.Market, cfg.KeepCase, cfg.ChunkTopics, cfg.MaxOptionQuotes
+	l.timeout, l.held = cfg.AckTimeout, map[Topic]holding{}
 	s.SetHandler(h)
 	auth := append([]byte(nil), `{"action":"auth","params":`...)
 	auth = appendString(auth, cfg.Key)
@@ -395,6 +394,15 @@ func (s *Session) Topics() (acked, pending []Topic) {
 		}
 	}
 	return acked, pending
+}
+
+// Granted returns the acknowledged topics whose end was not asked for, sorted; none once the
+// session has ended. It may be called from any goroutine.
+func (s *Session) Granted() []Topic {
+	if s.State() == Ended {
+		return nil
+	}
+	return s.ledger.acknowledged()
 }
 
 // Close starts the closing handshake: a close frame 1000 is queued, and Err becomes
