@@ -26,8 +26,10 @@ type Client struct {
 	lasting *Lasting // what this drives
 	queue   *Queue   // nil if there is none
 
-	over chan struct{} // closed when Run has returned
-	wake chan struct{} // has room for one: something was handed over
+	authenticated chan struct{} // closed when the first connection is
+	over          chan struct{} // closed when Run has returned
+	result        error         // what it returned; set before over is closed
+	wake          chan struct{} // has room for one: something was handed over
 
 	reading sync.WaitGroup // the goroutine that reads, where that is not Run's
 	besides sync.WaitGroup // backfills on goroutines of their own
@@ -51,7 +53,7 @@ type Client struct {
 // NewClient returns a client that does nothing until Run is called. The error is
 // about the Config.
 func NewClient(cfg Config, h Handler) (*Client, error) {
-	c := &Client{over: make(chan struct{}), wake: make(chan struct{}, 1)}
+	c := &Client{authenticated: make(chan struct{}), over: make(chan struct{}), wake: make(chan struct{}, 1)}
 	lasting, err := NewLasting(cfg, h, clientDriver{c})
 	if err != nil {
 		return nil, err
@@ -77,6 +79,13 @@ func (d clientDriver) Post(do func()) {
 }
 
 func (d clientDriver) OnState(change *StateChange) {
+	if change.State == StateSubscribing || change.State == StateStreaming {
+		select {
+		case <-d.c.authenticated:
+		default:
+			close(d.c.authenticated)
+		}
+	}
 	tell := func(h Handler) {
 		if h, ok := h.(StateHandler); ok {
 			h.OnState(change)
@@ -114,36 +123,89 @@ func (c *Client) Run(ctx context.Context) error { return c.run(ctx, nil) }
 
 // run is Run with another handler, unless that is nil.
 func (c *Client) run(user context.Context, h Handler) error {
-	ctx, cancel := context.WithCancel(user)
-	defer cancel()
-	work, stopWork := context.WithCancel(ctx)
-	defer stopWork()
+	if err := c.begin(user); err != nil {
+		return err
+	}
+	return c.live(user, h)
+}
+
+// Start runs the client on goroutines of its own. It returns nil when the first connection
+// is authenticated, or why none ever will be: the error that Run would have returned, or
+// ErrClosed after Close. Attempts that fail and are worth another are waited through. ctx is
+// the client's life, as Run's; what ended it is for Wait to say.
+func (c *Client) Start(ctx context.Context) error {
+	if err := c.begin(ctx); err != nil {
+		return err
+	}
+	go func() { _ = c.live(ctx, nil) }()
+	select {
+	case <-c.authenticated:
+		return nil
+	case <-c.over:
+	}
+	select {
+	case <-c.authenticated: // and over since
+		return nil
+	default:
+	}
+	if c.result == nil {
+		return ErrClosed
+	}
+	return c.result
+}
+
+// Wait waits until a client that was started has ended, and returns what Run would have
+// returned. Before Start, or Run, it is [ErrNotStarted]; inside a handler [ErrInHandler].
+func (c *Client) Wait() error {
 	c.mu.Lock()
+	started := c.started
+	c.mu.Unlock()
+	switch {
+	case !started:
+		return ErrNotStarted
+	case c.inHandler():
+		return ErrInHandler
+	}
+	<-c.over
+	return c.result
+}
+
+// begin is the beginning of Run, which there is one of.
+func (c *Client) begin(user context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.started {
-		c.mu.Unlock()
 		return ErrRunning
 	}
-	c.started, c.owner = true, goroutineID()
-	c.ctx, c.cancel = ctx, cancel
-	c.work, c.stopWork = work, stopWork
+	c.started = true
+	c.ctx, c.cancel = context.WithCancel(user)
+	c.work, c.stopWork = context.WithCancel(c.ctx)
+	c.lasting.start()
+	return nil
+}
+
+// live is the life of a client that has begun, on this goroutine; user is the context that
+// it began with.
+func (c *Client) live(user context.Context, h Handler) (err error) {
+	c.mu.Lock()
+	c.owner = goroutineID()
 	closed := c.closed
 	c.mu.Unlock()
-	c.lasting.start()
+	c.result = ErrClosed // where a handler ends the goroutine
+	defer c.finish()
 	if h != nil {
 		c.SetHandler(h)
 	}
-	defer c.finish() // also where a handler ends the goroutine
-	var err error
 	switch {
 	case closed:
 	case c.queue != nil:
-		err = c.pass(ctx, user)
+		err = c.pass(c.ctx, user)
 	default:
-		if p := catch(func() { err = c.read(ctx) }); p != nil {
+		if p := catch(func() { err = c.read(c.ctx) }); p != nil {
 			err = p
 		}
 	}
-	stopWork()
+	c.stopWork()
 	c.besides.Wait()
 	c.mu.Lock()
 	if c.failure != nil {
@@ -153,6 +215,7 @@ func (c *Client) run(user context.Context, h Handler) error {
 	if p := catch(func() { c.lasting.End(err, time.Now()) }); p != nil {
 		err = p
 	}
+	c.result = err
 	return err
 }
 

@@ -89,3 +89,7 @@ func (c *Client) Withdraw(done func(error), topics ...Topic) error {
 
 // Topics returns what the client wants, in canonical form and in the order it was asked for.
 func (c *Client) Topics() []Topic { return c.lasting.Topics() }
+
+// Granted returns the topics that the server has acknowledged on this connection and that
+// are not being ended, sorted: what streams, while Topics is what is wanted.
+func (c *Client) Granted() []Topic { return c.lasting.Granted() }

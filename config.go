@@ -100,6 +100,23 @@ type Config struct {
 	// Queue is what a [Client] puts between the socket and its handler, and what
 	// [NewQueue] makes. A [Conn] ignores it.
 	Queue QueueConfig
+	// OnState, OnGap and OnDrop are told at once what a [StateHandler], a [GapHandler] and a
+	// [DropHandler] are told in its turn among the events, behind whatever is queued. They
+	// are called on the goroutine that reads, inside whatever it does, so they must not
+	// wait for anything, the client's own methods that wait above all: set a flag, count,
+	// wake somebody. nil is nobody. What they get is valid until they return.
+	//
+	// OnState is told each change of state. StateClosed comes last, from Run, when all
+	// that was queued has been handled.
+	OnState func(*StateChange)
+	// OnGap is told each gap when it ends. With a queue From.Event is zero, because what
+	// came last has not been decoded yet.
+	OnGap func(*Gap)
+	// OnDrop is told, after each message that made the queue drop something, what that was.
+	OnDrop func(*Drop)
+	// Tap, if not nil, gets everything as it came; see [Tap].
+	Tap Tap
+
 	// Backoff is how a [Client], or another driver of a [Lasting], waits between attempts to connect.
 	Backoff Backoff
 	// Backfill, if not nil, fetches what a [Client] has missed in a gap; see [Backfill].

@@ -24,6 +24,8 @@ var (
 	ErrInHandler = errors.New("called inside a handler, which would wait for itself")
 	// ErrRunning: Run was called while another Run is at work.
 	ErrRunning = errors.New("already running")
+	// ErrNotStarted: Wait was called before Start or Run.
+	ErrNotStarted = errors.New("not started")
 )
 
 // longAgo is a deadline that has passed: setting it breaks a read off.
@@ -207,6 +209,10 @@ func (c *Conn) post(action string, done func(error), topics []Topic) error {
 	c.begin(newErrand(action, topics, done))
 	return nil
 }
+
+// Granted returns the topics that the server has acknowledged and that are not being ended,
+// sorted.
+func (c *Conn) Granted() []Topic { return c.session.Granted() }
 
 // SetHandler exchanges the handler, from the next message on; nil drops events. The
 // methods of the old one are not called any more once those of the new one are.

@@ -158,6 +158,14 @@ func (l *Lasting) tell(gap *Gap, to Moment) {
 		return
 	}
 	l.cfg.Logger.Warn("events were missed", "gap", gap.String(), "cause", gap.Cause)
+	if l.cfg.Tap != nil {
+		told := *gap
+		l.cfg.Tap.OnGap(&told)
+	}
+	if l.cfg.OnGap != nil {
+		told := *gap
+		l.cfg.OnGap(&told)
+	}
 	l.driver.OnGap(gap)
 }
 

@@ -105,5 +105,13 @@ func (l *Lasting) enter(change StateChange, now time.Time) {
 	l.mu.Lock()
 	change.Previous, l.state = l.state, change.State
 	l.mu.Unlock()
+	if l.cfg.Tap != nil {
+		told := change
+		l.cfg.Tap.OnState(&told)
+	}
+	if l.cfg.OnState != nil {
+		told := change
+		l.cfg.OnState(&told)
+	}
 	l.driver.OnState(&change)
 }

@@ -1,6 +1,7 @@
 package tickstorm_test
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -208,15 +209,53 @@ func TestLastingResults(t *testing.T) {
 			func(t *testing.T, err error) { require.ErrorIs(t, err, tickstorm.ErrNotAuthorized) }, "",
 		},
 		{
-			"the connection breaks", func(d *byHand, _ *peer) {
+			"the connection breaks, the next acknowledges", func(d *byHand, _ *peer) {
 				d.serve()
 				_, _ = d.l.Lost(io.EOF, d.now)
+				require.NoError(d.t, d.connect().say(acks("T.A")...))
 			},
-			func(t *testing.T, err error) { require.ErrorIs(t, err, io.EOF) }, "T.A",
+			func(t *testing.T, err error) { require.NoError(t, err) }, "T.A",
 		},
 		{
-			"the connection breaks before it is asked", func(d *byHand, _ *peer) { _, _ = d.l.Lost(io.EOF, d.now) },
-			func(t *testing.T, err error) { require.ErrorIs(t, err, io.EOF) }, "T.A",
+			"the connection breaks before it is asked, the next refuses", func(d *byHand, _ *peer) {
+				_, _ = d.l.Lost(io.EOF, d.now)
+				require.NoError(d.t, d.connect().say(status("error", "not authorized")))
+			},
+			func(t *testing.T, err error) { require.ErrorIs(t, err, tickstorm.ErrNotAuthorized) }, "",
+		},
+		{
+			"no answer", func(d *byHand, p *peer) {
+				d.serve()
+				p.after(time.Minute / 2)
+			},
+			func(t *testing.T, err error) {
+				var e *tickstorm.SubscribeError
+				require.ErrorAs(t, err, &e)
+				require.Equal(t, "T.A", listed(e.Pending))
+			}, "T.A",
+		},
+		{
+			"no answer after a reconnect", func(d *byHand, p *peer) {
+				_, _ = d.l.Lost(io.EOF, d.now)
+				d.connect().after(time.Minute / 2)
+			},
+			func(t *testing.T, err error) {
+				var e *tickstorm.SubscribeError
+				require.ErrorAs(t, err, &e)
+				require.Equal(t, "T.A", listed(e.Pending))
+			}, "T.A",
+		},
+		{
+			"withdrawn while there is no connection", func(d *byHand, _ *peer) {
+				_, _ = d.l.Lost(io.EOF, d.now)
+				require.NoError(d.t, d.l.Withdraw(nil, topics(d.t, "T.A")...))
+				d.connect()
+			},
+			func(t *testing.T, err error) {
+				var e *tickstorm.SubscribeError
+				require.ErrorAs(t, err, &e)
+				require.Equal(t, "T.A", listed(e.Pending))
+			}, "",
 		},
 		{
 			"it ends", func(d *byHand, _ *peer) { d.l.End(tickstorm.ErrOverflow, d.now) },
@@ -267,4 +306,120 @@ func TestLastingSetTopics(t *testing.T) {
 	require.ErrorIs(t, d.l.SetTopics(note, tickstorm.Topic{Channel: "T"}), tickstorm.ErrBadTopic)
 	require.Len(t, results, 2)
 	require.Equal(t, "T.C", listed(d.l.Topics()))
+}
+
+// TestLastingWithdrawnByTheEnd: with the connection the server has forgotten what was to be
+// ended.
+func TestLastingWithdrawnByTheEnd(t *testing.T) {
+	for _, served := range []bool{false, true} {
+		d := driveByHand(t, nil)
+		require.NoError(t, d.l.Request(nil, topics(t, "T.A")...))
+		p := d.connect()
+		require.NoError(t, p.say(acks("T.A")...))
+		var results []error
+		require.NoError(t, d.l.Withdraw(func(err error) { results = append(results, err) }, topics(t, "T.A")...))
+		if served {
+			d.serve()
+		}
+		require.Empty(t, results)
+		_, err := d.l.Lost(io.EOF, d.now)
+		require.NoError(t, err)
+		require.Equal(t, []error{nil}, results)
+		p = d.connect()
+		require.Empty(t, p.subscribed())
+	}
+}
+
+// TestLastingPartlyAnswered: what one session has refused is refused, though another acknowledges
+// the rest.
+func TestLastingPartlyAnswered(t *testing.T) {
+	d := driveByHand(t, func(cfg *tickstorm.Config) { cfg.ChunkTopics = 1 })
+	p := d.connect()
+	var results []error
+	require.NoError(t, d.l.Request(func(err error) { results = append(results, err) }, topics(t, "T.A,T.B,T.C")...))
+	d.serve()
+	require.NoError(t, p.say(status("error", "not authorized")))
+	require.NoError(t, p.say(acks("T.B")...))
+	_, err := d.l.Lost(io.EOF, d.now)
+	require.NoError(t, err)
+	require.Empty(t, results)
+	p = d.connect()
+	require.NoError(t, p.say(acks("T.B")...))
+	require.NoError(t, p.say(acks("T.C")...))
+	require.Len(t, results, 1)
+	var e *tickstorm.SubscribeError
+	require.ErrorAs(t, results[0], &e)
+	require.Equal(t, "T.A", listed(e.Refused))
+	require.Equal(t, "T.B,T.C", listed(e.Acked))
+	require.Empty(t, e.Pending)
+	require.Len(t, e.Refusals, 1)
+	require.ErrorIs(t, e, tickstorm.ErrNotAuthorized)
+	require.Equal(t, "T.B,T.C", listed(d.l.Granted()))
+}
+
+// TestLastingMended: what was put down as refused and is granted all the same is wanted, unless
+// it was withdrawn.
+func TestLastingMended(t *testing.T) {
+	for _, withdrawn := range []bool{false, true} {
+		d := driveByHand(t, nil)
+		p := d.connect()
+		require.NoError(t, d.l.Request(nil, topics(t, "T.A")...))
+		d.serve()
+		p.after(time.Minute / 2) // nobody answers in time
+		require.NoError(t, d.l.Request(nil, topics(t, "T.B")...))
+		d.serve()
+		require.NoError(t, p.say(status("error", "not authorized"))) // of T.A
+		require.Equal(t, "T.A", listed(d.l.Topics()), "it was put down to T.B")
+		want := "T.A,T.B"
+		if withdrawn {
+			require.NoError(t, d.l.Withdraw(nil, topics(t, "T.B")...))
+			want = "T.A"
+		}
+		require.NoError(t, p.say(acks("T.B")...))
+		require.Equal(t, want, listed(d.l.Topics()))
+		_, err := d.l.Lost(io.EOF, d.now)
+		require.NoError(t, err)
+		require.Equal(t, []string{want}, d.connect().subscribed())
+	}
+}
+
+// TestLastingEvictions: two clients with one key evict each other until one gives way.
+func TestLastingEvictions(t *testing.T) {
+	d := driveByHand(t, func(cfg *tickstorm.Config) { cfg.Backoff.Evictions = 2 })
+	evict := func(cause error) error {
+		p := d.connect()
+		p.after(time.Hour)
+		_, err := d.l.Lost(cause, p.now)
+		return err
+	}
+	require.NoError(t, evict(tickstorm.ErrMaxConnections))
+	require.NoError(t, evict(io.EOF), "which is another reason, and the count begins anew")
+	require.NoError(t, evict(tickstorm.ErrMaxConnections))
+	require.ErrorIs(t, evict(tickstorm.ErrMaxConnections), tickstorm.ErrMaxConnections)
+}
+
+// TestLastingCertificate: a certificate that does not verify is final, but not at once where
+// one has verified before.
+func TestLastingCertificate(t *testing.T) {
+	bad := &tickstorm.DialError{Host: "host", Err: &tls.CertificateVerificationError{Err: errors.New("unknown authority")}}
+	d := driveByHand(t, nil)
+	fail := func() error {
+		_, err := d.l.Connect(d.now)
+		require.NoError(t, err)
+		_, err = d.l.Lost(bad, d.now)
+		return err
+	}
+	require.ErrorIs(t, fail(), bad, "never connected")
+
+	d = driveByHand(t, nil)
+	for range 2 {
+		d.connect()
+		_, err := d.l.Lost(io.EOF, d.now)
+		require.NoError(t, err)
+		for range 3 {
+			require.NoError(t, fail())
+			require.ErrorIs(t, d.diary.changes[len(d.diary.changes)-1].Err, bad)
+		}
+	}
+	require.ErrorIs(t, fail(), bad, "the fourth in a row")
 }

@@ -587,6 +587,9 @@ func (f sessionFrames) OnMessage(op ws.OpCode, p []byte) error {
 	if s.link != nil {
 		s.link.before(p)
 	}
+	if s.cfg.Tap != nil {
+		s.tap(p)
+	}
 	if s.clock == nil || s.parser.stats.Messages%decodeEvery != 0 {
 		_ = s.parser.parse(p, hs) // OnError was told
 	} else {

@@ -135,6 +135,9 @@ func (c *Client) SetTopics(done func(error), topics ...tickstorm.Topic) error {
 // Topics returns what the client wants, in canonical form and in the order it was asked for.
 func (c *Client) Topics() []tickstorm.Topic { return c.lasting.Topics() }
 
+// Granted returns the topics that the server has acknowledged on this connection, sorted.
+func (c *Client) Granted() []tickstorm.Topic { return c.lasting.Granted() }
+
 // State returns what the client is about now.
 func (c *Client) State() tickstorm.State { return c.lasting.State() }
 

@@ -1,0 +1,109 @@
+package tickstorm_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/sim"
+)
+
+// TestClientStart: a program that starts, subscribes, sees a refusal as an error and stops.
+func TestClientStart(t *testing.T) {
+	for _, inline := range []bool{false, true} {
+		cfg := sim.Config{Quiet: true, Keys: map[string]sim.Plan{sim.Key: {Channels: []string{"T"}}}}
+		inBubble(t, cfg, func(t *testing.T, server *sim.Server) {
+			r := new(recorder)
+			c := simClientWith(t, server, r, func(cfg *tickstorm.Config) { cfg.Queue.Inline = inline })
+			require.ErrorIs(t, c.Wait(), tickstorm.ErrNotStarted)
+			require.NoError(t, c.Start(t.Context()))
+			require.Equal(t, 1, server.Stats().Authenticated)
+			require.ErrorIs(t, c.Start(t.Context()), tickstorm.ErrRunning)
+			require.ErrorIs(t, c.Run(t.Context()), tickstorm.ErrRunning)
+			require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
+			require.Equal(t, "T.A", listed(c.Granted()))
+			require.ErrorIs(t, c.Subscribe(t.Context(), tickstorm.Quotes, "A"), tickstorm.ErrNotAuthorized)
+			server.Broadcast([]byte("[" + trade("A") + "]"))
+			synctest.Wait()
+			require.NoError(t, c.Close())
+			require.NoError(t, c.Wait())
+			require.IsType(t, &tickstorm.Trade{}, r.events[len(r.events)-1])
+		})
+	}
+}
+
+// TestClientStartFails: Start says why no connection ever will be.
+func TestClientStartFails(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		cfg    sim.Config
+		change func(*tickstorm.Config)
+		during func(c *tickstorm.Client, cancel context.CancelFunc)
+		want   error
+	}{
+		{name: "a wrong key", change: func(cfg *tickstorm.Config) { cfg.Key = "wrong" }, cfg: sim.Config{Keys: map[string]sim.Plan{sim.Key: {}}}, want: tickstorm.ErrAuthFailed},
+		{
+			name: "not in so many attempts", change: func(cfg *tickstorm.Config) { cfg.Backoff.MaxAttempts = 2 },
+			cfg: sim.Config{Faults: []sim.Fault{{At: sim.OnGreeting, Do: sim.Drop()}}}, want: tickstorm.ErrDisconnected,
+		},
+		{
+			name: "the context ends", cfg: sim.Config{Faults: []sim.Fault{{At: sim.OnGreeting, Do: sim.Stall(0)}}},
+			during: func(_ *tickstorm.Client, cancel context.CancelFunc) { cancel() }, want: context.Canceled,
+		},
+		{
+			name: "closed", cfg: sim.Config{Faults: []sim.Fault{{At: sim.OnGreeting, Do: sim.Stall(0)}}},
+			during: func(c *tickstorm.Client, _ context.CancelFunc) { _ = c.Close() }, want: tickstorm.ErrClosed,
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			tc.cfg.Quiet = true
+			inBubble(t, tc.cfg, func(t *testing.T, server *sim.Server) {
+				c := simClientWith(t, server, nil, func(cfg *tickstorm.Config) {
+					if tc.change != nil {
+						tc.change(cfg)
+					}
+				})
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if tc.during != nil {
+					go func() {
+						time.Sleep(time.Second)
+						tc.during(c, cancel)
+					}()
+				}
+				require.ErrorIs(t, c.Start(ctx), tc.want)
+				if err := c.Wait(); tc.want == tickstorm.ErrClosed {
+					require.NoError(t, err)
+				} else {
+					require.ErrorIs(t, err, tc.want)
+				}
+			})
+		})
+	}
+}
+
+// TestClientSubscribeConnecting: once the client was started, Subscribe waits for the connection.
+func TestClientSubscribeConnecting(t *testing.T) {
+	cfg := sim.Config{Quiet: true, Faults: []sim.Fault{{At: sim.OnHandshake, Times: 3, Do: sim.HTTPStatus(503)}}}
+	inBubble(t, cfg, func(t *testing.T, server *sim.Server) {
+		c := simClient(t, server, nil)
+		running := runs(t.Context(), c)
+		synctest.Wait()
+		require.Equal(t, tickstorm.StateBackoff, c.State())
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond/100)
+		defer cancel()
+		var e *tickstorm.SubscribeError
+		require.ErrorAs(t, c.Subscribe(ctx, tickstorm.Quotes, "A"), &e)
+		require.ErrorIs(t, e, context.DeadlineExceeded)
+		require.Equal(t, "Q.A", listed(e.Pending))
+		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
+		require.Equal(t, "Q.A,T.A", listed(c.Granted()), "who stops waiting wants it all the same")
+		require.NoError(t, c.Close())
+		require.NoError(t, <-running)
+		require.Empty(t, c.Granted())
+	})
+}

@@ -1,0 +1,98 @@
+package tickstorm_test
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/sim"
+)
+
+// journal is a Tap that writes down what it gets.
+type journal struct{ lines []string }
+
+func (j *journal) OnMessage(msg []byte, received int64) {
+	j.lines = append(j.lines, fmt.Sprintf("%s at %v", msg, time.Unix(0, received).Sub(began)))
+}
+func (j *journal) OnState(s *tickstorm.StateChange) { j.lines = append(j.lines, s.State.String()) }
+func (j *journal) OnGap(g *tickstorm.Gap)           { j.lines = append(j.lines, "gap "+listed(g.Topics)) }
+
+// TestTap: the tap has everything as it came and in its order, before the handler.
+func TestTap(t *testing.T) {
+	j := new(journal)
+	d := driveByHand(t, func(cfg *tickstorm.Config) { cfg.Tap = j })
+	require.NoError(t, d.l.Request(nil, topics(t, "T.A")...))
+	handled := 0
+	d.l.SetHandler(&onTrade{do: func(*tickstorm.Trade) {
+		handled++
+		require.Contains(t, j.lines[len(j.lines)-1], `"sym":"A"`)
+	}})
+	p := d.connect()
+	require.NoError(t, p.say(acks("T.A")...))
+	p.after(time.Second)
+	require.NoError(t, p.say(trade("A"), `{"ev":"status","status":"success","message":"your key is `+testKey+`"}`))
+	_, err := d.l.Lost(io.EOF, p.now)
+	require.NoError(t, err)
+	p = d.connect()
+	require.NoError(t, p.say(acks("T.A")...))
+	require.NoError(t, p.say(trade("A")))
+	require.Equal(t, 2, handled)
+	auth := "[" + status("auth_success", "authenticated") + "] at 0s"
+	require.Equal(t, []string{
+		"connecting", "authenticating", auth, "subscribing", "[" + acks("T.A")[0] + "] at 0s", "streaming",
+		"[" + trade("A") + `,{"ev":"status","status":"success","message":"your key is ********"}] at 1s`, "backoff",
+		"connecting", "authenticating", auth, "subscribing", "[" + acks("T.A")[0] + "] at 0s", "streaming",
+		"gap T.A", "[" + trade("A") + "] at 0s",
+	}, j.lines)
+}
+
+// TestConfigCallbacks: what a handler behind a queue is told in its turn, these are told at
+// once.
+func TestConfigCallbacks(t *testing.T) {
+	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		var states, gaps []string
+		release := make(chan struct{})
+		d := &diary{}
+		slow := &onTradeDiary{diary: d, do: func() { <-release }}
+		c := simClientWith(t, server, slow, func(cfg *tickstorm.Config) {
+			cfg.OnState = func(s *tickstorm.StateChange) { states = append(states, s.State.String()) }
+			cfg.OnGap = func(g *tickstorm.Gap) { gaps = append(gaps, listed(g.Topics)) }
+		})
+		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
+		running := runs(t.Context(), c)
+		settled(t, server, 1, 1)
+		server.Broadcast([]byte("[" + trade("A") + "]"))
+		synctest.Wait()
+		server.Conns()[0].Cut()
+		settled(t, server, 2, 1)
+		server.Broadcast([]byte("[" + trade("A") + "]"))
+		synctest.Wait()
+		require.Equal(t, "connecting, authenticating, subscribing, streaming, backoff, "+
+			"connecting, authenticating, subscribing, streaming", strings.Join(states, ", "))
+		require.Equal(t, []string{"T.A"}, gaps)
+		require.Equal(t, "connecting, authenticating, subscribing, streaming", d.text(), "the handler has not got that far")
+		close(release)
+		require.NoError(t, c.Close())
+		require.NoError(t, <-running)
+		require.Equal(t, "closed", states[len(states)-1])
+		require.Equal(t, "connecting, authenticating, subscribing, streaming, A, backoff, "+
+			"connecting, authenticating, subscribing, streaming, gap, A, closed", d.text())
+	})
+}
+
+// onTradeDiary does something before it writes a trade down.
+type onTradeDiary struct {
+	*diary
+	do func()
+}
+
+func (d *onTradeDiary) OnTrade(e *tickstorm.Trade) {
+	d.do()
+	d.diary.OnTrade(e)
+}
