@@ -30,7 +30,7 @@ type Config struct {
 	Feed Feed
 
 	// TLS configures wss connections; nil means the system's roots. ServerName is
-	// filled in where empty.
+	// filled in where empty, and NextProtos is always http/1.1, which a WebSocket is.
 	TLS *tls.Config
 	// NetDial opens the TCP connection, to the proxy where there is one. nil means a
 	// [net.Dialer].
@@ -42,7 +42,10 @@ type Config struct {
 	// [http.Transport]. A nil function means [http.ProxyFromEnvironment]; [NoProxy]
 	// is never a proxy. http and https proxies are supported.
 	Proxy func(*http.Request) (*url.URL, error)
-	// Header is sent along with the WebSocket handshake, such as a User-Agent.
+	// Header is sent along with the WebSocket handshake, such as a User-Agent, of which
+	// there is none by default. What the handshake says itself is an [ErrBadHeader]: Host,
+	// Connection, Upgrade, Sec-WebSocket-* and what would announce a body. A feed behind
+	// another address is reached with NetDial.
 	Header http.Header
 
 	// Symbols interns the symbols. nil means a table of the connection's own; a
@@ -165,7 +168,10 @@ func (c Config) withDefaults() (Config, error) {
 	if _, err := c.url(); err != nil {
 		return c, err
 	}
-	c.Header = c.Header.Clone()
+	var err error
+	if c.Header, err = checkedHeader(c.Header); err != nil {
+		return c, err
+	}
 	c.Limits = c.Limits.withDefaults()
 	if c.Symbols == nil {
 		c.Symbols = NewSymbols(0)
@@ -201,7 +207,6 @@ func (c Config) withDefaults() (Config, error) {
 	if c.ReadBuffer < 0 || c.ChunkTopics < 0 {
 		return c, errors.New("a negative size in the Config")
 	}
-	var err error
 	if c.Queue, err = c.Queue.withDefaults(); err != nil {
 		return c, err
 	}
