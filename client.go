@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -160,7 +159,7 @@ func (c *Client) read(ctx context.Context) error {
 	c.mu.Lock()
 	c.reader = goroutineID()
 	c.mu.Unlock()
-	bound := c.cfg.Backoff.Min
+	waits := backoff{Backoff: c.cfg.Backoff}
 	for {
 		c.attempt++
 		var healthy bool
@@ -183,18 +182,7 @@ func (c *Client) read(ctx context.Context) error {
 		if most := c.cfg.Backoff.MaxAttempts; most > 0 && c.attempt >= most && !healthy {
 			return &AttemptsError{c.attempt, err}
 		}
-		if healthy {
-			bound = c.cfg.Backoff.Min
-		}
-		wait := rand.N(bound) + 1
-		bound = min(2*bound, c.cfg.Backoff.Max)
-		if errors.Is(err, ErrMaxConnections) {
-			wait = max(wait, c.cfg.Backoff.MaxConnections)
-		}
-		var refused *DialError
-		if errors.As(err, &refused) {
-			wait = max(wait, refused.RetryAfter)
-		}
+		wait := waits.next(err, healthy)
 		c.countReconnect(err)
 		c.cfg.Logger.Warn("reconnecting", "err", err, "wait", wait)
 		c.notify(c.enter(StateChange{State: StateBackoff, Err: err, Wait: wait}))

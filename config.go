@@ -115,7 +115,9 @@ type Config struct {
 
 // Backoff is the wait between attempts to connect: random between zero and a bound
 // that doubles from Min to Max with each failure. A server that refuses the handshake
-// with a Retry-After is taken at its word, up to five minutes.
+// with a Retry-After is taken at its word, up to five minutes; then the random wait comes on
+// top, between zero and a quarter of that if that is more, so that not all clients return at
+// once.
 type Backoff struct {
 	// Min is the first bound; default 500 ms.
 	Min time.Duration
@@ -126,7 +128,8 @@ type Backoff struct {
 	// over its limit of connections grants it before it hangs up.
 	Healthy time.Duration
 	// MaxConnections is the shortest wait after ErrMaxConnections; default 60 s. A
-	// second program with the same key would otherwise be evicted in turn.
+	// second program with the same key would otherwise be evicted in turn. The random wait
+	// comes on top as with a Retry-After.
 	MaxConnections time.Duration
 	// MaxAttempts is how many attempts may fail one after the other, without a
 	// connection that was Healthy in between, until Run gives up with an

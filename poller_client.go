@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"slices"
 	"sync"
@@ -28,10 +27,10 @@ type PollerClient struct {
 	d       *Detached // nil while there is no connection
 	cancel  context.CancelFunc
 	dialing bool
-	bound   time.Duration // of the next wait
-	attempt int           // since the last healthy connection
-	retryAt time.Time     // zero while there is nothing to wait for
-	began   time.Time     // when the connection was authenticated
+	waits   backoff
+	attempt int       // since the last healthy connection
+	retryAt time.Time // zero while there is nothing to wait for
+	began   time.Time // when the connection was authenticated
 	over    bool
 
 	mu      sync.Mutex // protects what follows
@@ -53,7 +52,7 @@ func (p *Poller) AddClient(cfg Config, h Handler, ended func(error)) (*PollerCli
 	}
 	c := &PollerClient{
 		p: p, cfg: cfg, ended: ended, handler: h,
-		cancel: func() {}, bound: cfg.Backoff.Min,
+		cancel: func() {}, waits: backoff{Backoff: cfg.Backoff},
 	}
 	return c, p.post(func() {
 		p.clients[c] = struct{}{}
@@ -298,17 +297,9 @@ func (c *PollerClient) lost(err error) {
 		return
 	}
 	if healthy {
-		c.bound, c.attempt = c.cfg.Backoff.Min, 0
+		c.attempt = 0
 	}
-	wait := rand.N(c.bound) + 1
-	c.bound = min(2*c.bound, c.cfg.Backoff.Max)
-	if errors.Is(err, ErrMaxConnections) {
-		wait = max(wait, c.cfg.Backoff.MaxConnections)
-	}
-	var refused *DialError
-	if errors.As(err, &refused) {
-		wait = max(wait, refused.RetryAfter)
-	}
+	wait := c.waits.next(err, healthy)
 	c.mu.Lock()
 	c.past.ReconnectCauses[causeOf(err)]++
 	c.mu.Unlock()
