@@ -145,6 +145,8 @@ var (
 	ErrNoKey    = errors.New("no API key: set Config.Key, or use ConfigFromEnv with MASSIVE_API_KEY or POLYGON_API_KEY set")
 	ErrNoMarket = errors.New("no market: set Config.Market, such as tickstorm.Stocks")
 	ErrBadFeed  = errors.New("feed is not of the form wss://host or ws://host:port")
+	// ErrBadHeader: Header has what the handshake says itself, or what cannot stand in a header.
+	ErrBadHeader = errors.New("header that cannot be sent")
 )
 
 // ConfigFromEnv returns a Config for a market with the API key that the environment

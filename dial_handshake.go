@@ -25,9 +25,6 @@ var (
 	// ErrAnswerTooLong: the status line and headers that a server or a proxy answered, those
 	// of interim answers included, are longer than 64 KiB.
 	ErrAnswerTooLong = errors.New("answer to the handshake is longer than 64 KiB")
-	// ErrBadHeader: Config.Header has what the handshake says itself, or what cannot stand
-	// in a header.
-	ErrBadHeader = errors.New("header that cannot be sent")
 )
 
 // ownHeaders are those that the handshake says itself or that speak of a body, beside
