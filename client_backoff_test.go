@@ -4,7 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
+	"io"
+	"math"
 	"net"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -205,46 +209,146 @@ func TestClientMaxAttempts(t *testing.T) {
 	}
 }
 
-// TestClientRetryAfter: a server that says when to come back is taken at its word.
+// TestClientRetryAfter: a server that says when to come back is taken at its word, within
+// reason, and not on the second: others were told the same.
 func TestClientRetryAfter(t *testing.T) {
+	const huge = 5 * time.Minute
 	for _, tc := range []struct {
 		name, answer string
-		min, max     time.Duration
+		least        time.Duration
 	}{
-		{"429", "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 90\r\n\r\n", 90 * time.Second, 90 * time.Second},
-		{"503", "HTTP/1.1 503 Unavailable\r\nServer: x\r\nretry-after: 7\r\nContent-Length: 0\r\n\r\n", 7 * time.Second, 7 * time.Second},
-		{"a date", "HTTP/1.1 503 Unavailable\r\nRetry-After: Sat, 01 Jan 2000 00:01:00 GMT\r\n\r\n", time.Minute, time.Minute},
-		{"a date gone by", "HTTP/1.1 503 Unavailable\r\nRetry-After: Fri, 31 Dec 1999 00:01:00 GMT\r\n\r\n", 0, 500 * time.Millisecond},
-		{"a day", "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 86400\r\n\r\n", 5 * time.Minute, 5 * time.Minute},
-		{"nonsense", "HTTP/1.1 429 Too Many Requests\r\nRetry-After: -5\r\n\r\n", 0, 500 * time.Millisecond},
-		{"none", "HTTP/1.1 429 Too Many Requests\r\n\r\n", 0, 500 * time.Millisecond},
-		{"cut short", "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 90", 0, 500 * time.Millisecond},
-		{"of another status", "HTTP/1.1 500 Oops\r\nRetry-After: 90\r\n\r\n", 0, 500 * time.Millisecond},
+		{"429", "429 Too Many Requests\r\nRetry-After: 90", 90 * time.Second},
+		{"503", "503 Unavailable\r\nServer: x\r\nretry-after: \t7 \r\nContent-Length: 0", 7 * time.Second},
+		{"a date", "503 Unavailable\r\nRetry-After: Sat, 01 Jan 2000 00:01:00 GMT", time.Minute},
+		{"a date of another form", "503 Unavailable\r\nRetry-After: Sat Jan  1 00:01:00 2000", time.Minute},
+		{"a date gone by", "503 Unavailable\r\nRetry-After: Fri, 31 Dec 1999 00:01:00 GMT", 0},
+		{"a date far off", "503 Unavailable\r\nRetry-After: Fri, 31 Dec 9999 23:59:59 GMT", huge},
+		{"a day", "429 Too Many Requests\r\nRetry-After: 86400", huge},
+		{"more than 32 bits", "429 Too Many Requests\r\nRetry-After: 4294967296", huge},
+		{"more than a duration", "429 Too Many Requests\r\nRetry-After: 9223372037", huge},
+		{"the most of 64 bits", "503 Unavailable\r\nRetry-After: 18446744073709551615", huge},
+		{"more than 64 bits", "429 Too Many Requests\r\nRetry-After: 18446744073709551616", huge},
+		{"a number without end", "503 Unavailable\r\nRetry-After: " + strings.Repeat("9", 10_000), huge},
+		{"zeros", "503 Unavailable\r\nRetry-After: 0000000000000000000000000000000", 0},
+		{"negative", "429 Too Many Requests\r\nRetry-After: -5", 0},
+		{"negative without end", "429 Too Many Requests\r\nRetry-After: -" + strings.Repeat("9", 100), 0},
+		{"a fraction", "429 Too Many Requests\r\nRetry-After: 90.5", 0},
+		{"a word", "503 Unavailable\r\nRetry-After: soon", 0},
+		{"nothing in it", "503 Unavailable\r\nRetry-After:", 0},
+		{"none", "429 Too Many Requests", 0},
+		{"of another status", "500 Oops\r\nRetry-After: 90", 0},
+	} {
+		for _, cut := range []bool{false, true} { // in a later header
+			t.Run(fmt.Sprintf("%s, cut %v", tc.name, cut), func(t *testing.T) {
+				waits := waitsAfter(t, tickstorm.Backoff{}, 1, func(nc net.Conn) {
+					end := "\r\n\r\n"
+					if cut {
+						end = "\r\nServer: ngi"
+					}
+					if _, _, err := accept(nc); err == nil {
+						_, _ = io.WriteString(nc, "HTTP/1.1 "+tc.answer+end)
+					}
+				})
+				require.Greater(t, waits[0], tc.least)
+				require.LessOrEqual(t, waits[0], tc.least+max(500*time.Millisecond, tc.least/4))
+			})
+		}
+	}
+}
+
+// backoffs collects the waits that a client tells, and ends it after the last.
+type backoffs struct {
+	tickstorm.NopHandler
+	waits []time.Duration
+	last  int
+	end   func()
+}
+
+func (b *backoffs) OnState(s *tickstorm.StateChange) {
+	if s.State == tickstorm.StateBackoff {
+		if b.waits = append(b.waits, s.Wait); len(b.waits) == b.last {
+			b.end()
+		}
+	}
+}
+
+// waitsAfter returns a client's first waits with a server that does so to each connection;
+// nil does not even take it. What the client was told it would wait is what it waited.
+func waitsAfter(t *testing.T, b tickstorm.Backoff, n int, serve func(net.Conn)) []time.Duration {
+	t.Helper()
+	var waits []time.Duration
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		h := &backoffs{last: n, end: cancel}
+		cfg := dialConfig("ws://host")
+		cfg.Backoff = b
+		var ended time.Time
+		cfg.NetDial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if len(h.waits) > 0 {
+				require.Equal(t, h.waits[len(h.waits)-1], time.Since(ended))
+			}
+			ended = time.Now() // nothing takes time in here
+			if serve == nil {
+				return nil, errors.New("refused")
+			}
+			return pipeTo(serve)(ctx, network, addr)
+		}
+		require.ErrorIs(t, newClient(t, cfg, h).Run(ctx), context.Canceled)
+		waits = h.waits
+	})
+	require.Len(t, waits, n)
+	return waits
+}
+
+// TestClientBackoffSpread: those who were sent away together do not come back together.
+func TestClientBackoffSpread(t *testing.T) {
+	const clients = 64
+	for _, tc := range []struct {
+		name  string
+		least time.Duration
+		serve func(net.Conn)
+	}{
+		{"Retry-After", 100 * time.Second, func(nc net.Conn) {
+			answers(nc, "HTTP/1.1 503 X\r\nRetry-After: 100\r\n\r\n", false)
+		}},
+		{"a long Retry-After", 5 * time.Minute, func(nc net.Conn) {
+			answers(nc, "HTTP/1.1 429 X\r\nRetry-After: 86400\r\n\r\n", false)
+		}},
+		{"too many connections", time.Minute, evicts},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				ctx, cancel := context.WithCancel(t.Context())
-				defer cancel()
-				cfg := dialConfig("ws://host")
-				var began time.Time
-				wait := time.Duration(-1)
-				cfg.NetDial = func(ctx context.Context, network, addr string) (net.Conn, error) {
-					if !began.IsZero() {
-						wait = time.Since(began)
-						cancel()
-						return nil, errors.New("enough")
-					}
-					began = time.Now()
-					return pipeTo(func(nc net.Conn) {
-						if _, _, err := accept(nc); err == nil {
-							_, _ = nc.Write([]byte(tc.answer))
-						}
-					})(ctx, network, addr)
-				}
-				require.ErrorIs(t, newClient(t, cfg, nil).Run(ctx), context.Canceled)
-				require.GreaterOrEqual(t, wait, tc.min)
-				require.LessOrEqual(t, wait, tc.max)
-			})
+			least, most := time.Duration(math.MaxInt64), time.Duration(0)
+			for range clients {
+				wait := waitsAfter(t, tickstorm.Backoff{}, 1, tc.serve)[0]
+				least, most = min(least, wait), max(most, wait)
+			}
+			require.Greater(t, least, tc.least)
+			require.LessOrEqual(t, most, tc.least+tc.least/4)
+			require.Greater(t, most-least, tc.least/16) // of a quarter
+		})
+	}
+}
+
+// TestClientBackoffHuge: no Backoff is too large to be doubled or added to.
+func TestClientBackoffHuge(t *testing.T) {
+	const huge = math.MaxInt64
+	for _, tc := range []struct {
+		name    string
+		backoff tickstorm.Backoff
+		waits   int
+		serve   func(net.Conn)
+		least   time.Duration
+	}{
+		{"bounds", tickstorm.Backoff{Min: 1 << 61, Max: huge}, 3, nil, 1},
+		{"bounds that cannot be doubled", tickstorm.Backoff{Min: huge/2 + 1, Max: huge}, 2, nil, 1},
+		{"first above last", tickstorm.Backoff{Min: 1 << 61, Max: 1}, 2, nil, 1},
+		{"after an eviction", tickstorm.Backoff{Min: 1 << 61, Max: 1 << 61, MaxConnections: huge}, 1, evicts, huge},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			for _, wait := range waitsAfter(t, tc.backoff, tc.waits, tc.serve) {
+				require.GreaterOrEqual(t, wait, tc.least)
+			}
 		})
 	}
 }
@@ -265,13 +369,37 @@ func TestRetryable(t *testing.T) {
 		{"max connections", refusal(tickstorm.StatusMaxConnections), true},
 		{"certificate", &tickstorm.DialError{Err: &tls.CertificateVerificationError{Err: errors.New("x")}}, false},
 		{"network", dial(0), true},
-		{"redirect", dial(301), true},
+		{"a page", dial(200), true},
+		{"moved for good", dial(301), false},
+		{"found elsewhere", dial(302), true},
+		{"see other", dial(303), true},
+		{"moved for now", dial(307), true},
+		{"moved for good, the method kept", dial(308), false},
 		{"bad request", dial(400), false},
+		{"unauthorized", dial(401), false},
+		{"payment required", dial(402), false},
 		{"forbidden", dial(403), false},
 		{"not found", dial(404), false},
+		{"proxy wants a password", dial(407), false},
+		{"request timeout", dial(408), true},
+		{"conflict", dial(409), false},
+		{"gone", dial(410), false},
+		{"misdirected", dial(421), true},
+		{"too early", dial(425), true},
+		{"upgrade required", dial(426), false},
 		{"too many requests", dial(429), true},
+		{"headers too large", dial(431), false},
+		{"for legal reasons", dial(451), false},
 		{"server error", dial(500), true},
+		{"not implemented", dial(501), true},
+		{"bad gateway", dial(502), true},
 		{"unavailable", dial(503), true},
+		{"gateway timeout", dial(504), true},
+		{"of the CDN's own", dial(522), true},
+		{"of no class", dial(999), true},
+		{"no WebSocket", &tickstorm.DialError{Err: tickstorm.ErrHandshake}, true},
+		{"answer too long", &tickstorm.DialError{Err: tickstorm.ErrAnswerTooLong}, true},
+		{"bad header", tickstorm.ErrBadHeader, false},
 		{"normal close", &tickstorm.CloseError{Code: 1000}, true},
 		{"policy violation", &tickstorm.CloseError{Code: 1008}, true},
 		{"violation of the protocol", &tickstorm.CloseError{Code: 1002, Local: true}, true},

@@ -50,7 +50,7 @@ func TestClientLogsNoKey(t *testing.T) {
 	life := []func(net.Conn){
 		http("503 " + testKey),
 		http("429 Slow down\r\nRetry-After: " + testKey),
-		http("301 Moved\r\nLocation: https://host/" + testKey),
+		http("302 Found\r\nLocation: https://host/" + testKey),
 		http("101 Switching Protocols\r\nUpgrade: " + testKey),
 		http("101 Switching Protocols\r\n" + testKey),
 		http(testKey),

@@ -30,7 +30,7 @@ type Config struct {
 	Feed Feed
 
 	// TLS configures wss connections; nil means the system's roots. ServerName is
-	// filled in where empty.
+	// filled in where empty, and NextProtos is always http/1.1, which a WebSocket is.
 	TLS *tls.Config
 	// NetDial opens the TCP connection, to the proxy where there is one. nil means a
 	// [net.Dialer].
@@ -42,7 +42,10 @@ type Config struct {
 	// [http.Transport]. A nil function means [http.ProxyFromEnvironment]; [NoProxy]
 	// is never a proxy. http and https proxies are supported.
 	Proxy func(*http.Request) (*url.URL, error)
-	// Header is sent along with the WebSocket handshake, such as a User-Agent.
+	// Header is sent along with the WebSocket handshake, such as a User-Agent, of which
+	// there is none by default. What the handshake says itself is an [ErrBadHeader]: Host,
+	// Connection, Upgrade, Sec-WebSocket-* and what would announce a body. A feed behind
+	// another address is reached with NetDial.
 	Header http.Header
 
 	// Symbols interns the symbols. nil means a table of the connection's own; a
@@ -129,7 +132,9 @@ type Config struct {
 
 // Backoff is the wait between attempts to connect: random between zero and a bound
 // that doubles from Min to Max with each failure. A server that refuses the handshake
-// with a Retry-After is taken at its word, up to five minutes.
+// with a Retry-After is taken at its word, up to five minutes; then the random wait comes on
+// top, between zero and a quarter of that if that is more, so that not all clients return at
+// once.
 type Backoff struct {
 	// Min is the first bound; default 500 ms.
 	Min time.Duration
@@ -140,7 +145,8 @@ type Backoff struct {
 	// over its limit of connections grants it before it hangs up.
 	Healthy time.Duration
 	// MaxConnections is the shortest wait after ErrMaxConnections; default 60 s. A
-	// second program with the same key would otherwise be evicted in turn.
+	// second program with the same key would otherwise be evicted in turn. The random wait
+	// comes on top as with a Retry-After.
 	MaxConnections time.Duration
 	// Evictions is how many connections may end in ErrMaxConnections, one after the other,
 	// until Run gives up with that error; default any number. Two programs with one key evict
@@ -160,6 +166,8 @@ var (
 	ErrNoKey    = errors.New("no API key: set Config.Key, or use ConfigFromEnv with MASSIVE_API_KEY or POLYGON_API_KEY set")
 	ErrNoMarket = errors.New("no market: set Config.Market, such as tickstorm.Stocks")
 	ErrBadFeed  = errors.New("feed is not of the form wss://host or ws://host:port")
+	// ErrBadHeader: Header has what the handshake says itself, or what cannot stand in a header.
+	ErrBadHeader = errors.New("header that cannot be sent")
 )
 
 // ConfigFromEnv returns a Config for a market with the API key that the environment
@@ -186,7 +194,10 @@ func (c Config) withDefaults() (Config, error) {
 	if _, err := c.url(); err != nil {
 		return c, err
 	}
-	c.Header = c.Header.Clone()
+	var err error
+	if c.Header, err = checkedHeader(c.Header); err != nil {
+		return c, err
+	}
 	c.Limits = c.Limits.withDefaults()
 	if c.Symbols == nil {
 		c.Symbols = NewSymbols(0)
@@ -222,7 +233,6 @@ func (c Config) withDefaults() (Config, error) {
 	if c.ReadBuffer < 0 || c.ChunkTopics < 0 {
 		return c, errors.New("a negative size in the Config")
 	}
-	var err error
 	if c.Queue, err = c.Queue.withDefaults(); err != nil {
 		return c, err
 	}

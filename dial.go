@@ -1,27 +1,21 @@
 package tickstorm
 
 import (
-	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
-
-	"github.com/gobwas/ws"
 
 	"github.com/tickstorm/tickstorm/internal/sock"
 )
 
-// This file opens a connection: TCP, perhaps through a proxy, TLS, and the WebSocket
-// handshake.
+// This file opens a connection: TCP, a tunnel where there is a proxy, TLS, and the WebSocket
+// handshake, within one time.
 
 // DialError is why a connection could not be opened. It unwraps to the cause.
 type DialError struct {
@@ -30,10 +24,12 @@ type DialError struct {
 	// Status is the HTTP status if the server, or a proxy, answered with another than
 	// it should have; else 0.
 	Status int
-	// RetryAfter is how long a server that refused with 429 or 503 wants to be left
-	// alone, by its Retry-After; 0 if it did not say, and at most five minutes.
+	// RetryAfter is how long a server, or a proxy, that refused with 429 or 503 wants to
+	// be left alone, by its Retry-After; 0 if it did not say, and at most five minutes.
 	RetryAfter time.Duration
-	Err        error
+	// Err is the cause, such as [ErrHandshake], [ErrAnswerTooLong], an error of [ErrProxy],
+	// of package net or of TLS.
+	Err error
 }
 
 // Error names the host and the cause.
@@ -42,9 +38,6 @@ func (e *DialError) Error() string { return fmt.Sprintf("dial %s: %v", e.Host, e
 // Unwrap returns Err.
 func (e *DialError) Unwrap() error { return e.Err }
 
-// ErrProxy is the identity of the errors of a proxy.
-var ErrProxy = errors.New("proxy")
-
 // open connects. The bytes that came right behind the handshake are in early: this
 // vendor greets at once.
 func open(ctx context.Context, cfg *Config) (nc net.Conn, early []byte, err error) {
@@ -52,66 +45,117 @@ func open(ctx context.Context, cfg *Config) (nc net.Conn, early []byte, err erro
 	if err != nil {
 		return nil, nil, err
 	}
-	var retryAfter time.Duration
-	dialer := ws.Dialer{
-		Timeout: cfg.DialTimeout,
-		Header:  ws.HandshakeHeaderHTTP(cfg.Header),
-		NetDial: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			return dialThrough(ctx, cfg, u, network, addr)
-		},
-		OnStatusError: func(status int, _ []byte, resp io.Reader) {
-			retryAfter = retryAfterOf(status, resp)
-		},
-		TLSClient: func(conn net.Conn, hostname string) net.Conn {
-			return tls.Client(&sock.Shim{Conn: conn}, tlsConfig(cfg.TLS, hostname))
-		},
+	bounded, cancel := context.WithTimeout(ctx, cfg.DialTimeout)
+	defer cancel()
+	nc, early, err = connect(bounded, cfg, u)
+	if err == nil {
+		return nc, early, nil
 	}
-	nc, br, _, err := dialer.Dial(ctx, u.String())
-	if err != nil {
-		if ctxErr := ctx.Err(); ctxErr != nil {
-			err = errors.Join(ctxErr, err)
-		}
-		e := &DialError{Host: u.Host, RetryAfter: retryAfter, Err: withoutKey(err, cfg.Key)}
-		var status ws.StatusError
-		var proxy *proxyError
-		switch {
-		case errors.As(err, &status):
-			e.Status = int(status)
-		case errors.As(err, &proxy):
-			e.Status = proxy.status
-		}
-		return nil, nil, e
+	if why := bounded.Err(); why != nil && !errors.Is(err, why) { // then the error is only how it was broken off
+		err = fmt.Errorf("%w: %w", why, err)
 	}
-	if br != nil {
-		early, err = br.Peek(br.Buffered())
-		early = append([]byte(nil), early...)
-		ws.PutReader(br)
+	if ctx.Err() == nil && bounded.Err() != nil {
+		err = fmt.Errorf("not open within %v: %w", cfg.DialTimeout, err)
 	}
-	return nc, early, err
+	e := &DialError{Host: u.Host, Err: withoutKey(err, cfg.Key)}
+	var refused *refusal
+	if errors.As(err, &refused) {
+		e.Status, e.RetryAfter = refused.status, refused.retryAfter
+	}
+	return nil, nil, e
 }
 
-const (
-	maxRetryAfter = 5 * time.Minute
-	maxRefusal    = 64 << 10 // of the headers of a refusal, in bytes
-)
-
-// retryAfterOf reads the Retry-After (RFC 9110, section 10.2.3) of a refused handshake.
-func retryAfterOf(status int, resp io.Reader) time.Duration {
-	if status != http.StatusTooManyRequests && status != http.StatusServiceUnavailable {
-		return 0
-	}
-	r, err := http.ReadResponse(bufio.NewReader(io.LimitReader(resp, maxRefusal)), nil)
+// connect does what open is for. When ctx ends, whatever is going on is broken off.
+func connect(ctx context.Context, cfg *Config, u *url.URL) (nc net.Conn, early []byte, err error) {
+	proxy, err := proxyFor(cfg, u)
 	if err != nil {
-		return 0
+		return nil, nil, err
 	}
-	text := r.Header.Get("Retry-After") // the body is left: the connection is closed
-	if seconds, err := strconv.ParseUint(text, 10, 32); err == nil {
-		return min(time.Duration(seconds)*time.Second, maxRetryAfter)
+	dial := cfg.NetDial
+	if dial == nil {
+		dial = cfg.Socket.Dialer().DialContext
 	}
-	if at, err := http.ParseTime(text); err == nil {
-		return min(max(0, time.Until(at)), maxRetryAfter)
+	first := cmp.Or(proxy, u)
+	raw, err := dial(ctx, "tcp", net.JoinHostPort(first.Hostname(), portOf(first)))
+	if err == nil && raw == nil {
+		err = errors.New("Config.NetDial returned neither a connection nor an error")
 	}
-	return 0
+	if err != nil {
+		return nil, nil, ofProxy(proxy, err)
+	}
+	// Closing what is below TLS breaks off every read and write, of connections that know no
+	// deadlines too, and waits for nobody to read an alert.
+	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
+	nc, early, err = climb(ctx, cfg, u, proxy, raw)
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		_ = raw.Close()
+		return nil, nil, err
+	}
+	return nc, early, nil
+}
+
+// climb goes from the TCP connection, which is to the proxy if that is not nil, up to the
+// WebSocket.
+func climb(ctx context.Context, cfg *Config, u, proxy *url.URL, nc net.Conn) (_ net.Conn, early []byte, err error) {
+	secrets := append(credentials(proxy), cfg.Key)
+	if proxy != nil {
+		if nc, err = tunnel(ctx, nc, proxy, net.JoinHostPort(nameOf(u), portOf(u)), secrets); err != nil {
+			return nil, nil, ofProxy(proxy, err)
+		}
+	}
+	if u.Scheme == "wss" {
+		if nc, err = secure(ctx, nc, tlsConfig(cfg.TLS, u)); err != nil {
+			return nil, nil, behindProxy(proxy, err)
+		}
+	}
+	if early, err = handshake(nc, u, cfg.Header, secrets); err != nil {
+		return nil, nil, behindProxy(proxy, err)
+	}
+	return nc, early, nil
+}
+
+// portOf returns the port of a URL.
+func portOf(u *url.URL) string {
+	return cmp.Or(u.Port(), map[string]string{"ws": "80", "wss": "443", "http": "80", "https": "443"}[u.Scheme])
+}
+
+// nameOf returns the host of a URL as others know it: the zone of an IPv6 address means
+// something on this machine only (RFC 6874, section 1).
+func nameOf(u *url.URL) string {
+	name, _, _ := strings.Cut(u.Hostname(), "%")
+	return name
+}
+
+// secure does the TLS handshake on nc. [Conn.Detach] and whoever breaks a read off rely on
+// the shim below it.
+func secure(ctx context.Context, nc net.Conn, config *tls.Config) (net.Conn, error) {
+	t := tls.Client(&sock.Shim{Conn: nc}, config)
+	err := t.HandshakeContext(ctx)
+	var record tls.RecordHeaderError
+	switch {
+	case err == nil:
+		return t, nil
+	case errors.As(err, &record) && record.Conn != nil:
+		return nil, fmt.Errorf("TLS handshake: %w: the port has no TLS, so the URL should begin with ws:// (http:// of a proxy)", err)
+	}
+	return nil, fmt.Errorf("TLS handshake: %w", err)
+}
+
+// tlsConfig fills in the name to verify. It asks for HTTP/1.1 whatever base says, because in
+// HTTP/2 this handshake does not exist.
+func tlsConfig(base *tls.Config, u *url.URL) *tls.Config {
+	c := base.Clone() // of nil is nil
+	if c == nil {
+		c = &tls.Config{}
+	}
+	if c.ServerName == "" {
+		c.ServerName = nameOf(u)
+	}
+	c.NextProtos = []string{"http/1.1"}
+	return c
 }
 
 // redactedError is an error whose text had the key in it: what a server prints of itself,
@@ -125,105 +169,22 @@ func (e *redactedError) Error() string { return e.text }
 func (e *redactedError) Unwrap() error { return e.error }
 
 func withoutKey(err error, key string) error {
-	if text := err.Error(); strings.Contains(text, key) {
-		return &redactedError{err, strings.ReplaceAll(text, key, redacted)}
+	text := err.Error()
+	if clean := redact(text, key); clean != text {
+		return &redactedError{err, clean}
 	}
 	return err
 }
 
-// tlsConfig fills in the name to verify. A host that is an IPv6 address comes in
-// brackets, which are not part of its name.
-func tlsConfig(base *tls.Config, hostname string) *tls.Config {
-	c := base.Clone() // of nil is nil
-	if c == nil {
-		c = &tls.Config{}
-	}
-	if c.ServerName == "" {
-		if n := len(hostname); n > 2 && hostname[0] == '[' && hostname[n-1] == ']' {
-			hostname = hostname[1 : n-1]
+// redact takes secrets out of a text, also as a URL spells them.
+func redact(text string, secrets ...string) string {
+	for _, secret := range secrets {
+		if secret == "" {
+			continue
 		}
-		c.ServerName = hostname
+		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
+			text = strings.ReplaceAll(text, form, redacted)
+		}
 	}
-	return c
-}
-
-// dialThrough opens a TCP connection to addr, by way of the proxy if there is one.
-func dialThrough(ctx context.Context, cfg *Config, u *url.URL, network, addr string) (net.Conn, error) {
-	dial := cfg.NetDial
-	if dial == nil {
-		dial = cfg.Socket.Dialer().DialContext
-	}
-	// Proxy settings are about http and https; a WebSocket is one of them.
-	target := *u
-	target.Scheme = map[string]string{"ws": "http", "wss": "https"}[u.Scheme]
-	proxy, err := cfg.Proxy(&http.Request{Method: http.MethodGet, URL: &target, Host: u.Host, Header: http.Header{}})
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("%w: %w", ErrProxy, err)
-	case proxy == nil:
-		return dial(ctx, network, addr)
-	}
-	port := map[string]string{"http": "80", "https": "443"}[proxy.Scheme]
-	if port == "" {
-		return nil, proxySchemeError(proxy.Scheme)
-	}
-	if p := proxy.Port(); p != "" {
-		port = p
-	}
-	nc, err := dial(ctx, network, net.JoinHostPort(proxy.Hostname(), port))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrProxy, err)
-	}
-	if proxy.Scheme == "https" {
-		nc = tls.Client(&sock.Shim{Conn: nc}, tlsConfig(nil, proxy.Hostname()))
-	}
-	if err := connectThrough(ctx, nc, proxy, addr); err != nil {
-		nc.Close()
-		return nil, err
-	}
-	return nc, nil
-}
-
-// proxyError is a proxy's answer that is not 200.
-type proxyError struct{ status int }
-
-func (e *proxyError) Error() string {
-	return fmt.Sprintf("proxy answered %d %s", e.status, http.StatusText(e.status))
-}
-
-func (*proxyError) Is(target error) bool { return target == ErrProxy }
-
-// proxySchemeError is a proxy of an unsupported scheme, which no retry can help.
-type proxySchemeError string
-
-func (e proxySchemeError) Error() string {
-	return fmt.Sprintf("proxy: scheme %q is not supported, http and https are", string(e))
-}
-
-func (proxySchemeError) Is(target error) bool { return target == ErrProxy }
-
-// connectThrough asks a proxy for a tunnel to addr (RFC 9110, section 9.3.6).
-func connectThrough(ctx context.Context, nc net.Conn, proxy *url.URL, addr string) error {
-	stop := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(longAgo) })
-	defer stop()
-	req := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: addr}, Host: addr, Header: http.Header{}}
-	if proxy.User != nil {
-		password, _ := proxy.User.Password()
-		token := base64.StdEncoding.EncodeToString([]byte(proxy.User.Username() + ":" + password))
-		req.Header.Set("Proxy-Authorization", "Basic "+token)
-	}
-	if err := req.Write(nc); err != nil {
-		return fmt.Errorf("%w: %w", ErrProxy, err)
-	}
-	// The server behind the tunnel waits for our first byte, so nothing can come
-	// behind the answer and be lost in the reader.
-	resp, err := http.ReadResponse(bufio.NewReader(nc), req)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrProxy, err)
-	}
-	_ = resp.Body.Close() // empty by the method's definition
-	if resp.StatusCode != http.StatusOK {
-		return &proxyError{resp.StatusCode}
-	}
-	return nil
+	return text
 }

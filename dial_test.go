@@ -72,9 +72,14 @@ func accept(nc net.Conn) (*http.Request, []byte, error) {
 
 // accepted returns the answer to a handshake.
 func accepted(r *http.Request) []byte {
-	sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	return []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-		"Sec-WebSocket-Accept: " + base64.StdEncoding.EncodeToString(sum[:]) + "\r\n\r\n")
+		"Sec-WebSocket-Accept: " + acceptOf(r) + "\r\n\r\n")
+}
+
+// acceptOf returns what proves that a handshake was read.
+func acceptOf(r *http.Request) string {
+	sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
 // welcome is what a server says to any key.

@@ -73,16 +73,22 @@ func (e *EventError) Clone() *EventError {
 
 // Retryable reports whether connecting again makes sense after err: not when the key
 // or its plan was refused, when the Config cannot work, on this system or at all, when the server's certificate
-// does not verify, when the server answered the handshake with an HTTP status 4xx
-// other than 429, when a handler panicked, or when it was closed or cancelled on this
-// side. All else, such as networks that break and servers that hang up, is worth another
-// attempt; [ErrMaxConnections] after a minute.
+// does not verify, when an HTTP status that means no answered the handshake, when a handler
+// panicked, or when it was closed or cancelled on this side. All else, such as networks that
+// break and servers that hang up, is worth another attempt; [ErrMaxConnections] after a minute.
+//
+// The statuses, of the server or of a proxy, are RFC 9110's: 4xx means no, since "the client
+// seems to have erred", and so do the permanent redirects 301 and 308, for no redirect is
+// followed. Another attempt may do better after 408 (Request Timeout), 421 (Misdirected
+// Request), 425 (Too Early, RFC 8470), 429 (Too Many Requests, RFC 6585), all of 5xx, and
+// what is neither a refusal nor a 101: temporary redirects, and a page in place of a
+// WebSocket.
 func Retryable(err error) bool {
 	if err == nil {
 		return false
 	}
 	for _, final := range []error{
-		ErrAuthFailed, ErrNoKey, ErrNoMarket, ErrBadFeed, ErrClosed, errors.ErrUnsupported,
+		ErrAuthFailed, ErrNoKey, ErrNoMarket, ErrBadFeed, ErrBadHeader, ErrClosed, errors.ErrUnsupported,
 		context.Canceled,
 	} {
 		if errors.Is(err, final) {
@@ -101,13 +107,21 @@ func Retryable(err error) bool {
 	if errors.As(err, &option) {
 		return false
 	}
-	var scheme proxySchemeError
-	if errors.As(err, &scheme) {
+	var proxy badProxy
+	if errors.As(err, &proxy) {
 		return false
 	}
 	var dial *DialError
-	if errors.As(err, &dial) && dial.Status >= 400 && dial.Status < 500 && dial.Status != http.StatusTooManyRequests {
+	return !errors.As(err, &dial) || !meansNo(dial.Status)
+}
+
+// meansNo reports whether the same request would be answered by this HTTP status again.
+func meansNo(status int) bool {
+	switch status {
+	case http.StatusMovedPermanently, http.StatusPermanentRedirect:
+		return true
+	case http.StatusRequestTimeout, http.StatusMisdirectedRequest, http.StatusTooEarly, http.StatusTooManyRequests:
 		return false
 	}
-	return true
+	return status/100 == 4
 }

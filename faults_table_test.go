@@ -63,7 +63,7 @@ func TestFaultTable(t *testing.T) {
 		{fault: "the frame ends in its middle", faults: streaming(sim.HalfFrame()), most: time.Second},
 		{fault: "bytes that are no frame", faults: streaming(sim.Garbage()), most: 4 * time.Second},
 		{fault: "a frame that claims 2^62 bytes", faults: streaming(sim.GiantLength()), most: 4 * time.Second},
-		{fault: "evicted: `max_connections`", faults: streaming(sim.Message("[" + status("max_connections", "") + "]")), most: 62 * time.Second},
+		{fault: "evicted: `max_connections`", faults: streaming(sim.Message("[" + status("max_connections", "") + "]")), most: 76 * time.Second},
 		{fault: "handshake answered by 503 or 429", faults: at(sim.OnHandshake, sim.HTTPStatus(503)), most: time.Second},
 		{fault: "handshake not answered", faults: at(sim.OnHandshake, sim.Stall(0)), most: 16 * time.Second},
 		{fault: "key not answered", faults: at(sim.OnAuth, sim.Stall(0)), most: 18 * time.Second},

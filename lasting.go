@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -45,15 +44,15 @@ type Lasting struct {
 	opened func(*Gap) // is told of a gap when it begins; nil for nobody
 
 	// The driver's.
-	attempt   int           // since the last healthy connection
-	bound     time.Duration // of the next wait
-	link      *link         // the session's; nil before Connect and after Lost
-	missed    *Gap          // not told yet
-	gapTopics []Topic       // those of the last gap
-	scanner   *Parser       // finds the first event after a gap
-	last      Moment        // of any connection
-	badCerts  int           // in a row that did not verify
-	evictions int           // in a row
+	attempt   int // since the last healthy connection
+	waits     backoff
+	link      *link   // the session's; nil before Connect and after Lost
+	missed    *Gap    // not told yet
+	gapTopics []Topic // those of the last gap
+	scanner   *Parser // finds the first event after a gap
+	last      Moment  // of any connection
+	badCerts  int     // in a row that did not verify
+	evictions int     // in a row
 
 	mu          sync.Mutex // protects what follows
 	handler     Handler
@@ -107,7 +106,7 @@ func NewLasting(cfg Config, h Handler, d LastingDriver) (*Lasting, error) {
 	}
 	return &Lasting{
 		cfg: cfg, driver: d, handler: h,
-		bound: cfg.Backoff.Min, scanner: cfg.newParser(),
+		waits: backoff{Backoff: cfg.Backoff}, scanner: cfg.newParser(),
 	}, nil
 }
 
@@ -168,18 +167,7 @@ func (l *Lasting) Lost(cause error, now time.Time) (wait time.Duration, err erro
 	if err := l.final(cause, healthy); err != nil {
 		return 0, err
 	}
-	if healthy {
-		l.bound = l.cfg.Backoff.Min
-	}
-	wait = rand.N(l.bound) + 1
-	l.bound = min(2*l.bound, l.cfg.Backoff.Max)
-	if errors.Is(cause, ErrMaxConnections) {
-		wait = max(wait, l.cfg.Backoff.MaxConnections)
-	}
-	var refused *DialError
-	if errors.As(cause, &refused) {
-		wait = max(wait, refused.RetryAfter)
-	}
+	wait = l.waits.next(cause, healthy)
 	l.mu.Lock()
 	l.past.ReconnectCauses[causeOf(cause)]++
 	l.mu.Unlock()

@@ -131,19 +131,25 @@ func TestPollerClientMaxAttempts(t *testing.T) {
 	require.Equal(t, 3, dials)
 }
 
-// TestPollerClientRetryAfter: a server that names its wait is obeyed.
+// TestPollerClientRetryAfter: a server that names its wait is obeyed, as by a Client.
 func TestPollerClientRetryAfter(t *testing.T) {
-	feed := listen(t, func(nc net.Conn) {
-		if _, _, err := accept(nc); err == nil {
-			_, _ = nc.Write([]byte("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 100\r\nContent-Length: 0\r\n\r\n"))
-		}
-	})
-	p := newPoller(t, epoll.Config{})
-	cfg := dialConfig(feed)
-	cfg.Backoff = tickstorm.Backoff{Min: time.Millisecond, Max: time.Millisecond}
-	addClient(t, p, cfg, nil)
-	pollUntil(t, p, func() bool { return !p.Deadline().IsZero() })
-	require.Greater(t, time.Until(p.Deadline()), time.Minute)
+	for after, least := range map[string]time.Duration{"100": 100 * time.Second, "99999999999999999999": 5 * time.Minute} {
+		t.Run(after, func(t *testing.T) {
+			feed := listen(t, func(nc net.Conn) {
+				if _, _, err := accept(nc); err == nil {
+					_, _ = nc.Write([]byte("HTTP/1.1 503 Service Unavailable\r\nRetry-After: " + after + "\r\nContent-Length: 0\r\n\r\n"))
+				}
+			})
+			p := newPoller(t, epoll.Config{})
+			cfg := dialConfig(feed)
+			cfg.Backoff = tickstorm.Backoff{Min: time.Millisecond, Max: time.Millisecond}
+			start := time.Now()
+			addClient(t, p, cfg, nil)
+			pollUntil(t, p, func() bool { return !p.Deadline().IsZero() })
+			require.Greater(t, p.Deadline().Sub(start), least)
+			require.LessOrEqual(t, time.Until(p.Deadline()), least+least/4)
+		})
+	}
 }
 
 // TestPollerClientPanic: a client whose handler has panicked did not end as asked.
