@@ -103,9 +103,9 @@ const (
 // Buffer or Commit.
 type FrameHandler interface {
 	// OnMessage receives a whole text or binary message; text is valid UTF-8. p is valid
-	// until the method returns and must not be written to. An error stops the Framer:
-	// Feed or Commit returns it, now and from then on. It sends no close frame, which is
-	// a decision of the caller (Close works after it).
+	// until the method returns, must not be written to, and is not nil. An error stops the
+	// Framer: Feed or Commit returns it, now and from then on. It sends no close frame, which
+	// is a decision of the caller (Close works after it).
 	OnMessage(op ws.OpCode, p []byte) error
 
 	// OnControl receives the payload of a ping, pong or close frame that was found
@@ -181,7 +181,7 @@ func NewFramer(cfg FramerConfig, h FrameHandler) *Framer {
 	if cfg.Server {
 		state = ws.StateServerSide
 	}
-	return &Framer{cfg: cfg, h: h, state: state, held: -1}
+	return &Framer{cfg: cfg, h: h, state: state, msg: []byte{}, out: []byte{}, held: -1}
 }
 
 // Err returns what Feed and Commit return since the Framer stopped: a *CloseError, the
@@ -319,7 +319,8 @@ func (f *Framer) burst(yes bool) {
 	}
 }
 
-// trim runs once a read.
+// trim runs once a read. What it gives back is not seen in what the Framer does: what is
+// empty stays empty, and does not become nil.
 func (f *Framer) trim() {
 	if f.calm > 0 {
 		if f.calm--; f.calm == 0 {
@@ -343,14 +344,14 @@ func (f *Framer) trimSlow() {
 		if f.state.Fragmented() {
 			f.burst(true)
 		} else {
-			f.msg = nil
+			f.msg = []byte{}
 		}
 	}
 	if cap(f.out) > f.cfg.MaxOutgoing {
 		if f.sent < len(f.out) {
 			f.burst(true)
 		} else {
-			f.out, f.sent = nil, 0
+			f.out, f.sent = []byte{}, 0
 		}
 	}
 }

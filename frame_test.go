@@ -747,6 +747,37 @@ func TestFramerShrinksAfterABurst(t *testing.T) {
 	}
 }
 
+// When the memory of a burst is given back depends on how many reads there were. What the
+// handler is lent, and what waits to be sent, must not: an empty message is not nil, before
+// the burst and after it.
+func TestFramerEmptyIsNotNil(t *testing.T) {
+	roles(t, func(t *testing.T, server bool) {
+		cfg := config(server)
+		cfg.Buffer, cfg.MaxOutgoing = 4, 4
+		var log frameLog
+		log.onMessage = func(_ ws.OpCode, p []byte) error {
+			require.NotNil(t, p)
+			return nil
+		}
+		f := tickstorm.NewFramer(cfg, &log)
+		empty := join(wire(server, false, ws.OpText, ""), wire(server, true, ws.OpContinuation, ""))
+		check := func() {
+			t.Helper()
+			require.NoError(t, f.Feed(empty))
+			require.Equal(t, `message 1 ""`, log.lines[len(log.lines)-1])
+			require.NotNil(t, f.Outgoing())
+			require.Empty(t, f.Outgoing())
+		}
+		check()
+		require.NoError(t, f.Feed(join(wire(server, false, ws.OpText, "[    "), wire(server, true, ws.OpContinuation, "]"))))
+		require.NoError(t, f.Send(ws.OpText, []byte("a burst")))
+		drain(f)
+		for range 100 {
+			check()
+		}
+	})
+}
+
 // What waits to be sent is not given back with the memory of a burst.
 func TestFramerDoesNotShrinkUnderTheQueue(t *testing.T) {
 	f := tickstorm.NewFramer(config(true), &frameLog{})

@@ -14,8 +14,8 @@ import (
 )
 
 // Outgoing returns the bytes to send: whole frames, except that the first may have been sent
-// in part. It is empty when there is nothing to send, and valid until the next call of any
-// method but Err, CloseSent and CloseReceived.
+// in part. It is empty, not nil, when there is nothing to send, and valid until the next call
+// of any method but Err, CloseSent and CloseReceived.
 func (f *Framer) Outgoing() []byte { return f.out[f.sent:len(f.out):len(f.out)] }
 
 // Sent tells that the first n bytes of Outgoing were sent; the rest stays. It may make room

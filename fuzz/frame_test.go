@@ -17,6 +17,7 @@ type frameEnd struct {
 	calls string
 	err   error
 	out   string
+	after string // what Outgoing returns when all is sent
 	sent  bool
 	rcvd  bool
 }
@@ -28,7 +29,7 @@ type frameEcho struct {
 }
 
 func (e *frameEcho) OnMessage(op ws.OpCode, p []byte) error {
-	fmt.Fprintf(&e.calls, "message %d %x\n", op, p)
+	fmt.Fprintf(&e.calls, "message %d %#v\n", op, p) // which tells nil from empty
 	if string(p) == "stop" {
 		return fmt.Errorf("stopped")
 	}
@@ -39,7 +40,7 @@ func (e *frameEcho) OnMessage(op ws.OpCode, p []byte) error {
 }
 
 func (e *frameEcho) OnControl(op ws.OpCode, p []byte) {
-	fmt.Fprintf(&e.calls, "control %d %x\n", op, p)
+	fmt.Fprintf(&e.calls, "control %d %#v\n", op, p)
 }
 
 type frameMasks byte
@@ -66,8 +67,14 @@ func runFramer(cfg tickstorm.FramerConfig, feed func(*tickstorm.Framer)) frameEn
 		f.Sent(n)
 	}
 	end.out = string(out)
+	end.after = fmt.Sprintf("%#v", f.Outgoing())
 	return end
 }
+
+const (
+	lull = 0xFF // in the lengths of cut, the first time: many reads of nothing
+	many = 65   // more than a Framer waits for before it gives back what a burst has made grow
+)
 
 // cut calls take with the pieces of data whose lengths are the bytes of cuts, again and again.
 func cut(data, cuts []byte, take func([]byte)) {
@@ -75,6 +82,11 @@ func cut(data, cuts []byte, take func([]byte)) {
 		n := 1
 		if len(cuts) > 0 {
 			n = int(cuts[i%len(cuts)])
+		}
+		if n == lull && i < len(cuts) {
+			for range many {
+				take(data[:0])
+			}
 		}
 		n = min(n, len(data))
 		take(data[:n])
@@ -90,6 +102,7 @@ func cut(data, cuts []byte, take func([]byte)) {
 // Commit, to clients and servers: the calls on the handler, the error and the outgoing bytes
 // must be the same.
 func FuzzFrameChunks(f *testing.F) {
+	join := func(frames ...[]byte) []byte { return bytes.Join(frames, nil) }
 	frame := func(masked, fin bool, op ws.OpCode, p string) []byte {
 		fr := ws.NewFrame(op, fin, []byte(p))
 		if masked {
@@ -99,9 +112,11 @@ func FuzzFrameChunks(f *testing.F) {
 	}
 	for _, server := range []bool{false, true} {
 		add := func(frames ...[]byte) {
-			data := bytes.Join(frames, nil)
+			data := join(frames...)
 			f.Add(data, []byte{1}, server, uint8(0))
 			f.Add(data, []byte{3, 0, 7, 2}, server, uint8(60))
+			f.Add(data, []byte{14, lull}, server, uint8(3))
+			f.Add(data, []byte{30, lull}, server, uint8(3))
 		}
 		long := string(bytes.Repeat([]byte("long "), 60))
 		add(frame(server, true, ws.OpText, "hello"), frame(server, true, ws.OpBinary, "\xff"), frame(server, true, ws.OpText, long))
@@ -115,6 +130,10 @@ func FuzzFrameChunks(f *testing.F) {
 		add(frame(server, true, ws.OpText, "x"), []byte{0x82, 0xFF, 0, 0, 0, 0, 0, 1, 0, 0, 1, 2, 3, 4})
 		add([]byte{0x81, 0x7F, 0x80, 0, 0, 0, 0, 0, 0, 0})
 		add([]byte{0x81, 0x7E, 0, 5}, []byte("hello"))
+		burst := join(frame(server, false, ws.OpText, "[    "), frame(server, true, ws.OpContinuation, "]"))
+		empty := join(frame(server, false, ws.OpText, ""), frame(server, true, ws.OpContinuation, ""))
+		add(burst, bytes.Repeat(frame(server, true, ws.OpPong, ""), 40), empty)
+		add(empty, burst, empty, empty)
 	}
 	f.Fuzz(func(t *testing.T, data, cuts []byte, server bool, small uint8) {
 		cfg := tickstorm.FramerConfig{Server: server, Buffer: 1 + int(small), MaxOutgoing: 150}
