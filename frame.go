@@ -147,9 +147,12 @@ type Framer struct {
 	calm  int // reads until trimSlow runs; 0 when no buffer is larger than its default
 
 	// The open fragmented message.
-	op      ws.OpCode
-	msg     []byte
-	checked int // msg[:checked] is whole, valid UTF-8
+	op  ws.OpCode
+	msg []byte
+
+	// The text at hand: a message, as far as it has come.
+	text textCheck
+	seen int // bytes of an incomplete frame's payload that are unmasked and checked
 
 	// Sending.
 	out  []byte // out[sent:] waits
@@ -266,7 +269,7 @@ func (f *Framer) Commit(n int) error {
 // received consumes what the window holds after n more bytes were put into it.
 func (f *Framer) received(n int) error {
 	f.w += n
-	if f.w-f.r < f.want {
+	if f.w-f.r < f.want && f.seen == 0 {
 		return nil
 	}
 	n, err := f.consume(f.buf[f.r:f.w])
