@@ -1,8 +1,9 @@
 package tickstorm
 
 import (
-	"encoding/binary"
 	"unicode/utf8"
+
+	"github.com/tickstorm/tickstorm/internal/swar"
 )
 
 // textCheck checks text that comes in pieces, which may end in the middle of a rune. Its
@@ -53,20 +54,12 @@ func wholeRunes(p []byte) int {
 // changing length are what utf8.Valid does worst, by its loop over the last few bytes;
 // here the last block overlaps the one before.
 func validText(p []byte) bool {
-	const block = 32
-	if len(p) < block {
+	if len(p) < swar.BlockSize {
 		return utf8.Valid(p)
 	}
-	bits := blockBits(p[len(p)-block:])
-	for rest := p; len(rest) > block; rest = rest[block:] {
-		bits |= blockBits(rest)
+	bits := swar.BlockBits(p[len(p)-swar.BlockSize:])
+	for rest := p; len(rest) > swar.BlockSize; rest = rest[swar.BlockSize:] {
+		bits |= swar.BlockBits(rest)
 	}
-	return bits&0x8080808080808080 == 0 || utf8.Valid(p)
-}
-
-// blockBits returns the bits of all words of a block in one.
-func blockBits(p []byte) uint64 {
-	_ = p[31]
-	return binary.LittleEndian.Uint64(p) | binary.LittleEndian.Uint64(p[8:]) |
-		binary.LittleEndian.Uint64(p[16:]) | binary.LittleEndian.Uint64(p[24:])
+	return bits&swar.Tops == 0 || utf8.Valid(p)
 }
