@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/frame"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -272,9 +273,9 @@ func TestRetryable(t *testing.T) {
 		{"too many requests", dial(429), true},
 		{"server error", dial(500), true},
 		{"unavailable", dial(503), true},
-		{"normal close", &tickstorm.CloseError{Code: 1000}, true},
-		{"policy violation", &tickstorm.CloseError{Code: 1008}, true},
-		{"violation of the protocol", &tickstorm.CloseError{Code: 1002, Local: true}, true},
+		{"normal close", &frame.CloseError{Code: 1000}, true},
+		{"policy violation", &frame.CloseError{Code: 1008}, true},
+		{"violation of the protocol", &frame.CloseError{Code: 1002, Local: true}, true},
 		{"disconnected", tickstorm.ErrDisconnected, true},
 		{"idle", tickstorm.ErrIdle, true},
 		{"no pong", tickstorm.ErrPongTimeout, true},

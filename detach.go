@@ -38,8 +38,6 @@ const (
 	// writePiece is the most that is given to TLS at once, which takes it whether the
 	// kernel does or not: well below maxQueued.
 	writePiece = 64 << 10
-	// tailKept is how much memory for an incomplete frame a connection on a Poller keeps.
-	tailKept = 4 << 10
 	// lateness is by how much the time may be told late without it being taken for a
 	// loop that was busy elsewhere, and did not listen.
 	lateness = time.Second
@@ -68,8 +66,7 @@ type Detached struct {
 	socket  *socket
 	top     io.ReadWriter // the socket, or TLS on top of it
 	early   []byte        // came with the handshake
-	window  []byte        // of the Poller, to read into; nil for the session's own
-	tail    []byte        // the session's window while it has the Poller's
+	window  []byte        // of the Poller, to read into: warm in the cache, and for all; nil for the session's own
 
 	due     time.Time // what Advance returned
 	writeBy time.Time // when what waits to be written is late; zero if nothing waits
@@ -248,8 +245,8 @@ func (d *Detached) ReadReady(budget int) error {
 func (d *Detached) read(budget int) error {
 	s := d.session
 	if d.window != nil {
-		d.borrow()
-		defer d.giveBack()
+		s.framer.Borrow(d.window)
+		defer s.framer.GiveBack()
 	}
 	if d.early != nil {
 		early := d.early
@@ -282,28 +279,6 @@ func (d *Detached) read(budget int) error {
 		}
 	}
 	return nil
-}
-
-// borrow has the session read into the Poller's window, which all connections share: it
-// is warm in the cache, and quiet connections cost no memory.
-func (d *Detached) borrow() {
-	if f := d.session.framer; f.w-f.r < len(d.window) {
-		d.tail = f.exchange(d.window)
-	}
-}
-
-// giveBack keeps what the session has of an incomplete frame, and frees the window.
-func (d *Detached) giveBack() {
-	f := d.session.framer
-	if len(f.buf) == 0 || &f.buf[0] != &d.window[0] {
-		return // a long message, for which the session has got a window of its own
-	}
-	n := f.w - f.r
-	if size := max(n, tailKept); n > len(d.tail) || len(d.tail) > 4*size { // too small, or left by a long message
-		d.tail = make([]byte, size)
-	}
-	f.exchange(d.tail)
-	d.tail = nil
 }
 
 // leave closes the descriptor if a handler has panicked, or ended its goroutine: it was in

@@ -10,7 +10,7 @@
 //     vendor's events, and no connection.
 //   - [Session] is one connection as a pure state machine, for event loops of your
 //     own: bytes and the time go in; events and bytes to send come out. Its WebSocket
-//     half is [Framer], which knows nothing of the vendor.
+//     half is package frame, which knows nothing of the vendor.
 //   - [Conn] is a Session on a socket: [Dial], [Conn.Subscribe], [Conn.Run].
 //   - [Client] is a Conn that lasts: it reconnects, subscribes again, and tells its states
 //     ([StateHandler]) and what was missed ([GapHandler], [Backfill]).

@@ -10,10 +10,13 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
+
+	"github.com/tickstorm/tickstorm/frame"
 )
 
 // Identities of how a session ends, for [errors.Is]. The server's own words are a
-// [StatusError]; a close frame, the server's or ours over a violation, is a [CloseError].
+// [StatusError]; a close frame, the server's or ours over a violation, is a
+// [frame.CloseError].
 var (
 	// ErrClosed: it was closed on this side, as asked.
 	ErrClosed = errors.New("closed")
@@ -67,7 +70,7 @@ func (s SessionState) String() string {
 // Commit, Sent and Advance.
 type Session struct {
 	cfg      Config
-	framer   *Framer
+	framer   *frame.Framer
 	parser   *Parser
 	handlers atomic.Pointer[handlers]
 	ledger   ledger
@@ -108,7 +111,7 @@ func NewSession(cfg Config, h Handler) (*Session, error) {
 // newSession is NewSession for a Config that has its defaults.
 func newSession(cfg Config, h Handler) (*Session, error) {
 	s := &Session{cfg: cfg, parser: NewParser(cfg.Market)}
-	s.framer = NewFramer(FramerConfig{
+	s.framer = frame.New(frame.Config{
 		Rand:       cfg.Rand,
 		Buffer:     cfg.ReadBuffer,
 		MaxMessage: cfg.Limits.Message,
@@ -373,7 +376,7 @@ func (s *Session) Disconnected(cause error) error {
 }
 
 // Err returns why the session has ended, nil as long as it has not: a [*StatusError]
-// when the server refused it, a [*CloseError] when the server closed it or broke the
+// when the server refused it, a [*frame.CloseError] when the server closed it or broke the
 // protocol, ErrClosed after Close, or an error that is ErrDisconnected, ErrIdle,
 // ErrPongTimeout, ErrAuthTimeout or ErrCloseTimeout. Outgoing may hold a last close frame.
 func (s *Session) Err() error { return s.err }
@@ -435,7 +438,7 @@ func (s *Session) framed(err error) error {
 	if err == nil || s.err != nil {
 		return s.err
 	}
-	var closed *CloseError
+	var closed *frame.CloseError
 	if errors.As(err, &closed) {
 		closed.Reason = strings.ReplaceAll(closed.Reason, s.cfg.Key, redacted)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/frame"
 )
 
 const testKey = "tEst-kEy"
@@ -22,7 +23,7 @@ const testKey = "tEst-kEy"
 type peer struct {
 	t      testing.TB
 	s      *tickstorm.Session
-	framer *tickstorm.Framer
+	framer *frame.Framer
 	heard  []string // text messages as they came, control frames as "ping", "close 1000"
 	now    time.Time
 }
@@ -40,7 +41,7 @@ func newPeer(t testing.TB, cfg tickstorm.Config, h tickstorm.Handler) *peer {
 	s, err := tickstorm.NewSession(cfg, h)
 	require.NoError(t, err)
 	p := &peer{t: t, s: s, now: began}
-	p.framer = tickstorm.NewFramer(tickstorm.FramerConfig{Server: true}, p)
+	p.framer = frame.New(frame.Config{Server: true}, p)
 	s.Advance(began)
 	return p
 }

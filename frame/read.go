@@ -1,4 +1,4 @@
-package tickstorm
+package frame
 
 // consume runs over whole frames: its inner loop takes those of which a feed consists
 // (whole unfragmented text, client role), and frameSlow takes one frame of any other kind,
@@ -45,7 +45,7 @@ func (f *Framer) consume(b []byte) (int, error) {
 				break
 			}
 			p := h[head : head+n : head+n]
-			if !validText(p) {
+			if !ValidText(p) {
 				break
 			}
 			i += head + n
@@ -95,7 +95,7 @@ func (f *Framer) frameSlow(b []byte) (int, error) {
 		}
 		h.Length = int64(binary.BigEndian.Uint16(b[2:]))
 		if h.Length < 126 {
-			return 0, f.violation(ws.StatusProtocolError, ErrFrameLength)
+			return 0, f.violation(ws.StatusProtocolError, ErrLength)
 		}
 	case 127:
 		head = 10
@@ -108,11 +108,11 @@ func (f *Framer) frameSlow(b []byte) (int, error) {
 			return 0, f.violation(ws.StatusProtocolError, ws.ErrHeaderLengthMSB)
 		}
 		if h.Length <= math.MaxUint16 {
-			return 0, f.violation(ws.StatusProtocolError, ErrFrameLength)
+			return 0, f.violation(ws.StatusProtocolError, ErrLength)
 		}
 	}
 	if h.OpCode.IsData() && h.Length > int64(f.cfg.MaxMessage-len(f.msg)) {
-		return 0, f.violation(ws.StatusMessageTooBig, ErrFrameTooBig)
+		return 0, f.violation(ws.StatusMessageTooBig, ErrTooBig)
 	}
 	if h.Masked {
 		head += len(h.Mask)
@@ -141,7 +141,7 @@ func (f *Framer) frameSlow(b []byte) (int, error) {
 		ws.Cipher(p[f.seen:], h.Mask, f.seen)
 	}
 	if text && (!f.text.add(p[f.seen:]) || whole && h.Fin && !f.text.whole()) {
-		return 0, f.violation(ws.StatusInvalidFramePayloadData, ErrFrameUTF8)
+		return 0, f.violation(ws.StatusInvalidFramePayloadData, ErrUTF8)
 	}
 	if !whole {
 		f.seen = len(p)
@@ -203,7 +203,7 @@ func (f *Framer) peerClose(p []byte) error {
 	var echo ws.StatusCode
 	switch {
 	case len(p) == 1:
-		return f.violation(ws.StatusProtocolError, ErrFrameCloseBody)
+		return f.violation(ws.StatusProtocolError, ErrCloseBody)
 	case len(p) >= 2:
 		ce.Code, ce.Reason = ws.ParseCloseFrameData(p)
 		if code, err := checkClose(ce.Code, ce.Reason); err != nil {

@@ -1,4 +1,4 @@
-package tickstorm
+package frame
 
 import (
 	"unicode/utf8"
@@ -31,7 +31,7 @@ func (c *textCheck) add(p []byte) bool {
 	}
 	n := wholeRunes(p)
 	c.n = copy(c.cut[:], p[n:])
-	return validText(p[:n])
+	return ValidText(p[:n])
 }
 
 // whole reports whether the text may end here.
@@ -50,10 +50,10 @@ func wholeRunes(p []byte) int {
 	return len(p)
 }
 
-// validText is utf8.Valid for what is nearly always ASCII. Messages of a hundred bytes of
+// ValidText is utf8.Valid for what is nearly always ASCII. Messages of a hundred bytes of
 // changing length are what utf8.Valid does worst, by its loop over the last few bytes;
 // here the last block overlaps the one before.
-func validText(p []byte) bool {
+func ValidText(p []byte) bool {
 	if len(p) < swar.BlockSize {
 		return utf8.Valid(p)
 	}
