@@ -31,7 +31,7 @@ test-386: ## run the tests on a 32-bit platform, where int and alignment differ
 
 .PHONY: allocs
 allocs: ## run the tests that assert zero allocations
-	go test -count=1 -run 'Alloc' -v . ./internal/... ./bench
+	go test -count=1 -run 'Alloc' -v . ./frame ./internal/... ./bench
 
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME, by count: a time can fail by itself
@@ -42,7 +42,7 @@ fuzz: ## run each fuzz target for FUZZTIME, by count: a time can fail by itself
 
 .PHONY: bench
 bench: ## run every benchmark for BENCHTIME
-	go test -run '^$$' -bench . -benchtime=$(BENCHTIME) . ./internal/... ./bench
+	go test -run '^$$' -bench . -benchtime=$(BENCHTIME) . ./frame ./internal/... ./bench
 
 .PHONY: ratios
 ratios: ## measure what README states as ratios; takes a minute

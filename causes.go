@@ -3,6 +3,8 @@ package tickstorm
 import (
 	"encoding/json"
 	"errors"
+
+	"github.com/tickstorm/tickstorm/frame"
 )
 
 // ErrorCause is why an element or a message was no event, for [Counters].ErrorCauses.
@@ -116,7 +118,7 @@ func (c ReconnectCause) String() string {
 // causeOf returns the cause of a reconnect after err.
 func causeOf(err error) ReconnectCause {
 	var dial *DialError
-	var closed *CloseError
+	var closed *frame.CloseError
 	switch {
 	case errors.As(err, &dial):
 		return ReconnectDial

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/frame"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -400,9 +401,9 @@ func TestRetryable(t *testing.T) {
 		{"no WebSocket", &tickstorm.DialError{Err: tickstorm.ErrHandshake}, true},
 		{"answer too long", &tickstorm.DialError{Err: tickstorm.ErrAnswerTooLong}, true},
 		{"bad header", tickstorm.ErrBadHeader, false},
-		{"normal close", &tickstorm.CloseError{Code: 1000}, true},
-		{"policy violation", &tickstorm.CloseError{Code: 1008}, true},
-		{"violation of the protocol", &tickstorm.CloseError{Code: 1002, Local: true}, true},
+		{"normal close", &frame.CloseError{Code: 1000}, true},
+		{"policy violation", &frame.CloseError{Code: 1008}, true},
+		{"violation of the protocol", &frame.CloseError{Code: 1002, Local: true}, true},
 		{"disconnected", tickstorm.ErrDisconnected, true},
 		{"idle", tickstorm.ErrIdle, true},
 		{"no pong", tickstorm.ErrPongTimeout, true},

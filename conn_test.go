@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/frame"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -332,7 +333,7 @@ func TestConnEnds(t *testing.T) {
 					require.ErrorIs(t, err, tc.is)
 				}
 				if tc.code != 0 {
-					var closed *tickstorm.CloseError
+					var closed *frame.CloseError
 					require.ErrorAs(t, err, &closed)
 					require.Equal(t, tc.code, closed.Code)
 					require.Equal(t, tc.local, closed.Local)
@@ -557,7 +558,7 @@ func TestConnLastWords(t *testing.T) {
 				if tc.is != nil {
 					require.ErrorIs(t, err, tc.is)
 				} else {
-					var closed *tickstorm.CloseError
+					var closed *frame.CloseError
 					require.ErrorAs(t, err, &closed)
 					require.Equal(t, tc.code, closed.Code)
 				}

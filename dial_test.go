@@ -24,6 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/frame"
 )
 
 // listen serves connections on loopback until the test ends, and returns where.
@@ -95,7 +96,7 @@ func swallow(nc net.Conn) { _, _ = io.Copy(io.Discard, nc) }
 // attend answers what WebSocket asks to be answered until the client is gone. begun is
 // what has been read of the client's already.
 func attend(nc net.Conn, begun ...byte) {
-	f := tickstorm.NewFramer(tickstorm.FramerConfig{Server: true}, deaf{})
+	f := frame.New(frame.Config{Server: true}, deaf{})
 	_ = f.Feed(begun)
 	for {
 		n, err := nc.Read(f.Buffer())

@@ -1,6 +1,7 @@
 package tickstorm
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -67,7 +68,7 @@ func (e *EventError) Unwrap() error { return e.Err }
 // Clone returns a copy of e that shares no memory with it.
 func (e *EventError) Clone() *EventError {
 	c := *e
-	c.Raw = append([]byte(nil), e.Raw...)
+	c.Raw = bytes.Clone(e.Raw) // which keeps apart no bytes and none to speak of
 	return &c
 }
 

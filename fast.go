@@ -2,6 +2,7 @@ package tickstorm
 
 import (
 	"github.com/tickstorm/tickstorm/internal/jsonscan"
+	"github.com/tickstorm/tickstorm/internal/swar"
 )
 
 // This file is the fast path: it decodes an element in one walk over its bytes, without
@@ -24,6 +25,16 @@ import (
 // or a value of an unexpected type, it leaves to the reference, which decides what it
 // means. What it does decode is the same to the bit, and as strictly checked: bytes are
 // accepted only by being equal to a key or by the grammar of a value.
+
+// fastDepth is how deep the elements nest that the fast path reads: books do.
+const fastDepth = 3
+
+// tailLength is how much of a message's end is copied so that a load need not ask how
+// much is left: the elements in it, and whole messages that are shorter.
+const tailLength = 512
+
+// padding is how many bytes behind an element a buffer must have for [swar.Load].
+const padding = 8
 
 // verb says what to do with a value.
 type verb uint8
@@ -148,11 +159,11 @@ func wordOf(s string) (word, mask uint64) {
 // is for the reference to do.
 func (d *fastDecoder) decode(b []byte, i int) (*route, int) {
 	start := i
-	if load(b, i)&openingMask != openingWord {
+	if swar.Load(b, i)&openingMask != openingWord {
 		return nil, 0
 	}
 	i += len(opening)
-	w := load(b, i)
+	w := swar.Load(b, i)
 	r := d.routes[w&127]
 	for r != nil && w&r.mask != r.word {
 		r = r.another
@@ -176,13 +187,13 @@ func (d *fastDecoder) decode(b []byte, i int) (*route, int) {
 	from := i // where the value at hand begins
 walk:
 	for {
-		w = load(b, i)
+		w = swar.Load(b, i)
 		for w&s.mask != s.word {
 			s = s.other
 		}
 		if s.verb == readStrange {
 			here := s.before
-			if c := at(b, i); c != ',' && c != '}' {
+			if c := swar.At(b, i); c != ',' && c != '}' {
 				// The value before was not read whole: it has another form.
 				end := here.value(b, from)
 				if end <= i {
@@ -199,80 +210,80 @@ walk:
 		from = i
 		switch s.verb {
 		case readFloat:
-			w = load(b, i)
-			x := w ^ zeros
-			marks := nonDigits(x)
-			if marks == 0 || badStart(x) {
+			w = swar.Load(b, i)
+			x := w ^ swar.Zeros
+			marks := swar.NonDigits(x)
+			if marks == 0 || swar.BadStart(x) {
 				goto value
 			}
-			point := firstMark(marks)
-			if byteAt(w, point) != '.' {
-				*s.float = float64(eight(align(x, point)))
+			point := swar.FirstMark(marks)
+			if swar.ByteAt(w, point) != '.' {
+				*s.float = float64(swar.EightDigits(swar.Align(x, point)))
 				i += point
 				break
 			}
 			marks &= marks - 1
-			n := firstMark(marks)
+			n := swar.FirstMark(marks)
 			if marks == 0 || point == 0 || n == point+1 {
 				goto value
 			}
 			low := uint64(1)<<(8*point&63) - 1
-			*s.float = float64(eight(align(x&low|x>>8&^low, n-1))) / tens[(n-point-1)&31]
+			*s.float = float64(swar.EightDigits(swar.Align(x&low|x>>8&^low, n-1))) / tens[(n-point-1)&31]
 			i += n
 
 		case readWhole:
-			x := load(b, i) ^ zeros
-			marks := nonDigits(x)
-			if marks == 0 || badStart(x) {
+			x := swar.Load(b, i) ^ swar.Zeros
+			marks := swar.NonDigits(x)
+			if marks == 0 || swar.BadStart(x) {
 				goto value
 			}
-			n := firstMark(marks)
-			*s.float = float64(eight(align(x, n)))
+			n := swar.FirstMark(marks)
+			*s.float = float64(swar.EightDigits(swar.Align(x, n)))
 			i += n
 
 		case readTime:
-			w = load(b, i)
-			tail := load(b, i+5) ^ zeros
-			if w != s.leading && !s.lead(w) || nonDigits(tail) != 0 {
+			w = swar.Load(b, i)
+			tail := swar.Load(b, i+5) ^ swar.Zeros
+			if w != s.leading && !s.lead(w) || swar.NonDigits(tail) != 0 {
 				goto value
 			}
-			*s.int64 = s.worth + int64(eight(tail&^0xFFFFFF))
+			*s.int64 = s.worth + int64(swar.EightDigits(tail&^0xFFFFFF))
 			i += 13
 
 		case readInt64:
-			x := load(b, i) ^ zeros
-			marks := nonDigits(x)
-			if badStart(x) {
+			x := swar.Load(b, i) ^ swar.Zeros
+			marks := swar.NonDigits(x)
+			if swar.BadStart(x) {
 				goto value
 			}
 			if marks == 0 {
-				more := load(b, i+8) ^ zeros
-				if marks = nonDigits(more); marks == 0 {
+				more := swar.Load(b, i+8) ^ swar.Zeros
+				if marks = swar.NonDigits(more); marks == 0 {
 					goto value
 				}
-				n := firstMark(marks)
-				*s.int64 = int64(eight(x)*wholeTens[n&7] + eight(more<<1<<((63-8*n)&63)))
+				n := swar.FirstMark(marks)
+				*s.int64 = int64(swar.EightDigits(x)*wholeTens[n&7] + swar.EightDigits(more<<1<<((63-8*n)&63)))
 				i += 8 + n
 				break
 			}
-			n := firstMark(marks)
-			*s.int64 = int64(eight(align(x, n)))
+			n := swar.FirstMark(marks)
+			*s.int64 = int64(swar.EightDigits(swar.Align(x, n)))
 			i += n
 
 		case readInt32:
-			x := load(b, i) ^ zeros
-			marks := nonDigits(x)
-			if marks == 0 || badStart(x) {
+			x := swar.Load(b, i) ^ swar.Zeros
+			marks := swar.NonDigits(x)
+			if marks == 0 || swar.BadStart(x) {
 				goto value
 			}
-			n := firstMark(marks)
-			*s.int32 = int32(eight(align(x, n)))
+			n := swar.FirstMark(marks)
+			*s.int32 = int32(swar.EightDigits(swar.Align(x, n)))
 			i += n
 
 		case readSymbol:
 			// Most symbols are shorter than a word and known: then the word is the symbol.
-			w = load(b, i) >> 8
-			n := firstMark(stringStops(w | 0xFF<<56))
+			w = swar.Load(b, i) >> 8
+			n := swar.FirstMark(swar.StringStops(w | 0xFF<<56))
 			if d.p.wanted != nil && !unwanted {
 				if unwanted = !d.wants(b, i); unwanted {
 					if end := d.pass(b, i); end >= 0 && end-start <= d.p.limits.Element {
@@ -281,8 +292,8 @@ walk:
 					}
 				}
 			}
-			if n < 7 && byteAt(w, n) == '"' && at(b, i) == '"' {
-				if sym := d.p.symbols.table.Load().short(below(w, n), n); sym != nil {
+			if n < 7 && swar.ByteAt(w, n) == '"' && swar.At(b, i) == '"' {
+				if sym := d.p.symbols.table.Load().short(swar.Below(w, n), n); sym != nil {
 					r.head.Symbol, r.head.SymbolID = sym.text, sym.id
 					i += n + 2
 					break
@@ -309,11 +320,11 @@ walk:
 			i = end
 
 		case readDecimal:
-			if at(b, i) != '"' {
+			if swar.At(b, i) != '"' {
 				break walk
 			}
 			v, end := float(b, i+1)
-			if end < 0 || at(b, end) != '"' {
+			if end < 0 || swar.At(b, end) != '"' {
 				break walk
 			}
 			*s.decimal = Decimal{Text: b[i+1 : end : end], Value: v}
@@ -328,7 +339,7 @@ walk:
 			i = end
 
 		case readBool:
-			switch w = load(b, i); {
+			switch w = swar.Load(b, i); {
 			case w&trueMask == trueWord:
 				*s.bool = true
 				i += len("true")
@@ -340,7 +351,7 @@ walk:
 			}
 
 		case readAuction:
-			if at(b, i) != '"' || at(b, i+2) != '"' || textEnd(b, i) != i+3 {
+			if swar.At(b, i) != '"' || swar.At(b, i+2) != '"' || textEnd(b, i) != i+3 {
 				break walk
 			}
 			*s.auction = Auction(b[i+1])
@@ -354,7 +365,7 @@ walk:
 			i = end
 
 		case readEnd:
-			if c := at(b, i); c != ',' && c != ']' || i-start > d.p.limits.Element {
+			if c := swar.At(b, i); c != ',' && c != ']' || i-start > d.p.limits.Element {
 				break walk
 			}
 			if unwanted {
@@ -404,28 +415,28 @@ func (s *step) value(b []byte, i int) (end int) {
 
 // lead takes the first eight digits of a timestamp, and reports whether they are such.
 func (s *step) lead(w uint64) bool {
-	x := w ^ zeros
-	if nonDigits(x) != 0 || badStart(x) {
+	x := w ^ swar.Zeros
+	if swar.NonDigits(x) != 0 || swar.BadStart(x) {
 		return false
 	}
-	s.leading, s.worth = w, int64(eight(x))*1e5
+	s.leading, s.worth = w, int64(swar.EightDigits(x))*1e5
 	return true
 }
 
 // textEnd returns the index behind the string at b[i], -1 if that is no string, or one
 // with an escape, a control character or no end.
 func textEnd(b []byte, i int) int {
-	if at(b, i) != '"' {
+	if swar.At(b, i) != '"' {
 		return -1
 	}
 	for i++; i < len(b); i += 8 {
 		if i > len(b)-8 { // the end of a long last element
 			return textEndSlow(b, i)
 		}
-		w := load(b, i)
-		if stops := stringStops(w); stops != 0 {
-			n := firstMark(stops)
-			if byteAt(w, n) != '"' {
+		w := swar.Load(b, i)
+		if stops := swar.StringStops(w); stops != 0 {
+			n := swar.FirstMark(stops)
+			if swar.ByteAt(w, n) != '"' {
 				return -1
 			}
 			return i + n + 1
@@ -450,10 +461,10 @@ func textEndSlow(b []byte, i int) int {
 // wants reports whether the symbol at b[i] is wanted, or no plain string: then the
 // reference is asked.
 func (d *fastDecoder) wants(b []byte, i int) bool {
-	w := load(b, i) >> 8
-	n := firstMark(stringStops(w | 0xFF<<56))
-	if n < 7 && byteAt(w, n) == '"' && at(b, i) == '"' {
-		return d.p.wanted.short(below(w, n), n) != nil
+	w := swar.Load(b, i) >> 8
+	n := swar.FirstMark(swar.StringStops(w | 0xFF<<56))
+	if n < 7 && swar.ByteAt(w, n) == '"' && swar.At(b, i) == '"' {
+		return d.p.wanted.short(swar.Below(w, n), n) != nil
 	}
 	end := textEnd(b, i)
 	return end < 0 || d.p.wanted.find(b[i+1:end-1]) != nil

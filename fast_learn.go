@@ -1,6 +1,10 @@
 package tickstorm
 
-import "math/bits"
+import (
+	"math/bits"
+
+	"github.com/tickstorm/tickstorm/internal/swar"
+)
 
 // This file is how the fast path learns orders of keys, and what it does with keys in
 // an order that it has no room to learn.
@@ -87,7 +91,7 @@ func (d *fastDecoder) learn(r *route, here *step, b []byte, i int) *step {
 		return nil
 	}
 	// Long keys are compared here, and all keys at the end of a long last element,
-	// where load gives 0.
+	// where swar.Load gives 0.
 	whole, mask := wordOf(string(key[:min(len(key), 8)]))
 	for o := here.next; o.verb != readStrange; o = o.other {
 		if o.size == len(key) && (o.key == string(key) || o.key == "" && o.word == whole && o.mask == mask) {
@@ -107,14 +111,14 @@ func (d *fastDecoder) learn(r *route, here *step, b []byte, i int) *step {
 // lostStep is learn once the path is lost: nothing is compared but the key itself, which
 // is one word if its name has no more than four bytes.
 func (d *fastDecoder) lostStep(r *route, b []byte, i int) *step {
-	w := load(b, i)
+	w := swar.Load(b, i)
 	name := w >> 16
-	n := firstMark(stringStops(name))
+	n := swar.FirstMark(swar.StringStops(name))
 	if w&0xFFFF != ','|'"'<<8 || n > 4 || name>>(8*n&63)&0xFFFF != '"'|':'<<8 {
 		return d.lostStepSlow(r, b, i)
 	}
 	d.p.stats.Strange++
-	return d.anyOrder(r, n+len(`,"":`), below(name, n))
+	return d.anyOrder(r, n+len(`,"":`), swar.Below(name, n))
 }
 
 func (d *fastDecoder) lostStepSlow(r *route, b []byte, i int) *step {
@@ -148,7 +152,7 @@ func (d *fastDecoder) anyOrder(r *route, size int, word uint64) *step {
 // keyAt returns the key at b[i] as it stands there, ,"bx":, or the closing brace, and the
 // name as a word, 0 if it is longer than that.
 func keyAt(b []byte, i int) (key []byte, word uint64, ok bool) {
-	switch at(b, i) {
+	switch swar.At(b, i) {
 	case '}':
 		return b[i : i+1], 0, true
 	case ',':
@@ -156,11 +160,11 @@ func keyAt(b []byte, i int) (key []byte, word uint64, ok bool) {
 		return nil, 0, false
 	}
 	end := textEnd(b, i+1)
-	if end < 0 || at(b, end) != ':' {
+	if end < 0 || swar.At(b, end) != ':' {
 		return nil, 0, false
 	}
 	if n := end - 1 - (i + 2); n < 8 {
-		word, _ = wordOf(string(b[i+2 : i+2+n])) // not load, which is 0 at the end
+		word, _ = wordOf(string(b[i+2 : i+2+n])) // not swar.Load, which is 0 at the end
 	}
 	return b[i : end+1], word, true
 }

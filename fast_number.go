@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/tickstorm/tickstorm/internal/jsonscan"
+	"github.com/tickstorm/tickstorm/internal/swar"
 )
 
 // This file reads numbers where they stand in a message. Each reader returns the index
@@ -32,23 +33,23 @@ var wholeTens = [17]uint64{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e1
 // or 100, are one word: the digits around the point are pushed together and converted
 // at once.
 func float(b []byte, i int) (v float64, end int) {
-	w := load(b, i)
-	x := w ^ zeros
-	marks := nonDigits(x)
-	n := firstMark(marks)
-	if byteAt(w, n) != '.' {
-		if marks != 0 && n > 0 && byteAt(w, n)|0x20 != 'e' && (n == 1 || byte(w) != '0') {
-			return float64(eight(align(x, n))), i + n
+	w := swar.Load(b, i)
+	x := w ^ swar.Zeros
+	marks := swar.NonDigits(x)
+	n := swar.FirstMark(marks)
+	if swar.ByteAt(w, n) != '.' {
+		if marks != 0 && n > 0 && swar.ByteAt(w, n)|0x20 != 'e' && (n == 1 || byte(w) != '0') {
+			return float64(swar.EightDigits(swar.Align(x, n))), i + n
 		}
 		return floatSlow(b, i)
 	}
 	marks &= marks - 1
 	point := n
-	n = firstMark(marks)
-	if marks != 0 && point > 0 && n > point+1 && byteAt(w, n)|0x20 != 'e' && (point == 1 || byte(w) != '0') {
+	n = swar.FirstMark(marks)
+	if marks != 0 && point > 0 && n > point+1 && swar.ByteAt(w, n)|0x20 != 'e' && (point == 1 || byte(w) != '0') {
 		low := uint64(1)<<(8*point&63) - 1
 		x = x&low | x>>8&^low
-		return float64(eight(align(x, n-1))) / tens[n-point-1], i + n
+		return float64(swar.EightDigits(swar.Align(x, n-1))) / tens[n-point-1], i + n
 	}
 	return floatSlow(b, i)
 }
@@ -60,7 +61,7 @@ func floatSlow(b []byte, i int) (v float64, end int) {
 	}
 	end = i + n
 	exp := 0
-	if at(b, end) == '.' {
+	if swar.At(b, end) == '.' {
 		frac, k := digits(b, end+1)
 		if k == 0 || n+k > 18 {
 			return floatToken(b, i)
@@ -69,9 +70,9 @@ func floatSlow(b []byte, i int) (v float64, end int) {
 		exp = -k
 		end += 1 + k
 	}
-	if at(b, end)|0x20 == 'e' {
+	if swar.At(b, end)|0x20 == 'e' {
 		j := end + 1
-		sign := at(b, j)
+		sign := swar.At(b, j)
 		if sign == '-' || sign == '+' {
 			j++
 		}
@@ -113,7 +114,7 @@ func floatToken(b []byte, i int) (v float64, end int) {
 func integer(b []byte, i int) (v int64, end int) {
 	u, n := digits(b, i)
 	if n > 0 && n < 16 && (n == 1 || b[i] != '0') {
-		switch at(b, i+n) {
+		switch swar.At(b, i+n) {
 		case '.', 'e', 'E':
 		default:
 			return int64(u), i + n
@@ -140,26 +141,26 @@ func integer32(b []byte, i int) (v int32, end int) {
 
 // digits reads up to 16 digits and returns their number.
 func digits(b []byte, i int) (v uint64, n int) {
-	x := load(b, i) ^ zeros
-	n = firstMark(nonDigits(x))
+	x := swar.Load(b, i) ^ swar.Zeros
+	n = swar.FirstMark(swar.NonDigits(x))
 	if n == 0 {
 		return 0, 0
 	}
-	v = eight(align(x, n))
+	v = swar.EightDigits(swar.Align(x, n))
 	if n < 8 {
 		return v, n
 	}
-	x = load(b, i+8) ^ zeros
-	n = firstMark(nonDigits(x))
+	x = swar.Load(b, i+8) ^ swar.Zeros
+	n = swar.FirstMark(swar.NonDigits(x))
 	if n == 0 {
 		return v, 8
 	}
-	return v*wholeTens[n] + eight(align(x, n)), 8 + n
+	return v*wholeTens[n] + swar.EightDigits(swar.Align(x, n)), 8 + n
 }
 
 // numberEnd returns where the number at b[i] ends, -1 if there is none.
 func numberEnd(b []byte, i int) int {
-	if c := at(b, i); c != '-' && c-'0' > 9 {
+	if c := swar.At(b, i); c != '-' && c-'0' > 9 {
 		return -1
 	}
 	end, err := jsonscan.Value(b, i, 0)
@@ -171,11 +172,11 @@ func numberEnd(b []byte, i int) int {
 
 // integers reads a list of integers, or a bare one as a list of one.
 func integers(dst []int32, b []byte, i int) (list []int32, end int) {
-	if at(b, i) != '[' {
+	if swar.At(b, i) != '[' {
 		v, end := integer32(b, i)
 		return append(dst, v), end
 	}
-	if at(b, i+1) == ']' {
+	if swar.At(b, i+1) == ']' {
 		return dst, i + 2
 	}
 	for {
@@ -184,7 +185,7 @@ func integers(dst []int32, b []byte, i int) (list []int32, end int) {
 			return dst, -1
 		}
 		dst = append(dst, v)
-		switch at(b, end) {
+		switch swar.At(b, end) {
 		case ',':
 			i = end
 		case ']':
@@ -197,27 +198,27 @@ func integers(dst []int32, b []byte, i int) (list []int32, end int) {
 
 // levels reads a list of pairs of price and size.
 func levels(dst []Level, b []byte, i int) (list []Level, end int) {
-	if at(b, i) != '[' {
+	if swar.At(b, i) != '[' {
 		return dst, -1
 	}
-	if at(b, i+1) == ']' {
+	if swar.At(b, i+1) == ']' {
 		return dst, i + 2
 	}
 	for {
-		if at(b, i+1) != '[' {
+		if swar.At(b, i+1) != '[' {
 			return dst, -1
 		}
 		price, end := float(b, i+2)
-		if end < 0 || at(b, end) != ',' {
+		if end < 0 || swar.At(b, end) != ',' {
 			return dst, -1
 		}
 		size, end := float(b, end+1)
-		if end < 0 || at(b, end) != ']' {
+		if end < 0 || swar.At(b, end) != ']' {
 			return dst, -1
 		}
 		dst = append(dst, Level{price, size})
 		i = end + 1
-		switch at(b, i) {
+		switch swar.At(b, i) {
 		case ',':
 		case ']':
 			return dst, i + 1

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"slices"
+
+	"github.com/tickstorm/tickstorm/internal/swar"
 )
 
 // maxSpaced is the longest element with space between its tokens that the fast path takes.
@@ -47,18 +49,18 @@ func compact(dst, raw []byte) ([]byte, bool) {
 	quoted := false
 	for len(raw) > 0 {
 		n := min(len(raw), 8)
-		w := uint64('x' * ones)
+		w := uint64('x' * swar.Ones)
 		if n == 8 {
 			w = binary.LittleEndian.Uint64(raw)
 		} else {
 			w = w<<(8*n) | shortWord(raw)
 		}
 		switch {
-		case equals(w, '\\') != 0:
+		case swar.Equals(w, '\\') != 0:
 			return dst, false
-		case spaces(w) == 0:
+		case swar.Spaces(w) == 0:
 			dst = append(dst, raw[:n]...)
-			quoted = quoted != (bits.OnesCount64(equals(w, '"'))&1 == 1)
+			quoted = quoted != (bits.OnesCount64(swar.Equals(w, '"'))&1 == 1)
 		default:
 			for _, c := range raw[:n] {
 				if c > ' ' || quoted {

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/frame"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -112,7 +113,7 @@ func TestGapGoesOn(t *testing.T) {
 		gap := d.gaps[0]
 		require.True(t, gap.From.Received.Equal(last))
 		require.Equal(t, 4, gap.Attempt)
-		var closed *tickstorm.CloseError
+		var closed *frame.CloseError
 		require.ErrorAs(t, gap.Cause, &closed, "of the connection that was lost, not of the attempts")
 		require.NoError(t, c.Close())
 		require.NoError(t, <-running)

@@ -3,6 +3,8 @@ package tickstorm
 import (
 	"bytes"
 	"slices"
+
+	"github.com/tickstorm/tickstorm/internal/swar"
 )
 
 // Interest is which events a program wants. The vendor recommends to subscribe to all
@@ -74,10 +76,10 @@ func (d *fastDecoder) setInterest() {
 // element is left to decode.
 func (d *fastDecoder) passOver(b []byte, i int) int {
 	for {
-		if load(b, i)&openingMask != openingWord {
+		if swar.Load(b, i)&openingMask != openingWord {
 			return i
 		}
-		w := load(b, i+len(opening))
+		w := swar.Load(b, i+len(opening))
 		r := d.routes[w&127]
 		for r != nil && w&r.mask != r.word {
 			r = r.another
@@ -87,13 +89,13 @@ func (d *fastDecoder) passOver(b []byte, i int) int {
 		}
 		symbol := i + len(opening) + r.size
 		if !r.unwanted {
-			if d.p.wanted == nil || load(b, symbol)&r.symbolMask != r.symbolWord {
+			if d.p.wanted == nil || swar.Load(b, symbol)&r.symbolMask != r.symbolWord {
 				return i
 			}
 			symbol += r.symbolSize
-			w = load(b, symbol)
-			n := firstMark(stringStops(w | 0xFF<<56))
-			if at(b, symbol-1) != '"' || n == 7 || byteAt(w, n) != '"' || d.p.wanted.short(below(w, n), n) != nil {
+			w = swar.Load(b, symbol)
+			n := swar.FirstMark(swar.StringStops(w | 0xFF<<56))
+			if swar.At(b, symbol-1) != '"' || n == 7 || swar.ByteAt(w, n) != '"' || d.p.wanted.short(swar.Below(w, n), n) != nil {
 				return i
 			}
 		}
@@ -121,7 +123,7 @@ func (d *fastDecoder) pass(b []byte, i int) int {
 		return -1
 	}
 	next += i
-	if b[next-1] != ',' || b[next-2] != '}' || load(b, next)&openingMask != openingWord {
+	if b[next-1] != ',' || b[next-2] != '}' || swar.Load(b, next)&openingMask != openingWord {
 		return -1
 	}
 	return next - 1

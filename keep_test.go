@@ -322,6 +322,12 @@ func TestEventErrorClone(t *testing.T) {
 	require.Equal(t, `{"ev":]`, string(h.kept[0].Raw))
 	require.Equal(t, tickstorm.ErrTruncated, h.kept[0].Err)
 	require.Equal(t, "7", string(h.kept[1].Raw))
+
+	empty := &tickstorm.EventError{Err: tickstorm.ErrNotArray, Raw: []byte{}}
+	require.Equal(t, empty, empty.Clone())
+	require.EqualError(t, empty.Clone(), empty.Error())
+	none := &tickstorm.EventError{Err: tickstorm.ErrNotArray}
+	require.Equal(t, none, none.Clone())
 }
 
 type errorKeeper struct {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync/atomic"
 
+	"github.com/tickstorm/tickstorm/frame"
 	"github.com/tickstorm/tickstorm/internal/jsonscan"
 	"github.com/tickstorm/tickstorm/internal/poison"
 )
@@ -183,7 +184,7 @@ func (p *Parser) checked(msg []byte, hs *handlers) error {
 	case len(msg) > p.limits.Message:
 		p.countError(ErrMessageTooLong, msg)
 		return ErrMessageTooLong
-	case !validText(msg):
+	case !frame.ValidText(msg):
 		p.countError(ErrUTF8, msg)
 		return ErrUTF8
 	}

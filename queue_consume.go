@@ -156,8 +156,8 @@ func (s *shard) settle() {
 // fill copies entries into the batch, up to its limit or the next control.
 func (s *shard) fill() {
 	b := &s.batch
-	if cap(b.buf) > maxKeptBatch {
-		b.buf = nil
+	if b.buf == nil || cap(b.buf) > maxKeptBatch {
+		b.buf = []byte{} // not nil: an empty message is not either
 	}
 	b.buf, b.runs = b.buf[:0], b.runs[:0]
 	end := s.tail

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"math/rand/v2"
+
+	"github.com/tickstorm/tickstorm/internal/swar"
 )
 
 // This file splits messages in the vendor's compact form and finds what each element
@@ -117,12 +119,12 @@ func objectEnd(b []byte, i int) int {
 	inside := uint64(0) // tops while in a string
 	for ; i <= len(b)-8; i += 8 {
 		w := binary.LittleEndian.Uint64(b[i:])
-		x := w ^ '"'*ones
-		quotes := ^((x&^tops + ^uint64(tops)) | x) & tops
-		x = (w | 0x26*ones) ^ 0x7F*ones // zero for any bracket, and for Y, y, _ and DEL
-		brackets := (x - ones) &^ x & tops
+		x := w ^ '"'*swar.Ones
+		quotes := ^((x&^swar.Tops + ^uint64(swar.Tops)) | x) & swar.Tops
+		x = (w | 0x26*swar.Ones) ^ 0x7F*swar.Ones // zero for any bracket, and for Y, y, _ and DEL
+		brackets := (x - swar.Ones) &^ x & swar.Tops
 		if brackets == 0 {
-			inside ^= tops * uint64(bits.OnesCount64(quotes)&1)
+			inside ^= swar.Tops * uint64(bits.OnesCount64(quotes)&1)
 			continue
 		}
 		strings := quotes ^ quotes<<8 // from each opening quote to before its closing one
@@ -130,7 +132,7 @@ func objectEnd(b []byte, i int) int {
 		strings ^= strings << 32
 		strings ^= inside
 		for brackets &^= strings; brackets != 0; brackets &= brackets - 1 {
-			at := i + firstMark(brackets)
+			at := i + swar.FirstMark(brackets)
 			switch b[at] {
 			case '[', '{':
 				depth++
@@ -140,12 +142,12 @@ func objectEnd(b []byte, i int) int {
 				}
 			}
 		}
-		inside = tops * (strings >> 63)
+		inside = swar.Tops * (strings >> 63)
 	}
 	for ; i < len(b); i++ {
 		switch c := b[i]; {
 		case c == '"':
-			inside ^= tops
+			inside ^= swar.Tops
 		case inside != 0:
 		case c == '[' || c == '{':
 			depth++
@@ -179,11 +181,11 @@ func (c *scanner) identify(msg []byte) (skipped int) {
 
 // know identifies an element, and reports whether it is wanted.
 func (c *scanner) know(msg []byte, e *element) bool {
-	if load(msg, e.start)&openingMask != openingWord {
+	if swar.Load(msg, e.start)&openingMask != openingWord {
 		return true
 	}
 	i := e.start + len(opening)
-	w := load(msg, i)
+	w := swar.Load(msg, i)
 	r := c.routes[w&127]
 	for r != nil && w&r.mask != r.word {
 		r = r.another
@@ -200,12 +202,12 @@ func (c *scanner) know(msg []byte, e *element) bool {
 		return true
 	}
 	i += r.size
-	if load(msg, i)&r.keyMask == r.keyWord {
+	if swar.Load(msg, i)&r.keyMask == r.keyWord {
 		i += r.keySize
 	} else if i = findKey(msg[:e.end], i, r.key); i < 0 {
 		return true
 	}
-	if at(msg, i) != '"' {
+	if swar.At(msg, i) != '"' {
 		return true
 	}
 	i++
@@ -248,9 +250,9 @@ func stringLength(b []byte, i int) int {
 			}
 			break
 		}
-		x := binary.LittleEndian.Uint64(b[i:]) ^ '"'*ones
-		if quotes := (x - ones) &^ x & tops; quotes != 0 {
-			return i - start + firstMark(quotes)
+		x := binary.LittleEndian.Uint64(b[i:]) ^ '"'*swar.Ones
+		if quotes := (x - swar.Ones) &^ x & swar.Tops; quotes != 0 {
+			return i - start + swar.FirstMark(quotes)
 		}
 	}
 	return -1
@@ -272,7 +274,7 @@ func findKey(b []byte, i int, key string) int {
 			}
 			text := b[i+1 : i+1+n]
 			behind := i + n + 2
-			if depth == 0 && at(b, behind) == ':' && string(text) == key {
+			if depth == 0 && swar.At(b, behind) == ':' && string(text) == key {
 				return behind + 1
 			}
 			i = behind - 1

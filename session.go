@@ -11,10 +11,13 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
+
+	"github.com/tickstorm/tickstorm/frame"
 )
 
 // Identities of how a session ends, for [errors.Is]. The server's own words are a
-// [StatusError]; a close frame, the server's or ours over a violation, is a [CloseError].
+// [StatusError]; a close frame, the server's or ours over a violation, is a
+// [frame.CloseError].
 var (
 	// ErrClosed: it was closed on this side, as asked.
 	ErrClosed = errors.New("closed")
@@ -68,7 +71,7 @@ func (s SessionState) String() string {
 // method but Feed, Buffer, Commit, Sent and Advance.
 type Session struct {
 	cfg      Config
-	framer   *Framer
+	framer   *frame.Framer
 	parser   *Parser
 	handlers atomic.Pointer[handlers]
 	ledger   ledger
@@ -94,9 +97,6 @@ type Session struct {
 	received int64 // of the last message, in nanoseconds since 1970
 	link     *link // of a Lasting; nil of a session on its own
 
-	own  []byte // its window while it is lent another
-	lent []byte // that one
-
 	mu        sync.Mutex // protects what follows, which other goroutines read
 	published Counters
 	samples   ErrorSamples
@@ -117,7 +117,7 @@ func NewSession(cfg Config, h Handler) (*Session, error) {
 // newSession is NewSession for a Config that has its defaults.
 func newSession(cfg Config, h Handler) (*Session, error) {
 	s := &Session{cfg: cfg, parser: cfg.newParser()}
-	s.framer = NewFramer(FramerConfig{
+	s.framer = frame.New(frame.Config{
 		Rand:       cfg.Rand,
 		Buffer:     cfg.ReadBuffer,
 		MaxMessage: cfg.Limits.Message,
@@ -187,33 +187,12 @@ func (s *Session) heard(n int) {
 // until the next call of a method that may queue something.
 func (s *Session) Outgoing() []byte { return s.framer.Outgoing() }
 
-// Lend has Buffer give memory of window, which sessions of one goroutine can share: it is
-// warm in the cache, and quiet connections cost no memory. It is the session's until
-// Reclaim. A window that has no room for what is kept of an incomplete frame is not used.
-func (s *Session) Lend(window []byte) {
-	if f := s.framer; f.w-f.r < len(window) {
-		s.own, s.lent = f.exchange(window), window
-	}
-}
+// Borrow makes window what Buffer lends until GiveBack, so that sessions that take turns
+// can read into one window: see [frame.Framer.Borrow].
+func (s *Session) Borrow(window []byte) { s.framer.Borrow(window) }
 
-// Reclaim takes back what was lent: the session copies what it has of an incomplete frame
-// into memory of its own.
-func (s *Session) Reclaim() {
-	f, lent := s.framer, s.lent
-	s.lent = nil
-	if len(lent) == 0 || len(f.buf) == 0 || &f.buf[0] != &lent[0] {
-		return // a long message, for which the framer has made a window of its own
-	}
-	n := f.w - f.r
-	if size := max(n, keptOfFrame); n > len(s.own) || len(s.own) > 4*size { // too small, or left by a long message
-		s.own = make([]byte, size)
-	}
-	f.exchange(s.own)
-	s.own = nil
-}
-
-// keptOfFrame is how much memory for an incomplete frame a session without its window keeps.
-const keptOfFrame = 4 << 10
+// GiveBack ends Borrow. Without it it does nothing.
+func (s *Session) GiveBack() { s.framer.GiveBack() }
 
 // Sent tells that the first n bytes of Outgoing were written.
 func (s *Session) Sent(n int) {
@@ -446,7 +425,7 @@ func (s *Session) Fail(err error) {
 }
 
 // Err returns why the session has ended, nil as long as it has not: a [*StatusError]
-// when the server refused it, a [*CloseError] when the server closed it or broke the
+// when the server refused it, a [*frame.CloseError] when the server closed it or broke the
 // protocol, ErrClosed after Close, or an error that is ErrDisconnected, ErrIdle,
 // ErrPongTimeout, ErrAuthTimeout or ErrCloseTimeout. Outgoing may hold a last close frame.
 func (s *Session) Err() error {
@@ -519,7 +498,7 @@ func (s *Session) framed(err error) error {
 	if err == nil || s.err != nil {
 		return s.err
 	}
-	var closed *CloseError
+	var closed *frame.CloseError
 	if errors.As(err, &closed) {
 		closed.Reason = strings.ReplaceAll(closed.Reason, s.cfg.Key, redacted)
 	}

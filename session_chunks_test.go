@@ -83,6 +83,7 @@ func TestSessionChunkInvariance(t *testing.T) {
 		{"max connections", text(status("max_connections", "too many"), trade("C")), "max_connections"},
 		{"bad length", []byte{0x81, 126, 0, 5}, "1002"},
 		{"not UTF-8", wire(false, true, ws.OpText, strings.Repeat("é", 100)+"\xff"), "1007"},
+		{"not UTF-8 at the beginning", wire(false, true, ws.OpText, "[\xff"+strings.Repeat(" ", 1000))[:20], "1007"},
 		{"too big", wire(false, true, ws.OpText, strings.Repeat(" ", 2049)), "1009"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

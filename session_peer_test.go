@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/frame"
 )
 
 const testKey = "tEst-kEy"
@@ -22,7 +23,7 @@ const testKey = "tEst-kEy"
 type peer struct {
 	t      testing.TB
 	s      *tickstorm.Session
-	framer *tickstorm.Framer
+	framer *frame.Framer
 	heard  []string // text messages as they came, control frames as "ping", "close 1000"
 	now    time.Time
 }
@@ -45,7 +46,7 @@ func newPeer(t testing.TB, cfg tickstorm.Config, h tickstorm.Handler) *peer {
 // peerOf returns the server of a session, which is told the time.
 func peerOf(t testing.TB, s *tickstorm.Session, now time.Time) *peer {
 	p := &peer{t: t, s: s, now: now}
-	p.framer = tickstorm.NewFramer(tickstorm.FramerConfig{Server: true}, p)
+	p.framer = frame.New(frame.Config{Server: true}, p)
 	s.Advance(now)
 	return p
 }

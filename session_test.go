@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/frame"
 )
 
 func TestSessionSendsKeyAtOnce(t *testing.T) {
@@ -23,8 +24,11 @@ func TestSessionSendsKeyAtOnce(t *testing.T) {
 			// Neither time nor a byte of the server's has come.
 			s, err := tickstorm.NewSession(cfg, nil)
 			require.NoError(t, err)
-			got := frames(t, s.Outgoing(), true)
-			require.Len(t, got, 1)
+			out := bytes.NewReader(s.Outgoing())
+			h, err := ws.ReadHeader(out)
+			require.NoError(t, err)
+			require.True(t, h.Masked)
+			require.EqualValues(t, out.Len(), h.Length, "one frame and no more")
 
 			p := newPeer(t, cfg, nil)
 			heard := p.requests()
@@ -206,16 +210,16 @@ func TestSessionViolations(t *testing.T) {
 		{"masked", wire(true, true, ws.OpText, "[]"), 1002, ws.ErrProtocolMaskUnexpected},
 		{"compressed", []byte{0xC1, 0}, 1002, ws.ErrProtocolNonZeroRsv},
 		{"HTTP", []byte("HTTP/1.1 400 Bad Request\r\n\r\n"), 1002, nil},
-		{"not UTF-8", wire(false, true, ws.OpText, "[\"\xff\"]"), 1007, tickstorm.ErrFrameUTF8},
-		{"too big", wire(false, true, ws.OpText, "["+strings.Repeat(" ", 600)+"]"), 1009, tickstorm.ErrFrameTooBig},
-		{"2^62 bytes", []byte{0x81, 127, 0x40, 0, 0, 0, 0, 0, 0, 0}, 1009, tickstorm.ErrFrameTooBig},
+		{"not UTF-8", wire(false, true, ws.OpText, "[\"\xff\"]"), 1007, frame.ErrUTF8},
+		{"too big", wire(false, true, ws.OpText, "["+strings.Repeat(" ", 600)+"]"), 1009, frame.ErrTooBig},
+		{"2^62 bytes", []byte{0x81, 127, 0x40, 0, 0, 0, 0, 0, 0, 0}, 1009, frame.ErrTooBig},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			cfg := testConfig()
 			cfg.Limits.Message = 512
 			p := readyPeer(t, cfg, nil)
 			err := p.s.Feed(tc.bytes)
-			var closed *tickstorm.CloseError
+			var closed *frame.CloseError
 			require.ErrorAs(t, err, &closed)
 			require.True(t, closed.Local)
 			require.Equal(t, tc.code, closed.Code)
@@ -362,9 +366,9 @@ func TestSessionServerCloses(t *testing.T) {
 			require.NoError(t, p.s.Request(o.done, topics(t, "T.A")...))
 			p.requests()
 			err := p.s.Feed(wire(false, true, ws.OpClose, tc.body))
-			var closed *tickstorm.CloseError
+			var closed *frame.CloseError
 			require.ErrorAs(t, err, &closed)
-			require.Equal(t, tickstorm.CloseError{Code: tc.code, Reason: tc.reason}, *closed)
+			require.Equal(t, frame.CloseError{Code: tc.code, Reason: tc.reason}, *closed)
 			require.True(t, tickstorm.Retryable(err))
 			require.Equal(t, []string{tc.echo}, p.requests())
 			require.ErrorAs(t, o.detail(t), &closed)

@@ -9,6 +9,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/frame"
 )
 
 // ReadBuffer is what every receiver reads into: the default of [tickstorm.Config].
@@ -196,7 +197,7 @@ func (r *Receiver) connectBare(ctx context.Context, s *Sender, frames bool) (rea
 			}
 		}, nil
 	}
-	f := tickstorm.NewFramer(tickstorm.FramerConfig{Buffer: ReadBuffer}, messageCounter{new(int)})
+	f := frame.New(frame.Config{Buffer: ReadBuffer}, messageCounter{new(int)})
 	if early != nil {
 		first, err := early.Peek(early.Buffered())
 		if err == nil {

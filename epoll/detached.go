@@ -58,7 +58,7 @@ type Detached struct {
 	descriptor *sock.Descriptor
 	top        io.ReadWriter // the descriptor, or TLS on top of it
 	early      []byte        // came with the handshake
-	window     []byte        // of the Poller, to read into; nil for the session's own
+	window     []byte        // of the Poller, to read into: warm in the cache, and for all; nil for the session's own
 
 	now     time.Time // what was told last
 	due     time.Time // what Advance returned
@@ -217,8 +217,8 @@ func (d *Detached) ReadReady(budget int) error {
 func (d *Detached) read(budget int) error {
 	s := d.session
 	if d.window != nil {
-		s.Lend(d.window)
-		defer s.Reclaim()
+		s.Borrow(d.window)
+		defer s.GiveBack()
 	}
 	if d.early != nil {
 		early := d.early

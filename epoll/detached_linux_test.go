@@ -16,6 +16,7 @@ import (
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/epoll"
+	"github.com/tickstorm/tickstorm/frame"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -345,7 +346,7 @@ func TestDetachedClose(t *testing.T) {
 			d := dialDetached(t, cfg, nil)
 			l := newLoop(t, d)
 			server.Conns()[0].Kick(1008, "enough")
-			var closed *tickstorm.CloseError
+			var closed *frame.CloseError
 			require.ErrorAs(t, l.until(func() bool { return false }), &closed)
 			require.EqualValues(t, 1008, closed.Code)
 			require.NotEqual(t, -1, d.Fd(), "closing is the loop's business")

@@ -22,6 +22,7 @@ import (
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/epoll"
+	"github.com/tickstorm/tickstorm/frame"
 )
 
 // crypto/tls reads on after an error that is a timeout and temporary. That rests on a
@@ -328,7 +329,7 @@ func (s *keyServer) answered(t *testing.T) (updates int, messages []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	texts := &collector{}
-	require.NoError(t, tickstorm.NewFramer(tickstorm.FramerConfig{Server: true}, texts).Feed(bytes.Clone(s.bytes)))
+	require.NoError(t, frame.New(frame.Config{Server: true}, texts).Feed(bytes.Clone(s.bytes)))
 	return s.updates, texts.messages
 }
 

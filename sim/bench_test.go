@@ -10,6 +10,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/frame"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -52,7 +53,7 @@ func BenchmarkServer(b *testing.B) {
 	if _, _, err := d.Upgrade(nc, feed.JoinPath("stocks")); err != nil {
 		b.Fatal(err)
 	}
-	f := tickstorm.NewFramer(tickstorm.FramerConfig{}, &client{})
+	f := frame.New(frame.Config{}, &client{})
 	_ = f.Send(ws.OpText, []byte(`{"action":"auth","params":"k"}`))
 	_ = f.Send(ws.OpText, []byte(subscribe("T.*,Q.*,A.*,AM.*")))
 	if _, err := nc.Write(f.Outgoing()); err != nil {

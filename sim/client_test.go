@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/frame"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -19,7 +20,7 @@ import (
 type client struct {
 	t        *testing.T
 	nc       net.Conn
-	framer   *tickstorm.Framer
+	framer   *frame.Framer
 	early    []byte
 	messages []string // received and not asked for yet
 	err      error    // what comes behind them
@@ -65,7 +66,7 @@ func dial(s *sim.Server, path string) (*client, error) {
 		return nil, err
 	}
 	c := &client{nc: nc}
-	c.framer = tickstorm.NewFramer(tickstorm.FramerConfig{}, c)
+	c.framer = frame.New(frame.Config{}, c)
 	if br != nil {
 		c.early = make([]byte, br.Buffered())
 		_, _ = br.Read(c.early)

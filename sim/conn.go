@@ -14,6 +14,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/frame"
 )
 
 // ErrSlow is returned by [Conn.Send] when the client's backlog is full.
@@ -31,8 +32,8 @@ type Conn struct {
 	nc     net.Conn // raw, or TLS on top of it
 	out    *outbox
 
-	framer *tickstorm.Framer // serve's own
-	split  int               // bytes to write one by one, -1 for all; the writer's own
+	framer *frame.Framer // serve's own
+	split  int           // bytes to write one by one, -1 for all; the writer's own
 
 	dying     chan struct{} // closed when the connection is to end now
 	once      sync.Once
@@ -318,7 +319,7 @@ func (c *Conn) handshake() bool {
 		c.generator.Number(func() int64 { return s.number.Add(1) })
 	}
 	c.batches = newRandom(s.cfg.Seed, market, 2)
-	c.framer = tickstorm.NewFramer(tickstorm.FramerConfig{Server: true, Buffer: 32 << 10, MaxMessage: 1 << 20}, ear{c})
+	c.framer = frame.New(frame.Config{Server: true, Buffer: 32 << 10, MaxMessage: 1 << 20}, ear{c})
 	s.cfg.Logger.Info("sim: connection", "conn", c.id, "market", string(market))
 	s.change()
 	return true
@@ -373,7 +374,7 @@ func (c *Conn) answerClose() {
 		return
 	}
 	b := c.framer.Outgoing()
-	var closed *tickstorm.CloseError
+	var closed *frame.CloseError
 	if len(b) == 0 || c.stalled.Load() || !errors.As(c.framer.Err(), &closed) {
 		return
 	}

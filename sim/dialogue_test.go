@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/frame"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -32,7 +33,7 @@ func TestSessionOnEveryMarket(t *testing.T) {
 				require.Positive(t, total(p))
 				require.NoError(t, c.framer.Close(ws.StatusNormalClosure, ""))
 				c.flush()
-				var closed *tickstorm.CloseError
+				var closed *frame.CloseError
 				require.ErrorAs(t, c.end(), &closed)
 				require.Equal(t, ws.StatusNormalClosure, closed.Code)
 			})
@@ -248,7 +249,7 @@ func TestEvictNewcomer(t *testing.T) {
 	newer.send(subscribe("T.AAPL"))
 	newer.expect(acks("T.AAPL"))
 	newer.expect("[" + status("max_connections", tooMany) + "]")
-	var closed *tickstorm.CloseError
+	var closed *frame.CloseError
 	require.ErrorAs(t, newer.end(), &closed)
 	require.Equal(t, ws.StatusPolicyViolation, closed.Code)
 	older.send(subscribe("T.AAPL"))
@@ -302,7 +303,7 @@ func TestByHand(t *testing.T) {
 	require.NoError(t, conn.SendStatus("error", `say "no"`))
 	require.Contains(t, c.next(), `say \"no\"`)
 	conn.Kick(1012, "restart")
-	var closed *tickstorm.CloseError
+	var closed *frame.CloseError
 	require.ErrorAs(t, c.end(), &closed)
 	require.Equal(t, ws.StatusCode(1012), closed.Code)
 	require.Equal(t, "restart", closed.Reason)

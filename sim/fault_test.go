@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/frame"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -106,7 +107,7 @@ func TestEndsWhileStreaming(t *testing.T) {
 			s := start(t, sim.Config{Rate: -1, Faults: []sim.Fault{{At: sim.OnStreaming, AfterBytes: 100_000, Do: test.do}}})
 			c := login(t, s, tickstorm.Stocks)
 			c.send(subscribe("T.*"))
-			var closed *tickstorm.CloseError
+			var closed *frame.CloseError
 			require.ErrorAs(t, c.end(), &closed)
 			require.Equal(t, test.local, closed.Local)
 			require.Equal(t, test.code, closed.Code)

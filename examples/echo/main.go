@@ -24,7 +24,7 @@ import (
 
 	"github.com/gobwas/ws"
 
-	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/frame"
 )
 
 func main() {
@@ -65,13 +65,13 @@ func run(base, agent string, once bool) error {
 
 // echoer sends each message back.
 type echoer struct {
-	framer *tickstorm.Framer
+	framer *frame.Framer
 	last   string
 }
 
 func (e *echoer) OnMessage(op ws.OpCode, p []byte) error {
 	e.last = string(p)
-	if err := e.framer.Send(op, p); !errors.Is(err, tickstorm.ErrFrameCloseSent) {
+	if err := e.framer.Send(op, p); !errors.Is(err, frame.ErrCloseSent) {
 		return err
 	}
 	return nil
@@ -93,7 +93,7 @@ func echo(address string) (string, error) {
 		return "", err
 	}
 	e := &echoer{}
-	e.framer = tickstorm.NewFramer(tickstorm.FramerConfig{MaxMessage: 64 << 20}, e)
+	e.framer = frame.New(frame.Config{MaxMessage: 64 << 20}, e)
 	if early != nil { // what came right behind the handshake
 		p, _ := early.Peek(early.Buffered())
 		err = e.framer.Feed(p)
@@ -107,7 +107,7 @@ func echo(address string) (string, error) {
 				return e.last, werr
 			}
 		}
-		var closed *tickstorm.CloseError
+		var closed *frame.CloseError
 		switch {
 		case errors.As(err, &closed) && !closed.Local, errors.Is(err, io.EOF):
 			return e.last, nil

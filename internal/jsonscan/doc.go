@@ -14,7 +14,7 @@
 // concurrently.
 //
 // The files: validate.go checks values, split.go finds borders between them,
-// swar.go looks at eight bytes at a time for both, number.go and unescape.go
+// runs.go finds the end of a run of plain text or digits for both, number.go and unescape.go
 // turn tokens into values. Functions whose name ends in Slow are the rare
 // second half of the one that they are named after.
 package jsonscan

@@ -1,6 +1,10 @@
 package jsonscan
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/tickstorm/tickstorm/internal/swar"
+)
 
 // Value checks the one JSON value that starts at b[i], where no space is
 // skipped, and returns the index behind it. maxDepth is how deep [ and { may
@@ -31,8 +35,8 @@ value: // begins at b[i]
 	switch c = b[i]; {
 	case c == '"':
 		if rest := b[i:]; len(rest) > 8 {
-			stops := stringStops(binary.LittleEndian.Uint64(rest[1:9]))
-			if n := 1 + firstMarked(stops); n <= 8 && rest[n] == '"' {
+			stops := swar.StringStops(binary.LittleEndian.Uint64(rest[1:9]))
+			if n := 1 + swar.FirstMark(stops); n <= 8 && rest[n] == '"' {
 				i += n + 1
 				goto next
 			}
@@ -44,18 +48,18 @@ value: // begins at b[i]
 
 	case '1' <= c && c <= '9':
 		if rest := b[i:]; len(rest) > 16 {
-			stops := nonDigits(binary.LittleEndian.Uint64(rest[:8]))
-			n := firstMarked(stops)
+			stops := swar.NonDigits(binary.LittleEndian.Uint64(rest[:8]) ^ swar.Zeros)
+			n := swar.FirstMark(stops)
 			switch {
 			case n == 8: // an integer such as a timestamp
-				n += firstMarked(nonDigits(binary.LittleEndian.Uint64(rest[8:16])))
+				n += swar.FirstMark(swar.NonDigits(binary.LittleEndian.Uint64(rest[8:16]) ^ swar.Zeros))
 				if n < 16 && !continuesNumber(rest[n]) {
 					i += n
 					goto next
 				}
 			case rest[n] == '.': // a price
 				point := n
-				n = firstMarked(stops & (stops - 1))
+				n = swar.FirstMark(stops & (stops - 1))
 				if n > point+1 && n < 8 && !continuesNumber(rest[n]) {
 					i += n
 					goto next
@@ -128,8 +132,8 @@ key: // or the space before it, at b[i]
 				}
 			}
 		}
-		stops := stringStops(binary.LittleEndian.Uint64(rest[1:9]))
-		if n := 1 + firstMarked(stops); n <= 8 && rest[n] == '"' && rest[n+1] == ':' {
+		stops := swar.StringStops(binary.LittleEndian.Uint64(rest[1:9]))
+		if n := 1 + swar.FirstMark(stops); n <= 8 && rest[n] == '"' && rest[n+1] == ':' {
 			i += n + 2
 			goto keyedValue
 		}

@@ -21,7 +21,7 @@ func ways() []way {
 	}
 	all := []way{
 		{"bare drain", own("drain")},
-		{"**Tickstorm, messages** (`Framer`)", own("frames")},
+		{"**Tickstorm, messages** (`frame`)", own("frames")},
 		{"**Tickstorm, every event decoded**", own("tickstorm")},
 	}
 	for _, r := range rivals.Readers() {

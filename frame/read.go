@@ -1,4 +1,4 @@
-package tickstorm
+package frame
 
 // consume runs over whole frames: its inner loop takes those of which a feed consists
 // (whole unfragmented text, client role), and frameSlow takes one frame of any other kind,
@@ -21,6 +21,13 @@ const finText = 0x80 | byte(ws.OpText)
 // server role b is in the window and is written to.
 func (f *Framer) consume(b []byte) (int, error) {
 	i := 0
+	if f.seen > 0 { // of the frame in front only the rest is new
+		n, err := f.frameSlow(b)
+		if n == 0 || err != nil {
+			return n, err
+		}
+		i = n
+	}
 	for {
 		for f.state == ws.StateClientSide {
 			h := b[i:]
@@ -38,7 +45,7 @@ func (f *Framer) consume(b []byte) (int, error) {
 				break
 			}
 			p := h[head : head+n : head+n]
-			if !validText(p) {
+			if !ValidText(p) {
 				break
 			}
 			i += head + n
@@ -60,7 +67,9 @@ func (f *Framer) consume(b []byte) (int, error) {
 // frameSlow takes the frame at the beginning of b and returns its length, or 0 and no error
 // if b does not hold all of it; want then tells how much of it is needed to go on. What can
 // be known to be wrong is reported as soon as the bytes that show it are there, in the same
-// order however they arrive.
+// order however they arrive: bad text fails before its frame is complete, let alone its
+// message. So the text of a frame is unmasked and checked as it comes, each byte once, and
+// seen tells how much of it that was.
 func (f *Framer) frameSlow(b []byte) (int, error) {
 	if len(b) < 2 {
 		f.want = 2
@@ -86,7 +95,7 @@ func (f *Framer) frameSlow(b []byte) (int, error) {
 		}
 		h.Length = int64(binary.BigEndian.Uint16(b[2:]))
 		if h.Length < 126 {
-			return 0, f.violation(ws.StatusProtocolError, ErrFrameLength)
+			return 0, f.violation(ws.StatusProtocolError, ErrLength)
 		}
 	case 127:
 		head = 10
@@ -99,11 +108,11 @@ func (f *Framer) frameSlow(b []byte) (int, error) {
 			return 0, f.violation(ws.StatusProtocolError, ws.ErrHeaderLengthMSB)
 		}
 		if h.Length <= math.MaxUint16 {
-			return 0, f.violation(ws.StatusProtocolError, ErrFrameLength)
+			return 0, f.violation(ws.StatusProtocolError, ErrLength)
 		}
 	}
 	if h.OpCode.IsData() && h.Length > int64(f.cfg.MaxMessage-len(f.msg)) {
-		return 0, f.violation(ws.StatusMessageTooBig, ErrFrameTooBig)
+		return 0, f.violation(ws.StatusMessageTooBig, ErrTooBig)
 	}
 	if h.Masked {
 		head += len(h.Mask)
@@ -114,43 +123,48 @@ func (f *Framer) frameSlow(b []byte) (int, error) {
 		copy(h.Mask[:], b[head-len(h.Mask):])
 	}
 	end := head + int(h.Length)
-	if len(b) < end {
+	text := h.OpCode == ws.OpText || h.OpCode == ws.OpContinuation && f.op == ws.OpText
+	whole := len(b) >= end
+	if !whole {
 		f.want = end
 		f.burst(end > f.cfg.Buffer)
-		return 0, nil
+		if !text {
+			return 0, nil
+		}
+		if end = len(b); end == head {
+			f.want = head + 1
+			return 0, nil
+		}
 	}
 	p := b[head:end:end]
 	if h.Masked {
-		ws.Cipher(p, h.Mask, 0)
+		ws.Cipher(p[f.seen:], h.Mask, f.seen)
 	}
+	if text && (!f.text.add(p[f.seen:]) || whole && h.Fin && !f.text.whole()) {
+		return 0, f.violation(ws.StatusInvalidFramePayloadData, ErrUTF8)
+	}
+	if !whole {
+		f.seen = len(p)
+		return 0, nil
+	}
+	f.seen = 0
 	if h.OpCode.IsControl() {
 		return end, f.control(h.OpCode, p)
 	}
 	return end, f.data(h.OpCode, h.Fin, p)
 }
 
-// data takes a frame of a message (section 5.4). A fragment is checked at once, so that bad
-// text fails at the frame that spoils it and not at the end of the message.
+// data takes a frame of a message (section 5.4); text has been checked.
 func (f *Framer) data(op ws.OpCode, fin bool, p []byte) error {
 	if fin && !f.state.Fragmented() {
-		if op == ws.OpText && !utf8.Valid(p) {
-			return f.violation(ws.StatusInvalidFramePayloadData, ErrFrameUTF8)
-		}
 		return f.deliver(op, p)
 	}
 	if !f.state.Fragmented() {
 		f.state = f.state.Set(ws.StateFragmented)
-		f.op, f.checked = op, 0
+		f.op = op
 	}
 	f.msg = append(f.msg, p...)
 	f.burst(len(f.msg) > f.cfg.Buffer)
-	if f.op == ws.OpText {
-		n, ok := validUTF8Prefix(f.msg[f.checked:])
-		f.checked += n
-		if !ok || fin && f.checked < len(f.msg) {
-			return f.violation(ws.StatusInvalidFramePayloadData, ErrFrameUTF8)
-		}
-	}
 	if !fin {
 		return nil
 	}
@@ -189,7 +203,7 @@ func (f *Framer) peerClose(p []byte) error {
 	var echo ws.StatusCode
 	switch {
 	case len(p) == 1:
-		return f.violation(ws.StatusProtocolError, ErrFrameCloseBody)
+		return f.violation(ws.StatusProtocolError, ErrCloseBody)
 	case len(p) >= 2:
 		ce.Code, ce.Reason = ws.ParseCloseFrameData(p)
 		if code, err := checkClose(ce.Code, ce.Reason); err != nil {
@@ -233,41 +247,4 @@ func checkClose(code ws.StatusCode, reason string) (ws.StatusCode, error) {
 		return ws.StatusInvalidFramePayloadData, ws.ErrProtocolInvalidUTF8
 	}
 	return 0, nil
-}
-
-// validUTF8Prefix returns the length of the whole runes at the beginning of p, and whether
-// p is valid UTF-8 or can become so by appending to it.
-func validUTF8Prefix(p []byte) (int, bool) {
-	n := len(p)
-	for i := n - 1; i >= 0 && i > n-utf8.UTFMax; i-- {
-		if utf8.RuneStart(p[i]) {
-			if !utf8.FullRune(p[i:]) { // false only for what can still become a rune
-				n = i
-			}
-			break
-		}
-	}
-	return n, utf8.Valid(p[:n])
-}
-
-// validText is utf8.Valid for what is nearly always ASCII. Messages of a hundred bytes of
-// changing length are what utf8.Valid does worst, by its loop over the last few bytes;
-// here the last block overlaps the one before.
-func validText(p []byte) bool {
-	const block = 32
-	if len(p) < block {
-		return utf8.Valid(p)
-	}
-	bits := blockBits(p[len(p)-block:])
-	for rest := p; len(rest) > block; rest = rest[block:] {
-		bits |= blockBits(rest)
-	}
-	return bits&0x8080808080808080 == 0 || utf8.Valid(p)
-}
-
-// blockBits returns the bits of all words of a block in one.
-func blockBits(p []byte) uint64 {
-	_ = p[31]
-	return binary.LittleEndian.Uint64(p) | binary.LittleEndian.Uint64(p[8:]) |
-		binary.LittleEndian.Uint64(p[16:]) | binary.LittleEndian.Uint64(p[24:])
 }

@@ -1,4 +1,4 @@
-package tickstorm_test
+package frame_test
 
 import (
 	"errors"
@@ -6,11 +6,11 @@ import (
 
 	"github.com/gobwas/ws"
 
-	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/frame"
 )
 
 // echo sends back what it receives, as a WebSocket conformance suite asks of its subject.
-type echo struct{ f *tickstorm.Framer }
+type echo struct{ f *frame.Framer }
 
 func (e *echo) OnMessage(op ws.OpCode, p []byte) error { return e.f.Send(op, p) }
 func (e *echo) OnControl(ws.OpCode, []byte)            {}
@@ -33,11 +33,11 @@ func (printer) OnControl(op ws.OpCode, p []byte) {
 // to send is what the other receives.
 func ExampleFramer() {
 	e := new(echo)
-	server := tickstorm.NewFramer(tickstorm.FramerConfig{Server: true}, e)
+	server := frame.New(frame.Config{Server: true}, e)
 	e.f = server
-	client := tickstorm.NewFramer(tickstorm.FramerConfig{}, printer{})
+	client := frame.New(frame.Config{}, printer{})
 
-	move := func(from, to *tickstorm.Framer) error {
+	move := func(from, to *frame.Framer) error {
 		p := from.Outgoing()
 		err := to.Feed(p)
 		from.Sent(len(p))
@@ -50,7 +50,7 @@ func ExampleFramer() {
 	_ = move(client, server)
 	err := move(server, client)
 
-	var closed *tickstorm.CloseError
+	var closed *frame.CloseError
 	if errors.As(err, &closed) {
 		fmt.Println("closed", closed.Code)
 	}
@@ -69,7 +69,7 @@ func ExampleFramer_Buffer() {
 		return n
 	}
 
-	f := tickstorm.NewFramer(tickstorm.FramerConfig{}, printer{})
+	f := frame.New(frame.Config{}, printer{})
 	for {
 		n := read(f.Buffer())
 		if n == 0 {

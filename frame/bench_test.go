@@ -1,4 +1,4 @@
-package tickstorm_test
+package frame_test
 
 import (
 	"bytes"
@@ -9,26 +9,26 @@ import (
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
-	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/frame"
 )
 
 // stream is about size bytes of text messages of n bytes each, and their number.
 func stream(size, n int) ([]byte, int) {
-	frame := wire(false, true, ws.OpText, string(bytes.Repeat([]byte("x"), n)))
-	count := max(1, size/len(frame))
-	return bytes.Repeat(frame, count), count
+	one := wire(false, true, ws.OpText, string(bytes.Repeat([]byte("x"), n)))
+	count := max(1, size/len(one))
+	return bytes.Repeat(one, count), count
 }
 
 func reportMessages(b *testing.B, messages int) {
 	b.ReportMetric(float64(messages)/b.Elapsed().Seconds(), "msgs/s")
 }
 
-func BenchmarkFramer(b *testing.B) {
+func BenchmarkReceive(b *testing.B) {
 	for _, n := range []int{124, 2400, 49 << 10} {
 		in, count := stream(128<<10, n)
-		newFramer := func() (*tickstorm.Framer, *countingHandler) {
+		newFramer := func() (*frame.Framer, *countingHandler) {
 			h := new(countingHandler)
-			return tickstorm.NewFramer(tickstorm.FramerConfig{}, h), h
+			return frame.New(frame.Config{}, h), h
 		}
 		b.Run(fmt.Sprintf("Feed/%d", n), func(b *testing.B) {
 			f, h := newFramer()
@@ -52,10 +52,10 @@ func BenchmarkFramer(b *testing.B) {
 	}
 }
 
-func BenchmarkFramerSend(b *testing.B) {
+func BenchmarkSend(b *testing.B) {
 	for _, n := range []int{124, 2400} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			f := tickstorm.NewFramer(tickstorm.FramerConfig{}, new(countingHandler))
+			f := frame.New(frame.Config{}, new(countingHandler))
 			p := bytes.Repeat([]byte("x"), n)
 			b.SetBytes(int64(n))
 			b.ReportAllocs()
@@ -67,8 +67,8 @@ func BenchmarkFramerSend(b *testing.B) {
 	}
 }
 
-// BenchmarkFramerLoopback compares reading over TCP with a loop that only drains the socket.
-func BenchmarkFramerLoopback(b *testing.B) {
+// BenchmarkLoopback compares reading over TCP with a loop that only drains the socket.
+func BenchmarkLoopback(b *testing.B) {
 	for _, n := range []int{124, 2400} {
 		in, _ := stream(1<<20, n)
 		b.Run(fmt.Sprintf("drain/%d", n), func(b *testing.B) {
@@ -77,7 +77,7 @@ func BenchmarkFramerLoopback(b *testing.B) {
 		})
 		b.Run(fmt.Sprintf("framer/%d", n), func(b *testing.B) {
 			h := new(countingHandler)
-			f := tickstorm.NewFramer(tickstorm.FramerConfig{}, h)
+			f := frame.New(frame.Config{}, h)
 			receive(b, in, func(conn net.Conn) (int, error) {
 				n, err := conn.Read(f.Buffer())
 				if err != nil {

@@ -1,4 +1,4 @@
-package tickstorm
+package frame
 
 import (
 	"encoding/binary"
@@ -14,8 +14,8 @@ import (
 )
 
 // Outgoing returns the bytes to send: whole frames, except that the first may have been sent
-// in part. It is empty when there is nothing to send, and valid until the next call of any
-// method but Err, CloseSent and CloseReceived.
+// in part. It is empty, not nil, when there is nothing to send, and valid until the next call
+// of any method but Err, CloseSent and CloseReceived.
 func (f *Framer) Outgoing() []byte { return f.out[f.sent:len(f.out):len(f.out)] }
 
 // Sent tells that the first n bytes of Outgoing were sent; the rest stays. It may make room
@@ -23,7 +23,7 @@ func (f *Framer) Outgoing() []byte { return f.out[f.sent:len(f.out):len(f.out)] 
 // than Outgoing holds.
 func (f *Framer) Sent(n int) {
 	if n < 0 || n > len(f.out)-f.sent {
-		panic("tickstorm: Framer.Sent of more bytes than Outgoing holds")
+		panic("frame: Sent of more bytes than Outgoing holds")
 	}
 	poison.Bytes(f.out[f.sent : f.sent+n])
 	if f.sent += n; f.sent == len(f.out) {
@@ -39,26 +39,26 @@ func (f *Framer) Sent(n int) {
 }
 
 // Send queues a text or binary message as one frame. p is copied. It returns
-// ErrFrameCloseSent after a close frame of ours, ErrFrameOpCode, ErrFrameUTF8, or the error
-// of FramerConfig.Rand; nothing is queued then.
+// ErrCloseSent after a close frame of ours, ErrOpCode, ErrUTF8, or the error
+// of Config.Rand; nothing is queued then.
 func (f *Framer) Send(op ws.OpCode, p []byte) error {
 	switch {
 	case f.closeSent:
-		return ErrFrameCloseSent
+		return ErrCloseSent
 	case op == ws.OpText && !utf8.Valid(p): // the peer would have to fail the connection
-		return ErrFrameUTF8
+		return ErrUTF8
 	case op != ws.OpText && op != ws.OpBinary:
-		return ErrFrameOpCode
+		return ErrOpCode
 	}
 	return f.queue(op, p)
 }
 
 // Ping queues a ping frame with p, at most 125 bytes, which is copied. The pong arrives at
-// FrameHandler.OnControl. Errors are ws.ErrProtocolControlPayloadOverflow and those of Send.
+// Handler.OnControl. Errors are ws.ErrProtocolControlPayloadOverflow and those of Send.
 func (f *Framer) Ping(p []byte) error {
 	switch {
 	case f.closeSent:
-		return ErrFrameCloseSent
+		return ErrCloseSent
 	case len(p) > ws.MaxControlFramePayloadSize:
 		return ws.ErrProtocolControlPayloadOverflow
 	}
@@ -84,10 +84,6 @@ func (f *Framer) Close(code ws.StatusCode, reason string) error {
 	}
 	return f.queueClose(code, reason)
 }
-
-// CloseSent reports whether a close frame of ours was queued: by Close, as the echo of the
-// peer's, or because the peer broke the protocol.
-func (f *Framer) CloseSent() bool { return f.closeSent }
 
 // queueClose queues the one close frame. It is our last: section 5.5.1 forbids data after
 // it, and a pong that reaches a socket its owner has closed can come back as a TCP reset
