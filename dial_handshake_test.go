@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -755,4 +756,13 @@ func TestHandshakeNothingDialled(t *testing.T) {
 	cfg.NetDial = func(context.Context, string, string) (net.Conn, error) { return nil, nil }
 	_, err := tickstorm.Dial(t.Context(), cfg, nil)
 	require.ErrorContains(t, err, "NetDial")
+}
+
+// allocated returns how many bytes f allocates.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
 }
