@@ -12,8 +12,9 @@ import (
 
 // socket is a descriptor that never blocks. Reads return errWouldBlock instead.
 type socket struct {
-	fd  int
-	err error // of a write that TLS was not told of
+	fd    int
+	write func(fd int, p []byte) (int, error) // the system call, or a test that says how much room there is
+	err   error                               // of a write that TLS was not told of
 
 	queued []byte // what TLS has written and the kernel not taken
 
@@ -47,7 +48,7 @@ func newSocket(raw syscall.Conn, o *SocketOptions) (*socket, error) {
 		_ = syscall.Close(fd)
 		return nil, err
 	}
-	return &socket{fd: fd, quickAck: o.QuickAck, stamps: o.Timestamps}, nil
+	return &socket{fd: fd, write: syscall.Write, quickAck: o.QuickAck, stamps: o.Timestamps}, nil
 }
 
 // ready is called when the descriptor may have something to read again.
@@ -100,7 +101,7 @@ func (s *socket) receive(p []byte) (int, error) {
 func (s *socket) Write(p []byte) (int, error) {
 	done := 0
 	for done < len(p) {
-		n, err := syscall.Write(s.fd, p[done:])
+		n, err := s.write(s.fd, p[done:])
 		switch {
 		case err == syscall.EINTR:
 			continue
