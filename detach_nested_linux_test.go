@@ -79,7 +79,7 @@ func TestDetachTLSInTLS(t *testing.T) {
 	defer p.Close()
 	require.NoError(t, p.Add(d, nil))
 	require.NoError(t, p.Do(d.flush))
-	for limit := time.Now().Add(20 * time.Second); c.n < trades; {
+	for limit := time.Now().Add(Patience); c.n < trades; {
 		require.NoError(t, d.Err())
 		require.True(t, time.Now().Before(limit), "waited too long")
 		require.NoError(t, p.Poll(100*time.Millisecond))
