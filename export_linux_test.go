@@ -18,3 +18,6 @@ func (d *Detached) Narrow(room int) {
 
 // Widen leaves it to the kernel again how much it takes.
 func (d *Detached) Widen() { d.socket.write = syscall.Write }
+
+// HasUnread reports whether something waits to be read: in the kernel, or in TLS.
+func (d *Detached) HasUnread() bool { return d.hasUnread() }

@@ -213,10 +213,10 @@ func TestDetachLate(t *testing.T) {
 	server := startSim(t, quietServer)
 	synctest.Test(t, func(t *testing.T) {
 		cfg := server.ClientConfig(tickstorm.Stocks)
-		cfg.AckTimeout, cfg.IdleTimeout, cfg.PingInterval = 5*time.Second, 10*time.Second, -1
+		cfg.AckTimeout, cfg.IdleTimeout, cfg.PingInterval = 200*time.Millisecond, 300*time.Millisecond, -1
 		conn, err := tickstorm.Dial(t.Context(), cfg, nil)
 		require.NoError(t, err)
-		time.Sleep(time.Minute)
+		time.Sleep(400 * time.Millisecond) // less than what is taken for a loop that was busy elsewhere
 		d, err := conn.Detach()
 		require.NoError(t, err)
 		answered, answer := false, error(nil)
