@@ -197,8 +197,7 @@ func TestPollerClientClose(t *testing.T) {
 				}
 			}})
 			require.NoError(t, c.Subscribe(tickstorm.Trades, tickstorm.All))
-			for limit := time.Now().Add(patience); !end.over; {
-				require.True(t, time.Now().Before(limit))
+			for waits := patient(t); !end.over; waits() {
 				if err := p.Poll(100 * time.Millisecond); err != nil {
 					require.ErrorIs(t, err, tickstorm.ErrClosed)
 				}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -15,66 +16,65 @@ import (
 	"github.com/tickstorm/tickstorm/sim"
 )
 
-// pollFor polls on this goroutine for so long.
-func pollFor(t *testing.T, p *epoll.Poller, length time.Duration) {
-	t.Helper()
-	for end := time.Now().Add(length); ; {
-		left := time.Until(end)
-		if left <= 0 {
-			return
-		}
-		require.NoError(t, p.Poll(left))
-	}
-}
-
 // TestPollerAsksLate: a request's patience, and the closing handshake's, begin when they
 // are asked for, however long the connection was quiet before.
 func TestPollerAsksLate(t *testing.T) {
-	const patience = 400 * time.Millisecond
-	quiet := func(t *testing.T) (*epoll.Poller, *epoll.Detached, *ending) {
+	const limit = 5 * time.Second
+	afterQuiet := func(t *testing.T, do func(*epoll.Poller, *epoll.Detached, *ending)) {
 		server := startSim(t, quietServer)
-		cfg := server.ClientConfig(tickstorm.Stocks)
-		cfg.AckTimeout, cfg.CloseTimeout = patience, 2*patience
-		d := dialDetached(t, cfg, nil)
-		p, end := newPoller(t, epoll.Config{}), new(ending)
-		require.NoError(t, p.Add(d, end.ended))
-		pollFor(t, p, 2*patience)
-		return p, d, end
+		synctest.Test(t, func(t *testing.T) {
+			cfg := server.ClientConfig(tickstorm.Stocks)
+			cfg.AckTimeout, cfg.CloseTimeout = limit, 2*limit
+			d := dialDetached(t, cfg, nil)
+			p, end := newPoller(t, epoll.Config{}), new(ending)
+			require.NoError(t, p.Add(d, end.ended))
+			require.NoError(t, p.Poll(0))
+			time.Sleep(2 * limit)
+			do(p, d, end)
+		})
 	}
 	t.Run("subscribe", func(t *testing.T) {
-		p, d, _ := quiet(t)
-		answered, answer := false, error(nil)
-		require.NoError(t, p.Do(func() {
-			require.NoError(t, d.Request(func(err error) { answered, answer = true, err }, topics(t, "T.A")...))
-		}))
-		pollUntil(t, p, func() bool { return answered })
-		require.NoError(t, answer)
+		afterQuiet(t, func(p *epoll.Poller, d *epoll.Detached, _ *ending) {
+			answered, answer := false, error(nil)
+			require.NoError(t, p.Do(func() {
+				require.NoError(t, d.Request(func(err error) { answered, answer = true, err }, topics(t, "T.A")...))
+			}))
+			pollUntil(t, p, func() bool { return answered })
+			require.NoError(t, answer)
+		})
 	})
 	t.Run("shutdown", func(t *testing.T) {
-		p, d, end := quiet(t)
-		require.NoError(t, p.Do(d.Shutdown))
-		pollUntil(t, p, func() bool { return end.over })
-		require.ErrorIs(t, d.Err(), tickstorm.ErrClosed)
+		afterQuiet(t, func(p *epoll.Poller, d *epoll.Detached, end *ending) {
+			require.NoError(t, p.Do(d.Shutdown))
+			pollUntil(t, p, func() bool { return end.over })
+			require.ErrorIs(t, d.Err(), tickstorm.ErrClosed)
+		})
 	})
 }
 
 // TestPollerSlowNeighbour: what came while the handler of another connection kept the
 // thread busy has come in time.
 func TestPollerSlowNeighbour(t *testing.T) {
-	const pong = 100 * time.Millisecond
-	server := startSim(t, sim.Config{Quiet: true, MaxConnections: 2})
-	p := newPoller(t, epoll.Config{})
-	cfg := server.ClientConfig(tickstorm.Stocks)
-	cfg.PingInterval, cfg.PongTimeout = pong/2, pong
-	var end ending
-	require.NoError(t, p.Add(dialDetached(t, cfg, nil), end.ended))
-	for range 8 {
-		pollFor(t, p, pong/2)
-		require.NoError(t, p.Do(func() { time.Sleep(2 * pong) }))
-	}
-	pollFor(t, p, pong/2)
-	require.NoError(t, end.err)
-	require.False(t, end.over)
+	const pong = 10 * time.Second
+	server := startSim(t, quietServer)
+	synctest.Test(t, func(t *testing.T) {
+		p := newPoller(t, epoll.Config{})
+		cfg := server.ClientConfig(tickstorm.Stocks)
+		cfg.PingInterval, cfg.PongTimeout = pong/2, pong
+		var end ending
+		d := dialDetached(t, cfg, nil)
+		require.NoError(t, p.Add(d, end.ended))
+		require.NoError(t, p.Poll(0))
+		for range 8 {
+			time.Sleep(pong / 2)
+			require.NoError(t, p.Poll(0)) // pings
+			arrived(t, d, 1)
+			require.NoError(t, p.Do(func() { time.Sleep(2 * pong) }))
+			require.NoError(t, p.Poll(0))
+		}
+		require.NoError(t, end.err)
+		require.False(t, end.over)
+	})
 }
 
 // TestPollerTaskPanics: what others asked for is done all the same.
@@ -110,8 +110,10 @@ func TestPollerSharedDescriptor(t *testing.T) {
 	server.Conns()[0].Cut()
 	pollUntil(t, p, func() bool { return end.over })
 	wakes := p.Stats().Wakes
-	pollFor(t, p, 50*time.Millisecond)
-	require.Less(t, p.Stats().Wakes-wakes, uint64(10))
+	for range 10 {
+		require.NoError(t, p.Poll(0))
+	}
+	require.Equal(t, wakes, p.Stats().Wakes, "nothing is there to tell")
 }
 
 // TestPollerClientMaxAttempts: the bound is that of a Client.
@@ -134,20 +136,19 @@ func TestPollerClientMaxAttempts(t *testing.T) {
 // TestPollerClientRetryAfter: a server that names its wait is obeyed, as by a Client.
 func TestPollerClientRetryAfter(t *testing.T) {
 	for after, least := range map[string]time.Duration{"100": 100 * time.Second, "99999999999999999999": 5 * time.Minute} {
-		t.Run(after, func(t *testing.T) {
-			feed := listen(t, func(nc net.Conn) {
-				if _, _, err := accept(nc); err == nil {
-					_, _ = nc.Write([]byte("HTTP/1.1 503 Service Unavailable\r\nRetry-After: " + after + "\r\nContent-Length: 0\r\n\r\n"))
-				}
-			})
+		feed := listen(t, func(nc net.Conn) {
+			if _, _, err := accept(nc); err == nil {
+				_, _ = nc.Write([]byte("HTTP/1.1 503 Service Unavailable\r\nRetry-After: " + after + "\r\nContent-Length: 0\r\n\r\n"))
+			}
+		})
+		synctest.Test(t, func(t *testing.T) {
 			p := newPoller(t, epoll.Config{})
 			cfg := dialConfig(feed)
 			cfg.Backoff = tickstorm.Backoff{Min: time.Millisecond, Max: time.Millisecond}
-			start := time.Now()
 			addClient(t, p, cfg, nil)
 			pollUntil(t, p, func() bool { return !p.Deadline().IsZero() })
-			require.Greater(t, p.Deadline().Sub(start), least)
-			require.LessOrEqual(t, time.Until(p.Deadline()), least+least/4)
+			require.Greater(t, time.Until(p.Deadline()), least)
+			require.LessOrEqual(t, time.Until(p.Deadline()), least+least/4+time.Second)
 		})
 	}
 }
@@ -168,28 +169,28 @@ func TestPollerClientPanic(t *testing.T) {
 // TestPollerEndedPanics in the middle of what is due: the others are asked all the same.
 func TestPollerEndedPanics(t *testing.T) {
 	server := startSim(t, sim.Config{Quiet: true, MaxConnections: -1})
-	p := newPoller(t, epoll.Config{})
-	cfg := server.ClientConfig(tickstorm.Stocks)
-	cfg.IdleTimeout, cfg.PingInterval = 300*time.Millisecond, -1
-	ends := make([]ending, 4)
-	for i := range ends {
-		require.NoError(t, p.Add(dialDetached(t, cfg, nil), func(err error) {
-			ends[i].ended(err)
-			panic("a bug")
-		}))
-	}
-	over := 0
-	for limit := time.Now().Add(3 * time.Second); over < len(ends) && time.Now().Before(limit); {
-		func() {
-			defer func() { _ = recover() }()
-			_ = p.Poll(100 * time.Millisecond)
-		}()
-		over = 0
+	synctest.Test(t, func(t *testing.T) {
+		p := newPoller(t, epoll.Config{})
+		cfg := server.ClientConfig(tickstorm.Stocks)
+		cfg.IdleTimeout, cfg.PingInterval = 5*time.Second, -1
+		ends := make([]ending, 4)
 		for i := range ends {
-			over += ends[i].times
+			require.NoError(t, p.Add(dialDetached(t, cfg, nil), func(err error) {
+				ends[i].ended(err)
+				panic("a bug")
+			}))
 		}
-	}
-	require.Equal(t, len(ends), over)
+		require.NoError(t, p.Poll(0))
+		time.Sleep(cfg.IdleTimeout) // all are due at once
+		for range ends {
+			require.PanicsWithValue(t, "a bug", func() { _ = p.Poll(0) })
+		}
+		require.NoError(t, p.Poll(0))
+		for _, end := range ends {
+			require.ErrorIs(t, end.err, tickstorm.ErrIdle)
+			require.Equal(t, 1, end.times)
+		}
+	})
 }
 
 // TestDetachedCloseInside: what was read behind the message is not handled any more.
@@ -202,29 +203,32 @@ func TestDetachedCloseInside(t *testing.T) {
 		require.NoError(t, d.Close())
 	}})
 	l := newLoop(t, d)
-	for range 5 {
-		server.Broadcast([]byte(`[{"ev":"T","sym":"A","p":1.5}]`))
+	const messages, trade = 5, `[{"ev":"T","sym":"A","p":1.5}]`
+	for range messages {
+		server.Broadcast([]byte(trade))
 	}
-	require.Eventually(t, func() bool { n, err := d.Backlog(); return err == nil && n > 150 }, patience, time.Millisecond)
+	arrived(t, d, messages*len(trade))
 	_ = l.until(func() bool { return false })
 	require.Equal(t, 1, trades)
 }
 
 // TestDetachLate: nobody listened before Detach.
 func TestDetachLate(t *testing.T) {
-	server := startSim(t, sim.Config{Quiet: true})
-	cfg := server.ClientConfig(tickstorm.Stocks)
-	cfg.AckTimeout, cfg.IdleTimeout, cfg.PingInterval = 200*time.Millisecond, 300*time.Millisecond, -1
-	conn, err := tickstorm.Dial(t.Context(), cfg, nil)
-	require.NoError(t, err)
-	time.Sleep(400 * time.Millisecond)
-	d, err := epoll.Detach(conn)
-	require.NoError(t, err)
-	answered, answer := false, error(nil)
-	require.NoError(t, d.Request(func(err error) { answered, answer = true, err }, topics(t, "T.A")...))
-	l := newLoop(t, d)
-	require.NoError(t, l.until(func() bool { return answered }))
-	require.NoError(t, answer)
+	server := startSim(t, quietServer)
+	synctest.Test(t, func(t *testing.T) {
+		cfg := server.ClientConfig(tickstorm.Stocks)
+		cfg.AckTimeout, cfg.IdleTimeout, cfg.PingInterval = 200*time.Millisecond, 300*time.Millisecond, -1
+		conn, err := tickstorm.Dial(t.Context(), cfg, nil)
+		require.NoError(t, err)
+		time.Sleep(400 * time.Millisecond) // less than what is taken for a loop that was busy elsewhere
+		d, err := epoll.Detach(conn)
+		require.NoError(t, err)
+		answered, answer := false, error(nil)
+		require.NoError(t, d.Request(func(err error) { answered, answer = true, err }, topics(t, "T.A")...))
+		l := newLoop(t, d)
+		require.NoError(t, l.until(func() bool { return answered }))
+		require.NoError(t, answer)
+	})
 }
 
 // TestPollerCloseThoughPanics: Close closes everything, whatever it is told of that.

@@ -80,7 +80,7 @@ func TestDetachTLSInTLS(t *testing.T) {
 	require.NoError(t, err)
 	defer p.Close()
 	require.NoError(t, p.Add(d, nil))
-	for limit := time.Now().Add(20 * time.Second); c.n < trades; {
+	for limit := time.Now().Add(patience); c.n < trades; {
 		require.NoError(t, d.Err())
 		require.True(t, time.Now().Before(limit), "waited too long")
 		require.NoError(t, p.Poll(100*time.Millisecond))

@@ -16,8 +16,9 @@ var errWriteBacklog = errors.New("peer demands answers and reads none")
 // Descriptor is a connected socket that never blocks: reads return ErrWouldBlock instead.
 // It belongs to one goroutine at a time.
 type Descriptor struct {
-	fd  int
-	err error // of a write that TLS was not told of
+	fd    int
+	write func(fd int, p []byte) (int, error) // the system call
+	err   error                               // of a write that TLS was not told of
 
 	queued []byte // what TLS has written and the kernel not taken
 
@@ -53,11 +54,15 @@ func Duplicate(raw syscall.Conn, quickAck, stamps bool) (*Descriptor, error) {
 		_ = syscall.Close(fd)
 		return nil, err
 	}
-	return &Descriptor{fd: fd, quickAck: quickAck, stamps: stamps}, nil
+	return &Descriptor{fd: fd, write: syscall.Write, quickAck: quickAck, stamps: stamps}, nil
 }
 
 // FD returns the descriptor, -1 after Close.
 func (d *Descriptor) FD() int { return d.fd }
+
+// WriteWith replaces the system call that writes: tests say by it how much room there is, which
+// is the kernel's own business otherwise.
+func (d *Descriptor) WriteWith(write func(fd int, p []byte) (int, error)) { d.write = write }
 
 // Err returns what failed in a write that was queued.
 func (d *Descriptor) Err() error { return d.err }
@@ -116,7 +121,7 @@ func (d *Descriptor) receive(p []byte) (int, error) {
 func (d *Descriptor) Write(p []byte) (int, error) {
 	done := 0
 	for done < len(p) {
-		n, err := syscall.Write(d.fd, p[done:])
+		n, err := d.write(d.fd, p[done:])
 		switch {
 		case err == syscall.EINTR:
 			continue
