@@ -27,7 +27,9 @@ type Client struct {
 
 	queue *Queue // nil if there is none
 
+	runs runOnce
 	over chan struct{} // closed when Run has returned
+	halt *atomic.Bool  // no handler is called any more: the queue's, if there is one
 	wake chan struct{} // has room for one: something was handed over
 
 	reading sync.WaitGroup // the goroutine that reads, where that is not Run's
@@ -51,6 +53,7 @@ type Client struct {
 	state       State
 	started     bool
 	closed      bool
+	life        context.Context    // no handler is called after its end
 	cancel      context.CancelFunc // ends Run
 	work        context.Context    // ends with Run, or when Close is called: the backfills'
 	stopWork    context.CancelFunc
@@ -69,7 +72,7 @@ func NewClient(cfg Config, h Handler) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{cfg: cfg, handler: h, over: make(chan struct{}), wake: make(chan struct{}, 1)}
+	c := &Client{cfg: cfg, handler: h, over: make(chan struct{}), halt: new(atomic.Bool), wake: make(chan struct{}, 1)}
 	if !cfg.Queue.Inline {
 		if err := c.newQueue(h); err != nil {
 			return nil, err
@@ -93,27 +96,35 @@ func (e *AttemptsError) Error() string {
 // Unwrap returns Err.
 func (e *AttemptsError) Unwrap() error { return e.Err }
 
-// Run connects and delivers events until ctx ends (it returns ctx's error), Close is
-// called (nil), the reason of a failure is final by [Retryable], a handler panics (a
+// Run connects and delivers events until ctx ends (it returns ctx's error), Close or Shutdown
+// is called (nil), the reason of a failure is final by [Retryable], a handler panics (a
 // [*PanicError]), or Backoff.MaxAttempts have failed (an [*AttemptsError]). While it runs it
 // is the goroutine that handlers are called on, or the first of those where
-// Config.Queue.Consumers asks for several. When ctx ends or a handler panics, what is
-// queued is not handled any more; in all other cases it is, before Run returns, unless Close
-// has given up waiting.
+// Config.Queue.Consumers asks for several. A client runs once: a second call returns
+// [ErrRunning] or [ErrEnded].
+//
+// After ctx has ended, the handlers that run, one a consumer, may finish and no other is
+// called, not even for the rest of the same message; see [Conn.Run] for handlers that take
+// less than a microsecond. So it is when a handler panics. What is queued is not handled any
+// more then; in all other cases it is, before Run returns, unless Close or Shutdown has given
+// up waiting. The one call that is always made is the last: OnState with StateClosed.
 func (c *Client) Run(ctx context.Context) error { return c.run(ctx, nil) }
 
 // run is Run with another handler, unless that is nil.
-func (c *Client) run(user context.Context, h Handler) error {
+func (c *Client) run(user context.Context, h Handler) (err error) {
+	if err := c.runs.begin(); err != nil {
+		return err
+	}
+	defer func() { c.runs.end(err) }()
 	ctx, cancel := context.WithCancel(user)
 	defer cancel()
 	work, stopWork := context.WithCancel(ctx)
 	defer stopWork()
 	c.mu.Lock()
-	if c.started {
-		c.mu.Unlock()
-		return ErrRunning
+	c.started, c.life, c.cancel, c.owner = true, ctx, cancel, goroutineID()
+	if c.queue != nil {
+		c.life = user // Close, while there is no connection, ends ctx, and not the handling
 	}
-	c.started, c.cancel, c.owner = true, cancel, goroutineID()
 	c.work, c.stopWork = work, stopWork
 	closed := c.closed
 	c.mu.Unlock()
@@ -121,7 +132,6 @@ func (c *Client) run(user context.Context, h Handler) error {
 		c.SetHandler(h)
 	}
 	defer c.finish() // also where a handler ends the goroutine
-	var err error
 	switch {
 	case closed:
 	case c.queue != nil:
@@ -138,7 +148,7 @@ func (c *Client) run(user context.Context, h Handler) error {
 		err = c.failure
 	}
 	c.mu.Unlock()
-	if p := catch(func() { c.call(c.enter(StateChange{State: StateClosed, Err: err})) }); p != nil {
+	if p := catch(func() { c.callLast(c.enter(StateChange{State: StateClosed, Err: err})) }); p != nil {
 		err = p
 	}
 	return err
@@ -229,9 +239,13 @@ func (c *Client) once(ctx context.Context) (healthy bool, err error) {
 	if c.queue != nil {
 		c.queue.resume()
 	}
+	defer c.part() // also where a handler has panicked, or ended the goroutine
 	conn, err := dial(ctx, c.cfg, c.connHandler(), func(conn *Conn) {
 		c.mu.Lock()
 		c.early = conn
+		if c.halt.Load() {
+			conn.mute()
+		}
 		c.mu.Unlock()
 		c.notify(c.enter(StateChange{State: StateAuthenticating}))
 	})
@@ -239,22 +253,14 @@ func (c *Client) once(ctx context.Context) (healthy bool, err error) {
 		c.missed.Attempt++
 	}
 	if err != nil {
-		c.mu.Lock()
-		c.early = nil
-		c.mu.Unlock()
 		return false, err
 	}
 	l := &link{ctx: ctx, client: c, conn: conn}
-	defer func() { // also where a handler has panicked, or ended the goroutine
+	defer func() {
 		l.stop()
 		if !conn.isOver() {
 			_ = conn.Close()
 		}
-		c.mu.Lock()
-		stats := conn.Stats()
-		c.past.add(&stats)
-		c.conn, c.link, c.early = nil, nil, nil
-		c.mu.Unlock()
 	}()
 	conn.session.before = l.scan
 	if closed := l.start(); closed {
@@ -263,6 +269,26 @@ func (c *Client) once(ctx context.Context) (healthy bool, err error) {
 	err = conn.Run(ctx)
 	l.lost(err)
 	return l.healthy(), err
+}
+
+// current returns the connection, also one that is about to be; nil if there is none. The
+// caller holds the lock.
+func (c *Client) current() *Conn {
+	if c.conn != nil {
+		return c.conn
+	}
+	return c.early
+}
+
+// part takes leave of a connection that has ended, if there was one, and keeps its counters.
+func (c *Client) part() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if conn := c.current(); conn != nil {
+		stats := conn.Stats()
+		c.past.add(&stats)
+	}
+	c.conn, c.link, c.early = nil, nil, nil
 }
 
 // inHandler reports whether a call would wait for its own goroutine.
@@ -301,14 +327,15 @@ func (c *Client) SetHandler(h Handler) {
 	}
 }
 
-// Stats returns what all the client's connections have counted together. With a queue,
+// Stats returns what all the client's connections have counted together, those that failed in
+// authentication included. With a queue,
 // what is counted while decoding is behind by what waits there.
 func (c *Client) Stats() Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	stats := c.past
-	if c.conn != nil {
-		current := c.conn.Stats()
+	if conn := c.current(); conn != nil {
+		current := conn.Stats()
 		stats.add(&current)
 	}
 	stats.Reconnects = uint64(max(0, c.connections-1))
@@ -318,24 +345,47 @@ func (c *Client) Stats() Stats {
 	return stats
 }
 
-// Close ends the client as [Conn.Close] ends a connection, whatever it is doing; Run
-// then returns nil. A handler or a backfill that is still running when
-// Config.CloseTimeout has passed is an [ErrHandlerBusy]: the socket is closed, and Run
-// returns when it does.
+// Close ends the client as [Conn.Close] ends a connection, whatever it is doing; Run then
+// returns nil, and backfills end.
+//
+// With Queue.Inline, after Close has been called, the handler that runs may finish and no
+// other is called but OnState with StateClosed. With a queue, what is queued is still handled,
+// as far as Config.CloseTimeout allows. What is still running when that has passed, a handler
+// or a backfill, is an [ErrHandlerBusy]: the socket is closed, the handler that runs may finish
+// and no other is called, and Run returns when it does. Inside a handler Close returns nil at
+// once. Closing again is harmless. See Shutdown for the patient form.
 func (c *Client) Close() error {
-	limit := time.NewTimer(c.cfg.CloseTimeout)
-	defer limit.Stop()
+	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.CloseTimeout)
+	defer cancel()
+	if c.shutdown(ctx, false) != nil {
+		return ErrHandlerBusy
+	}
+	return nil
+}
+
+// Shutdown is the patient form of Close, as [Conn.Shutdown] is of [Conn.Close]: what comes
+// before the server's answer is still delivered, and what is queued is handled, however long
+// the handlers take. A client that is not connected ends at once but for what is queued, and
+// backfills end. When ctx ends first the socket is closed, the handler that runs may finish
+// and no other is called but OnState with StateClosed, and ctx's error is returned. Inside a
+// handler Shutdown returns nil at once.
+func (c *Client) Shutdown(ctx context.Context) error { return c.shutdown(ctx, true) }
+
+func (c *Client) shutdown(ctx context.Context, patient bool) error {
 	c.mu.Lock()
 	c.closed = true
 	conn, started := c.conn, c.started
 	cancel, stopWork := c.cancel, c.stopWork
+	if c.queue == nil && !patient {
+		c.muteLocked()
+	}
 	c.mu.Unlock()
 	if !started {
 		return nil
 	}
 	inside := c.inHandler()
 	stopWork()
-	if c.queue != nil {
+	if c.queue != nil && !patient {
 		if inside || c.queue.blocked() {
 			c.queue.Close() // who reads must not wait for room
 		} else {
@@ -346,37 +396,57 @@ func (c *Client) Close() error {
 	switch {
 	case conn == nil:
 		cancel() // dialling, or waiting to
+	case inside && patient:
+		conn.ask(conn.session.closePatiently)
 	case inside:
+		conn.mute() // nor would the queue take what comes
 		conn.ask(conn.session.Close)
+	case patient:
+		err = conn.Shutdown(ctx)
 	default:
-		err = conn.Close()
+		ctx, cancel := context.WithTimeout(ctx, c.cfg.CloseTimeout*9/10)
+		defer cancel()
+		conn.ask(conn.session.Close)
+		err = conn.awaitEnd(ctx)
 	}
 	if inside {
 		return nil
 	}
 	if err != nil {
-		c.abandon()
+		c.abandon(ErrClosed)
 		return err
 	}
 	select {
 	case <-c.over:
 		return nil
-	case <-limit.C:
+	case <-ctx.Done():
 	}
-	c.abandon()
+	c.abandon(ErrClosed)
 	c.mu.Lock()
 	early := c.early
 	c.mu.Unlock()
 	if early != nil {
 		_ = early.nc.Close()
 	}
-	return ErrHandlerBusy
+	return ctx.Err()
 }
 
-// abandon has nothing more handled that is queued.
-func (c *Client) abandon() {
+// abandon has no handler called any more, because of err.
+func (c *Client) abandon(err error) {
 	if c.queue != nil {
-		c.queue.stop(ErrClosed)
+		c.queue.stop(err)
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.muteLocked()
+}
+
+// muteLocked is abandon for a client without a queue.
+func (c *Client) muteLocked() {
+	c.halt.Store(true)
+	if conn := c.current(); conn != nil {
+		conn.mute()
 	}
 }
 

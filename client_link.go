@@ -56,9 +56,10 @@ func (l *link) call(f func()) {
 	}
 }
 
-// mayCall reports whether this is Run at work: not after its context has ended, nor in
-// Close, which drives the connection itself where it comes before Run does.
-func (l *link) mayCall() bool { return l.ctx.Err() == nil && l.client.reads() }
+// mayCall reports whether handlers may still be called and this is Run at work: not after its
+// context has ended, nor in Close, which drives the connection itself where it comes before
+// Run does.
+func (l *link) mayCall() bool { return l.ctx.Err() == nil && l.client.mayCall() && l.client.reads() }
 
 // answered is told what came of the topics. What the server refused is not wanted any more.
 func (l *link) answered(topics []Topic, turn uint64, err error) {

@@ -20,8 +20,11 @@ func (c *Client) newQueue(h Handler) error {
 		c.overflowed()
 	}
 	q, err := NewQueue(cfg, h)
-	c.queue = q
-	return err
+	if err != nil {
+		return err
+	}
+	c.queue, c.halt = q, &q.halted
+	return nil
 }
 
 // overflowed ends the connection that has filled the queue, on the goroutine that reads it.
@@ -81,8 +84,18 @@ func (c *Client) notify(call func(h Handler)) {
 	c.queue.control(func(Handler) { c.call(call) }) // not if nothing is handled any more
 }
 
-// call calls the handler where that may be done: in its turn.
+// mayCall reports whether handlers may still be called.
+func (c *Client) mayCall() bool { return !c.halt.Load() && c.life.Err() == nil }
+
+// call calls the handler, if it still may be, where that is done: in its turn.
 func (c *Client) call(call func(h Handler)) {
+	if c.mayCall() {
+		c.callLast(call)
+	}
+}
+
+// callLast calls the handler even if no other calls are made any more.
+func (c *Client) callLast(call func(h Handler)) {
 	var h Handler
 	if c.queue != nil {
 		h = c.queue.first()

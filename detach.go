@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -58,7 +59,7 @@ const (
 // that WantWrite is for the rare moments in which the kernel takes no more. When Err is
 // not nil, Close.
 //
-// A Detached belongs to one goroutine at a time; only SetHandler, Stats and Err may be
+// A Detached belongs to one goroutine at a time; only SetHandler, Mute, Stats and Err may be
 // called from any. Handlers run inside ReadReady; there they may call any method but
 // ReadReady, WriteReady and Advance. If a handler panics, the descriptor is closed on the
 // way, and Err is a [*PanicError].
@@ -71,13 +72,13 @@ type Detached struct {
 	window  []byte        // of the Poller, to read into; nil for the session's own
 	tail    []byte        // the session's window while it has the Poller's
 
-	due     time.Time // what Advance returned
-	writeBy time.Time // when what waits to be written is late; zero if nothing waits
-	unread  bool      // ReadReady used up its budget
-	unheard bool      // Advance waits for what is to be read
-	inside  bool      // a handler may be running
-	closing bool      // Close was called by it
-	polled  *polled   // of the Poller that drives it
+	due     time.Time              // what Advance returned
+	writeBy time.Time              // when what waits to be written is late; zero if nothing waits
+	unread  bool                   // ReadReady used up its budget
+	unheard bool                   // Advance waits for what is to be read
+	inside  bool                   // a handler may be running
+	closing bool                   // Close was called by it
+	polled  atomic.Pointer[polled] // of the Poller that drives it
 
 	mu       sync.Mutex // protects what follows
 	counters Counters
@@ -120,11 +121,17 @@ func (c *Conn) Detach() (*Detached, error) {
 	// The token is kept: nobody drives this Conn any more.
 	c.session.listen(time.Now())
 	c.serve()
-	d.deadline()
 	c.publish()
-	d.publish()
-	c.err = ErrDetached
+	c.mu.Lock()
+	late := c.asks
+	c.asks, c.err = nil, ErrDetached
 	close(c.over)
+	c.mu.Unlock()
+	for _, do := range late { // of a Close, the Detached is closing then
+		do()
+	}
+	d.deadline()
+	d.publish()
 	return d, nil
 }
 
@@ -393,7 +400,7 @@ func (d *Detached) Withdraw(topics ...Topic) error { return d.Unsubscribe(nil, t
 // clock tells the time of what is asked for between the turns of a Poller, which may have
 // told it last long ago: patience begins now.
 func (d *Detached) clock() {
-	if d.polled != nil && !d.inside && d.session.Err() == nil {
+	if d.polled.Load() != nil && !d.inside && d.session.Err() == nil {
 		d.session.tell(time.Now())
 	}
 }
@@ -409,8 +416,8 @@ func (d *Detached) asked(err error) error {
 
 // touch tells the Poller that something was done out of turn.
 func (d *Detached) touch() {
-	if d.polled != nil {
-		d.polled.poller.enqueue(d.polled)
+	if m := d.polled.Load(); m != nil {
+		m.poller.enqueue(m)
 	}
 }
 
@@ -446,8 +453,12 @@ func (d *Detached) State() SessionState { return d.session.State() }
 // cuts off those who let it grow. The error is the kernel's.
 func (d *Detached) Backlog() (int, error) { return d.socket.backlog() }
 
-// Shutdown starts the closing handshake: events still come until the server has
-// answered or half of Config.CloseTimeout has passed. Then Err is [ErrClosed] or
+// Mute ends all calls of the handler; see [Session.Mute]. It may be called from any goroutine:
+// the way to stop a Detached at once that another one reads, and then closes.
+func (d *Detached) Mute() { d.session.Mute() }
+
+// Shutdown is the patient form of Close: it starts the closing handshake, and events still
+// come until the server has answered or half of Config.CloseTimeout has passed. Then Err is [ErrClosed] or
 // [ErrCloseTimeout], and it is time for Close.
 func (d *Detached) Shutdown() {
 	d.clock()
@@ -457,12 +468,15 @@ func (d *Detached) Shutdown() {
 
 // Close closes the descriptor at once, which takes it out of every epoll, unless the program
 // has kept a duplicate. A close frame is sent ahead if the kernel takes it; nobody waits for
-// its answer. Inside a handler it takes effect at the end of the message. Closing again is harmless. It returns nil.
+// its answer. After Close has been called, the handler that runs may finish and no other is
+// called, not even for the rest of the same message: inside a handler the descriptor is closed
+// when ReadReady returns. Closing again is harmless. It returns nil. See Shutdown for the
+// patient form.
 func (d *Detached) Close() error {
 	switch {
 	case d.inside:
 		d.closing = true
-		d.session.SetHandler(nil) // of what was read there may be more
+		d.session.Mute()
 	case d.socket.fd >= 0:
 		d.end()
 		d.touch()
@@ -481,8 +495,8 @@ func (d *Detached) end() {
 	if t, ok := d.top.(*tls.Conn); ok && !d.WantWrite() {
 		_ = t.CloseWrite() // never waits: the socket queues what it cannot write
 	}
-	if d.polled != nil {
-		d.polled.poller.ep.remove(d.socket.fd) // closing leaves it there if it has a duplicate
+	if m := d.polled.Load(); m != nil {
+		m.poller.ep.remove(d.socket.fd) // closing leaves it there if it has a duplicate
 	}
 	d.socket.close()
 	_ = d.session.Disconnected(ErrClosed)

@@ -74,8 +74,8 @@ func (e *EventError) Clone() *EventError {
 // Retryable reports whether connecting again makes sense after err: not when the key
 // or its plan was refused, when the Config cannot work, on this system or at all, when the server's certificate
 // does not verify, when the server answered the handshake with an HTTP status 4xx
-// other than 429, when a handler panicked, or when it was closed or cancelled on this
-// side. All else, such as networks that break and servers that hang up, is worth another
+// other than 429, when a handler panicked, when it was closed or cancelled on this
+// side, or when Run was called a second time. All else, such as networks that break and servers that hang up, is worth another
 // attempt; [ErrMaxConnections] after a minute.
 func Retryable(err error) bool {
 	if err == nil {
@@ -83,7 +83,7 @@ func Retryable(err error) bool {
 	}
 	for _, final := range []error{
 		ErrAuthFailed, ErrNoKey, ErrNoMarket, ErrBadFeed, ErrClosed, ErrUnsupported, ErrNoDescriptor,
-		context.Canceled,
+		ErrRunning, ErrEnded, ErrDetached, ErrConsumers, context.Canceled,
 	} {
 		if errors.Is(err, final) {
 			return false

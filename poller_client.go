@@ -158,10 +158,24 @@ func (c *PollerClient) Stats() Stats {
 	return stats
 }
 
-// Close ends the client, without waiting: with a closing handshake if it is connected,
-// during which events still come, at once if it is not. Then ended is called. Closing again
-// is harmless. It returns nil.
+// Close ends the client, without waiting: with a closing handshake if it is connected, at once
+// if it is not. Then ended is called. After Close has been called, the handler that runs may
+// finish and no other is called, not even for the rest of the same message. Closing again is
+// harmless. It returns nil. See Shutdown for the patient form.
 func (c *PollerClient) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	if c.current != nil {
+		c.current.Mute()
+	}
+	c.mu.Unlock()
+	c.Shutdown()
+	return nil
+}
+
+// Shutdown is the patient form of Close: what comes during the closing handshake is still
+// delivered; see [Detached.Shutdown].
+func (c *PollerClient) Shutdown() {
 	c.mu.Lock()
 	c.closed = true
 	c.mu.Unlock()
@@ -176,7 +190,6 @@ func (c *PollerClient) Close() error {
 			c.finish(nil)
 		}
 	})
-	return nil
 }
 
 // String names the client's feed and market.
@@ -238,6 +251,9 @@ func (c *PollerClient) opened(nc net.Conn, early []byte, err error) {
 	c.mu.Lock()
 	c.current = d
 	c.made++
+	if c.closed { // meanwhile; what was posted then ends it
+		d.Mute()
+	}
 	d.SetHandler(c.handler) // perhaps another by now
 	c.mu.Unlock()
 	c.mu.Lock()
@@ -268,7 +284,7 @@ func (c *PollerClient) request(topics []Topic, turn uint64) {
 func (c *PollerClient) note(now time.Time) {
 	if c.began.IsZero() && c.d.State() >= Ready {
 		c.began = now
-		c.cfg.Logger.Info("authenticated", "feed", string(c.cfg.Feed), "market", string(c.cfg.Market))
+		c.cfg.Logger.Info("authenticated")
 	}
 }
 

@@ -62,7 +62,7 @@ func (s SessionState) String() string {
 // be sent may have grown after each of Advance, Feed, Commit, Sent, Request, Withdraw
 // and Close.
 //
-// A Session belongs to one goroutine at a time; only SetHandler may be called from
+// A Session belongs to one goroutine at a time; only SetHandler and Mute may be called from
 // any. Handlers run inside Feed and Commit, and may call any method but Feed, Buffer,
 // Commit, Sent and Advance.
 type Session struct {
@@ -70,6 +70,7 @@ type Session struct {
 	framer   *Framer
 	parser   *Parser
 	handlers atomic.Pointer[handlers]
+	muted    atomic.Bool
 	ledger   ledger
 
 	state SessionState
@@ -83,6 +84,7 @@ type Session struct {
 	pinging   bool      // a ping is in Outgoing
 	pingSent  time.Time // when the oldest ping went out that no byte has followed; zero if none
 	closeBy   time.Time
+	patient   bool // what the server sends puts closeBy off
 	scratch   []byte
 	bytesRead uint64
 
@@ -116,7 +118,7 @@ func newSession(cfg Config, h Handler) (*Session, error) {
 	s.parser.SetLimits(cfg.Limits)
 	s.parser.SetSymbols(cfg.Symbols)
 	s.parser.SetInterest(cfg.Interest)
-	s.parser.onStatus, s.parser.tellAll, s.parser.key = s.onStatus, true, cfg.Key
+	s.parser.onStatus, s.parser.tellAll, s.parser.key, s.parser.halt = s.onStatus, true, cfg.Key, &s.muted
 	s.ledger = ledger{
 		market: cfg.Market, keepCase: cfg.KeepCase, perChunk: cfg.ChunkTopics, maxQuote: cfg.MaxOptionQuotes,
 		timeout: cfg.AckTimeout, held: map[Topic]holding{},
@@ -137,6 +139,12 @@ func (s *Session) SetHandler(h Handler) {
 	hs := resolve(h)
 	s.handlers.Store(&hs)
 }
+
+// Mute ends all calls of the handler: the one that runs may finish, and no other is made, not
+// even for the rest of the same message. It may be called from any goroutine, and inside a
+// handler. It cannot be undone. Messages that come are not decoded any more, so that the
+// session does not learn what the server says in them: Close it soon, or leave it.
+func (s *Session) Mute() { s.muted.Store(true) }
 
 // Feed takes bytes that were received, and calls the handler for the events that
 // they complete. p is neither written to nor kept. The error is that of Err.
@@ -202,6 +210,9 @@ func (s *Session) Advance(now time.Time) time.Time {
 		// Silence is counted from when somebody listens again: while a slow handler
 		// worked nobody did, and the next bytes may have come long ago.
 		s.heardNow, s.lastByte = false, now
+		if s.patient && s.state == Closing && !s.muted.Load() {
+			s.closeBy = now.Add(s.cfg.CloseTimeout / 2)
+		}
 	}
 	if s.err != nil {
 		return time.Time{}
@@ -358,6 +369,13 @@ func (s *Session) Close() {
 	s.ledger.report()
 }
 
+// closePatiently is Close, but the server has its time for an answer from when it was last
+// heard: what it has sent before may take a handler long.
+func (s *Session) closePatiently() {
+	s.patient = true
+	s.Close()
+}
+
 // Disconnected tells the session that the connection has ended, with the error of the
 // transport (io.EOF, a reset). It returns Err, which is an ErrDisconnected unless the
 // session had ended before, or ErrClosed while it was closing.
@@ -490,6 +508,9 @@ type sessionFrames struct{ s *Session }
 
 func (f sessionFrames) OnMessage(op ws.OpCode, p []byte) error {
 	s := f.s
+	if s.parser.halted() {
+		return s.err
+	}
 	hs := s.handlers.Load()
 	if op != ws.OpText {
 		s.parser.fail(ErrBinary, p, hs)
