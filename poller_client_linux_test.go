@@ -1,10 +1,13 @@
 package tickstorm_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,6 +74,29 @@ func TestPollerClientReconnects(t *testing.T) {
 		require.ErrorIs(t, c.Subscribe(tickstorm.Trades, "A"), tickstorm.ErrClosed)
 		require.NotContains(t, fmt.Sprintf("%v %+v %#v", c, c, c), sim.Key)
 	})
+}
+
+// TestPollerClientLogs: each line names feed and market, be the feed written with a slash.
+func TestPollerClientLogs(t *testing.T) {
+	server := startSim(t, quietServer)
+	p := newPoller(t, tickstorm.PollerConfig{})
+	var log bytes.Buffer
+	cfg := quickly(server)
+	cfg.Feed += "/"
+	cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	c, end := addClient(t, p, cfg, nil)
+	lines := func(text string) int { return strings.Count(log.String(), text) }
+	pollUntil(t, p, func() bool { return lines("authenticated") == 1 })
+	require.Equal(t, fmt.Sprintf("tickstorm.PollerClient{%s/stocks}", server.Feed()), c.String())
+	server.Conns()[0].Cut()
+	pollUntil(t, p, func() bool { return lines("authenticated") == 2 })
+	require.NoError(t, c.Close())
+	pollUntil(t, p, func() bool { return end.over })
+	require.Equal(t, 2, lines("connection ended"))
+	require.Equal(t, 1, lines("reconnecting"))
+	for line := range strings.Lines(log.String()) {
+		requireNamed(t, line, server.Feed(), tickstorm.Stocks)
+	}
 }
 
 func TestPollerClientEnds(t *testing.T) {
