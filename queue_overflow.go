@@ -3,6 +3,7 @@ package tickstorm
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math"
 )
 
@@ -81,6 +82,14 @@ type ChannelCount struct {
 	// known channel, or a whole message that was not split.
 	Channel string
 	Count   uint64
+}
+
+// String is channel and count, such as "T 12"; channel "" is called other.
+func (c ChannelCount) String() string {
+	if c.Channel == "" {
+		return fmt.Sprint("other ", c.Count)
+	}
+	return fmt.Sprint(c.Channel, " ", c.Count)
 }
 
 // drops is what was dropped and not yet told.

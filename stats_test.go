@@ -398,6 +398,38 @@ func testClientStats(t *testing.T, inline bool) {
 	})
 }
 
+// TestStatsPrint: what is counted by cause or kind prints by name, alone and within Stats.
+func TestStatsPrint(t *testing.T) {
+	var s tickstorm.Stats
+	for _, empty := range []any{s.Events, s.ErrorCauses, s.ErrorSamples, s.ReconnectCauses, s.Lag} {
+		require.Equal(t, "none", fmt.Sprint(empty), "%T", empty)
+	}
+	s.Events[tickstorm.KindTrade], s.Events[tickstorm.KindStatus] = 12, 2
+	s.ErrorCauses[tickstorm.CauseTooDeep] = 3
+	s.ErrorSamples[tickstorm.CauseTooDeep] = "[\n"
+	s.ReconnectCauses[tickstorm.ReconnectDial], s.ReconnectCauses[tickstorm.ReconnectIdle] = 5, 1
+	s.Lag.Observe(64)
+	s.Lag.Observe(64)
+	s.Queue.DroppedBy = []tickstorm.ChannelCount{{Channel: "T", Count: 4}, {Count: 1}}
+	for _, tc := range []struct {
+		value any
+		want  string
+	}{
+		{s.Events, "trade 12, status 2"},
+		{s.ErrorCauses, "too deep 3"},
+		{s.ErrorSamples, `too deep "[\n"`},
+		{s.ReconnectCauses, "idle 1, dial 5"},
+		{s.Lag, "2, mean 64ns, p50 64ns, p90 64ns, p99 64ns, p999 64ns, max 64ns"},
+		{s.Queue.DroppedBy, "[T 4 other 1]"},
+	} {
+		require.Equal(t, tc.want, fmt.Sprint(tc.value))
+		require.Equal(t, tc.want, fmt.Sprintf("%v", tc.value))
+		require.Equal(t, tc.want, fmt.Sprintf("%+v", tc.value))
+		require.Contains(t, fmt.Sprintf("%+v", s), tc.want)
+		require.Contains(t, fmt.Sprintf("%+v", &s), tc.want)
+	}
+}
+
 // TestStatsJSON is the form that Stats promises.
 func TestStatsJSON(t *testing.T) {
 	p := parserAt(tickstorm.Stocks, began)
