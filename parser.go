@@ -307,8 +307,10 @@ func (p *Parser) elements(msg []byte, hs *handlers) error {
 	}
 }
 
-// elementsSeen is how many elements were delivered, passed over or failed.
-func (p *Parser) elementsSeen() uint64 { return p.stats.Total() + p.stats.Skipped + p.stats.Errors }
+// elementsSeen is how many elements were delivered, passed over or failed; elementsTold leaves
+// out those that were passed over.
+func (p *Parser) elementsSeen() uint64 { return p.elementsTold() + p.stats.Skipped }
+func (p *Parser) elementsTold() uint64 { return p.stats.Total() + p.stats.Errors }
 
 // pad copies the rest of a message to where there are readable bytes behind it.
 func (p *Parser) pad(rest []byte) []byte {

@@ -76,6 +76,22 @@ func TestPollerClientReconnects(t *testing.T) {
 	})
 }
 
+// TestPollerClientStatsOfFailures: connections that failed in authentication are in the total.
+func TestPollerClientStatsOfFailures(t *testing.T) {
+	server := startSim(t, sim.Config{Quiet: true, Faults: []sim.Fault{
+		{At: sim.OnAuth, Times: 2, Do: sim.Message("[" + status("auth_timeout", "late") + "]")},
+	}})
+	p := newPoller(t, tickstorm.PollerConfig{})
+	c, end := addClient(t, p, quickly(server), nil)
+	pollUntil(t, p, func() bool { return c.Stats().Messages == 6 })
+	require.NoError(t, c.Close())
+	pollUntil(t, p, func() bool { return end.over })
+	s := c.Stats()
+	require.EqualValues(t, 6, s.Messages)
+	require.EqualValues(t, 6, s.Events[tickstorm.KindStatus])
+	require.Greater(t, s.Received, s.Bytes)
+}
+
 // TestPollerClientLogs: each line names feed and market, be the feed written with a slash.
 func TestPollerClientLogs(t *testing.T) {
 	server := startSim(t, quietServer)

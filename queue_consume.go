@@ -153,9 +153,10 @@ func (s *shard) settle() {
 		s.samples = s.parser.samples
 	}
 	s.published = s.parser.stats
-	s.totals.delivered += uint64(s.handled)
+	s.totals.delivered += uint64(s.handled + s.more)
+	s.totals.enqueued += uint64(s.more)
 	s.inHand -= s.handled
-	s.handled = 0
+	s.handled, s.more = 0, 0
 }
 
 // fill copies entries into the batch, up to its limit or the next control.
@@ -231,7 +232,7 @@ func (s *shard) handle(hs *handlers) {
 		r := &b.runs[i]
 		msg := b.buf[r.start:r.end:r.end]
 		p.SetReceived(r.received)
-		seen := p.elementsSeen()
+		seen, told := p.elementsSeen(), p.elementsTold()
 		sampled := s.runs%decodeEvery == 0
 		s.runs++
 		var began time.Time
@@ -256,6 +257,9 @@ func (s *shard) handle(hs *handlers) {
 			break
 		}
 		s.handled += r.events
+		if r.flags&entryWhole != 0 {
+			s.more += max(0, int(p.elementsTold()-told)-1)
+		}
 	}
 	if hs.raw == nil && hs.end != nil && s.handled > 0 && !s.isStopped() {
 		hs.end.OnMessageEnd()

@@ -221,7 +221,7 @@ func TestQueueRawHandler(t *testing.T) {
 			`5 [{"ev":"T","sym":"A"}, {"ev":"Q","sym":"B"}]`, "trade A", "end",
 			`6 [{"ev":"Q","sym":"no"},{"ev":"status","status":"x"}]`, "status", "end",
 		}, h.calls)
-		require.Equal(t, uint64(2), q.Stats().Delivered)
+		require.Equal(t, uint64(4), q.Stats().Delivered)
 	}
 }
 

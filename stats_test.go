@@ -398,6 +398,53 @@ func testClientStats(t *testing.T, inline bool) {
 	})
 }
 
+// TestClientStatsOfFailures: what a connection has counted that failed in authentication is in
+// the total, and is there while the key is not answered.
+func TestClientStatsOfFailures(t *testing.T) {
+	for _, inline := range []bool{false, true} {
+		for _, tc := range []struct {
+			name     string
+			says     string // a status, to the key of the first two connections
+			messages int
+		}{
+			{"refused for good", status("auth_failed", "no"), 2},
+			{"timed out twice", status("auth_timeout", "late"), 6},
+			{"too many connections", status("max_connections", ""), 6},
+		} {
+			t.Run(fmt.Sprintf("inline %v, %s", inline, tc.name), func(t *testing.T) {
+				cfg := sim.Config{Quiet: true, Faults: []sim.Fault{{At: sim.OnAuth, Times: 2, Do: sim.Message("[" + tc.says + "]")}}}
+				inBubble(t, cfg, func(t *testing.T, server *sim.Server) {
+					c := simClientWith(t, server, nil, func(cfg *tickstorm.Config) { cfg.Queue.Inline = inline })
+					running := runs(t.Context(), c)
+					time.Sleep(10 * time.Minute)
+					synctest.Wait()
+					require.NoError(t, c.Close())
+					<-running
+					s := c.Stats()
+					require.EqualValues(t, tc.messages, s.Messages)
+					require.EqualValues(t, tc.messages, s.Events[tickstorm.KindStatus])
+					require.Greater(t, s.Received, s.Bytes)
+					require.Greater(t, s.Bytes, uint64(30*tc.messages))
+				})
+			})
+		}
+		t.Run(fmt.Sprintf("inline %v, not answered", inline), func(t *testing.T) {
+			cfg := sim.Config{Quiet: true, Faults: []sim.Fault{{At: sim.OnAuth, Times: 1, Do: sim.Stall(0)}}}
+			inBubble(t, cfg, func(t *testing.T, server *sim.Server) {
+				c := simClientWith(t, server, nil, func(cfg *tickstorm.Config) { cfg.Queue.Inline = inline })
+				running := runs(t.Context(), c)
+				time.Sleep(time.Second)
+				require.EqualValues(t, 1, c.Stats().Messages, "the greeting")
+				time.Sleep(time.Minute)
+				require.EqualValues(t, 3, c.Stats().Messages, "that of the next one too")
+				require.NoError(t, c.Close())
+				require.NoError(t, <-running)
+				require.EqualValues(t, 3, c.Stats().Messages)
+			})
+		})
+	}
+}
+
 // TestStatsPrint: what is counted by cause or kind prints by name, alone and within Stats.
 func TestStatsPrint(t *testing.T) {
 	var s tickstorm.Stats
