@@ -3,6 +3,8 @@ package tickstorm
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/tickstorm/tickstorm/frame"
 )
@@ -140,24 +142,51 @@ func causeOf(err error) ReconnectCause {
 	return ReconnectOther
 }
 
+// String lists the numbers that are not zero by the kinds' names, such as "trade 12, quote 3";
+// it is "none" if there are none.
+func (c EventCounts) String() string { return listByName(c[:], eventName, "%s %d") }
+
 // MarshalJSON returns an object of the numbers that are not zero, by the kinds' names.
-func (c EventCounts) MarshalJSON() ([]byte, error) {
-	return marshalByName(c[:], func(i int) string { return Kind(i).String() })
-}
+func (c EventCounts) MarshalJSON() ([]byte, error) { return marshalByName(c[:], eventName) }
+
+// String lists the numbers that are not zero by the causes' names, such as "syntax 2"; it is
+// "none" if there are none.
+func (c ErrorCounts) String() string { return listByName(c[:], errorName, "%s %d") }
 
 // MarshalJSON returns an object of the numbers that are not zero, by the causes' names.
-func (c ErrorCounts) MarshalJSON() ([]byte, error) {
-	return marshalByName(c[:], func(i int) string { return ErrorCause(i).String() })
-}
+func (c ErrorCounts) MarshalJSON() ([]byte, error) { return marshalByName(c[:], errorName) }
+
+// String lists the samples that there are by the causes' names, quoted; it is "none" if there
+// are none.
+func (s ErrorSamples) String() string { return listByName(s[:], errorName, "%s %q") }
 
 // MarshalJSON returns an object of the samples that there are, by the causes' names.
-func (s ErrorSamples) MarshalJSON() ([]byte, error) {
-	return marshalByName(s[:], func(i int) string { return ErrorCause(i).String() })
-}
+func (s ErrorSamples) MarshalJSON() ([]byte, error) { return marshalByName(s[:], errorName) }
+
+// String lists the numbers that are not zero by the causes' names, such as "dial 3, idle 1"; it
+// is "none" if there are none.
+func (c ReconnectCounts) String() string { return listByName(c[:], reconnectName, "%s %d") }
 
 // MarshalJSON returns an object of the numbers that are not zero, by the causes' names.
-func (c ReconnectCounts) MarshalJSON() ([]byte, error) {
-	return marshalByName(c[:], func(i int) string { return ReconnectCause(i).String() })
+func (c ReconnectCounts) MarshalJSON() ([]byte, error) { return marshalByName(c[:], reconnectName) }
+
+func eventName(i int) string     { return Kind(i).String() }
+func errorName(i int) string     { return ErrorCause(i).String() }
+func reconnectName(i int) string { return ReconnectCause(i).String() }
+
+// listByName lists what is not zero in the form of name and value.
+func listByName[T comparable](values []T, name func(int) string, form string) string {
+	var zero T
+	var list []string
+	for i, v := range values {
+		if v != zero {
+			list = append(list, fmt.Sprintf(form, name(i), v))
+		}
+	}
+	if list == nil {
+		return "none"
+	}
+	return strings.Join(list, ", ")
 }
 
 func marshalByName[T comparable](values []T, name func(int) string) ([]byte, error) {

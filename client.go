@@ -26,6 +26,8 @@ type Client struct {
 	lasting *Lasting // what this drives
 	queue   *Queue   // nil if there is none
 
+	runs          runOnce
+	halt          *atomic.Bool  // no handler is called any more: the queue's, if there is one
 	authenticated chan struct{} // closed when the first connection is
 	over          chan struct{} // closed when Run has returned
 	result        error         // what it returned; set before over is closed
@@ -39,6 +41,7 @@ type Client struct {
 	conn     *Conn      // the current one, nil while there is none
 	started  bool
 	closed   bool
+	life     context.Context    // no handler is called after its end
 	ctx      context.Context    // Run's
 	cancel   context.CancelFunc // ends it
 	work     context.Context    // ends with Run, or when Close is called: the backfills'
@@ -53,7 +56,7 @@ type Client struct {
 // NewClient returns a client that does nothing until Run is called. The error is
 // about the Config.
 func NewClient(cfg Config, h Handler) (*Client, error) {
-	c := &Client{authenticated: make(chan struct{}), over: make(chan struct{}), wake: make(chan struct{}, 1)}
+	c := &Client{halt: new(atomic.Bool), authenticated: make(chan struct{}), over: make(chan struct{}), wake: make(chan struct{}, 1)}
 	lasting, err := NewLasting(cfg, h, clientDriver{c})
 	if err != nil {
 		return nil, err
@@ -92,7 +95,7 @@ func (d clientDriver) OnState(change *StateChange) {
 		}
 	}
 	if change.State == StateClosed {
-		d.c.call(tell) // by Run, when nothing else is handled any more
+		d.c.callLast(tell) // by Run, when nothing else is handled any more
 	} else {
 		d.c.notify(tell)
 	}
@@ -112,13 +115,18 @@ func (d clientDriver) OnGap(gap *Gap) {
 	})
 }
 
-// Run connects and delivers events until ctx ends (it returns ctx's error), Close is
-// called (nil), the reason of a failure is final by [Retryable], a handler panics (a
+// Run connects and delivers events until ctx ends (it returns ctx's error), Close or Shutdown
+// is called (nil), the reason of a failure is final by [Retryable], a handler panics (a
 // [*PanicError]), or Backoff.MaxAttempts have failed (an [*AttemptsError]). While it runs it
 // is the goroutine that handlers are called on, or the first of those where
-// Config.Queue.Consumers asks for several. When ctx ends or a handler panics, what is
-// queued is not handled any more; in all other cases it is, before Run returns, unless Close
-// has given up waiting.
+// Config.Queue.Consumers asks for several. A client runs once: a second call returns
+// [ErrRunning] or [ErrEnded].
+//
+// After ctx has ended, the handlers that run, one a consumer, may finish and no other is
+// called, not even for the rest of the same message; see [Conn.Run] for handlers that take
+// less than a microsecond. So it is when a handler panics. What is queued is not handled any
+// more then; in all other cases it is, before Run returns, unless Close or Shutdown has given
+// up waiting. The one call that is always made is the last: OnState with StateClosed.
 func (c *Client) Run(ctx context.Context) error { return c.run(ctx, nil) }
 
 // run is Run with another handler, unless that is nil.
@@ -172,13 +180,17 @@ func (c *Client) Wait() error {
 
 // begin is the beginning of Run, which there is one of.
 func (c *Client) begin(user context.Context) error {
+	if err := c.runs.begin(); err != nil {
+		return err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.started {
-		return ErrRunning
-	}
 	c.started = true
 	c.ctx, c.cancel = context.WithCancel(user)
+	c.life = c.ctx
+	if c.queue != nil {
+		c.life = user // Close, while there is no connection, ends ctx, and not the handling
+	}
 	c.work, c.stopWork = context.WithCancel(c.ctx)
 	c.lasting.start()
 	return nil
@@ -228,6 +240,7 @@ func (c *Client) finish() {
 	c.mu.Lock()
 	c.owner = 0
 	c.mu.Unlock()
+	c.runs.end(c.result)
 	close(c.over)
 }
 
@@ -357,8 +370,9 @@ func (c *Client) SetHandler(h Handler) {
 // State returns what the client is about now.
 func (c *Client) State() State { return c.lasting.State() }
 
-// Stats returns what all the client's connections have counted together. With a queue,
-// what is counted while decoding is behind by what waits there.
+// Stats returns what all the client's connections have counted together, those that failed in
+// authentication included. With a queue, what is counted while decoding is behind by what waits
+// there.
 func (c *Client) Stats() Stats {
 	stats := c.lasting.Stats()
 	if c.queue != nil {
@@ -367,14 +381,37 @@ func (c *Client) Stats() Stats {
 	return stats
 }
 
-// Close ends the client as [Conn.Close] ends a connection, whatever it is doing; Run
-// then returns nil. A handler or a backfill that is still running when
-// Config.CloseTimeout has passed is an [ErrHandlerBusy]: the socket is closed, and Run
-// returns when it does.
+// Close ends the client as [Conn.Close] ends a connection, whatever it is doing; Run then
+// returns nil, and backfills end.
+//
+// With Queue.Inline, after Close has been called, the handler that runs may finish and no
+// other is called but OnState with StateClosed. With a queue, what is queued is still handled,
+// as far as Config.CloseTimeout allows. What is still running when that has passed, a handler
+// or a backfill, is an [ErrHandlerBusy]: the socket is closed, the handler that runs may finish
+// and no other is called, and Run returns when it does. Inside a handler Close returns nil at
+// once. Closing again is harmless. See Shutdown for the patient form.
 func (c *Client) Close() error {
-	limit := time.NewTimer(c.cfg.CloseTimeout)
-	defer limit.Stop()
+	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.CloseTimeout)
+	defer cancel()
+	if c.shutdown(ctx, false) != nil {
+		return ErrHandlerBusy
+	}
+	return nil
+}
+
+// Shutdown is the patient form of Close, as [Conn.Shutdown] is of [Conn.Close]: what comes
+// before the server's answer is still delivered, and what is queued is handled, however long
+// the handlers take. A client that is not connected ends at once but for what is queued, and
+// backfills end. When ctx ends first the socket is closed, the handler that runs may finish
+// and no other is called but OnState with StateClosed, and ctx's error is returned. Inside a
+// handler Shutdown returns nil at once.
+func (c *Client) Shutdown(ctx context.Context) error { return c.shutdown(ctx, true) }
+
+func (c *Client) shutdown(ctx context.Context, patient bool) error {
 	c.lasting.Close()
+	if c.queue == nil && !patient {
+		c.mute()
+	}
 	c.mu.Lock()
 	c.closed = true
 	conn, started := c.conn, c.started
@@ -385,7 +422,7 @@ func (c *Client) Close() error {
 	}
 	inside := c.inHandler()
 	stopWork()
-	if c.queue != nil {
+	if c.queue != nil && !patient {
 		if inside || c.queue.blocked() {
 			c.queue.Close() // who reads must not wait for room
 		} else {
@@ -396,32 +433,48 @@ func (c *Client) Close() error {
 	switch {
 	case conn == nil || conn.session.State() == Authenticating && !inside:
 		cancel() // connecting, or waiting to
+	case inside && patient:
+		conn.ask(conn.session.Shutdown)
 	case inside:
+		conn.mute() // nor would the queue take what comes
 		conn.ask(conn.session.Close)
+	case patient:
+		err = conn.Shutdown(ctx)
 	default:
-		err = conn.Close()
+		ctx, cancel := context.WithTimeout(ctx, c.cfg.CloseTimeout*9/10)
+		defer cancel()
+		conn.ask(conn.session.Close)
+		err = conn.awaitEnd(ctx)
 	}
 	if inside {
 		return nil
 	}
 	if err != nil {
-		c.abandon()
+		c.abandon(ErrClosed)
 		return err
 	}
 	select {
 	case <-c.over:
 		return nil
-	case <-limit.C:
+	case <-ctx.Done():
 	}
-	c.abandon()
-	return ErrHandlerBusy
+	c.abandon(ErrClosed)
+	return ctx.Err()
 }
 
-// abandon has nothing more handled that is queued.
-func (c *Client) abandon() {
+// abandon has no handler called any more, because of err.
+func (c *Client) abandon(err error) {
 	if c.queue != nil {
-		c.queue.stop(ErrClosed)
+		c.queue.stop(err)
+		return
 	}
+	c.mute()
+}
+
+// mute is abandon for a client without a queue.
+func (c *Client) mute() {
+	c.halt.Store(true)
+	c.lasting.Mute()
 }
 
 // String names the client's feed and market.

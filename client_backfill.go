@@ -66,6 +66,8 @@ func (c *Client) backfill(gap *Gap) {
 		return
 	}
 	f := &fill{client: c, parser: c.cfg.newParser(), gap: gap}
+	f.parser.halt = c.halt
+	f.parser.heed(c.life, 0, 0)
 	if c.cfg.BackfillMode == BackfillInOrder {
 		f.hand = c.handInOrder
 		c.filled(gap, f.run(fetch))
@@ -117,11 +119,12 @@ func (c *Client) filled(gap *Gap, err error) {
 // fail ends Run with an error of another goroutine.
 func (c *Client) fail(err error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.failure == nil {
 		c.failure = err
 	}
 	c.cancel()
+	c.mu.Unlock()
+	c.abandon(err)
 }
 
 // fill is one backfill at work.

@@ -99,8 +99,15 @@ func TestClientLogsNoKey(t *testing.T) {
 		}
 		for line := range strings.Lines(log.String()) {
 			requireNoKey(t, line, "log")
+			requireNamed(t, line, "ws://host", tickstorm.Stocks)
 		}
 	})
+}
+
+// requireNamed requires that a line of the log names the connection, once.
+func requireNamed(t *testing.T, line string, feed tickstorm.Feed, m tickstorm.Market) {
+	t.Helper()
+	require.Equal(t, 1, strings.Count(strings.ReplaceAll(line, "\n", " "), fmt.Sprintf(" feed=%s market=%s ", feed, m)), line)
 }
 
 // TestClientLogsRefused: a Request has no other result than the log.

@@ -20,8 +20,11 @@ func (c *Client) newQueue(h Handler) error {
 		c.overflowed()
 	}
 	q, err := NewQueue(cfg, h)
-	c.queue = q
-	return err
+	if err != nil {
+		return err
+	}
+	c.queue, c.halt = q, &q.halted
+	return nil
 }
 
 // overflowed ends the connection that has filled the queue, on the goroutine that reads it.
@@ -73,20 +76,30 @@ func (c *Client) notify(call func(h Handler)) {
 	c.queue.control(func(Handler) { c.call(call) }) // not if nothing is handled any more
 }
 
-// inTurn calls what calls handlers, where they are called on the goroutine that reads: not
-// after Run's context has ended, nor in Close, which drives the connection itself where it
-// comes before Run does. A handler that panics ends the connection, if there is one.
+// inTurn calls what calls handlers, where they are called on the goroutine that reads: not in
+// Close, which drives the connection itself where it comes before Run does. A handler that
+// panics ends the connection, if there is one.
 func (c *Client) inTurn(f func()) {
 	switch conn := c.current(); {
 	case conn == nil:
 		f()
-	case conn.session.err == nil && c.ctx.Err() == nil && c.reads():
+	case conn.session.err == nil && c.mayCall() && c.reads():
 		conn.guard(f)
 	}
 }
 
-// call calls the handler where that may be done: in its turn.
+// mayCall reports whether handlers may still be called.
+func (c *Client) mayCall() bool { return !c.halt.Load() && c.life.Err() == nil }
+
+// call calls the handler, if it still may be, where that is done: in its turn.
 func (c *Client) call(call func(h Handler)) {
+	if c.mayCall() {
+		c.callLast(call)
+	}
+}
+
+// callLast calls the handler even if no other calls are made any more.
+func (c *Client) callLast(call func(h Handler)) {
 	h := c.lasting.Handler()
 	if c.queue != nil {
 		h = c.queue.first()

@@ -148,7 +148,11 @@ func TestClientKeyWithdrawn(t *testing.T) {
 		settled(t, server, 1, 0)
 		require.NoError(t, server.Conns()[0].SendStatus("auth_failed", "authentication failed"))
 		require.ErrorIs(t, <-running, tickstorm.ErrAuthFailed)
-		require.ErrorIs(t, c.Run(t.Context()), tickstorm.ErrRunning, "a client runs once")
+		again := c.Run(t.Context())
+		require.ErrorIs(t, again, tickstorm.ErrEnded, "a client runs once")
+		require.ErrorIs(t, again, tickstorm.ErrAuthFailed)
+		require.NotErrorIs(t, again, tickstorm.ErrRunning)
+		require.False(t, tickstorm.Retryable(again))
 		require.NoError(t, c.Close())
 	})
 }

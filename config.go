@@ -126,7 +126,8 @@ type Config struct {
 	Backfill Backfill
 	// BackfillMode is when; default [BackfillInOrder].
 	BackfillMode BackfillMode
-	// Logger receives what happens to the connection, never events; nil is silent.
+	// Logger receives what happens to the connection, never events; nil is silent. Every
+	// line has the feed and the market.
 	Logger *slog.Logger
 }
 
@@ -194,6 +195,7 @@ func (c Config) withDefaults() (Config, error) {
 	if _, err := c.url(); err != nil {
 		return c, err
 	}
+	c.Feed = c.Feed.trimmed()
 	var err error
 	if c.Header, err = checkedHeader(c.Header); err != nil {
 		return c, err
@@ -239,6 +241,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	c.Logger = c.Logger.With("feed", string(c.Feed), "market", string(c.Market))
 	return c, nil
 }
 
@@ -255,7 +258,7 @@ func (c *Config) url() (*url.URL, error) {
 	if err != nil || base.Host == "" {
 		return nil, fmt.Errorf("%w: %q", ErrBadFeed, clip(string(c.Feed)))
 	}
-	u, err := url.Parse(strings.TrimSuffix(string(c.Feed), "/") + "/" + string(c.Market))
+	u, err := url.Parse(string(c.Feed.trimmed()) + "/" + string(c.Market))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %q", ErrBadFeed, clip(string(c.Feed)))
 	}
@@ -273,7 +276,7 @@ func (c Config) String() string {
 	if c.Key != "" {
 		key = redacted
 	}
-	return fmt.Sprintf("tickstorm.Config{%s/%s, key %s}", feed, c.Market, key)
+	return fmt.Sprintf("tickstorm.Config{%s/%s, key %s}", feed.trimmed(), c.Market, key)
 }
 
 // GoString is String, so that %#v does not print the key either.

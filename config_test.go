@@ -70,7 +70,8 @@ func TestConfigFeeds(t *testing.T) {
 	}{
 		{"", tickstorm.Stocks, "wss://socket.massive.com/stocks"},
 		{tickstorm.Delayed, tickstorm.FuturesCME, "wss://delayed.massive.com/futures/cme"},
-		{"ws://localhost:8080/", "new/market", "ws://localhost:8080//new/market"},
+		{"ws://localhost:8080/", "new/market", "ws://localhost:8080/new/market"},
+		{"wss://localhost///", tickstorm.Stocks, "wss://localhost/stocks"},
 		{"wss://[::1]:443", tickstorm.Crypto, "wss://[::1]:443/crypto"},
 	} {
 		cfg := tickstorm.Config{Key: testKey, Market: tc.market, Feed: tc.feed}

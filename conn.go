@@ -22,8 +22,6 @@ var (
 	// ErrInHandler: the call would wait for its own goroutine; inside a handler use
 	// Request and Withdraw, which do not wait.
 	ErrInHandler = errors.New("called inside a handler, which would wait for itself")
-	// ErrRunning: Run was called while another Run is at work.
-	ErrRunning = errors.New("already running")
 	// ErrNotStarted: Wait was called before Start or Run.
 	ErrNotStarted = errors.New("not started")
 )
@@ -43,17 +41,19 @@ type Conn struct {
 	nc      net.Conn
 	session *Session // belongs to the driver
 
-	driver  chan struct{} // holds a token while a goroutine drives the connection
-	owner   atomic.Uint64 // which goroutine that is
-	busy    atomic.Bool   // it is where handlers run
-	running atomic.Bool   // Run is at work
-	over    chan struct{} // closed when the connection is
-	err     error         // why; set before over is closed
+	driver chan struct{} // holds a token while a goroutine drives the connection
+	owner  atomic.Uint64 // which goroutine that is
+	busy   atomic.Bool   // it is where handlers run
+	runs   runOnce
+	over   chan struct{} // closed when the connection is
+	err    error         // why; set before over is closed
 
-	armed time.Time // the read deadline that is set, as the driver knows it
-	early []byte    // came with the handshake; the driver's
+	// The driver's own.
+	armed time.Time       // the read deadline that is set
+	early []byte          // came with the handshake
+	life  context.Context // the end of which mutes the session; nil outside Dial and Run
 
-	mu   sync.Mutex // protects what follows, and setting the read deadline
+	mu   sync.Mutex // protects what follows, setting the read deadline, and that nothing is asked of what is over
 	asks []func()   // what other goroutines want the driver to do
 }
 
@@ -78,10 +78,18 @@ func Dial(ctx context.Context, cfg Config, h Handler) (*Conn, error) {
 	c.driver <- struct{}{}
 	defer c.release()
 	c.owner.Store(goroutineID())
-	if err := c.drive(ctx, func() bool { return s.State() != Authenticating }); err != nil {
+	inTime := context.AfterFunc(ctx, c.mute)
+	defer inTime()
+	c.heed(ctx)
+	err = c.drive(ctx, func() bool { return s.State() != Authenticating })
+	if !inTime() && err == nil {
+		err = ctx.Err() // the session is muted
+	}
+	if err != nil {
 		c.shut(err)
 		return nil, err
 	}
+	c.heed(nil)
 	return c, nil
 }
 
@@ -94,21 +102,42 @@ func newConn(o *Opened) *Conn {
 	}
 }
 
-// Run reads, and calls the handler, until the connection ends. It returns nil after
-// Close, ctx's error when ctx ends (the connection is then closed too, without
-// delivering more), else the reason: see [Session.Err], or a [*PanicError] if a handler
-// has panicked. A connection runs once.
+// heed has ctx, which may be nil, asked before handlers are called. It is the driver's.
+func (c *Conn) heed(ctx context.Context) {
+	c.life = ctx
+	c.session.parser.heed(ctx, 0, 0) // a handler is slow until it is known to be quick
+}
+
+// mute has no handler called any more, from any goroutine. Of a connection that is over the
+// session may be somebody else's.
+func (c *Conn) mute() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.isOver() {
+		c.session.Mute()
+	}
+}
+
+// Run reads, and calls the handler, until the connection ends. It returns nil after Close or
+// Shutdown, ctx's error when ctx ends (the connection is then closed too), else the reason:
+// see [Session.Err], or a [*PanicError] if a handler has panicked. A connection runs once: a
+// second call returns [ErrRunning] or [ErrEnded].
+//
+// After ctx has ended, the handler that runs may finish and no other is called, not even for
+// the rest of the same message. Word of that takes some microseconds, in which a handler that
+// takes less than one for an event may be called a few times more; Close is heard at once.
 func (c *Conn) Run(ctx context.Context) error { return c.run(ctx, nil) }
 
 // run is Run with another handler, unless that is nil.
-func (c *Conn) run(ctx context.Context, h Handler) error {
-	if !c.running.CompareAndSwap(false, true) {
-		return ErrRunning
+func (c *Conn) run(ctx context.Context, h Handler) (err error) {
+	if err := c.runs.begin(); err != nil {
+		return err
 	}
-	defer c.running.Store(false)
+	defer func() { c.runs.end(err) }()
 	if h != nil {
 		c.SetHandler(h)
 	}
+	defer context.AfterFunc(ctx, c.mute)() // also while somebody else drives
 	select {
 	case c.driver <- struct{}{}:
 	case <-c.over:
@@ -124,9 +153,10 @@ func (c *Conn) run(ctx context.Context, h Handler) error {
 	}
 	defer c.release()
 	c.owner.Store(goroutineID())
-	err := c.drive(ctx, func() bool { return false })
+	c.heed(ctx)
+	err = c.drive(ctx, func() bool { return false })
 	if ctx.Err() != nil && !c.isOver() && c.session.err == nil {
-		c.session.SetHandler(nil)
+		c.session.Mute()
 		accepted := c.session.State() != Authenticating
 		c.session.Close()
 		// A server that has not answered the key is not asked to answer this.
@@ -223,44 +253,60 @@ func (c *Conn) Stats() Stats { return c.session.Stats() }
 
 // Close closes the connection: it sends a close frame, waits for the server's, and
 // for the goroutine in Run, and closes the socket; all within Config.CloseTimeout.
-// Events that come meanwhile are delivered by that goroutine, if there is one. Close
-// returns [ErrHandlerBusy] if a handler was still running then, else nil. Inside a
-// handler it returns nil at once, and Run ends soon after the handler. Closing again is
-// harmless.
+//
+// After Close has been called, the handler that runs may finish and no other is called, not
+// even for the rest of the same message. Close returns [ErrHandlerBusy] if that handler was
+// still running after CloseTimeout, else nil. Inside a handler it returns nil at once, and
+// Run ends soon after the handler. Closing again is harmless. See Shutdown for the patient
+// form.
 func (c *Conn) Close() error {
+	c.mu.Lock()
+	if !c.isOver() {
+		c.session.Mute()
+		c.askLocked(c.session.Close)
+	}
+	c.mu.Unlock()
 	// A tenth is kept back for what comes after the wait.
 	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.CloseTimeout*9/10)
 	defer cancel()
-	if c.Shutdown(ctx) != nil {
+	if c.awaitEnd(ctx) != nil {
 		return ErrHandlerBusy
 	}
 	return nil
 }
 
-// Shutdown is Close with a patience of the caller's: it waits until ctx ends for a
-// handler that is running, then closes the socket and returns ctx's error.
+// Shutdown is the patient form of Close: what comes before the server's answer is still
+// delivered, by the goroutine in Run if there is one, however long the handlers take. When
+// ctx ends first it becomes Close without any patience: the socket is closed, the handler
+// that runs may finish and no other is called, and ctx's error is returned if one is running.
+// A server that neither answers nor sends anything for half of Config.CloseTimeout is not
+// waited for any longer. Inside a handler Shutdown returns nil at once, and Run ends when the
+// server has answered.
 func (c *Conn) Shutdown(ctx context.Context) error {
-	if c.isOver() {
+	c.ask(c.session.Shutdown) // in a handler too: the session's time is that before it
+	return c.awaitEnd(ctx)
+}
+
+// awaitEnd waits for the end of a connection that was asked to close, unless it is called
+// inside a handler.
+func (c *Conn) awaitEnd(ctx context.Context) error {
+	if c.isOver() || c.inHandler() {
 		return nil
 	}
-	if c.inHandler() {
-		c.ask(c.session.Close) // the session's time is that before the handler
-		return nil
-	}
-	c.ask(c.session.Close)
 	select {
 	case <-c.over:
 		return nil
 	case c.driver <- struct{}{}: // nobody reads
 		defer c.release()
 		c.owner.Store(goroutineID())
-		c.session.SetHandler(nil) // one that blocks could not be left here
+		c.session.Mute() // a handler that blocks could not be left here
 		_ = c.drive(ctx, func() bool { return false })
 		c.shut(ErrClosed)
 		return nil
 	case <-ctx.Done():
 	}
 	// Without its socket the driver ends at once, unless a handler keeps it.
+	c.mute()
 	_ = c.nc.Close()
 	for {
 		select {
@@ -268,7 +314,6 @@ func (c *Conn) Shutdown(ctx context.Context) error {
 			return nil
 		case c.driver <- struct{}{}: // nobody drives, or not any more
 			defer c.release()
-			c.session.SetHandler(nil)
 			c.shut(ErrClosed)
 			return nil
 		case <-time.After(time.Millisecond):
@@ -315,8 +360,11 @@ func (c *Conn) drive(ctx context.Context, done func() bool) error {
 		now = time.Now()
 		s.Advance(now)
 		if n > 0 {
+			seen := s.parser.elementsSeen()
 			c.guard(func() { _ = s.Commit(n) })
-			now = time.Now() // handlers may have taken long
+			then := time.Now() // handlers may have taken long
+			s.parser.heed(c.life, then.Sub(now), s.parser.elementsSeen()-seen)
+			now = then
 			s.Advance(now)
 		}
 		switch {
@@ -350,9 +398,12 @@ func (c *Conn) arm(deadline time.Time) bool {
 func (c *Conn) ask(do func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.isOver() { // nobody will serve it
-		return
+	if !c.isOver() { // else nobody will serve it
+		c.askLocked(do)
 	}
+}
+
+func (c *Conn) askLocked(do func()) {
 	c.asks = append(c.asks, do)
 	_ = c.nc.SetReadDeadline(longAgo)
 }

@@ -339,7 +339,10 @@ func TestConnEnds(t *testing.T) {
 					require.Equal(t, tc.local, closed.Local)
 				}
 				require.True(t, tickstorm.Retryable(err))
-				require.Equal(t, err, conn.Run(t.Context()), "it says so again")
+				again := conn.Run(t.Context())
+				require.ErrorIs(t, again, err, "it says so again")
+				require.ErrorIs(t, again, tickstorm.ErrEnded)
+				require.False(t, tickstorm.Retryable(again))
 				require.NoError(t, conn.Close())
 			})
 		})

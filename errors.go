@@ -75,7 +75,7 @@ func (e *EventError) Clone() *EventError {
 // Retryable reports whether connecting again makes sense after err: not when the key
 // or its plan was refused, when the Config cannot work, on this system or at all, when the server's certificate
 // does not verify, when an HTTP status that means no answered the handshake, when a handler
-// panicked, or when it was closed or cancelled on this side. All else, such as networks that
+// panicked, when it was closed or cancelled on this side, or when Run was called a second time. All else, such as networks that
 // break and servers that hang up, is worth another attempt; [ErrMaxConnections] after a minute.
 //
 // The statuses, of the server or of a proxy, are RFC 9110's: 4xx means no, since "the client
@@ -90,7 +90,7 @@ func Retryable(err error) bool {
 	}
 	for _, final := range []error{
 		ErrAuthFailed, ErrNoKey, ErrNoMarket, ErrBadFeed, ErrBadHeader, ErrClosed, errors.ErrUnsupported,
-		context.Canceled,
+		ErrRunning, ErrEnded, ErrReleased, ErrConsumers, context.Canceled,
 	} {
 		if errors.Is(err, final) {
 			return false

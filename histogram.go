@@ -2,6 +2,7 @@ package tickstorm
 
 import (
 	"encoding/json"
+	"fmt"
 	"iter"
 	"math"
 	"math/bits"
@@ -121,6 +122,15 @@ func (h Histogram) Buckets() iter.Seq2[time.Duration, uint64] {
 			}
 		}
 	}
+}
+
+// String gives the count, the mean and quantiles; "none" if there is no duration.
+func (h Histogram) String() string {
+	if h.Count() == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%d, mean %v, p50 %v, p90 %v, p99 %v, p999 %v, max %v",
+		h.Count(), h.Mean(), h.Quantile(.5), h.Quantile(.9), h.Quantile(.99), h.Quantile(.999), h.Quantile(1))
 }
 
 // MarshalJSON returns count, mean and quantiles, in seconds:

@@ -17,7 +17,8 @@ import (
 //
 // With an error the event is nil. A [*EventError] is an element that was no event,
 // and the loop goes on; any other error is why Run ended, and the last there is.
-// After Close there is none. Breaking out of the loop closes the connection, and waits
+// After Close there is none. Once ctx has ended, or Close has been called, the body runs for no
+// other event. Breaking out of the loop closes the connection, and waits
 // for the server's answer within Config.CloseTimeout; a panic in the body does the same and
 // goes on. In the loop's body, as in a
 // handler, Subscribe returns [ErrInHandler] and Close does not wait. With [iter.Pull]
@@ -27,26 +28,30 @@ import (
 // The price is one indirect call and a type switch an event; nothing is allocated
 // for an event, and no goroutine is started.
 func (c *Conn) Events(ctx context.Context) iter.Seq2[Event, error] {
-	return events(func(h Handler) error { return c.run(ctx, h) }, c.Close)
+	return events(ctx, c.run, c.Close)
 }
 
 // ErrConsumers: a loop over Events cannot have several consumers; see QueueConfig.Consumers.
 var ErrConsumers = errors.New("a loop over Events has one consumer: Config.Queue.Consumers asks for more")
 
 // Events runs the client and yields its events across reconnects; see [Conn.Events]. States,
-// gaps and drops are not among them: who wants those uses a handler, and Run. With
+// gaps and drops are not among them: who wants those uses a handler, and Run. After Close the
+// loop goes on with what is queued, as Run does; breaking out of it leaves that. With
 // more than one consumer it yields [ErrConsumers] alone.
 func (c *Client) Events(ctx context.Context) iter.Seq2[Event, error] {
 	if c.queue != nil && len(c.queue.shards) > 1 {
 		return func(yield func(Event, error) bool) { yield(nil, ErrConsumers) }
 	}
-	return events(func(h Handler) error { return c.run(ctx, h) }, c.Close)
+	return events(ctx, c.run, func() error {
+		c.abandon(ErrClosed)
+		return c.Close()
+	})
 }
 
-func events(run func(Handler) error, stop func() error) iter.Seq2[Event, error] {
+func events(ctx context.Context, run func(context.Context, Handler) error, stop func() error) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		y := &yielder{yield: yield, stop: stop}
-		err := run(y)
+		y := &yielder{ctx: ctx, yield: yield, stop: stop}
+		err := run(ctx, y)
 		var panicked *PanicError
 		if y.inBody && errors.As(err, &panicked) {
 			panic(panicked.Value) // a loop has nobody to give an error to: it goes on as a panic
@@ -59,6 +64,7 @@ func events(run func(Handler) error, stop func() error) iter.Seq2[Event, error] 
 
 // yielder is the handler behind a loop.
 type yielder struct {
+	ctx     context.Context
 	yield   func(Event, error) bool
 	stop    func() error
 	inBody  bool // the loop's body is at work, or has panicked
@@ -66,7 +72,7 @@ type yielder struct {
 }
 
 func (y *yielder) next(e Event, err error) {
-	if y.stopped {
+	if y.stopped || y.ctx.Err() != nil {
 		return
 	}
 	y.inBody = true

@@ -84,7 +84,7 @@ func TestConnEventsBreak(t *testing.T) {
 				require.True(t, left)
 				<-peer.Done()
 				require.Zero(t, time.Since(start))
-				require.NoError(t, conn.Run(t.Context()))
+				require.Equal(t, tickstorm.ErrEnded, conn.Run(t.Context()))
 			})
 		})
 	}

@@ -66,6 +66,7 @@ type Lasting struct {
 	state       State
 	connections int // that were authenticated
 	closed      bool
+	muted       bool
 }
 
 // LastingDriver is what a [Lasting] asks of whoever drives it.
@@ -131,6 +132,9 @@ func (l *Lasting) Connect(now time.Time) (*Session, error) {
 	l.link = &link{lasting: l, session: s}
 	s.link, s.ledger.mended = l.link, l.mended
 	l.session, l.ready, l.dropped = s, false, nil
+	if l.muted {
+		s.Mute()
+	}
 	return s, nil
 }
 
@@ -251,6 +255,17 @@ func (l *Lasting) Close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
+}
+
+// Mute ends all calls of the handler, of this session and of those that follow; see
+// [Session.Mute]. States and gaps are the driver's to hold back.
+func (l *Lasting) Mute() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.muted = true
+	if l.session != nil {
+		l.session.Mute()
+	}
 }
 
 func (l *Lasting) isClosed() bool {

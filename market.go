@@ -40,6 +40,9 @@ func (m Market) class() string {
 // hosts per product, and serves each of these under polygon.io as well.
 type Feed string
 
+// trimmed is the feed without slashes at its end, so that the market can be put behind one.
+func (f Feed) trimmed() Feed { return Feed(strings.TrimRight(string(f), "/")) }
+
 // The vendor's feeds. Which of them a key may use depends on its plan.
 const (
 	RealTime Feed = "wss://socket.massive.com"  // the default

@@ -65,8 +65,13 @@ func (c *Conn) Release(take func(*Opened) error) error {
 		return err
 	}
 	// The token is kept: nobody drives this Conn any more.
-	c.serve() // what was asked meanwhile
-	c.err = ErrReleased
+	c.mu.Lock()
+	late := c.asks
+	c.asks, c.err = nil, ErrReleased
 	close(c.over)
+	c.mu.Unlock()
+	for _, do := range late { // of a Close: the session is closing then
+		do()
+	}
 	return nil
 }

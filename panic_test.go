@@ -46,7 +46,7 @@ func TestConnHandlerPanics(t *testing.T) {
 			require.Equal(t, 1, called)
 			<-peer.Done() // no socket is left behind
 			require.NoError(t, conn.Close())
-			require.Equal(t, err, conn.Run(t.Context()))
+			require.ErrorIs(t, conn.Run(t.Context()), err)
 			requirePanic(t, conn.Subscribe(t.Context(), tickstorm.Trades, "A"))
 		})
 	})

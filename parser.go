@@ -103,7 +103,10 @@ type Parser struct {
 	decoder decoder
 	fast    fastDecoder
 
-	halt *atomic.Bool // ends the message before its next element, if it is set
+	// halt ends the message before the next call of the handler, if it is set. life, which may
+	// be nil, does so too when it has an error: see heed.
+	halt *atomic.Bool
+	life interface{ Err() error }
 
 	tail    []byte // the last elements of a message, padded for the fast path
 	compact []byte // an element without the space in it
@@ -200,12 +203,18 @@ func (p *Parser) checked(msg []byte, hs *handlers) error {
 func (p *Parser) parse(msg []byte, hs *handlers) error {
 	p.stats.Messages++
 	p.stats.Bytes += uint64(len(msg))
+	if p.halted() {
+		return nil
+	}
 	var err error
 	if hs.raw == nil || p.offerRaw(msg, hs) {
 		err = p.elements(msg, hs)
 	} else if mayHaveStatus(msg) {
 		p.quiet.to = hs.Handler
 		err = p.elements(msg, &handlers{Handler: &p.quiet})
+	}
+	if p.halted() {
+		return err
 	}
 	switch {
 	case err == nil || err == ErrTruncated: // a truncated rest was told as an element
@@ -214,13 +223,16 @@ func (p *Parser) parse(msg []byte, hs *handlers) error {
 	default:
 		p.countError(err, msg)
 	}
-	if hs.end != nil {
+	if hs.end != nil && !p.halted() {
 		hs.end.OnMessageEnd()
 	}
 	return err
 }
 
 func (p *Parser) elements(msg []byte, hs *handlers) error {
+	if p.halted() { // by OnRaw
+		return nil
+	}
 	i := jsonscan.SkipSpace(msg, 0)
 	if i == len(msg) {
 		return ErrNotArray
@@ -248,7 +260,7 @@ func (p *Parser) elements(msg []byte, hs *handlers) error {
 	p.fast.end = len(msg)
 	passes := fast && p.hasInterest()
 	for {
-		if p.halt != nil && p.halt.Load() {
+		if p.halted() {
 			return nil
 		}
 		if passes {
@@ -305,8 +317,10 @@ func (p *Parser) elements(msg []byte, hs *handlers) error {
 	}
 }
 
-// elementsSeen is how many elements were delivered, passed over or failed.
-func (p *Parser) elementsSeen() uint64 { return p.stats.Total() + p.stats.Skipped + p.stats.Errors }
+// elementsSeen is how many elements were delivered, passed over or failed; elementsTold leaves
+// out those that were passed over.
+func (p *Parser) elementsSeen() uint64 { return p.elementsTold() + p.stats.Skipped }
+func (p *Parser) elementsTold() uint64 { return p.stats.Total() + p.stats.Errors }
 
 // pad copies the rest of a message to where there are readable bytes behind it.
 func (p *Parser) pad(rest []byte) []byte {
@@ -391,7 +405,9 @@ func (p *Parser) deliver(e Event, kind Kind, hs *handlers) {
 		if p.onStatus != nil {
 			p.onStatus(&p.status)
 		}
-		hs.OnStatus(&p.status)
+		if !p.halted() { // by what the session has told
+			hs.OnStatus(&p.status)
+		}
 	case KindUnknown:
 		hs.OnUnknown(&p.unknown)
 	}

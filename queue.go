@@ -64,9 +64,6 @@ func (c QueueConfig) withDefaults() (QueueConfig, error) {
 	return c, nil
 }
 
-// ErrQueueRan is returned by [Queue.Run] for a queue that was run before.
-var ErrQueueRan = errors.New("a queue runs only once")
-
 // Queue decouples a handler from the goroutine that reads the socket: it is a
 // [Handler] itself, to be given to [Dial], [NewSession], Conn.SetHandler or
 // [Parser.Parse], and calls the handler behind it on the goroutines of [Queue.Run].
@@ -109,9 +106,10 @@ type Queue struct {
 	overflowed atomic.Bool
 
 	// The life of it.
-	life    sync.Mutex // protects ran and err, and that all shards see markers and the end alike
-	ran     bool
-	err     error // why it was stopped
+	runs    runOnce
+	ctx     context.Context // Run's
+	life    sync.Mutex      // protects err, and that all shards see markers and the end alike
+	err     error           // why it was stopped
 	stopped chan struct{}
 	halted  atomic.Bool // the same, for parsers that are at work
 
@@ -178,16 +176,18 @@ type ShardHandler interface {
 // consumer, all of which have ended when it returns: nil after [Queue.Close], with
 // everything handled that was queued by then; the context's error when that ended, with
 // the rest left in the queue; or a [*PanicError] when a handler panicked, which
-// stops the other consumers too. It cannot be interrupted while a handler runs. A queue
-// runs once: a second call returns [ErrQueueRan].
-func (q *Queue) Run(ctx context.Context) error {
-	q.life.Lock()
-	ran := q.ran
-	q.ran = true
-	q.life.Unlock()
-	if ran {
-		return ErrQueueRan
+// stops the other consumers too. A queue runs once: a second call returns [ErrRunning] or
+// [ErrEnded].
+//
+// After ctx has ended, the handlers that run, one a consumer, may finish and no other is
+// called, not even for the rest of the same message; see [Conn.Run] for handlers that take
+// less than a microsecond.
+func (q *Queue) Run(ctx context.Context) (err error) {
+	if err := q.runs.begin(); err != nil {
+		return err
 	}
+	defer func() { q.runs.end(err) }()
+	q.ctx = ctx
 	if err := ctx.Err(); err != nil {
 		q.stop(err)
 	}

@@ -96,7 +96,12 @@ func (s *shard) meet(c *control) {
 
 // consume handles what comes until the queue is closed and empty, or stopped.
 func (s *shard) consume() {
+	ctx := s.q.ctx
+	s.parser.heed(ctx, 0, 0) // a handler is slow until it is known to be quick
 	for {
+		if err := ctx.Err(); err != nil {
+			s.q.stop(err)
+		}
 		drop, c, ok := s.take()
 		if !ok {
 			return
@@ -125,7 +130,7 @@ func (s *shard) take() (drop bool, c *control, ok bool) {
 		s.work.Wait()
 	}
 	s.idle = false
-	if s.isStopped() || s.head == s.tail && s.drops.count == 0 && len(s.markers) == 0 {
+	if s.q.halted.Load() || s.head == s.tail && s.drops.count == 0 && len(s.markers) == 0 {
 		return false, nil, false
 	}
 	drop = s.takeDrops()
@@ -148,9 +153,10 @@ func (s *shard) settle() {
 		s.samples = s.parser.samples
 	}
 	s.published = s.parser.stats
-	s.totals.delivered += uint64(s.handled)
+	s.totals.delivered += uint64(s.handled + s.more)
+	s.totals.enqueued += uint64(s.more)
 	s.inHand -= s.handled
-	s.handled = 0
+	s.handled, s.more = 0, 0
 }
 
 // fill copies entries into the batch, up to its limit or the next control.
@@ -218,6 +224,7 @@ func (s *shard) handle(hs *handlers) {
 	inner := *hs
 	inner.end = nil
 	p, b := s.parser, &s.batch
+	before := p.elementsSeen()
 	for i := range b.runs {
 		if s.isStopped() {
 			break
@@ -225,7 +232,7 @@ func (s *shard) handle(hs *handlers) {
 		r := &b.runs[i]
 		msg := b.buf[r.start:r.end:r.end]
 		p.SetReceived(r.received)
-		seen := p.elementsSeen()
+		seen, told := p.elementsSeen(), p.elementsTold()
 		sampled := s.runs%decodeEvery == 0
 		s.runs++
 		var began time.Time
@@ -250,11 +257,16 @@ func (s *shard) handle(hs *handlers) {
 			break
 		}
 		s.handled += r.events
+		if r.flags&entryWhole != 0 {
+			s.more += max(0, int(p.elementsTold()-told)-1)
+		}
 	}
-	if hs.raw == nil && hs.end != nil && s.handled > 0 {
+	if hs.raw == nil && hs.end != nil && s.handled > 0 && !s.isStopped() {
 		hs.end.OnMessageEnd()
 	}
-	switch took := s.q.now().Sub(started); {
+	took := s.q.now().Sub(started)
+	p.heed(s.q.ctx, took, p.elementsSeen()-before)
+	switch {
 	case took > slowBatch:
 		b.limit = max(b.limit/4, 1)
 	case b.limit < maxBatch:
@@ -262,4 +274,5 @@ func (s *shard) handle(hs *handlers) {
 	}
 }
 
-func (s *shard) isStopped() bool { return s.q.halted.Load() }
+// isStopped reports whether no handler is to be called any more.
+func (s *shard) isStopped() bool { return s.q.halted.Load() || s.q.ctx.Err() != nil }

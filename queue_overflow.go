@@ -3,6 +3,7 @@ package tickstorm
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math"
 )
 
@@ -78,9 +79,17 @@ type Drop struct {
 type ChannelCount struct {
 	// Channel is its name on the wire, such as "T"; that of statuses is "status", on which the
 	// session has acted all the same; "" stands for what is no event of a
-	// known channel, or a whole message that was not split.
+	// known channel, or in a message that was not split.
 	Channel string
 	Count   uint64
+}
+
+// String is channel and count, such as "T 12"; channel "" is called other.
+func (c ChannelCount) String() string {
+	if c.Channel == "" {
+		return fmt.Sprint("other ", c.Count)
+	}
+	return fmt.Sprint(c.Channel, " ", c.Count)
 }
 
 // drops is what was dropped and not yet told.
@@ -90,18 +99,61 @@ type drops struct {
 	by          []uint64
 }
 
-// countDrop counts an entry that was dropped.
-func (s *shard) countDrop(e *entry) {
+// countDrop counts an entry that was dropped, whose text is in one or two parts: of a message
+// that was not split its events.
+func (s *shard) countDrop(e *entry, first, second []byte) {
+	n := uint64(1)
+	if e.flags&(entryWhole|entryBinary) == entryWhole {
+		n = countElements(first, second)
+		s.totals.enqueued += n - 1
+	}
 	d := &s.drops
 	if d.count == 0 {
 		d.first, d.last = math.MaxInt64, math.MinInt64
 	}
-	d.count++
-	d.by[e.channel]++
+	d.count += n
+	d.by[e.channel] += n
 	d.first = min(d.first, e.received)
 	d.last = max(d.last, e.received)
-	s.totals.dropped++
-	s.dropped[e.channel]++
+	s.totals.dropped += n
+	s.dropped[e.channel] += n
+}
+
+// countElements returns how many elements a message has, which is in one or two parts; at
+// least one. Broken ones end where jsonscan.LooseEnd says.
+func countElements(first, second []byte) uint64 {
+	n, depth := uint64(1), 0
+	inside, escaped := false, false
+	for _, part := range [...][]byte{first, second} {
+		for _, c := range part {
+			switch {
+			case escaped:
+				escaped = false
+			case depth == 0 && c == '[':
+				depth = 1
+			case depth == 0:
+				if c > ' ' {
+					return 1 // it is no array
+				}
+			case c > ']' && c < '{': // most letters
+			case inside:
+				inside, escaped = c != '"', c == '\\'
+			case c == '"':
+				inside = true
+			case c == '[' || c == '{':
+				depth++
+			case c == ',' && depth == 1:
+				n++
+			case c == ']':
+				if depth--; depth == 0 {
+					return n
+				}
+			case c == '}':
+				depth = max(depth-1, 1)
+			}
+		}
+	}
+	return n
 }
 
 // takeDrops moves what is to be told into s.drop and reports whether there is any.
@@ -139,7 +191,8 @@ func (s *shard) makeRoom(size uint64) {
 		for s.free() < size {
 			e := s.entryAt(s.head)
 			s.live--
-			s.countDrop(&e)
+			first, second := s.text(s.head, 0, e.length)
+			s.countDrop(&e, first, second)
 			s.forget(s.head + e.size())
 		}
 	case OverflowConflate:

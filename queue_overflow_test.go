@@ -307,6 +307,76 @@ func TestQueueLargerThanAll(t *testing.T) {
 	}
 }
 
+// TestQueueCountsUnsplit: a message that was not split counts as its events, be it dropped or
+// handled.
+func TestQueueCountsUnsplit(t *testing.T) {
+	events := func(n int) string {
+		return strings.Repeat(serialEvent("T", "A", 1, 20)+",", n-1) + serialEvent("T", "A", 1, 20)
+	}
+	long := strings.Repeat("x", 1<<10)
+	for _, tc := range []struct {
+		name, message string
+		raw           bool // a RawHandler is behind the queue, which does not split then
+	}{
+		{"compact", "[" + events(50) + "]", true},
+		{"spaced", "[" + strings.ReplaceAll(events(50), ",", " ,\n") + " ]", false},
+		{"in space", " \t[" + events(50) + "] ", false},
+		{"with escapes", `[{"ev":"T","i":"\"],[\\"},{"ev":"T","i":"\u005d"},` + events(30) + "]", false},
+		{"lists and texts", `[{"ev":"T","c":[1,[2,3],{"a":4,"b":5}]},{"ev":"T","sym":"],}[{"},` + events(30) + "]", true},
+		{"of more elements than are split", "[" + strings.Repeat("{},", 20_000) + "{}]", false},
+		{"numbers", "[" + strings.Repeat("1,", 1000) + "1]", false},
+		{"broken elements", `[{"ev":"T"]},{bad,}},x,"],[\"",,` + events(30) + "]", false},
+		{"with no end", "[" + events(30) + `,{"ev":"T"`, false},
+		{"one object", `{"ev":"T","c":[1,2],"i":"` + long + `"}`, false},
+		{"no array", "what, [1,2,3]" + long, false},
+		{"empty", "[" + strings.Repeat(" ", 1<<10) + "]", false},
+	} {
+		var r recorder
+		p := tickstorm.NewParser(tickstorm.Stocks)
+		if p.Parse([]byte(tc.message), &r) != nil && len(r.errors) == 0 {
+			r.errors = append(r.errors, nil) // told where the message is decoded
+		}
+		want := uint64(max(1, len(r.events)+len(r.errors)))
+		handler := func() tickstorm.Handler {
+			if tc.raw {
+				return &rawRecorder{}
+			}
+			return new(recorder)
+		}
+		for _, policy := range policies {
+			t.Run(fmt.Sprint(tc.name, ", larger than all, ", policy), func(t *testing.T) {
+				q := newQueue(t, tickstorm.QueueConfig{Bytes: 1 << 10, Overflow: policy}, handler())
+				q.OnRaw([]byte(tc.message), 1)
+				requireAccounts(t, q)
+				st := q.Stats()
+				require.Equal(t, []uint64{want, want}, []uint64{st.Enqueued, st.Dropped})
+				require.Equal(t, []tickstorm.ChannelCount{{Count: want}}, st.DroppedBy)
+			})
+		}
+		t.Run(tc.name+", handled", func(t *testing.T) {
+			q := newQueue(t, tickstorm.QueueConfig{}, handler())
+			q.OnRaw([]byte(tc.message), 1)
+			require.Equal(t, 1, q.Stats().Events, "as long as it waits")
+			drainQueue(t, q)
+			st := q.Stats()
+			require.Equal(t, []uint64{want, want}, []uint64{st.Enqueued, st.Delivered})
+		})
+		t.Run(tc.name+", gives way", func(t *testing.T) {
+			size := max(3*len(tc.message), 1<<10) // so that some wrap around its end
+			q := newQueue(t, tickstorm.QueueConfig{Bytes: size, Overflow: tickstorm.OverflowDropOldest}, handler())
+			for i := range 20 {
+				q.OnRaw([]byte(tc.message), int64(i))
+				requireAccounts(t, q)
+			}
+			drainQueue(t, q)
+			st := q.Stats()
+			require.Equal(t, 20*want, st.Enqueued)
+			require.Positive(t, st.Dropped)
+			require.Zero(t, st.Dropped%want)
+		})
+	}
+}
+
 // TestQueueTellsOfDropsAlone: a drop is told although nothing follows it.
 func TestQueueTellsOfDropsAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

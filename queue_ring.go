@@ -57,6 +57,7 @@ type shard struct {
 	// The consumer's.
 	batch   batch
 	handled int  // of those in hand
+	more    int  // events that these were, of messages that had not been split, beyond one each
 	runs    int  // handled so far, of which some are timed
 	drop    Drop // lent to handlers
 }
@@ -194,12 +195,12 @@ func (s *shard) put(msg []byte, elements []element, received int64, flags entryF
 		}
 		fits := s.admit(e.size())
 		s.totals.enqueued++ // not before: Stats may be asked while admit waits, or calls the user
+		text := msg[el.start:el.end]
 		if !fits {
-			s.countDrop(&e)
+			s.countDrop(&e, text, nil)
 			all = false
 			continue
 		}
-		text := msg[el.start:el.end]
 		if e.flags&entryLatest != 0 {
 			s.supersede(&e, text, el.hash)
 		}

@@ -3,9 +3,10 @@ package tickstorm
 import "time"
 
 // QueueStats is the state of a [Queue] and what it has counted. Events are what a message
-// was split into; one that was not split counts as one. Of those that came, each was
-// handled, dropped or conflated, or waits: Enqueued is the sum of Delivered, Dropped,
-// Conflated and Events.
+// was split into. One that was not split counts as one while it waits, and as its events from
+// when it was handled or dropped; as one still where a [RawHandler] has kept it from being
+// decoded. Of those that came, each was handled, dropped or conflated, or waits: Enqueued is
+// the sum of Delivered, Dropped, Conflated and Events.
 type QueueStats struct {
 	// Events are those that wait, or are in the hands of a consumer.
 	Events int

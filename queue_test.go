@@ -221,7 +221,7 @@ func TestQueueRawHandler(t *testing.T) {
 			`5 [{"ev":"T","sym":"A"}, {"ev":"Q","sym":"B"}]`, "trade A", "end",
 			`6 [{"ev":"Q","sym":"no"},{"ev":"status","status":"x"}]`, "status", "end",
 		}, h.calls)
-		require.Equal(t, uint64(2), q.Stats().Delivered)
+		require.Equal(t, uint64(4), q.Stats().Delivered)
 	}
 }
 
@@ -286,7 +286,7 @@ func TestQueueErrors(t *testing.T) {
 	require.Equal(t, 64<<20, q.Stats().Capacity)
 	q.OnRaw([]byte(`[{"ev":"T"}]`), 1)
 	drainQueue(t, q)
-	require.ErrorIs(t, q.Run(t.Context()), tickstorm.ErrQueueRan)
+	require.ErrorIs(t, q.Run(t.Context()), tickstorm.ErrEnded)
 	require.Equal(t, "drop oldest", tickstorm.OverflowDropOldest.String())
 	require.Equal(t, "unknown", tickstorm.Overflow(9).String())
 }

@@ -66,14 +66,15 @@ func (s SessionState) String() string {
 // be sent may have grown after each of Advance, Feed, Commit, Sent, Request, Withdraw
 // and Close.
 //
-// A Session belongs to one goroutine at a time; only SetHandler, State, Err, Stats,
-// Granted and Config may be called from any. Handlers run inside Feed and Commit, and may call any
+// A Session belongs to one goroutine at a time; only SetHandler, Mute, State, Err,
+// Stats, Granted and Config may be called from any. Handlers run inside Feed and Commit, and may call any
 // method but Feed, Buffer, Commit, Sent and Advance.
 type Session struct {
 	cfg      Config
 	framer   *frame.Framer
 	parser   *Parser
 	handlers atomic.Pointer[handlers]
+	muted    atomic.Bool
 	ledger   ledger
 
 	state atomic.Uint32 // a SessionState
@@ -87,6 +88,7 @@ type Session struct {
 	pinging   bool      // a ping is in Outgoing
 	pingSent  time.Time // when the oldest ping went out that no byte has followed; zero if none
 	closeBy   time.Time
+	patient   bool // what the server sends puts closeBy off
 	scratch   []byte
 	bytesRead uint64
 
@@ -122,7 +124,7 @@ func newSession(cfg Config, h Handler) (*Session, error) {
 		Buffer:     cfg.ReadBuffer,
 		MaxMessage: cfg.Limits.Message,
 	}, sessionFrames{s})
-	s.parser.onStatus, s.parser.tellAll, s.parser.key = s.onStatus, true, cfg.Key
+	s.parser.onStatus, s.parser.tellAll, s.parser.key, s.parser.halt = s.onStatus, true, cfg.Key, &s.muted
 	l := &s.ledger
 	l.market, l.keepCase, l.perChunk, l.maxQuote = cfg.Market, cfg.KeepCase, cfg.ChunkTopics, cfg.MaxOptionQuotes
 	l.timeout, l.held = cfg.AckTimeout, map[Topic]holding{}
@@ -142,6 +144,12 @@ func (s *Session) SetHandler(h Handler) {
 	hs := resolve(h)
 	s.handlers.Store(&hs)
 }
+
+// Mute ends all calls of the handler: the one that runs may finish, and no other is made, not
+// even for the rest of the same message. It may be called from any goroutine, and inside a
+// handler. It cannot be undone. Messages that come are not decoded any more, so that the
+// session does not learn what the server says in them: Close it soon, or leave it.
+func (s *Session) Mute() { s.muted.Store(true) }
 
 // Feed takes bytes that were received, and calls the handler for the events that
 // they complete. p is neither written to nor kept. The error is that of Err.
@@ -221,6 +229,9 @@ func (s *Session) Advance(now time.Time) time.Time {
 		// Silence is counted from when somebody listens again: while a slow handler
 		// worked nobody did, and the next bytes may have come long ago.
 		s.heardNow, s.lastByte = false, now
+		if s.patient && s.State() == Closing && !s.muted.Load() {
+			s.closeBy = now.Add(s.cfg.CloseTimeout / 2)
+		}
 	}
 	if s.err != nil {
 		return time.Time{}
@@ -399,6 +410,13 @@ func (s *Session) Close() {
 	s.publish()
 }
 
+// Shutdown is the patient form of Close: the server has its time for an answer from when it was
+// last heard, because what it has sent before may take a handler long.
+func (s *Session) Shutdown() {
+	s.patient = true
+	s.Close()
+}
+
 // Disconnected tells the session that the connection has ended, with the error of the
 // transport (io.EOF, a reset). It returns Err, which is an ErrDisconnected unless the
 // session had ended before, or ErrClosed while it was closing.
@@ -519,7 +537,7 @@ func (s *Session) onStatus(e *Status) {
 	case StatusAuthSuccess:
 		if s.State() == Authenticating {
 			s.state.Store(uint32(Ready))
-			s.cfg.Logger.Info("authenticated", "feed", string(s.cfg.Feed), "market", string(s.cfg.Market))
+			s.cfg.Logger.Info("authenticated")
 			s.pump()
 		}
 	case StatusAuthFailed, StatusNoPlan, StatusAuthTimeout, StatusMaxConnections:
@@ -554,6 +572,9 @@ type sessionFrames struct{ s *Session }
 
 func (f sessionFrames) OnMessage(op ws.OpCode, p []byte) error {
 	s := f.s
+	if s.parser.halted() {
+		return s.err
+	}
 	hs := s.handlers.Load()
 	if op != ws.OpText {
 		s.parser.fail(ErrBinary, p, hs)

@@ -14,7 +14,8 @@ import (
 // So these may be ahead of the Counters by the read that is being worked on.
 //
 // encoding/json knows Stats: the names are those of the fields, ErrorCauses and the like
-// are objects by name, histograms are as in [Histogram.MarshalJSON].
+// are objects by name, histograms are as in [Histogram.MarshalJSON]. In print, fmt gives both
+// by name as well.
 type Stats struct {
 	Counters
 	Latency

@@ -398,6 +398,85 @@ func testClientStats(t *testing.T, inline bool) {
 	})
 }
 
+// TestClientStatsOfFailures: what a connection has counted that failed in authentication is in
+// the total, and is there while the key is not answered.
+func TestClientStatsOfFailures(t *testing.T) {
+	for _, inline := range []bool{false, true} {
+		for _, tc := range []struct {
+			name     string
+			says     string // a status, to the key of the first two connections
+			messages int
+		}{
+			{"refused for good", status("auth_failed", "no"), 2},
+			{"timed out twice", status("auth_timeout", "late"), 6},
+			{"too many connections", status("max_connections", ""), 6},
+		} {
+			t.Run(fmt.Sprintf("inline %v, %s", inline, tc.name), func(t *testing.T) {
+				cfg := sim.Config{Quiet: true, Faults: []sim.Fault{{At: sim.OnAuth, Times: 2, Do: sim.Message("[" + tc.says + "]")}}}
+				inBubble(t, cfg, func(t *testing.T, server *sim.Server) {
+					c := simClientWith(t, server, nil, func(cfg *tickstorm.Config) { cfg.Queue.Inline = inline })
+					running := runs(t.Context(), c)
+					time.Sleep(10 * time.Minute)
+					synctest.Wait()
+					require.NoError(t, c.Close())
+					<-running
+					s := c.Stats()
+					require.EqualValues(t, tc.messages, s.Messages)
+					require.EqualValues(t, tc.messages, s.Events[tickstorm.KindStatus])
+					require.Greater(t, s.Received, s.Bytes)
+					require.Greater(t, s.Bytes, uint64(30*tc.messages))
+				})
+			})
+		}
+		t.Run(fmt.Sprintf("inline %v, not answered", inline), func(t *testing.T) {
+			cfg := sim.Config{Quiet: true, Faults: []sim.Fault{{At: sim.OnAuth, Times: 1, Do: sim.Stall(0)}}}
+			inBubble(t, cfg, func(t *testing.T, server *sim.Server) {
+				c := simClientWith(t, server, nil, func(cfg *tickstorm.Config) { cfg.Queue.Inline = inline })
+				running := runs(t.Context(), c)
+				time.Sleep(time.Second)
+				require.EqualValues(t, 1, c.Stats().Messages, "the greeting")
+				time.Sleep(time.Minute)
+				require.EqualValues(t, 3, c.Stats().Messages, "that of the next one too")
+				require.NoError(t, c.Close())
+				require.NoError(t, <-running)
+				require.EqualValues(t, 3, c.Stats().Messages)
+			})
+		})
+	}
+}
+
+// TestStatsPrint: what is counted by cause or kind prints by name, alone and within Stats.
+func TestStatsPrint(t *testing.T) {
+	var s tickstorm.Stats
+	for _, empty := range []any{s.Events, s.ErrorCauses, s.ErrorSamples, s.ReconnectCauses, s.Lag} {
+		require.Equal(t, "none", fmt.Sprint(empty), "%T", empty)
+	}
+	s.Events[tickstorm.KindTrade], s.Events[tickstorm.KindStatus] = 12, 2
+	s.ErrorCauses[tickstorm.CauseTooDeep] = 3
+	s.ErrorSamples[tickstorm.CauseTooDeep] = "[\n"
+	s.ReconnectCauses[tickstorm.ReconnectDial], s.ReconnectCauses[tickstorm.ReconnectIdle] = 5, 1
+	s.Lag.Observe(64)
+	s.Lag.Observe(64)
+	s.Queue.DroppedBy = []tickstorm.ChannelCount{{Channel: "T", Count: 4}, {Count: 1}}
+	for _, tc := range []struct {
+		value any
+		want  string
+	}{
+		{s.Events, "trade 12, status 2"},
+		{s.ErrorCauses, "too deep 3"},
+		{s.ErrorSamples, `too deep "[\n"`},
+		{s.ReconnectCauses, "idle 1, dial 5"},
+		{s.Lag, "2, mean 64ns, p50 64ns, p90 64ns, p99 64ns, p999 64ns, max 64ns"},
+		{s.Queue.DroppedBy, "[T 4 other 1]"},
+	} {
+		require.Equal(t, tc.want, fmt.Sprint(tc.value))
+		require.Equal(t, tc.want, fmt.Sprintf("%v", tc.value))
+		require.Equal(t, tc.want, fmt.Sprintf("%+v", tc.value))
+		require.Contains(t, fmt.Sprintf("%+v", s), tc.want)
+		require.Contains(t, fmt.Sprintf("%+v", &s), tc.want)
+	}
+}
+
 // TestStatsJSON is the form that Stats promises.
 func TestStatsJSON(t *testing.T) {
 	p := parserAt(tickstorm.Stocks, began)

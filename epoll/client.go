@@ -7,6 +7,7 @@ import (
 	"io"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tickstorm/tickstorm"
@@ -32,7 +33,8 @@ type Client struct {
 	retryAt time.Time // zero while there is nothing to wait for
 	over    bool
 
-	mu     sync.Mutex // protects what follows
+	muted  atomic.Bool // no handler is called any more but for the last state
+	mu     sync.Mutex  // protects what follows
 	closed bool
 }
 
@@ -65,16 +67,20 @@ func (d driver) Post(do func()) {
 }
 
 func (d driver) OnState(change *tickstorm.StateChange) {
-	if h, ok := d.c.lasting.Handler().(tickstorm.StateHandler); ok {
+	last := change.State == tickstorm.StateClosed
+	if h, ok := d.c.lasting.Handler().(tickstorm.StateHandler); ok && (last || d.c.mayCall()) {
 		d.c.call(func() { h.OnState(change) })
 	}
 }
 
 func (d driver) OnGap(gap *tickstorm.Gap) {
-	if h, ok := d.c.lasting.Handler().(tickstorm.GapHandler); ok {
+	if h, ok := d.c.lasting.Handler().(tickstorm.GapHandler); ok && d.c.mayCall() {
 		d.c.call(func() { h.OnGap(gap) })
 	}
 }
+
+// mayCall reports whether handlers may still be called.
+func (c *Client) mayCall() bool { return !c.muted.Load() && !c.p.halted.Load() }
 
 // call calls a handler, on the poller's thread. A panic ends the client, and goes on.
 func (c *Client) call(f func()) {
@@ -147,10 +153,20 @@ func (c *Client) SetHandler(h tickstorm.Handler) { c.lasting.SetHandler(h) }
 // Stats returns what all the client's connections have counted together.
 func (c *Client) Stats() tickstorm.Stats { return c.lasting.Stats() }
 
-// Close ends the client, without waiting: with a closing handshake if it is connected,
-// during which events still come, at once if it is not. Then ended is called. Closing again
-// is harmless. It returns nil.
+// Close ends the client, without waiting: with a closing handshake if it is connected, at once
+// if it is not. Then ended is called. After Close has been called, the handler that runs may
+// finish and no other is called but OnState with StateClosed, not even for the rest of the same
+// message. Closing again is harmless. It returns nil. See Shutdown for the patient form.
 func (c *Client) Close() error {
+	c.muted.Store(true)
+	c.lasting.Mute()
+	c.Shutdown()
+	return nil
+}
+
+// Shutdown is the patient form of Close: what comes during the closing handshake is still
+// delivered; see [Detached.Shutdown].
+func (c *Client) Shutdown() {
 	c.lasting.Close()
 	c.mu.Lock()
 	c.closed = true
@@ -166,7 +182,6 @@ func (c *Client) Close() error {
 			c.finish(nil)
 		}
 	})
-	return nil
 }
 
 // String names the client's feed and market.

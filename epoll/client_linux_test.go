@@ -1,10 +1,13 @@
 package epoll_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -72,6 +75,45 @@ func TestPollerClientReconnects(t *testing.T) {
 		require.ErrorIs(t, c.Subscribe(tickstorm.Trades, "A"), tickstorm.ErrClosed)
 		require.NotContains(t, fmt.Sprintf("%v %+v %#v", c, c, c), sim.Key)
 	})
+}
+
+// TestPollerClientStatsOfFailures: connections that failed in authentication are in the total.
+func TestPollerClientStatsOfFailures(t *testing.T) {
+	server := startSim(t, sim.Config{Quiet: true, Faults: []sim.Fault{
+		{At: sim.OnAuth, Times: 2, Do: sim.Message("[" + status("auth_timeout", "late") + "]")},
+	}})
+	p := newPoller(t, epoll.Config{})
+	c, end := addClient(t, p, quickly(server), nil)
+	pollUntil(t, p, func() bool { return c.Stats().Messages == 6 })
+	require.NoError(t, c.Close())
+	pollUntil(t, p, func() bool { return end.over })
+	s := c.Stats()
+	require.EqualValues(t, 6, s.Messages)
+	require.EqualValues(t, 6, s.Events[tickstorm.KindStatus])
+	require.Greater(t, s.Received, s.Bytes)
+}
+
+// TestPollerClientLogs: each line names feed and market, be the feed written with a slash.
+func TestPollerClientLogs(t *testing.T) {
+	server := startSim(t, quietServer)
+	p := newPoller(t, epoll.Config{})
+	var log bytes.Buffer
+	cfg := quickly(server)
+	cfg.Feed += "/"
+	cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	c, end := addClient(t, p, cfg, nil)
+	lines := func(text string) int { return strings.Count(log.String(), text) }
+	pollUntil(t, p, func() bool { return lines("authenticated") == 1 })
+	require.Equal(t, fmt.Sprintf("epoll.Client{%s/stocks}", server.Feed()), c.String())
+	server.Conns()[0].Cut()
+	pollUntil(t, p, func() bool { return lines("authenticated") == 2 })
+	require.NoError(t, c.Close())
+	pollUntil(t, p, func() bool { return end.over })
+	require.Equal(t, 2, lines("connection ended"))
+	require.Equal(t, 1, lines("reconnecting"))
+	for line := range strings.Lines(log.String()) {
+		requireNamed(t, line, server.Feed(), tickstorm.Stocks)
+	}
 }
 
 func TestPollerClientEnds(t *testing.T) {

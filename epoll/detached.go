@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -48,8 +49,8 @@ const (
 // that WantWrite is for the rare moments in which the kernel takes no more. When Err is
 // not nil, Close.
 //
-// A Detached belongs to one goroutine at a time; only SetHandler, Stats and Err may be
-// called from any. Handlers run inside ReadReady; there they may call any method but
+// A Detached belongs to one goroutine at a time; only SetHandler, Mute, Stats and Err may
+// be called from any. Handlers run inside ReadReady; there they may call any method but
 // ReadReady, WriteReady and Advance. If a handler panics, the descriptor is closed on the
 // way, and Err is a [*tickstorm.PanicError].
 type Detached struct {
@@ -60,14 +61,14 @@ type Detached struct {
 	early      []byte        // came with the handshake
 	window     []byte        // of the Poller, to read into: warm in the cache, and for all; nil for the session's own
 
-	now     time.Time // what was told last
-	due     time.Time // what Advance returned
-	writeBy time.Time // when what waits to be written is late; zero if nothing waits
-	unread  bool      // ReadReady used up its budget
-	unheard bool      // Advance waits for what is to be read
-	inside  bool      // a handler may be running
-	closing bool      // Close was called by it
-	polled  *polled   // of the Poller that drives it
+	now     time.Time              // what was told last
+	due     time.Time              // what Advance returned
+	writeBy time.Time              // when what waits to be written is late; zero if nothing waits
+	unread  bool                   // ReadReady used up its budget
+	unheard bool                   // Advance waits for what is to be read
+	inside  bool                   // a handler may be running
+	closing bool                   // Close was called by it
+	polled  atomic.Pointer[polled] // of the Poller that drives it
 }
 
 // Detach takes a connection out of package net, with everything that has been read,
@@ -348,7 +349,7 @@ func (d *Detached) Withdraw(done func(error), topics ...tickstorm.Topic) error {
 // clock tells the time of what is asked for between the turns of a Poller, which may have
 // told it last long ago: patience begins now.
 func (d *Detached) clock() {
-	if d.polled != nil && !d.inside && d.session.Err() == nil {
+	if d.polled.Load() != nil && !d.inside && d.session.Err() == nil {
 		d.now = time.Now()
 		d.session.SetTime(d.now)
 	}
@@ -372,8 +373,8 @@ func (d *Detached) asked(err error) error {
 
 // touch tells the Poller that something was done out of turn.
 func (d *Detached) touch() {
-	if d.polled != nil {
-		d.polled.poller.enqueue(d.polled)
+	if m := d.polled.Load(); m != nil {
+		m.poller.enqueue(m)
 	}
 }
 
@@ -398,23 +399,30 @@ func (d *Detached) State() tickstorm.SessionState { return d.session.State() }
 // cuts off those who let it grow. The error is the kernel's.
 func (d *Detached) Backlog() (int, error) { return d.descriptor.Backlog() }
 
-// Shutdown starts the closing handshake: events still come until the server has
-// answered or half of Config.CloseTimeout has passed. Then Err is [tickstorm.ErrClosed] or
-// [tickstorm.ErrCloseTimeout], and it is time for Close.
+// Mute ends all calls of the handler; see [tickstorm.Session.Mute]. It may be called from any
+// goroutine: the way to stop a Detached at once that another one reads, and then closes.
+func (d *Detached) Mute() { d.session.Mute() }
+
+// Shutdown is the patient form of Close: it starts the closing handshake, and events still
+// come until the server has answered, or has sent nothing for half of Config.CloseTimeout. Then
+// Err is [tickstorm.ErrClosed] or [tickstorm.ErrCloseTimeout], and it is time for Close.
 func (d *Detached) Shutdown() {
 	d.clock()
-	d.session.Close()
+	d.session.Shutdown()
 	_ = d.asked(nil)
 }
 
 // Close closes the descriptor at once, which takes it out of every epoll, unless the program
 // has kept a duplicate. A close frame is sent ahead if the kernel takes it; nobody waits for
-// its answer. Inside a handler it takes effect at the end of the message. Closing again is harmless. It returns nil.
+// its answer. After Close has been called, the handler that runs may finish and no other is
+// called, not even for the rest of the same message: inside a handler the descriptor is closed
+// when ReadReady returns. Closing again is harmless. It returns nil. See Shutdown for the
+// patient form.
 func (d *Detached) Close() error {
 	switch {
 	case d.inside:
 		d.closing = true
-		d.session.SetHandler(nil) // of what was read there may be more
+		d.session.Mute()
 	case d.descriptor.FD() >= 0:
 		d.end()
 		d.touch()
@@ -433,8 +441,8 @@ func (d *Detached) end() {
 	if t, ok := d.top.(*tls.Conn); ok && !d.WantWrite() {
 		_ = t.CloseWrite() // never waits: the socket queues what it cannot write
 	}
-	if d.polled != nil {
-		d.polled.poller.ep.Remove(d.descriptor.FD()) // closing leaves it there if it has a duplicate
+	if m := d.polled.Load(); m != nil {
+		m.poller.ep.Remove(d.descriptor.FD()) // closing leaves it there if it has a duplicate
 	}
 	d.descriptor.Close()
 	_ = d.session.Disconnected(tickstorm.ErrClosed)

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tickstorm/tickstorm"
@@ -70,15 +71,17 @@ type Poller struct {
 	window  []byte    // what all connections are read into
 	turns   uint64
 	now     time.Time
-	next    time.Time // no deadline is before it; zero for none
-	serving *polled   // whose handler may be running
-	torn    bool      // the last round did not come to its end
-	todo    []func()  // tasks that were taken over
+	next    time.Time              // no deadline is before it; zero for none
+	serving atomic.Pointer[polled] // whose handler may be running
+	life    context.Context        // Run's, nil in Poll
+	torn    bool                   // the last round did not come to its end
+	todo    []func()               // tasks that were taken over
 	clients map[*Client]struct{}
 	sampled time.Time // when the backlog was counted last
 	counts  Stats
 
 	dialing sync.WaitGroup // goroutines that connect
+	halted  atomic.Bool    // closed, for who does not have the lock
 
 	mu     sync.Mutex // protects what follows
 	tasks  []func()   // what others want the thread to do
@@ -138,7 +141,7 @@ func NewPoller(cfg Config) (*Poller, error) {
 // handlers, to call its methods. The error is tickstorm.ErrClosed if the poller is.
 func (p *Poller) Add(d *Detached, ended func(error)) error {
 	return p.post(func() {
-		if d.polled != nil {
+		if d.polled.Load() != nil {
 			if ended != nil {
 				ended(fmt.Errorf("connection on two pollers: %w", tickstorm.ErrRunning))
 			}
@@ -148,11 +151,15 @@ func (p *Poller) Add(d *Detached, ended func(error)) error {
 	})
 }
 
-// Remove closes a connection that was added, on the poller's thread and soon: see
-// [Detached.Close]. To end it in order instead, have [Poller.Do] call its Shutdown.
+// Remove closes a connection that was added, on the poller's thread and soon. After Remove has
+// been called, its handler that runs may finish and no other is called: see [Detached.Close].
+// To end it in order instead, have [Poller.Do] call its Shutdown.
 func (p *Poller) Remove(d *Detached) {
+	if m := d.polled.Load(); m != nil && m.poller == p {
+		d.Mute()
+	}
 	_ = p.post(func() {
-		if m := d.polled; m != nil && m.poller == p {
+		if m := d.polled.Load(); m != nil && m.poller == p {
 			_ = d.Close()
 			p.settle(m, false)
 		}
@@ -215,11 +222,16 @@ func (p *Poller) Stats() Stats {
 }
 
 // Close closes all connections at once, and ends the clients; those whose connection is
-// being made are waited for, which takes as long as a NetDial that ignores its context. To
-// end in order, close the clients first and go on polling until Stats has none left. If
-// Poll or Run is at work it closes before it returns, and Close does not wait for that.
-// Closing again is harmless. It returns nil.
+// being made are waited for, which takes as long as a NetDial that ignores its context. After
+// Close has been called, the handler that runs may finish and no other is called, of whichever
+// connection. To end in order, call the clients' Shutdown first and go on polling until Stats
+// has none left. If Poll or Run is at work it closes before it returns, and Close does not wait
+// for that. Closing again is harmless. It returns nil.
 func (p *Poller) Close() error {
+	p.halted.Store(true)
+	if m := p.serving.Load(); m != nil { // else its turn sees that it is halted
+		m.d.Mute()
+	}
 	p.mu.Lock()
 	first := !p.closed
 	p.closed = true
@@ -251,7 +263,9 @@ func (p *Poller) Poll(timeout time.Duration) error {
 }
 
 // Run polls until ctx ends, and returns its error, or Close is called, and returns nil.
-// The connections survive the end of ctx: Close the poller, or Run it again. Meanwhile the
+// The connections survive the end of ctx, so that what was read of one is delivered before Run
+// returns, up to Config.Budget bytes, and the others have no turn any more: Run it again,
+// or Close the poller, which also stops handlers at once. Meanwhile the
 // goroutine is locked to its thread, which uses Config.CPUs. Other errors are
 // those of Poll, and an [*tickstorm.OptionError] if the kernel refuses the CPUs.
 //
@@ -277,6 +291,8 @@ func (p *Poller) Run(ctx context.Context) error {
 	}
 	stop := context.AfterFunc(ctx, p.Wake)
 	defer stop()
+	p.life = ctx
+	defer func() { p.life = nil }()
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -336,6 +352,9 @@ func (p *Poller) round(timeout time.Duration) error {
 	}
 	rest := len(p.again) // before what this round adds
 	for i := range n {
+		if p.stops() { // what is left is level-triggered
+			break
+		}
 		place, generation, writable := p.ep.Event(i)
 		if place == sock.WakeSlot {
 			p.awake()
@@ -346,7 +365,7 @@ func (p *Poller) round(timeout time.Duration) error {
 			p.turn(s.m, writable)
 		}
 	}
-	for p.head < rest {
+	for p.head < rest && !p.stops() {
 		m := p.again[p.head]
 		p.head++
 		m.queued = false
@@ -403,17 +422,24 @@ func (p *Poller) spin() (int, error) {
 	return 0, nil
 }
 
+// stops reports whether no connection is to have its turn any more.
+func (p *Poller) stops() bool { return p.halted.Load() || p.life != nil && p.life.Err() != nil }
+
 // turn lets a connection do what it can do now, within its budget.
 func (p *Poller) turn(m *polled, writable bool) {
 	m.turn, m.more = p.turns, false
-	p.serving = m
+	p.serving.Store(m)
+	if p.halted.Load() { // Close has perhaps not seen whom to mute
+		p.serving.Store(nil)
+		return
+	}
 	d := m.d
 	d.Advance(p.now)
 	if writable {
 		_ = d.WriteReady()
 	}
 	more := d.ReadReady(p.cfg.Budget) == ErrMore
-	p.serving = nil
+	p.serving.Store(nil)
 	if more {
 		p.counts.Spent++
 	}
@@ -471,9 +497,9 @@ func (p *Poller) tick() {
 			continue
 		}
 		if due := m.d.due; !due.IsZero() && !p.now.Before(due) {
-			p.serving = m
+			p.serving.Store(m)
 			m.d.Advance(p.now)
-			p.serving = nil
+			p.serving.Store(nil)
 		}
 		p.settle(m, m.d.unheard)
 	}
@@ -493,7 +519,7 @@ func (p *Poller) attach(m *polled) {
 	}
 	s := &p.slots[m.slot]
 	s.m = m
-	m.d.polled = m
+	m.d.polled.Store(m)
 	if size := m.d.cfg.ReadBuffer; size > len(p.window) {
 		p.window = make([]byte, size)
 	}
@@ -520,7 +546,7 @@ func (p *Poller) part(m *polled) {
 	p.free = append(p.free, m.slot)
 	m.slot = -1
 	p.counts.Connections--
-	m.d.polled = nil
+	m.d.polled.Store(nil)
 	if m.ended == nil {
 		return
 	}
@@ -538,8 +564,7 @@ func (p *Poller) bury() {
 		p.due(p.now) // not all may have been asked for their deadlines
 	}
 	p.torn = true
-	if m := p.serving; m != nil {
-		p.serving = nil
+	if m := p.serving.Swap(nil); m != nil {
 		if m.slot >= 0 {
 			p.part(m)
 		}

@@ -1,0 +1,585 @@
+package tickstorm_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/frame"
+	"github.com/tickstorm/tickstorm/sim"
+)
+
+// Stopping means stopping: after a cancel, and after Close has been called, the handler that
+// runs may finish and no other is called, not even for the rest of the same message.
+
+const (
+	stopMessages = 40
+	stopTrades   = 48 // of the elements of each message; then come an unknown event and an error
+	stopPause    = 10 * time.Millisecond
+)
+
+// stopMessage is one of the messages that wait while a handler stops its driver.
+func stopMessage() string {
+	return "[" + strings.Repeat(trade("A")+",", stopTrades) + `{"ev":"NEW"},7]`
+}
+
+// stopWindow is all of them, as a server sends them at once.
+func stopWindow() []byte {
+	return slices.Repeat(wire(false, true, ws.OpText, stopMessage()), stopMessages)
+}
+
+// stopServer welcomes, sends the window in one piece and answers what there is to answer.
+func stopServer(nc net.Conn) { stopServerAfter(nil)(nc) }
+
+// stopServerAfter sends the window when the gate is open, of which nil is.
+func stopServerAfter(gate <-chan struct{}) func(net.Conn) {
+	return func(nc net.Conn) { serveStop(nc, gate) }
+}
+
+func serveStop(nc net.Conn, gate <-chan struct{}) {
+	_, answer, err := accept(nc)
+	if err != nil {
+		return
+	}
+	out := make(chan []byte, 8)
+	defer close(out)
+	go func() { // what it has to say comes behind the window
+		_, _ = nc.Write(append(answer, welcome()...))
+		if gate != nil {
+			<-gate
+		}
+		_, _ = nc.Write(stopWindow())
+		for b := range out {
+			_, _ = nc.Write(b)
+		}
+	}()
+	f := frame.New(frame.Config{Server: true}, deaf{})
+	for err == nil {
+		n := 0
+		n, err = nc.Read(f.Buffer())
+		if over := f.Commit(n); over != nil {
+			err = over
+		}
+		out <- slices.Clone(f.Outgoing())
+		f.Sent(len(f.Outgoing()))
+	}
+	_, _ = io.Copy(io.Discard, nc)
+}
+
+// stopping is a handler with all abilities. It takes its time over each call, does something
+// in one of them, and notes what is called after that.
+type stopping struct {
+	on   string // the method in which to do it
+	nth  int    // in which of its calls
+	late bool   // at its end, not at its beginning
+	do   func()
+
+	quick bool // it takes no time
+
+	calls  map[string]int
+	done   bool
+	after  []string
+	closed int // OnState with StateClosed
+}
+
+func (h *stopping) call(method string) {
+	if h.done {
+		h.after = append(h.after, method)
+		return
+	}
+	if h.calls == nil {
+		h.calls = map[string]int{}
+	}
+	h.calls[method]++
+	now := method == h.on && h.calls[method] == h.nth
+	if now && !h.late {
+		h.done = true
+		h.do()
+	}
+	if !h.quick {
+		time.Sleep(stopPause)
+	}
+	if now && h.late {
+		h.done = true
+		h.do()
+	}
+}
+
+func (h *stopping) OnTrade(*tickstorm.Trade)         { h.call("trade") }
+func (h *stopping) OnQuote(*tickstorm.Quote)         { h.call("quote") }
+func (h *stopping) OnAggregate(*tickstorm.Aggregate) { h.call("aggregate") }
+func (h *stopping) OnBook(*tickstorm.Book)           { h.call("book") }
+func (h *stopping) OnLULD(*tickstorm.LULD)           { h.call("luld") }
+func (h *stopping) OnImbalance(*tickstorm.Imbalance) { h.call("imbalance") }
+func (h *stopping) OnValue(*tickstorm.Value)         { h.call("value") }
+func (h *stopping) OnStatus(*tickstorm.Status)       { h.call("status") }
+func (h *stopping) OnUnknown(*tickstorm.Unknown)     { h.call("unknown") }
+func (h *stopping) OnError(*tickstorm.EventError)    { h.call("error") }
+func (h *stopping) OnMessageEnd()                    { h.call("end") }
+func (h *stopping) OnGap(*tickstorm.Gap)             { h.call("gap") }
+func (h *stopping) OnDrop(*tickstorm.Drop)           { h.call("drop") }
+
+func (h *stopping) OnState(s *tickstorm.StateChange) {
+	if s.State == tickstorm.StateClosed {
+		h.closed++
+		return
+	}
+	h.call(s.State.String())
+}
+
+// rawStopping is one with OnRaw, behind which a queue does not split messages.
+type rawStopping struct{ stopping }
+
+func (h *rawStopping) OnRaw([]byte, int64) bool {
+	h.call("raw")
+	return true
+}
+
+// stopped is what is driven, and by what it is stopped.
+type stopped interface {
+	Run(context.Context) error
+	Close() error
+}
+
+// stopDrivers are all that call handlers in memory. Those with a queue handle what is queued
+// after Close, and stop at once only when their context ends.
+var stopDrivers = []struct {
+	name  string
+	queue bool
+	start func(t *testing.T, cfg tickstorm.Config, h tickstorm.Handler) stopped
+}{
+	{"Conn", false, func(t *testing.T, cfg tickstorm.Config, h tickstorm.Handler) stopped {
+		conn, err := tickstorm.Dial(t.Context(), cfg, h)
+		require.NoError(t, err)
+		return conn
+	}},
+	{"Client inline", false, func(t *testing.T, cfg tickstorm.Config, h tickstorm.Handler) stopped {
+		cfg.Queue.Inline = true
+		return newClientAsIs(t, cfg, h)
+	}},
+	{"Client", true, func(t *testing.T, cfg tickstorm.Config, h tickstorm.Handler) stopped {
+		return newClientAsIs(t, cfg, h)
+	}},
+	{"Queue", true, func(t *testing.T, cfg tickstorm.Config, h tickstorm.Handler) stopped {
+		q := newQueue(t, cfg.Queue, h)
+		for i := range stopMessages {
+			q.OnRaw([]byte(stopMessage()), int64(i))
+		}
+		return closingQueue{q}
+	}},
+}
+
+// closingQueue is a Queue whose Close has a result, as that of others.
+type closingQueue struct{ *tickstorm.Queue }
+
+func (q closingQueue) Close() error {
+	q.Queue.Close()
+	return nil
+}
+
+func TestStop(t *testing.T) {
+	for _, d := range stopDrivers {
+		for _, how := range []string{"cancel", "close"} {
+			if d.queue && how == "close" {
+				continue
+			}
+			for _, from := range []string{"beginning", "end", "elsewhere"} {
+				for _, at := range []struct {
+					method string
+					nth    int
+				}{{"trade", 2*stopTrades + 7}, {"trade", 3 * stopTrades}, {"unknown", 2}, {"error", 3}, {"end", 4}, {"raw", 4}} {
+					if at.method == "end" && d.queue {
+						at.nth = 1 // of a batch
+					}
+					t.Run(fmt.Sprintf("%s, %s, %s of %s %d", d.name, how, from, at.method, at.nth), func(t *testing.T) {
+						synctest.Test(t, func(t *testing.T) {
+							raw := &rawStopping{stopping{on: at.method, nth: at.nth, late: from == "end"}}
+							h, handler := &raw.stopping, tickstorm.Handler(&raw.stopping)
+							if at.method == "raw" {
+								handler = raw
+							}
+							cfg := dialConfig("ws://host")
+							cfg.NetDial = pipeTo(stopServer)
+							driven := d.start(t, cfg, handler)
+							ctx, cancel := context.WithCancel(t.Context())
+							defer cancel()
+							closed := make(chan error, 1)
+							h.do = cancel
+							if how == "close" {
+								h.do = func() { closed <- driven.Close() }
+							}
+							if stop := h.do; from == "elsewhere" {
+								h.do = func() { go stop() }
+							}
+							start := time.Now()
+							err := driven.Run(ctx)
+							if how == "close" {
+								require.NoError(t, err)
+								require.NoError(t, <-closed)
+							} else {
+								require.ErrorIs(t, err, context.Canceled)
+							}
+							require.True(t, h.done, "%v", h.calls)
+							require.Empty(t, h.after)
+							require.Less(t, time.Since(start), 10*time.Second)
+							if strings.HasPrefix(d.name, "Client") {
+								require.Equal(t, 1, h.closed, "the end is told all the same")
+							}
+							_ = driven.Close()
+						})
+					})
+				}
+			}
+		}
+	}
+}
+
+// TestStopInStatus: a status is handled while Dial or a client connects.
+func TestStopInStatus(t *testing.T) {
+	dial := func(t *testing.T, cfg tickstorm.Config, h tickstorm.Handler) stopped {
+		return dialling{cfg, h}
+	}
+	for _, tc := range []struct {
+		name  string
+		start func(*testing.T, tickstorm.Config, tickstorm.Handler) stopped
+		close bool
+	}{
+		{"Dial, cancel", dial, false},
+		{"Client inline, cancel", stopDrivers[1].start, false},
+		{"Client inline, close", stopDrivers[1].start, true},
+		{"Client, cancel", stopDrivers[2].start, false},
+	} {
+		for _, late := range []bool{false, true} {
+			for nth := range 2 {
+				t.Run(fmt.Sprintf("%s, %v, status %d", tc.name, late, nth), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						h := &stopping{on: "status", nth: nth + 1, late: late}
+						cfg := dialConfig("ws://host")
+						cfg.NetDial = pipeTo(stopServer)
+						driven := tc.start(t, cfg, h)
+						ctx, cancel := context.WithCancel(t.Context())
+						defer cancel()
+						h.do = cancel
+						if tc.close {
+							h.do = func() { require.NoError(t, driven.Close()) }
+						}
+						err := driven.Run(ctx)
+						if tc.close {
+							require.NoError(t, err)
+						} else {
+							require.ErrorIs(t, err, context.Canceled)
+						}
+						require.True(t, h.done)
+						require.Empty(t, h.after)
+					})
+				})
+			}
+		}
+	}
+}
+
+// dialling is a Dial as something that runs.
+type dialling struct {
+	cfg tickstorm.Config
+	h   tickstorm.Handler
+}
+
+func (d dialling) Run(ctx context.Context) error {
+	_, err := tickstorm.Dial(ctx, d.cfg, d.h)
+	return err
+}
+
+func (dialling) Close() error { return nil }
+
+// TestStopInState: what a client tells besides events is no exception, but for its end.
+func TestStopInState(t *testing.T) {
+	for _, inline := range []bool{false, true} {
+		for _, closes := range []bool{false, true} {
+			for _, at := range []string{"connecting", "authenticating", "subscribing", "streaming", "gap", "backoff"} {
+				for _, mode := range []tickstorm.BackfillMode{tickstorm.BackfillInOrder, tickstorm.BackfillBeside} {
+					t.Run(fmt.Sprintf("inline %v, close %v, in %s, backfill %d", inline, closes, at, mode), func(t *testing.T) {
+						inBubble(t, sim.Config{Rate: 1000, Faults: []sim.Fault{{At: sim.OnStreaming, After: 20, Times: 1, Do: sim.Cut()}}}, func(t *testing.T, server *sim.Server) {
+							h := &stopping{on: at, nth: 1}
+							c := simClientWith(t, server, h, func(cfg *tickstorm.Config) {
+								cfg.Queue.Inline = inline
+								cfg.BackfillMode = mode
+								cfg.Backfill = func(_ context.Context, _ *tickstorm.Gap, deliver func([]byte) error) error {
+									return deliver([]byte(stopMessage()))
+								}
+							})
+							require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, tickstorm.All))
+							ctx, cancel := context.WithCancel(t.Context())
+							defer cancel()
+							h.do = cancel
+							if closes {
+								h.do = func() { require.NoError(t, c.Close()) }
+							}
+							err := c.Run(ctx)
+							require.Equal(t, closes, err == nil, "%v", err)
+							require.True(t, h.done, "%v", h.calls)
+							require.Equal(t, 1, h.closed)
+							if inline || !closes { // what is queued is handled otherwise
+								require.Empty(t, h.after)
+							}
+						})
+					})
+				}
+			}
+		}
+	}
+}
+
+// TestStopInBackfill: nor are events that were fetched.
+func TestStopInBackfill(t *testing.T) {
+	for _, inline := range []bool{false, true} {
+		for _, closes := range []bool{false, true} {
+			if closes && !inline {
+				continue
+			}
+			for _, mode := range []tickstorm.BackfillMode{tickstorm.BackfillInOrder, tickstorm.BackfillBeside} {
+				t.Run(fmt.Sprintf("inline %v, close %v, mode %d", inline, closes, mode), func(t *testing.T) {
+					inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+						h := &stopping{on: "trade", nth: 4}
+						delivered := make(chan error, 1)
+						c := simClientWith(t, server, h, func(cfg *tickstorm.Config) {
+							cfg.Queue.Inline, cfg.BackfillMode = inline, mode
+							cfg.Backfill = func(_ context.Context, _ *tickstorm.Gap, deliver func([]byte) error) error {
+								_ = deliver([]byte(stopMessage()))
+								delivered <- deliver([]byte(stopMessage()))
+								return context.Canceled
+							}
+						})
+						require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
+						ctx, cancel := context.WithCancel(t.Context())
+						defer cancel()
+						h.do = cancel
+						if closes {
+							h.do = func() { require.NoError(t, c.Close()) }
+						}
+						running := runs(ctx, c)
+						settled(t, server, 1, 1)
+						server.Broadcast(tradeMessageAt("A", time.Now()))
+						time.Sleep(time.Second)
+						server.Conns()[0].Cut()
+						settled(t, server, 2, 1)
+						require.Equal(t, closes, <-running == nil)
+						require.True(t, h.done, "%v", h.calls)
+						require.Empty(t, h.after)
+						require.ErrorIs(t, <-delivered, tickstorm.ErrClosed)
+					})
+				})
+			}
+		}
+	}
+}
+
+// TestStopEvents: a loop's body is no exception, be it quick or slow.
+func TestStopEvents(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		queue bool
+		start func(t *testing.T, cfg tickstorm.Config, h tickstorm.Handler) stopped
+	}{
+		{"Conn", false, stopDrivers[0].start},
+		{"Client inline", false, stopDrivers[1].start},
+		{"Client", true, stopDrivers[2].start},
+	} {
+		for _, how := range []string{"cancel", "close", "break"} {
+			if tc.queue && how == "close" {
+				continue
+			}
+			for _, pause := range []time.Duration{0, stopPause} {
+				t.Run(fmt.Sprintf("%s, %s, %v", tc.name, how, pause), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						cfg := dialConfig("ws://host")
+						cfg.NetDial = pipeTo(stopServer)
+						driven := tc.start(t, cfg, nil).(interface {
+							Events(context.Context) iter.Seq2[tickstorm.Event, error]
+							Close() error
+						})
+						ctx, cancel := context.WithCancel(t.Context())
+						defer cancel()
+						trades, ended := 0, error(nil)
+						for e, err := range driven.Events(ctx) {
+							if e == nil {
+								ended = err
+								continue
+							}
+							require.Less(t, trades, 1000)
+							if e.Kind() == tickstorm.KindTrade {
+								trades++
+							}
+							time.Sleep(pause)
+							if trades < 1000 {
+								continue
+							}
+							if how == "break" {
+								break
+							}
+							if how == "cancel" {
+								cancel()
+							} else {
+								require.NoError(t, driven.Close())
+							}
+						}
+						require.Equal(t, 1000, trades)
+						if how == "cancel" {
+							require.ErrorIs(t, ended, context.Canceled)
+						}
+						require.NoError(t, driven.Close())
+					})
+				})
+			}
+		}
+	}
+}
+
+// TestStopBusy: Close gives up on a handler that stays, and none is called when it returns.
+func TestStopBusy(t *testing.T) {
+	for _, d := range stopDrivers[:3] {
+		t.Run(d.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				busy, release := make(chan struct{}), make(chan struct{})
+				h := &stopping{on: "trade", nth: 3, do: func() {
+					close(busy)
+					<-release
+				}}
+				cfg := dialConfig("ws://host")
+				cfg.NetDial = pipeTo(stopServer)
+				driven := d.start(t, cfg, h)
+				running := runs(t.Context(), driven)
+				<-busy
+				start := time.Now()
+				require.ErrorIs(t, driven.Close(), tickstorm.ErrHandlerBusy)
+				require.LessOrEqual(t, time.Since(start), 5*time.Second)
+				require.Empty(t, running)
+				close(release)
+				require.NoError(t, <-running)
+				require.Empty(t, h.after)
+			})
+		})
+	}
+}
+
+// TestShutdown: the patient form delivers what came before the server's answer, however
+// many reads that takes and however slow the handler is.
+func TestShutdown(t *testing.T) {
+	for _, d := range stopDrivers[:3] {
+		for _, from := range []string{"inside", "elsewhere"} {
+			t.Run(d.name+", "+from, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					trades := 0
+					var driven stopped
+					down := make(chan error, 1)
+					shutdown := func() { down <- driven.(shutter).Shutdown(t.Context()) }
+					h := &onTrade{do: func(*tickstorm.Trade) {
+						if trades++; trades == 7 && from == "inside" {
+							shutdown()
+						} else if trades == 7 {
+							go shutdown()
+						}
+						time.Sleep(stopPause)
+					}}
+					cfg := dialConfig("ws://host")
+					cfg.NetDial = pipeTo(stopServer)
+					cfg.ReadBuffer = 4 << 10 // less than a tenth of what comes
+					driven = d.start(t, cfg, h)
+					require.NoError(t, driven.Run(t.Context()))
+					require.NoError(t, <-down)
+					require.Equal(t, stopMessages*stopTrades, trades)
+					require.NoError(t, driven.Close())
+				})
+			})
+		}
+	}
+}
+
+type shutter interface{ Shutdown(context.Context) error }
+
+// TestShutdownImpatient: when its context ends, Shutdown is as impatient as Close.
+func TestShutdownImpatient(t *testing.T) {
+	for _, d := range stopDrivers[:3] {
+		t.Run(d.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				trades := 0
+				var driven stopped
+				down := make(chan error, 1)
+				h := &onTrade{do: func(*tickstorm.Trade) {
+					switch trades++; trades {
+					case 7:
+						go func() { down <- driven.(shutter).Shutdown(ctx) }()
+					case 99:
+						cancel()
+					}
+					time.Sleep(stopPause)
+				}}
+				cfg := dialConfig("ws://host")
+				cfg.NetDial = pipeTo(stopServer)
+				driven = d.start(t, cfg, h)
+				start := time.Now()
+				require.NoError(t, driven.Run(t.Context()))
+				require.ErrorIs(t, <-down, context.Canceled)
+				require.Equal(t, 99, trades)
+				require.Less(t, time.Since(start), 5*time.Second)
+			})
+		})
+	}
+}
+
+// TestClientShutdown: in every state that has nothing to deliver Shutdown is at once.
+func TestClientShutdown(t *testing.T) {
+	for _, inline := range []bool{false, true} {
+		for _, tc := range []struct {
+			name string
+			dial func(context.Context, string, string) (net.Conn, error)
+		}{
+			{"connecting", func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }},
+			{"authenticating", pipeTo(func(nc net.Conn) {
+				if _, answer, err := accept(nc); err == nil {
+					_, _ = nc.Write(answer)
+					swallow(nc)
+				}
+			})},
+			{"streaming", pipeTo(func(nc net.Conn) {
+				if _, answer, err := accept(nc); err == nil {
+					_, _ = nc.Write(append(answer, welcome()...))
+					attend(nc)
+				}
+			})},
+			{"backoff", func(context.Context, string, string) (net.Conn, error) { return nil, net.ErrClosed }},
+		} {
+			t.Run(fmt.Sprintf("inline %v, %s", inline, tc.name), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					cfg := dialConfig("ws://host")
+					cfg.NetDial, cfg.Queue.Inline = tc.dial, inline
+					cfg.Backoff = tickstorm.Backoff{Min: time.Hour, Max: time.Hour}
+					c := newClientAsIs(t, cfg, nil)
+					running := runs(t.Context(), c)
+					synctest.Wait()
+					require.Equal(t, tc.name, c.State().String())
+					start := time.Now()
+					require.NoError(t, c.Shutdown(t.Context()))
+					require.NoError(t, <-running)
+					require.Zero(t, time.Since(start))
+					require.NoError(t, c.Shutdown(t.Context()))
+					require.NoError(t, c.Close())
+				})
+			})
+		}
+	}
+	c := newClientAsIs(t, dialConfig("ws://host"), nil)
+	require.NoError(t, c.Shutdown(t.Context()), "before Run")
+	require.NoError(t, c.Run(t.Context()))
+}
