@@ -19,8 +19,8 @@ import (
 // that is slow for a while does not make the server hang up. Config.Queue says how large
 // it is and what happens when it is full; QueueConfig.Inline does without.
 //
-// All methods may be called from any goroutine; Request, Withdraw, Close, SetHandler,
-// Topics, State and Stats from handlers as well. A Client runs once.
+// All methods may be called from any goroutine; Request, Withdraw, Close, Shutdown,
+// SetHandler, Topics, State and Stats from handlers as well. A Client runs once.
 type Client struct {
 	cfg     Config
 	lasting *Lasting // what this drives

@@ -34,8 +34,8 @@ var longAgo = time.Unix(1, 0)
 //
 // It has no goroutine of its own: the one that calls Run reads, writes and calls the
 // handler. Before Run, Subscribe and Unsubscribe do so as long as they wait.
-// All methods may be called from any goroutine; Request, Withdraw, Close, SetHandler
-// and Stats from handlers as well.
+// All methods may be called from any goroutine; Request, Withdraw, Close, Shutdown,
+// SetHandler and Stats from handlers as well.
 type Conn struct {
 	cfg     Config
 	nc      net.Conn

@@ -45,7 +45,8 @@ type RawHandler interface {
 }
 
 // MessageEndHandler is an optional ability of a [Handler]: OnMessageEnd is called
-// after the last event or error of each message, which is the moment to flush a batch.
+// after the last event or error of each message, which is the moment to flush a batch. It is
+// not called for a message within which the handler was stopped: flush once more at the end.
 type MessageEndHandler interface {
 	OnMessageEnd()
 }

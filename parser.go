@@ -103,7 +103,7 @@ type Parser struct {
 	decoder decoder
 	fast    fastDecoder
 
-	// halt ends the message before the next call of the handler, if it is set. life, which may
+	// halt ends the message before the next call of the handler when it is set. life, which may
 	// be nil, does so too when it has an error: see heed.
 	halt *atomic.Bool
 	life interface{ Err() error }
@@ -119,7 +119,7 @@ type Parser struct {
 // NewParser returns a parser for a market's messages, with a [Symbols] of its own,
 // the default [Limits] and EngineAuto.
 func NewParser(m Market) *Parser {
-	p := &Parser{market: m, channels: m.channels(), limits: Limits{}.withDefaults(), latency: new(liveLatency)}
+	p := &Parser{market: m, channels: m.channels(), limits: Limits{}.withDefaults(), latency: new(liveLatency), halt: &never}
 	p.decoder.init(p)
 	p.fast.init(p)
 	return p

@@ -66,7 +66,9 @@ func (p *Parser) heed(ctx context.Context, took time.Duration, events uint64) {
 	}
 }
 
-// halted reports whether the handler is not to be called any more.
-func (p *Parser) halted() bool {
-	return p.halt != nil && (p.halt.Load() || p.life != nil && p.life.Err() != nil)
-}
+// never is the flag of parsers that nobody stops.
+var never atomic.Bool
+
+// halted reports whether the handler is not to be called any more. It is asked for every
+// element, and just small enough to be inlined.
+func (p *Parser) halted() bool { return p.halt.Load() || p.life != nil && p.life.Err() != nil }

@@ -583,3 +583,34 @@ func TestClientShutdown(t *testing.T) {
 	require.NoError(t, c.Shutdown(t.Context()), "before Run")
 	require.NoError(t, c.Run(t.Context()))
 }
+
+// TestSessionMute: a session that is muted goes on without its handler.
+func TestSessionMute(t *testing.T) {
+	for _, method := range []string{"trade", "unknown", "error", "end"} {
+		t.Run(method, func(t *testing.T) {
+			h := &stopping{on: method, nth: 7, quick: true}
+			p := readyPeer(t, testConfig(), h)
+			h.do = p.s.Mute
+			require.NoError(t, p.s.Feed(stopWindow()))
+			require.True(t, h.done)
+			require.Empty(t, h.after)
+			p.s.SetHandler(h)
+			require.NoError(t, p.say(trade("A")))
+			require.NoError(t, p.s.Feed(wire(false, true, ws.OpBinary, "?")))
+			require.Empty(t, h.after, "for good")
+			events := uint64(0)
+			for _, name := range []string{"status", "trade", "unknown"} {
+				events += uint64(h.calls[name])
+			}
+			s := p.s.Stats()
+			require.Equal(t, events, s.Total(), "what is not delivered is not counted")
+			require.EqualValues(t, h.calls["error"], s.Errors)
+			p.requests()
+			require.NoError(t, p.s.Feed(wire(false, true, ws.OpPing, "ping")))
+			require.Len(t, p.requests(), 1, "a ping is answered")
+			p.s.Close()
+			require.Equal(t, []string{"close 1000"}, p.requests())
+			require.ErrorIs(t, p.answer(), tickstorm.ErrClosed)
+		})
+	}
+}
