@@ -92,7 +92,7 @@ func ExampleDial() {
 	defer server.Close()
 	cfg := server.ClientConfig(tickstorm.Stocks) // for the real thing: tickstorm.ConfigFromEnv
 
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	conn, err := tickstorm.Dial(ctx, cfg, prices{})
 	if err != nil {
@@ -408,7 +408,7 @@ func ExampleQueue_Err() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if conn, err = tickstorm.Dial(ctx, cfg, q); err != nil {
 		log.Fatal(err)

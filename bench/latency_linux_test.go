@@ -146,7 +146,7 @@ func latencies(t testing.TB, driver func(*tickstorm.Conn) (func() error, func(),
 
 func dialSender(t testing.TB, s *bench.Sender, h tickstorm.Handler) *tickstorm.Conn {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	conn, err := tickstorm.Dial(ctx, tickstorm.Config{
 		Key: "key", Market: tickstorm.Stocks, Feed: tickstorm.Feed(s.URL()), TLS: s.TLS, Proxy: tickstorm.NoProxy,

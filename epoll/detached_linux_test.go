@@ -414,11 +414,13 @@ func TestDetachedTime(t *testing.T) {
 	})
 	t.Run("bytes that wait", func(t *testing.T) {
 		d, now := open(t, 15*time.Second)
+		now = d.Advance(now) // the ping's time
+		now = d.Advance(now) // the end
 		server.Broadcast([]byte(`[]`))
 		arrived(t, d, 1)
-		now = d.Advance(now) // the ping
-		d.Advance(now)
-		d.Advance(now.Add(5 * time.Second))
+		require.Equal(t, now, d.Advance(now))
+		require.NoError(t, d.Err())
+		require.NoError(t, d.ReadReady(0), "which has heard something")
 		require.NoError(t, d.Err())
 	})
 }

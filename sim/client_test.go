@@ -40,7 +40,7 @@ func (c *client) OnControl(op ws.OpCode, _ []byte) {
 }
 
 // patience bounds every wait in these tests; it is reached only when they fail.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 func start(t *testing.T, cfg sim.Config) *sim.Server {
 	t.Helper()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log"
-	"time"
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/sim"
@@ -88,6 +87,17 @@ func ExampleGenerator() {
 	// Output: [{"ev":"XT","pair":"BTC-USD","p":93056.04,"t":1795194000000,"s":0.00015023,"c":[1],"i":"700029755","x":1,"r":1795194000008}]
 }
 
+// gapTold is an audit that says when it was told of a gap.
+type gapTold struct {
+	*sim.Audit
+	told chan struct{}
+}
+
+func (h gapTold) OnGap(g *tickstorm.Gap) {
+	h.Audit.OnGap(g)
+	close(h.told)
+}
+
 // The connection breaks in the middle of the stream. The audit finds every number delivered
 // once and in order, or missing where the client has told of a gap.
 func ExampleAudit() {
@@ -102,7 +112,8 @@ func ExampleAudit() {
 	defer server.Close()
 
 	audit := new(sim.Audit)
-	client, err := tickstorm.NewClient(server.ClientConfig(tickstorm.Stocks), audit)
+	told := make(chan struct{})
+	client, err := tickstorm.NewClient(server.ClientConfig(tickstorm.Stocks), gapTold{audit, told})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -110,9 +121,7 @@ func ExampleAudit() {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error)
 	go func() { ended <- client.Run(ctx) }()
-	for audit.Report().Gaps == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	<-told
 	stop()
 	<-ended
 	report := audit.Report()
