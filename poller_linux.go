@@ -50,8 +50,7 @@ func newEpoll(cfg *PollerConfig) (*epoll, error) {
 type epollParams struct {
 	usecs  uint32
 	budget uint16
-	prefer uint8
-	_      uint8
+	_      [2]uint8 // prefer_busy_poll, and what fills it up
 }
 
 // busyPoll sets the parameters of Linux 6.9.
