@@ -1,13 +1,19 @@
-# Everything CI does has a target here; .ci/run calls them in its order.
+# Everything CI does has a target here; .ci/run calls them in its order. What ./.ci/each
+# runs is run in every module that git knows, the nested ones too.
+
+# A failure on the left of a pipe is a failure.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
 
 FUZZTIME ?= 20000x
 BENCHTIME ?= 1x
 COUNT ?= 1
 SOAK ?= 1m
+PROOF ?= 100
 
 .PHONY: help
 help: ## show this list
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | column -t -s "$$(printf '\t')"
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "%-14s %s\n", $$1, $$2 }'
 
 .PHONY: run
 run: ## stream from the built-in simulator for ten seconds
@@ -15,11 +21,11 @@ run: ## stream from the built-in simulator for ten seconds
 
 .PHONY: test
 test: ## run the tests
-	go test ./...
+	./.ci/each go test ./...
 
 .PHONY: race
 race: ## run the tests with the race detector, which also poisons lent memory
-	go test -race -count=$(COUNT) ./...
+	./.ci/each go test -race -count=$(COUNT) ./...
 
 .PHONY: test-inline
 test-inline: ## run the tests of clients without a queue between reader and handler
@@ -27,37 +33,52 @@ test-inline: ## run the tests of clients without a queue between reader and hand
 
 .PHONY: test-386
 test-386: ## run the tests on a 32-bit platform, where int and alignment differ
-	GOARCH=386 go test ./...
+	GOARCH=386 ./.ci/each go test ./...
 
 .PHONY: allocs
 allocs: ## run the tests that assert zero allocations
-	go test -count=1 -run 'Alloc' -v . ./frame ./internal/... ./bench
+	go test -count=1 -run 'Alloc' -v ./...
 
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME, by count: a time can fail by itself
-	@set -e; for target in $$(go test -list '^Fuzz' ./fuzz | grep '^Fuzz'); do \
+	@git grep -oE '^func Fuzz\w+' -- '*_test.go' | sed 's/:func / /' | while read -r file target; do \
 		echo "fuzz $$target"; \
-		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime=$(FUZZTIME) ./fuzz; \
+		(cd "$$(dirname "$$file")" && go test -run '^$$' -fuzz "^$$target\$$" -fuzztime=$(FUZZTIME) . </dev/null); \
 	done
 
 .PHONY: bench
 bench: ## run every benchmark for BENCHTIME
-	go test -run '^$$' -bench . -benchtime=$(BENCHTIME) . ./frame ./internal/... ./bench
+	go test -run '^$$' -bench . -benchtime=$(BENCHTIME) ./...
 
 .PHONY: ratios
 ratios: ## measure what README states as ratios; takes a minute
 	go test -run '^$$' -bench Ratio -benchtime=9x ./bench
 
 .PHONY: check
-check: ## formatting, vet, tidiness, and that other platforms build, tests included
+check: format vet layers lint ## all that is checked without running the code
+
+.PHONY: format
+format: ## check that gofmt and go mod tidy would change nothing
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt would change these"; exit 1; }
-	go vet ./...
-	go vet -tags tickstorm_poison ./...
-	go mod tidy -diff
-	@set -e; for platform in darwin/arm64 windows/amd64 freebsd/amd64 linux/arm64 linux/386; do \
+	./.ci/each -all go mod tidy -diff
+
+.PHONY: vet
+vet: ## vet, and check that other platforms build, tests included
+	./.ci/each go vet ./...
+	./.ci/each go vet -tags tickstorm_poison ./...
+	@for platform in darwin/arm64 windows/amd64 freebsd/amd64 linux/arm64 linux/386; do \
 		echo "vet $$platform"; \
-		GOOS=$${platform%/*} GOARCH=$${platform#*/} go vet ./...; \
+		GOOS=$${platform%/*} GOARCH=$${platform#*/} ./.ci/each go vet ./...; \
 	done
+
+.PHONY: layers
+layers: ## check that no package imports what its layer must not know
+	go test ./internal/layers
+
+.PHONY: lint
+lint: ## look for mistakes with staticcheck, and for functions that nothing reaches
+	./.ci/staticcheck
+	./.ci/deadcode
 
 .PHONY: compiler
 compiler: ## check that the fast path is inlined and free of bounds checks as it was
@@ -76,14 +97,15 @@ smoke: ## run the examples briefly and check the main job's figures
 soak: ## stream for SOAK while everything goes wrong at random, and check every event
 	go run ./examples/soak -for $(SOAK)
 
-.PHONY: test-rivals
-test-rivals: ## vet and test the adapters of other libraries, a nested module
-	cd bench/rivals && go vet ./... && go test ./...
+# Each is at least one, however small the share.
+share = $(shell echo $$((($(1) * $(PROOF) + 99) / 100)))
 
-.PHONY: test-metrics
-test-metrics: ## vet and test the exporters of Stats, nested modules
-	cd metrics/prometheus && go vet ./... && go test ./...
-	cd metrics/otel && go vet ./... && go test ./...
+.PHONY: proof
+proof: ## prove what takes long: races, repeated runs, fuzzing, soak; half an hour and more, PROOF=10 takes a tenth
+	$(MAKE) race COUNT=$(call share,3)
+	./.ci/repeat . $(call share,30) 600
+	$(MAKE) fuzz FUZZTIME=$(call share,200000)x
+	$(MAKE) soak SOAK=$(call share,600)s
 
 .PHONY: bench-rivals
 bench-rivals: ## print README's tables of rivals; takes some minutes, RIVALS=-short less
@@ -96,4 +118,4 @@ bench-compare: BENCHTIME = 0.3s
 bench-compare: BENCH = Parse/.*/^(fast|fastjson)$$
 bench-compare: ## measure BASE, a revision, and the work tree in turn, COUNT times
 	@test -n "$(BASE)" || { echo "usage: make bench-compare BASE=REVISION [COUNT=7] [BENCHTIME=0.3s] [BENCH=REGEXP]"; exit 1; }
-	./bench/tools/compare '$(BASE)' '$(COUNT)' '$(BENCHTIME)' '$(BENCH)'
+	./bench/compare '$(BASE)' '$(COUNT)' '$(BENCHTIME)' '$(BENCH)'

@@ -188,7 +188,11 @@ func send(conn net.Conn, stream func(net.Conn) error) error {
 	if err := say(conn, `[{"ev":"status","status":"connected","message":"Connected Successfully"}]`); err != nil {
 		return err
 	}
-	if _, err := ws.ReadFrame(conn); err != nil { // the key, whichever
+	key, err := ws.ReadHeader(conn)
+	if err != nil {
+		return err
+	}
+	if _, err := io.CopyN(io.Discard, conn, key.Length); err != nil { // whichever
 		return err
 	}
 	if err := say(conn, `[{"ev":"status","status":"auth_success","message":"authenticated"}]`); err != nil {

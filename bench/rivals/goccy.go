@@ -19,7 +19,7 @@ func (d *goccy) Decode(msg []byte, sum *bench.Checksum) error {
 		if e == nil {
 			return unexpected(ev)
 		}
-		if err := json.UnmarshalNoEscape(element, e); err != nil {
+		if err := json.Unmarshal(element, e); err != nil {
 			return err
 		}
 		e.Fold(sum)

@@ -1,3 +1,5 @@
+//go:build amd64 || arm64
+
 package rivals
 
 import (
@@ -8,12 +10,13 @@ import (
 )
 
 // sonic decodes one element after the other from where the last one ended, without a
-// copy of any text. On processors or with Go versions that it has no machine code for
-// it is encoding/json.
+// copy of any text. With Go versions that it has no machine code for it is encoding/json.
 type sonic struct {
 	models  models
 	decoder *decoder.Decoder
 }
+
+const sonicMissing = ""
 
 func newSonic(m tickstorm.Market) bench.Decoder {
 	return &sonic{models{market: m}, decoder.NewDecoder("")}

@@ -50,8 +50,7 @@ func (e *Epoll) FD() int { return e.fd }
 type epollParams struct {
 	usecs  uint32
 	budget uint16
-	prefer uint8
-	_      uint8
+	_      [2]uint8 // prefer_busy_poll, and what fills it up
 }
 
 // BusyPoll has waits poll the network card for so long, and take so many packets a poll
