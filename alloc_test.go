@@ -28,7 +28,7 @@ func requireNoAllocs(t *testing.T, p *tickstorm.Parser, msg string, h tickstorm.
 }
 
 func TestParseAllocs(t *testing.T) {
-	forEach(t, func(t *testing.T, m tickstorm.Market, f fixture) {
+	forEach(t, func(t *testing.T, m tickstorm.Market, f sample) {
 		p := tickstorm.NewParser(m)
 		seen := 0
 		h := tickstorm.Handler(visitor(func(tickstorm.Event) { seen++ }))
@@ -124,7 +124,7 @@ func TestPoolAllocs(t *testing.T) {
 }
 
 func TestAppendJSONAllocs(t *testing.T) {
-	forEach(t, func(t *testing.T, m tickstorm.Market, f fixture) {
+	forEach(t, func(t *testing.T, m tickstorm.Market, f sample) {
 		e := parseOne(t, tickstorm.NewParser(m), f.live)
 		dst := make([]byte, 0, 2*len(f.live))
 		require.Zero(t, testing.AllocsPerRun(100, func() { dst = e.AppendJSON(dst[:0]) }))
@@ -159,7 +159,7 @@ func TestStatsAllocs(t *testing.T) {
 
 func TestWatchAllocs(t *testing.T) {
 	w := tickstorm.NewWatch(nil, tickstorm.WatchConfig{})
-	forEach(t, func(t *testing.T, m tickstorm.Market, f fixture) {
+	forEach(t, func(t *testing.T, m tickstorm.Market, f sample) {
 		requireNoAllocs(t, tickstorm.NewParser(m), "["+strings.Repeat(f.live+",", 300)+f.documented+"]", w)
 	})
 }

@@ -13,6 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
@@ -37,7 +39,7 @@ func TestClientBackoffGrows(t *testing.T) {
 				const attempts = 60
 				ctx, cancel := context.WithCancel(t.Context())
 				var at []time.Time
-				cfg := dialConfig("ws://host")
+				cfg := fixture.DialConfig("ws://host")
 				cfg.Backoff = tc.backoff
 				cfg.NetDial = func(context.Context, string, string) (net.Conn, error) {
 					if at = append(at, time.Now()); len(at) == attempts {
@@ -81,7 +83,7 @@ func TestClientBackoffReset(t *testing.T) {
 				var ended time.Time
 				var waits []time.Duration
 				dials := 0
-				cfg := dialConfig("ws://host")
+				cfg := fixture.DialConfig("ws://host")
 				cfg.NetDial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 					if dials++; dials <= refusals {
 						return nil, errors.New("refused")
@@ -94,12 +96,12 @@ func TestClientBackoffReset(t *testing.T) {
 						return nil, ctx.Err()
 					}
 					return pipeTo(func(nc net.Conn) {
-						_, answer, err := accept(nc)
+						_, answer, err := fixture.Accept(nc)
 						if err != nil {
 							return
 						}
-						_, _ = nc.Write(append(answer, welcome()...))
-						go swallow(nc)
+						_, _ = nc.Write(append(answer, fixture.Welcome()...))
+						go fixture.Swallow(nc)
 						time.Sleep(tc.lasts)
 						ended = time.Now()
 					})(ctx, network, addr)
@@ -129,7 +131,7 @@ func TestClientMaxConnections(t *testing.T) {
 	}{{"default", 0, time.Minute}, {"own", time.Hour, time.Hour}} {
 		for _, eviction := range []sim.Eviction{sim.EvictNewcomer, sim.EvictOlder} {
 			t.Run(tc.name+map[sim.Eviction]string{sim.EvictNewcomer: ", newcomer", sim.EvictOlder: ", older"}[eviction], func(t *testing.T) {
-				inBubble(t, sim.Config{Quiet: true, Eviction: eviction}, func(t *testing.T, server *sim.Server) {
+				fixture.InBubble(t, sim.Config{Quiet: true, Eviction: eviction}, func(t *testing.T, server *sim.Server) {
 					cfg := server.ClientConfig(tickstorm.Stocks)
 					cfg.Backoff.MaxConnections = tc.limit
 					c := newClient(t, cfg, nil)
@@ -137,16 +139,16 @@ func TestClientMaxConnections(t *testing.T) {
 					var running <-chan error
 					var rival *tickstorm.Conn
 					if eviction == sim.EvictOlder {
-						running = runs(t.Context(), c)
+						running = fixture.Runs(t.Context(), c)
 						settled(t, server, 1, 1)
-						rival = dialSim(t, server, nil)
+						rival = fixture.Dial(t, server, nil)
 					} else {
-						rival = dialSim(t, server, nil)
-						running = runs(t.Context(), c)
+						rival = fixture.Dial(t, server, nil)
+						running = fixture.Runs(t.Context(), c)
 					}
 					require.NoError(t, server.Await(t.Context(), func(s sim.Stats) bool { return s.Evicted == 1 }))
 					start := time.Now()
-					rivalRuns := runs(t.Context(), rival)
+					rivalRuns := fixture.Runs(t.Context(), rival)
 					synctest.Wait()
 					require.NoError(t, rival.Close())
 					require.NoError(t, <-rivalRuns)
@@ -166,7 +168,7 @@ func TestClientMaxAttempts(t *testing.T) {
 	refused := errors.New("refused")
 	t.Run("all fail", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			cfg := dialConfig("ws://host")
+			cfg := fixture.DialConfig("ws://host")
 			cfg.Backoff.MaxAttempts = 5
 			dials := 0
 			cfg.NetDial = func(context.Context, string, string) (net.Conn, error) {
@@ -184,11 +186,11 @@ func TestClientMaxAttempts(t *testing.T) {
 	})
 	for _, healthy := range []bool{false, true} {
 		t.Run(map[bool]string{false: "streams break soon", true: "streams are healthy"}[healthy], func(t *testing.T) {
-			inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+			fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 				cfg := server.ClientConfig(tickstorm.Stocks)
 				cfg.Backoff.MaxAttempts = 3
 				c := newClient(t, cfg, nil)
-				running := runs(t.Context(), c)
+				running := fixture.Runs(t.Context(), c)
 				for n := 1; n <= 3; n++ {
 					settled(t, server, n, 0)
 					if healthy {
@@ -246,7 +248,7 @@ func TestClientRetryAfter(t *testing.T) {
 					if cut {
 						end = "\r\nServer: ngi"
 					}
-					if _, _, err := accept(nc); err == nil {
+					if _, _, err := fixture.Accept(nc); err == nil {
 						_, _ = io.WriteString(nc, "HTTP/1.1 "+tc.answer+end)
 					}
 				})
@@ -282,7 +284,7 @@ func waitsAfter(t *testing.T, b tickstorm.Backoff, n int, serve func(net.Conn)) 
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		h := &backoffs{last: n, end: cancel}
-		cfg := dialConfig("ws://host")
+		cfg := fixture.DialConfig("ws://host")
 		cfg.Backoff = b
 		var ended time.Time
 		cfg.NetDial = func(ctx context.Context, network, addr string) (net.Conn, error) {

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
@@ -31,26 +33,26 @@ func TestClientClose(t *testing.T) {
 		dial func(context.Context) (net.Conn, error)
 	}{
 		{"connecting", "ws://host", func(ctx context.Context) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }},
-		{"connecting, TLS handshake", "wss://host", dialTo(swallow)},
-		{"connecting, WebSocket handshake", "ws://host", dialTo(swallow)},
+		{"connecting, TLS handshake", "wss://host", dialTo(fixture.Swallow)},
+		{"connecting, WebSocket handshake", "ws://host", dialTo(fixture.Swallow)},
 		{"authenticating", "ws://host", dialTo(func(nc net.Conn) {
-			if _, answer, err := accept(nc); err == nil {
+			if _, answer, err := fixture.Accept(nc); err == nil {
 				_, _ = nc.Write(answer)
-				swallow(nc)
+				fixture.Swallow(nc)
 			}
 		})},
 		{"subscribing", "ws://host", dialTo(func(nc net.Conn) {
-			if _, answer, err := accept(nc); err == nil {
-				_, _ = nc.Write(append(answer, welcome()...))
-				attend(nc)
+			if _, answer, err := fixture.Accept(nc); err == nil {
+				_, _ = nc.Write(append(answer, fixture.Welcome()...))
+				fixture.Attend(nc)
 			}
 		})},
 		{"streaming", "ws://host", dialTo(func(nc net.Conn) {
-			if _, answer, err := accept(nc); err == nil {
-				_, _ = nc.Write(append(answer, welcome()...))
+			if _, answer, err := fixture.Accept(nc); err == nil {
+				_, _ = nc.Write(append(answer, fixture.Welcome()...))
 				_, _ = nc.Read(make([]byte, 512)) // the key and the request
-				_, _ = nc.Write(wire(false, true, ws.OpText, "["+acks("T.A")[0]+"]"))
-				attend(nc)
+				_, _ = nc.Write(fixture.Wire(false, true, ws.OpText, "["+fixture.Acks("T.A")[0]+"]"))
+				fixture.Attend(nc)
 			}
 		})},
 		{"backoff after refusal", "ws://host", func(context.Context) (net.Conn, error) { return nil, refused }},
@@ -58,7 +60,7 @@ func TestClientClose(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				cfg := dialConfig(tc.feed)
+				cfg := fixture.DialConfig(tc.feed)
 				cfg.Backoff = tickstorm.Backoff{Min: time.Hour, Max: time.Hour}
 				dials := 0
 				cfg.NetDial = func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -67,7 +69,7 @@ func TestClientClose(t *testing.T) {
 				}
 				c := newClient(t, cfg, nil)
 				require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
-				running := runs(t.Context(), c)
+				running := fixture.Runs(t.Context(), c)
 				synctest.Wait()
 				require.Contains(t, tc.name, strings.TrimSuffix(c.State().String(), "ing"))
 				start := time.Now()
@@ -80,7 +82,7 @@ func TestClientClose(t *testing.T) {
 				c = newClient(t, cfg, nil)
 				require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
 				ctx, cancel := context.WithCancel(t.Context())
-				running = runs(ctx, c)
+				running = fixture.Runs(ctx, c)
 				synctest.Wait()
 				cancel()
 				require.ErrorIs(t, <-running, context.Canceled)
@@ -95,11 +97,11 @@ func TestClientClose(t *testing.T) {
 // TestClientCloseAnytime: wherever Run and Subscribe are when Close comes, all end.
 func TestClientCloseAnytime(t *testing.T) {
 	for turns := range 150 {
-		inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 			c := simClient(t, server, nil)
 			c.Request(nil, tickstorm.Topic{Channel: "T", Symbol: "A"})
-			running := runs(t.Context(), c)
-			waiting := inBackground(func() error { return c.Subscribe(t.Context(), tickstorm.Trades, "B") })
+			running := fixture.Runs(t.Context(), c)
+			waiting := fixture.InBackground(func() error { return c.Subscribe(t.Context(), tickstorm.Trades, "B") })
 			for range turns {
 				runtime.Gosched()
 			}
@@ -115,7 +117,7 @@ func TestClientCloseAnytime(t *testing.T) {
 }
 
 func TestClientCloseBeforeRun(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 		c := simClient(t, server, nil)
 		require.NoError(t, c.Close())
 		require.NoError(t, c.Run(t.Context()))
@@ -132,14 +134,14 @@ func TestClientCloseInHandler(t *testing.T) {
 		{"while streaming", func(h *callbacks, do func()) { h.trade = do }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+			fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 				var c *tickstorm.Client
 				h := new(callbacks)
 				tc.on(h, func() { require.NoError(t, c.Close()) })
 				c = simClient(t, server, h)
-				running := runs(t.Context(), c)
+				running := fixture.Runs(t.Context(), c)
 				synctest.Wait()
-				server.Broadcast([]byte("[" + trade("A") + "]"))
+				server.Broadcast([]byte("[" + fixture.Trade("A") + "]"))
 				start := time.Now()
 				require.NoError(t, <-running)
 				require.Zero(t, time.Since(start))
@@ -175,14 +177,14 @@ func TestClientCloseWithBusyHandler(t *testing.T) {
 		{"while streaming", func(h *callbacks, do func()) { h.trade = do }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+			fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 				release := make(chan struct{})
 				h := new(callbacks)
 				tc.on(h, func() { <-release })
 				c := simClient(t, server, h)
-				running := runs(t.Context(), c)
+				running := fixture.Runs(t.Context(), c)
 				synctest.Wait()
-				server.Broadcast([]byte("[" + trade("A") + "]"))
+				server.Broadcast([]byte("[" + fixture.Trade("A") + "]"))
 				synctest.Wait()
 				start := time.Now()
 				require.ErrorIs(t, c.Close(), tickstorm.ErrHandlerBusy)
@@ -199,10 +201,10 @@ func TestClientCloseWithBusyHandler(t *testing.T) {
 // the client up for longer than CloseTimeout.
 func TestClientCloseUnanswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg := dialConfig("ws://host")
+		cfg := fixture.DialConfig("ws://host")
 		cfg.NetDial = pipeTo(muteAfterWelcome)
 		c := newClient(t, cfg, nil)
-		running := runs(t.Context(), c)
+		running := fixture.Runs(t.Context(), c)
 		synctest.Wait()
 		start := time.Now()
 		require.NoError(t, c.Close())

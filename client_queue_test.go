@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
@@ -47,19 +49,19 @@ func startStuck(t *testing.T, server *sim.Server, change func(*tickstorm.Config)
 	h := newStuck()
 	c := simClientWith(t, server, h, change)
 	require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, tickstorm.All))
-	running := runs(t.Context(), c)
+	running := fixture.Runs(t.Context(), c)
 	settled(t, server, 1, 1)
-	server.Broadcast([]byte("[" + trade("S0") + "]"))
+	server.Broadcast([]byte("[" + fixture.Trade("S0") + "]"))
 	<-h.entered
 	return c, h, running
 }
 
 // TestClientReadsOn: while a handler is stuck the client goes on reading, and answers pings.
 func TestClientReadsOn(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 		c, h, running := startStuck(t, server, func(*tickstorm.Config) {})
 		for i := range 100 {
-			server.Broadcast([]byte("[" + trade(fmt.Sprint("S", i+1)) + "]"))
+			server.Broadcast([]byte("[" + fixture.Trade(fmt.Sprint("S", i+1)) + "]"))
 		}
 		require.NoError(t, server.Conns()[0].Ping(nil))
 		time.Sleep(time.Minute)
@@ -89,13 +91,13 @@ func (h *stuck) symbols() []string {
 
 // TestClientCloseHandlesQueue: what came before Close is handled before Run returns.
 func TestClientCloseHandlesQueue(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 		c, h, running := startStuck(t, server, func(*tickstorm.Config) {})
 		for i := range 1000 {
-			server.Broadcast([]byte("[" + trade(fmt.Sprint("S", i+1)) + "]"))
+			server.Broadcast([]byte("[" + fixture.Trade(fmt.Sprint("S", i+1)) + "]"))
 		}
 		synctest.Wait()
-		closing := inBackground(c.Close)
+		closing := fixture.InBackground(c.Close)
 		time.Sleep(time.Second)
 		require.Empty(t, server.Conns(), "the socket is closed at once")
 		close(h.release)
@@ -111,16 +113,16 @@ func TestClientCloseHandlesQueue(t *testing.T) {
 func TestClientCloseWhileFull(t *testing.T) {
 	for _, cancelled := range []bool{false, true} {
 		t.Run(fmt.Sprintf("cancelled %v", cancelled), func(t *testing.T) {
-			inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+			fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 				h := newStuck()
 				c := simClientWith(t, server, h, smallQueue(tickstorm.OverflowBlock))
 				require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, tickstorm.All))
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
-				running := runs(ctx, c)
+				running := fixture.Runs(ctx, c)
 				settled(t, server, 1, 1)
 				for i := range 300 {
-					server.Broadcast([]byte("[" + trade(fmt.Sprint("S", i)) + "]"))
+					server.Broadcast([]byte("[" + fixture.Trade(fmt.Sprint("S", i)) + "]"))
 				}
 				<-h.entered
 				synctest.Wait()
@@ -143,19 +145,19 @@ func TestClientCloseWhileFull(t *testing.T) {
 // TestClientOverflowDisconnects: the connection ends, the queue is handled, a gap is told and
 // the next connection goes on.
 func TestClientOverflowDisconnects(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 		told := 0
 		c, h, running := startStuck(t, server, func(cfg *tickstorm.Config) {
 			smallQueue(tickstorm.OverflowDisconnect)(cfg)
 			cfg.Queue.OnOverflow = func() { told++ }
 		})
 		for i := range 300 {
-			server.Broadcast([]byte("[" + trade(fmt.Sprint("S", i+1)) + "]"))
+			server.Broadcast([]byte("[" + fixture.Trade(fmt.Sprint("S", i+1)) + "]"))
 		}
 		require.NoError(t, server.Await(t.Context(), func(s sim.Stats) bool { return s.Open == 0 }))
 		close(h.release)
 		settled(t, server, 2, 1)
-		server.Broadcast([]byte("[" + trade("LAST") + "]"))
+		server.Broadcast([]byte("[" + fixture.Trade("LAST") + "]"))
 		synctest.Wait()
 		require.Equal(t, 1, told)
 		s := c.Stats()
@@ -188,7 +190,7 @@ func (s *shards) Shard(i, n int) tickstorm.Handler {
 func TestClientConsumers(t *testing.T) {
 	for mode, name := range map[tickstorm.BackfillMode]string{tickstorm.BackfillInOrder: "in order", tickstorm.BackfillBeside: "beside"} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+			fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 				var all []string
 				for i := range 40 {
 					all = append(all, fmt.Sprint("S", i))
@@ -196,7 +198,7 @@ func TestClientConsumers(t *testing.T) {
 				message := func() []byte {
 					var events []string
 					for _, s := range all {
-						events = append(events, trade(s))
+						events = append(events, fixture.Trade(s))
 					}
 					return []byte("[" + strings.Join(events, ",") + "]")
 				}
@@ -209,7 +211,7 @@ func TestClientConsumers(t *testing.T) {
 					}
 				})
 				require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, tickstorm.All))
-				running := runs(t.Context(), c)
+				running := fixture.Runs(t.Context(), c)
 				for n := 1; n <= 2; n++ {
 					settled(t, server, n, 1)
 					server.Broadcast(message())
@@ -267,7 +269,7 @@ func TestClientInConsumers(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			for i := range 8 { // of which some fall to another consumer than Run's goroutine
-				inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+				fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 					var c *tickstorm.Client
 					inside := make(chan error, 100)
 					c = simClientWith(t, server, everywhere{trade: func() {
@@ -283,7 +285,7 @@ func TestClientInConsumers(t *testing.T) {
 					}()
 					settled(t, server, 1, 1)
 					start := time.Now()
-					server.Broadcast([]byte("[" + trade(fmt.Sprint("S", i)) + "]"))
+					server.Broadcast([]byte("[" + fixture.Trade(fmt.Sprint("S", i)) + "]"))
 					<-ran
 					require.ErrorIs(t, <-inside, tickstorm.ErrInHandler)
 					require.Less(t, time.Since(start), 5*time.Second)
@@ -342,15 +344,15 @@ func (a *asking) Shard(int, int) tickstorm.Handler {
 
 // TestClientSetRawHandler: a handler that takes messages gets those that were split for another.
 func TestClientSetRawHandler(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 		c, h, running := startStuck(t, server, func(*tickstorm.Config) {})
-		server.Broadcast([]byte("[" + trade("S1") + "," + trade("S2") + "]"))
+		server.Broadcast([]byte("[" + fixture.Trade("S1") + "," + fixture.Trade("S2") + "]"))
 		synctest.Wait()
 		d := new(rawTexts)
 		c.SetHandler(d)
 		close(h.release)
 		synctest.Wait()
-		server.Broadcast([]byte("[" + trade("S3") + "]"))
+		server.Broadcast([]byte("[" + fixture.Trade("S3") + "]"))
 		synctest.Wait()
 		require.NoError(t, c.Close())
 		require.NoError(t, <-running)
@@ -376,10 +378,10 @@ func (r *rawTexts) OnRaw(msg []byte, _ int64) bool {
 // TestErrorsWithoutKey: what is no event may have the key in it all the same.
 func TestErrorsWithoutKey(t *testing.T) {
 	for _, inline := range []bool{false, true} {
-		inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 			h := new(errorTexts)
 			c := simClientWith(t, server, h, func(cfg *tickstorm.Config) { cfg.Queue.Inline = inline })
-			running := runs(t.Context(), c)
+			running := fixture.Runs(t.Context(), c)
 			settled(t, server, 1, 0)
 			server.Broadcast([]byte(`[{"ev":"status","message":"not the key ` + sim.Key + `" x}]`))
 			server.Broadcast([]byte(`not the key ` + sim.Key))
@@ -407,10 +409,10 @@ func (h *errorTexts) OnError(e *tickstorm.EventError) { h.texts = append(h.texts
 func TestBackfillInHandler(t *testing.T) {
 	for _, inline := range []bool{false, true} {
 		t.Run(fmt.Sprintf("inline %v", inline), func(t *testing.T) {
-			inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+			fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 				var c *tickstorm.Client
 				inside := make(chan error, 2)
-				h := &onTrade{do: func(e *tickstorm.Trade) {
+				h := &fixture.OnTrade{Do: func(e *tickstorm.Trade) {
 					if e.Backfilled {
 						inside <- c.Subscribe(context.Background(), tickstorm.Trades, "X")
 						inside <- c.Close()
@@ -425,7 +427,7 @@ func TestBackfillInHandler(t *testing.T) {
 					}
 				})
 				require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
-				running := runs(t.Context(), c)
+				running := fixture.Runs(t.Context(), c)
 				settled(t, server, 1, 1)
 				server.Broadcast(tradeMessageAt("A", time.Now()))
 				synctest.Wait()

@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
@@ -16,8 +18,8 @@ import (
 func TestClientStart(t *testing.T) {
 	for _, inline := range []bool{false, true} {
 		cfg := sim.Config{Quiet: true, Keys: map[string]sim.Plan{sim.Key: {Channels: []string{"T"}}}}
-		inBubble(t, cfg, func(t *testing.T, server *sim.Server) {
-			r := new(recorder)
+		fixture.InBubble(t, cfg, func(t *testing.T, server *sim.Server) {
+			r := new(fixture.Recorder)
 			c := simClientWith(t, server, r, func(cfg *tickstorm.Config) { cfg.Queue.Inline = inline })
 			require.ErrorIs(t, c.Wait(), tickstorm.ErrNotStarted)
 			require.NoError(t, c.Start(t.Context()))
@@ -25,13 +27,13 @@ func TestClientStart(t *testing.T) {
 			require.ErrorIs(t, c.Start(t.Context()), tickstorm.ErrRunning)
 			require.ErrorIs(t, c.Run(t.Context()), tickstorm.ErrRunning)
 			require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
-			require.Equal(t, "T.A", listed(c.Granted()))
+			require.Equal(t, "T.A", fixture.Listed(c.Granted()))
 			require.ErrorIs(t, c.Subscribe(t.Context(), tickstorm.Quotes, "A"), tickstorm.ErrNotAuthorized)
-			server.Broadcast([]byte("[" + trade("A") + "]"))
+			server.Broadcast([]byte("[" + fixture.Trade("A") + "]"))
 			synctest.Wait()
 			require.NoError(t, c.Close())
 			require.NoError(t, c.Wait())
-			require.IsType(t, &tickstorm.Trade{}, r.events[len(r.events)-1])
+			require.IsType(t, &tickstorm.Trade{}, r.Events[len(r.Events)-1])
 		})
 	}
 }
@@ -61,7 +63,7 @@ func TestClientStartFails(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			tc.cfg.Quiet = true
-			inBubble(t, tc.cfg, func(t *testing.T, server *sim.Server) {
+			fixture.InBubble(t, tc.cfg, func(t *testing.T, server *sim.Server) {
 				c := simClientWith(t, server, nil, func(cfg *tickstorm.Config) {
 					if tc.change != nil {
 						tc.change(cfg)
@@ -89,9 +91,9 @@ func TestClientStartFails(t *testing.T) {
 // TestClientSubscribeConnecting: once the client was started, Subscribe waits for the connection.
 func TestClientSubscribeConnecting(t *testing.T) {
 	cfg := sim.Config{Quiet: true, Faults: []sim.Fault{{At: sim.OnHandshake, Times: 3, Do: sim.HTTPStatus(503)}}}
-	inBubble(t, cfg, func(t *testing.T, server *sim.Server) {
+	fixture.InBubble(t, cfg, func(t *testing.T, server *sim.Server) {
 		c := simClient(t, server, nil)
-		running := runs(t.Context(), c)
+		running := fixture.Runs(t.Context(), c)
 		synctest.Wait()
 		require.Equal(t, tickstorm.StateBackoff, c.State())
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond/100)
@@ -99,9 +101,9 @@ func TestClientSubscribeConnecting(t *testing.T) {
 		var e *tickstorm.SubscribeError
 		require.ErrorAs(t, c.Subscribe(ctx, tickstorm.Quotes, "A"), &e)
 		require.ErrorIs(t, e, context.DeadlineExceeded)
-		require.Equal(t, "Q.A", listed(e.Pending))
+		require.Equal(t, "Q.A", fixture.Listed(e.Pending))
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
-		require.Equal(t, "Q.A,T.A", listed(c.Granted()), "who stops waiting wants it all the same")
+		require.Equal(t, "Q.A,T.A", fixture.Listed(c.Granted()), "who stops waiting wants it all the same")
 		require.NoError(t, c.Close())
 		require.NoError(t, <-running)
 		require.Empty(t, c.Granted())

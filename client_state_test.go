@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
@@ -76,12 +78,12 @@ func TestClientStates(t *testing.T) {
 		{name: "no acknowledgements", acks: sim.AckNothing, want: stream},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			inBubble(t, sim.Config{Rate: 10, Faults: tc.faults, Acks: tc.acks, SlowTimeout: -1}, func(t *testing.T, server *sim.Server) {
+			fixture.InBubble(t, sim.Config{Rate: 10, Faults: tc.faults, Acks: tc.acks, SlowTimeout: -1}, func(t *testing.T, server *sim.Server) {
 				d := new(diary)
 				c := simClient(t, server, d)
 				require.Equal(t, tickstorm.StateIdle, c.State())
 				require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "AAPL"))
-				running := runs(t.Context(), c)
+				running := fixture.Runs(t.Context(), c)
 				time.Sleep(10 * time.Minute)
 				synctest.Wait()
 				require.Equal(t, tickstorm.StateStreaming, c.State())
@@ -115,7 +117,7 @@ func TestClientStateFinal(t *testing.T) {
 		{"no plan", sim.NoPlanKey, "connecting, authenticating, closed"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+			fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 				cfg := server.ClientConfig(tickstorm.Stocks)
 				cfg.Key = tc.key
 				d := new(diary)
@@ -130,10 +132,10 @@ func TestClientStateFinal(t *testing.T) {
 
 // TestClientStateAttempts: attempts are counted until a connection was healthy.
 func TestClientStateAttempts(t *testing.T) {
-	inBubble(t, sim.Config{Quiet: true, Faults: []sim.Fault{{At: sim.OnAccept, Times: 2, Do: sim.Cut()}}}, func(t *testing.T, server *sim.Server) {
+	fixture.InBubble(t, sim.Config{Quiet: true, Faults: []sim.Fault{{At: sim.OnAccept, Times: 2, Do: sim.Cut()}}}, func(t *testing.T, server *sim.Server) {
 		d := new(diary)
 		c := simClient(t, server, d)
-		running := runs(t.Context(), c)
+		running := fixture.Runs(t.Context(), c)
 		settled(t, server, 3, 0)
 		time.Sleep(9 * time.Second)
 		server.Conns()[0].Cut() // not healthy yet
@@ -170,20 +172,20 @@ func TestClientReplayRefused(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			cfg := sim.Config{Quiet: true, Acks: tc.acks, Keys: map[string]sim.Plan{"a-key": {Channels: []string{"T"}}}}
-			inBubble(t, cfg, func(t *testing.T, server *sim.Server) {
+			fixture.InBubble(t, cfg, func(t *testing.T, server *sim.Server) {
 				d := new(diary)
 				c := simClient(t, server, d)
-				require.NoError(t, c.SubscribeTopics(t.Context(), topics(t, "Q.A,T.A,Q.B")...))
-				running := runs(t.Context(), c)
+				require.NoError(t, c.SubscribeTopics(t.Context(), fixture.Topics(t, "Q.A,T.A,Q.B")...))
+				running := fixture.Runs(t.Context(), c)
 				time.Sleep(time.Minute)
 				synctest.Wait()
 				last := d.changes[len(d.changes)-1]
 				require.Equal(t, tickstorm.StateStreaming, last.State)
-				require.Equal(t, tc.refused, listed(last.Refused))
-				require.Equal(t, tc.pending, listed(last.Pending))
+				require.Equal(t, tc.refused, fixture.Listed(last.Refused))
+				require.Equal(t, tc.pending, fixture.Listed(last.Pending))
 				require.Equal(t, tc.acked, last.Acked)
 				require.Equal(t, tc.unnamed, last.Unnamed)
-				require.Equal(t, tc.wanted, listed(c.Topics()))
+				require.Equal(t, tc.wanted, fixture.Listed(c.Topics()))
 				server.Conns()[0].Cut()
 				settled(t, server, 2, 1)
 				time.Sleep(time.Minute)
@@ -210,7 +212,7 @@ func TestClientCallbacks(t *testing.T) {
 
 func testClientCallbacks(t *testing.T, state tickstorm.State, inline bool) {
 	cfg := sim.Config{Quiet: true, Faults: []sim.Fault{{At: sim.OnSubscribe, Conn: 1, Do: sim.Cut()}}}
-	inBubble(t, cfg, func(t *testing.T, server *sim.Server) {
+	fixture.InBubble(t, cfg, func(t *testing.T, server *sim.Server) {
 		var c *tickstorm.Client
 		told := false
 		d := &diary{onState: func(s *tickstorm.StateChange) {
@@ -224,10 +226,10 @@ func testClientCallbacks(t *testing.T, state tickstorm.State, inline bool) {
 			require.ErrorIs(t, c.Subscribe(t.Context(), tickstorm.Trades, "B"), tickstorm.ErrInHandler)
 			require.ErrorIs(t, c.Unsubscribe(t.Context(), tickstorm.Trades, "B"), tickstorm.ErrInHandler)
 			require.ErrorIs(t, c.SetTopics(t.Context()), tickstorm.ErrInHandler)
-			c.Request(nil, topics(t, "T.B")...)
-			c.Withdraw(nil, topics(t, "T.A")...)
+			c.Request(nil, fixture.Topics(t, "T.B")...)
+			c.Withdraw(nil, fixture.Topics(t, "T.A")...)
 			if state == tickstorm.StateStreaming || state == tickstorm.StateBackoff {
-				require.Equal(t, "T.B", listed(c.Topics()))
+				require.Equal(t, "T.B", fixture.Listed(c.Topics()))
 			}
 			start := time.Now()
 			require.NoError(t, c.Close())
@@ -235,7 +237,7 @@ func testClientCallbacks(t *testing.T, state tickstorm.State, inline bool) {
 		}}
 		c = simClientWith(t, server, d, func(cfg *tickstorm.Config) { cfg.Queue.Inline = inline })
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
-		running := runs(t.Context(), c)
+		running := fixture.Runs(t.Context(), c)
 		if state == tickstorm.StateClosed {
 			time.Sleep(time.Minute)
 			require.NoError(t, c.Close())
@@ -253,7 +255,7 @@ func TestClientCallbackBusy(t *testing.T) {
 	for state := tickstorm.StateConnecting; state <= tickstorm.StateClosed; state++ {
 		t.Run(state.String(), func(t *testing.T) {
 			cfg := sim.Config{Quiet: true, Faults: []sim.Fault{{At: sim.OnSubscribe, Conn: 1, Do: sim.Cut()}}}
-			inBubble(t, cfg, func(t *testing.T, server *sim.Server) {
+			fixture.InBubble(t, cfg, func(t *testing.T, server *sim.Server) {
 				busy, release := make(chan struct{}), make(chan struct{})
 				d := &diary{onState: func(s *tickstorm.StateChange) {
 					if s.State == state {
@@ -263,7 +265,7 @@ func TestClientCallbackBusy(t *testing.T) {
 				}}
 				c := simClient(t, server, d)
 				require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
-				running := runs(t.Context(), c)
+				running := fixture.Runs(t.Context(), c)
 				if state == tickstorm.StateClosed {
 					time.Sleep(time.Minute)
 					require.ErrorIs(t, c.Close(), tickstorm.ErrHandlerBusy)
@@ -285,7 +287,7 @@ func TestStateChangeString(t *testing.T) {
 	for want, s := range map[string]tickstorm.StateChange{
 		"connecting, attempt 1":                                                {State: tickstorm.StateConnecting, Attempt: 1},
 		"streaming, attempt 2, 3 topics acknowledged":                          {State: tickstorm.StateStreaming, Attempt: 2, Acked: 3},
-		"streaming, attempt 2, 3 topics acknowledged, 2 refused, 1 unanswered": {State: tickstorm.StateStreaming, Attempt: 2, Acked: 3, Refused: topics(t, "T.A"), Unnamed: 1, Pending: topics(t, "T.B,T.C")},
+		"streaming, attempt 2, 3 topics acknowledged, 2 refused, 1 unanswered": {State: tickstorm.StateStreaming, Attempt: 2, Acked: 3, Refused: fixture.Topics(t, "T.A"), Unnamed: 1, Pending: fixture.Topics(t, "T.B,T.C")},
 		"backoff, attempt 1, next in 1.5s: nothing received for too long":      {State: tickstorm.StateBackoff, Attempt: 1, Wait: 1500 * time.Millisecond, Err: tickstorm.ErrIdle},
 		"closed, attempt 1":                                                    {State: tickstorm.StateClosed, Attempt: 1},
 	} {

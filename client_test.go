@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
@@ -63,19 +65,19 @@ func TestClientReconnects(t *testing.T) {
 		{"half a frame", sim.HalfFrame()},
 		{"garbage", sim.Garbage()},
 		{"silence", sim.Stall(0)},
-		{"max connections", sim.Message("[" + status("max_connections", "") + "]")},
-		{"auth timeout", sim.Message("[" + status("auth_timeout", "") + "]")},
+		{"max connections", sim.Message("[" + fixture.Status("max_connections", "") + "]")},
+		{"auth timeout", sim.Message("[" + fixture.Status("auth_timeout", "") + "]")},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
-				r := new(recorder)
+			fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+				r := new(fixture.Recorder)
 				c := simClient(t, server, r)
 				require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "B", "A"))
-				running := runs(t.Context(), c)
+				running := fixture.Runs(t.Context(), c)
 				for n := 1; n <= 3; n++ {
 					settled(t, server, n, 2)
-					require.Equal(t, "T.A,T.B", serverTopics(t, server))
-					server.Broadcast([]byte("[" + trade("A") + "]"))
+					require.Equal(t, "T.A,T.B", fixture.ServerTopics(t, server))
+					server.Broadcast([]byte("[" + fixture.Trade("A") + "]"))
 					synctest.Wait()
 					server.Conns()[0].Do(tc.do)
 				}
@@ -96,10 +98,10 @@ func TestClientRetriesHandshake(t *testing.T) {
 	for _, action := range []sim.Action{sim.HTTPStatus(503), sim.HTTPStatus(429), sim.Cut()} {
 		t.Run(action.String(), func(t *testing.T) {
 			cfg := sim.Config{Quiet: true, Faults: []sim.Fault{{At: sim.OnHandshake, Times: 3, Do: action}}}
-			inBubble(t, cfg, func(t *testing.T, server *sim.Server) {
+			fixture.InBubble(t, cfg, func(t *testing.T, server *sim.Server) {
 				c := simClient(t, server, nil)
 				require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
-				running := runs(t.Context(), c)
+				running := fixture.Runs(t.Context(), c)
 				settled(t, server, 4, 1)
 				require.Zero(t, c.Stats().Reconnects, "there was no connection before")
 				require.NoError(t, c.Close())
@@ -124,7 +126,7 @@ func TestClientGivesUp(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			cfg := sim.Config{Quiet: true, Faults: []sim.Fault{{At: sim.OnHandshake, Do: tc.fault}}}
-			inBubble(t, cfg, func(t *testing.T, server *sim.Server) {
+			fixture.InBubble(t, cfg, func(t *testing.T, server *sim.Server) {
 				config := server.ClientConfig(tickstorm.Stocks)
 				config.Key = tc.key
 				err := newClient(t, config, nil).Run(t.Context())
@@ -142,9 +144,9 @@ func TestClientGivesUp(t *testing.T) {
 }
 
 func TestClientKeyWithdrawn(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 		c := simClient(t, server, nil)
-		running := runs(t.Context(), c)
+		running := fixture.Runs(t.Context(), c)
 		settled(t, server, 1, 0)
 		require.NoError(t, server.Conns()[0].SendStatus("auth_failed", "authentication failed"))
 		require.ErrorIs(t, <-running, tickstorm.ErrAuthFailed)
@@ -158,35 +160,35 @@ func TestClientKeyWithdrawn(t *testing.T) {
 }
 
 func TestClientSubscribe(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 		c := simClient(t, server, nil)
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "C", "a"))
-		require.NoError(t, c.SubscribeTopics(t.Context(), topics(t, "Q.B,T.C")...))
+		require.NoError(t, c.SubscribeTopics(t.Context(), fixture.Topics(t, "Q.B,T.C")...))
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "D"))
 		require.NoError(t, c.Unsubscribe(t.Context(), tickstorm.Trades, "d"))
-		want := topics(t, "T.C,T.A,Q.B")
+		want := fixture.Topics(t, "T.C,T.A,Q.B")
 		require.Equal(t, want, c.Topics(), "in the order they were asked for")
 
-		running := runs(t.Context(), c)
+		running := fixture.Runs(t.Context(), c)
 		settled(t, server, 1, 3)
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "E"))
-		require.Equal(t, "Q.B,T.A,T.C,T.E", serverTopics(t, server))
+		require.Equal(t, "Q.B,T.A,T.C,T.E", fixture.ServerTopics(t, server))
 		require.NoError(t, c.Unsubscribe(t.Context(), tickstorm.Trades, "C"))
-		require.NoError(t, c.UnsubscribeTopics(t.Context(), topics(t, "Q.B")...))
-		c.Request(nil, topics(t, "Q.F")...)
-		c.Withdraw(nil, topics(t, "T.A")...)
+		require.NoError(t, c.UnsubscribeTopics(t.Context(), fixture.Topics(t, "Q.B")...))
+		c.Request(nil, fixture.Topics(t, "Q.F")...)
+		c.Withdraw(nil, fixture.Topics(t, "T.A")...)
 		synctest.Wait()
-		require.Equal(t, "Q.F,T.E", serverTopics(t, server))
-		require.Equal(t, topics(t, "T.E,Q.F"), c.Topics())
+		require.Equal(t, "Q.F,T.E", fixture.ServerTopics(t, server))
+		require.Equal(t, fixture.Topics(t, "T.E,Q.F"), c.Topics())
 
 		server.Conns()[0].Cut()
 		settled(t, server, 2, 2)
-		require.Equal(t, "Q.F,T.E", serverTopics(t, server))
+		require.Equal(t, "Q.F,T.E", fixture.ServerTopics(t, server))
 		require.NoError(t, c.Close())
 		require.NoError(t, <-running)
 		require.ErrorIs(t, c.Subscribe(t.Context(), tickstorm.Trades, "G"), tickstorm.ErrClosed)
-		c.Request(nil, topics(t, "Q.G")...)
-		require.Equal(t, topics(t, "T.E,Q.F"), c.Topics())
+		c.Request(nil, fixture.Topics(t, "Q.G")...)
+		require.Equal(t, fixture.Topics(t, "T.E,Q.F"), c.Topics())
 	})
 }
 
@@ -214,15 +216,15 @@ func TestClientTopicsStayInOrder(t *testing.T) {
 
 func TestClientSubscribeDuringBackoff(t *testing.T) {
 	cfg := sim.Config{Quiet: true, Faults: []sim.Fault{{At: sim.OnAccept, Conn: 1, Do: sim.Cut()}}}
-	inBubble(t, cfg, func(t *testing.T, server *sim.Server) {
+	fixture.InBubble(t, cfg, func(t *testing.T, server *sim.Server) {
 		c := simClient(t, server, nil)
-		running := runs(t.Context(), c)
+		running := fixture.Runs(t.Context(), c)
 		synctest.Wait()
 		require.Zero(t, server.Stats().Open)
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
-		c.Request(nil, topics(t, "Q.A")...)
+		c.Request(nil, fixture.Topics(t, "Q.A")...)
 		settled(t, server, 2, 2)
-		require.Equal(t, "Q.A,T.A", serverTopics(t, server))
+		require.Equal(t, "Q.A,T.A", fixture.ServerTopics(t, server))
 		require.NoError(t, c.Close())
 		require.NoError(t, <-running)
 	})
@@ -246,20 +248,20 @@ func TestClientOptionQuotes(t *testing.T) {
 	cfg.Market = tickstorm.Options
 	cfg.MaxOptionQuotes = 2
 	c := newClient(t, cfg, nil)
-	require.NoError(t, c.SubscribeTopics(t.Context(), topics(t, "Q.O:A,Q.O:B")...))
-	require.ErrorIs(t, c.SubscribeTopics(t.Context(), topics(t, "Q.O:C")...), tickstorm.ErrSubscriptionLimit)
-	require.Equal(t, topics(t, "Q.O:A,Q.O:B"), c.Topics())
+	require.NoError(t, c.SubscribeTopics(t.Context(), fixture.Topics(t, "Q.O:A,Q.O:B")...))
+	require.ErrorIs(t, c.SubscribeTopics(t.Context(), fixture.Topics(t, "Q.O:C")...), tickstorm.ErrSubscriptionLimit)
+	require.Equal(t, fixture.Topics(t, "Q.O:A,Q.O:B"), c.Topics())
 }
 
 // TestClientRefused: what the server refuses is not asked for at every reconnect.
 func TestClientRefused(t *testing.T) {
-	inBubble(t, sim.Config{Quiet: true, Keys: map[string]sim.Plan{"k": {Channels: []string{"T"}}}}, func(t *testing.T, server *sim.Server) {
+	fixture.InBubble(t, sim.Config{Quiet: true, Keys: map[string]sim.Plan{"k": {Channels: []string{"T"}}}}, func(t *testing.T, server *sim.Server) {
 		c := simClient(t, server, nil)
-		running := runs(t.Context(), c)
+		running := fixture.Runs(t.Context(), c)
 		settled(t, server, 1, 0)
-		err := c.SubscribeTopics(t.Context(), topics(t, "Q.A,T.A,A.A")...)
+		err := c.SubscribeTopics(t.Context(), fixture.Topics(t, "Q.A,T.A,A.A")...)
 		require.ErrorIs(t, err, tickstorm.ErrNotAuthorized)
-		require.Equal(t, topics(t, "T.A"), c.Topics())
+		require.Equal(t, fixture.Topics(t, "T.A"), c.Topics())
 		require.NoError(t, c.Close())
 		require.NoError(t, <-running)
 	})
@@ -268,13 +270,13 @@ func TestClientRefused(t *testing.T) {
 // TestClientPendingStaysWanted: who waits when the connection breaks is answered by the next.
 func TestClientPendingStaysWanted(t *testing.T) {
 	cfg := sim.Config{Quiet: true, Faults: []sim.Fault{{At: sim.OnSubscribe, Conn: 1, Do: sim.Cut()}}}
-	inBubble(t, cfg, func(t *testing.T, server *sim.Server) {
+	fixture.InBubble(t, cfg, func(t *testing.T, server *sim.Server) {
 		c := simClient(t, server, nil)
-		running := runs(t.Context(), c)
+		running := fixture.Runs(t.Context(), c)
 		settled(t, server, 1, 0)
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
 		settled(t, server, 2, 1)
-		require.Equal(t, "T.A", serverTopics(t, server))
+		require.Equal(t, "T.A", fixture.ServerTopics(t, server))
 		require.NoError(t, c.Close())
 		require.NoError(t, <-running)
 	})
@@ -283,85 +285,85 @@ func TestClientPendingStaysWanted(t *testing.T) {
 // TestClientInHandler: a call that cannot be made changes nothing; Request and Withdraw
 // can.
 func TestClientInHandler(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 		var c *tickstorm.Client
-		h := &onTrade{do: func(*tickstorm.Trade) {
+		h := &fixture.OnTrade{Do: func(*tickstorm.Trade) {
 			require.ErrorIs(t, c.Subscribe(t.Context(), tickstorm.Trades, "A", "B"), tickstorm.ErrInHandler)
 			require.ErrorIs(t, c.Unsubscribe(t.Context(), tickstorm.Trades, "A"), tickstorm.ErrInHandler)
-			require.Equal(t, topics(t, "T.A,T.Z"), c.Topics())
-			c.Request(nil, topics(t, "T.C")...)
-			c.Withdraw(nil, topics(t, "T.Z")...)
+			require.Equal(t, fixture.Topics(t, "T.A,T.Z"), c.Topics())
+			c.Request(nil, fixture.Topics(t, "T.C")...)
+			c.Withdraw(nil, fixture.Topics(t, "T.Z")...)
 		}}
 		c = simClient(t, server, h)
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A", "Z"))
-		running := runs(t.Context(), c)
+		running := fixture.Runs(t.Context(), c)
 		settled(t, server, 1, 2)
-		server.Broadcast([]byte("[" + trade("A") + "]"))
+		server.Broadcast([]byte("[" + fixture.Trade("A") + "]"))
 		synctest.Wait()
-		require.Equal(t, topics(t, "T.A,T.C"), c.Topics())
-		require.Equal(t, "T.A,T.C", serverTopics(t, server))
+		require.Equal(t, fixture.Topics(t, "T.A,T.C"), c.Topics())
+		require.Equal(t, "T.A,T.C", fixture.ServerTopics(t, server))
 		require.NoError(t, c.Close())
 		require.NoError(t, <-running)
 	})
 }
 
 func TestClientSetHandler(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
-		first, second := new(recorder), new(recorder)
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+		first, second := new(fixture.Recorder), new(fixture.Recorder)
 		c := simClient(t, server, first)
-		running := runs(t.Context(), c)
+		running := fixture.Runs(t.Context(), c)
 		settled(t, server, 1, 0)
 		c.SetHandler(second)
-		server.Broadcast([]byte("[" + trade("A") + "]"))
+		server.Broadcast([]byte("[" + fixture.Trade("A") + "]"))
 		synctest.Wait()
 		server.Conns()[0].Cut()
 		settled(t, server, 2, 0)
-		server.Broadcast([]byte("[" + trade("B") + "]"))
+		server.Broadcast([]byte("[" + fixture.Trade("B") + "]"))
 		synctest.Wait()
-		require.Len(t, first.events, 2)
-		require.Len(t, second.events, 4, "trade, greeting, answer, trade")
+		require.Len(t, first.Events, 2)
+		require.Len(t, second.Events, 4, "trade, greeting, answer, trade")
 		c.SetHandler(nil)
-		server.Broadcast([]byte("[" + trade("C") + "]"))
+		server.Broadcast([]byte("[" + fixture.Trade("C") + "]"))
 		require.NoError(t, c.Close())
 		require.NoError(t, <-running)
-		require.Len(t, second.events, 4)
+		require.Len(t, second.Events, 4)
 	})
 }
 
 // TestClientSetHandlerWhileDialling: before there is a connection to tell.
 func TestClientSetHandlerWhileDialling(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
-		next := new(recorder)
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+		next := new(fixture.Recorder)
 		var c *tickstorm.Client
 		h := &callbacks{status: func() { c.SetHandler(next) }}
 		c = simClientWith(t, server, h, func(cfg *tickstorm.Config) { cfg.Queue.Inline = true })
-		running := runs(t.Context(), c)
+		running := fixture.Runs(t.Context(), c)
 		settled(t, server, 1, 0)
-		server.Broadcast([]byte("[" + trade("A") + "]"))
+		server.Broadcast([]byte("[" + fixture.Trade("A") + "]"))
 		synctest.Wait()
 		require.NoError(t, c.Close())
 		require.NoError(t, <-running)
-		require.Len(t, next.events, 2, "from the message after the greeting on")
-		require.IsType(t, &tickstorm.Trade{}, next.events[1])
+		require.Len(t, next.Events, 2, "from the message after the greeting on")
+		require.IsType(t, &tickstorm.Trade{}, next.Events[1])
 	})
 }
 
 // TestClientSymbols: numbers of symbols stay the same across reconnects.
 func TestClientSymbols(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
-		r := new(recorder)
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+		r := new(fixture.Recorder)
 		c := simClient(t, server, r)
-		running := runs(t.Context(), c)
+		running := fixture.Runs(t.Context(), c)
 		var ids []uint32
 		for n, symbols := range []string{"A B", "B A"} {
 			settled(t, server, n+1, 0)
-			r.events = nil
+			r.Events = nil
 			var first, second string
 			_, err := fmt.Sscan(symbols, &first, &second)
 			require.NoError(t, err)
-			server.Broadcast([]byte("[" + trade(first) + "," + trade(second) + "]"))
+			server.Broadcast([]byte("[" + fixture.Trade(first) + "," + fixture.Trade(second) + "]"))
 			synctest.Wait()
-			for _, e := range r.events {
+			for _, e := range r.Events {
 				ids = append(ids, e.Head().SymbolID)
 			}
 			server.Conns()[0].Cut()
@@ -384,10 +386,10 @@ func TestClientRunEndsWithContext(t *testing.T) {
 		{"backoff", sim.Fault{At: sim.OnAccept, Do: sim.Cut()}, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			inBubble(t, sim.Config{Quiet: true, Faults: []sim.Fault{tc.fault}}, func(t *testing.T, server *sim.Server) {
+			fixture.InBubble(t, sim.Config{Quiet: true, Faults: []sim.Fault{tc.fault}}, func(t *testing.T, server *sim.Server) {
 				c := simClient(t, server, nil)
 				ctx, cancel := context.WithCancel(t.Context())
-				running := runs(ctx, c)
+				running := fixture.Runs(ctx, c)
 				synctest.Wait()
 				require.Equal(t, tc.open, server.Stats().Open)
 				cancel()

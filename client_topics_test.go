@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
@@ -18,18 +20,18 @@ import (
 )
 
 func TestClientSetTopics(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 		c := simClient(t, server, nil)
-		require.NoError(t, c.SetTopics(t.Context(), topics(t, "T.C,T.a,T.B,T.A")...))
-		require.Equal(t, topics(t, "T.C,T.A,T.B"), c.Topics(), "recorded before Run")
-		require.NoError(t, c.SetTopics(t.Context(), topics(t, "T.B,T.C,T.D")...))
-		require.Equal(t, topics(t, "T.C,T.B,T.D"), c.Topics())
-		running := runs(t.Context(), c)
+		require.NoError(t, c.SetTopics(t.Context(), fixture.Topics(t, "T.C,T.a,T.B,T.A")...))
+		require.Equal(t, fixture.Topics(t, "T.C,T.A,T.B"), c.Topics(), "recorded before Run")
+		require.NoError(t, c.SetTopics(t.Context(), fixture.Topics(t, "T.B,T.C,T.D")...))
+		require.Equal(t, fixture.Topics(t, "T.C,T.B,T.D"), c.Topics())
+		running := fixture.Runs(t.Context(), c)
 		settled(t, server, 1, 3)
 
-		require.NoError(t, c.SetTopics(t.Context(), topics(t, "Q.A,T.B,T.D")...))
-		require.Equal(t, "Q.A,T.B,T.D", serverTopics(t, server))
-		require.NoError(t, c.SetTopics(t.Context(), topics(t, "T.D,T.B,Q.A")...))
+		require.NoError(t, c.SetTopics(t.Context(), fixture.Topics(t, "Q.A,T.B,T.D")...))
+		require.Equal(t, "Q.A,T.B,T.D", fixture.ServerTopics(t, server))
+		require.NoError(t, c.SetTopics(t.Context(), fixture.Topics(t, "T.D,T.B,Q.A")...))
 		require.Equal(t, []string{
 			`{"action":"auth","params":"[redacted]"}`,
 			`{"action":"subscribe","params":"T.C,T.B,T.D"}`,
@@ -40,7 +42,7 @@ func TestClientSetTopics(t *testing.T) {
 		server.Conns()[0].Cut()
 		settled(t, server, 2, 3)
 		require.NoError(t, c.SetTopics(t.Context()))
-		require.Empty(t, serverTopics(t, server))
+		require.Empty(t, fixture.ServerTopics(t, server))
 		require.Empty(t, c.Topics())
 		require.NoError(t, c.Close())
 		require.NoError(t, <-running)
@@ -52,33 +54,33 @@ func TestClientSetTopicsErrors(t *testing.T) {
 	cfg := testConfig()
 	cfg.Market, cfg.MaxOptionQuotes = tickstorm.Options, 2
 	c := newClient(t, cfg, nil)
-	require.NoError(t, c.SetTopics(t.Context(), topics(t, "Q.O:A,Q.O:B")...))
-	require.ErrorIs(t, c.SetTopics(t.Context(), topics(t, "Q.O:C,Q.O:D,Q.O:E")...), tickstorm.ErrSubscriptionLimit)
+	require.NoError(t, c.SetTopics(t.Context(), fixture.Topics(t, "Q.O:A,Q.O:B")...))
+	require.ErrorIs(t, c.SetTopics(t.Context(), fixture.Topics(t, "Q.O:C,Q.O:D,Q.O:E")...), tickstorm.ErrSubscriptionLimit)
 	require.ErrorIs(t, c.SetTopics(t.Context(), tickstorm.Topic{Channel: "T", Symbol: "O:"}), tickstorm.ErrBadTopic)
 	require.ErrorIs(t, c.SetTopics(t.Context(), tickstorm.Topic{Channel: "T", Symbol: "A,B"}), tickstorm.ErrBadTopic)
-	require.Equal(t, topics(t, "Q.O:A,Q.O:B"), c.Topics(), "nothing has changed")
-	require.NoError(t, c.SetTopics(t.Context(), topics(t, "Q.O:C,Q.O:D")...), "what goes makes room for what comes")
+	require.Equal(t, fixture.Topics(t, "Q.O:A,Q.O:B"), c.Topics(), "nothing has changed")
+	require.NoError(t, c.SetTopics(t.Context(), fixture.Topics(t, "Q.O:C,Q.O:D")...), "what goes makes room for what comes")
 }
 
 // TestClientSetTopicsWaits: for both requests, as long as the context lasts.
 func TestClientSetTopicsWaits(t *testing.T) {
-	inBubble(t, sim.Config{Quiet: true, Keys: map[string]sim.Plan{"a-key": {Channels: []string{"T"}}}}, func(t *testing.T, server *sim.Server) {
+	fixture.InBubble(t, sim.Config{Quiet: true, Keys: map[string]sim.Plan{"a-key": {Channels: []string{"T"}}}}, func(t *testing.T, server *sim.Server) {
 		c := simClient(t, server, nil)
-		running := runs(t.Context(), c)
+		running := fixture.Runs(t.Context(), c)
 		settled(t, server, 1, 0)
-		require.NoError(t, c.SetTopics(t.Context(), topics(t, "T.A")...))
-		err := c.SetTopics(t.Context(), topics(t, "T.B,Q.A")...)
+		require.NoError(t, c.SetTopics(t.Context(), fixture.Topics(t, "T.A")...))
+		err := c.SetTopics(t.Context(), fixture.Topics(t, "T.B,Q.A")...)
 		require.ErrorIs(t, err, tickstorm.ErrNotAuthorized)
-		require.Equal(t, topics(t, "T.B"), c.Topics())
+		require.Equal(t, fixture.Topics(t, "T.B"), c.Topics())
 
 		server.Conns()[0].Do(sim.Stall(0))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		err = c.SetTopics(ctx, topics(t, "T.C")...)
+		err = c.SetTopics(ctx, fixture.Topics(t, "T.C")...)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		var e *tickstorm.SubscribeError
 		require.ErrorAs(t, err, &e)
-		require.Equal(t, topics(t, "T.C"), c.Topics(), "wanted all the same")
+		require.Equal(t, fixture.Topics(t, "T.C"), c.Topics(), "wanted all the same")
 		require.NoError(t, c.Close())
 		require.NoError(t, <-running)
 	})
@@ -88,9 +90,9 @@ func TestClientSetTopicsWaits(t *testing.T) {
 // server has in the end what the client wants.
 func TestClientTopicsConcurrently(t *testing.T) {
 	for round := range 20 {
-		inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 			c := simClient(t, server, nil)
-			running := runs(t.Context(), c)
+			running := fixture.Runs(t.Context(), c)
 			if round%2 == 0 {
 				settled(t, server, 1, 0)
 			}
@@ -98,7 +100,7 @@ func TestClientTopicsConcurrently(t *testing.T) {
 			for worker := range 8 {
 				all.Go(func() {
 					for i := range 6 {
-						some := topics(t, fmt.Sprintf("T.S%d,T.S%d", (worker+i)%5, i%5))
+						some := fixture.Topics(t, fmt.Sprintf("T.S%d,T.S%d", (worker+i)%5, i%5))
 						switch (worker + i + round) % 5 {
 						case 0:
 							_ = c.SetTopics(t.Context(), some...)
@@ -117,7 +119,7 @@ func TestClientTopicsConcurrently(t *testing.T) {
 			all.Wait()
 			require.NoError(t, server.Await(t.Context(), func(s sim.Stats) bool { return s.Authenticated == 1 }))
 			synctest.Wait()
-			require.Equal(t, listed(c.Topics()), serverTopics(t, server))
+			require.Equal(t, fixture.Listed(c.Topics()), fixture.ServerTopics(t, server))
 			require.NoError(t, c.Close())
 			require.NoError(t, <-running)
 		})
@@ -139,16 +141,16 @@ func TestClientManyTopics(t *testing.T) {
 	}
 	takes := func(n int) time.Duration {
 		start := time.Now() // real time: outside of the bubble
-		inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 			c := simClient(t, server, nil)
 			require.NoError(t, c.SetTopics(t.Context(), list(0, n)...))
-			running := runs(t.Context(), c)
+			running := fixture.Runs(t.Context(), c)
 			settled(t, server, 1, n)
 			require.NoError(t, c.SetTopics(t.Context(), list(n/2, n)...))
 			require.Equal(t, list(n/2, n), c.Topics())
 			server.Conns()[0].Cut()
 			settled(t, server, 2, n)
-			require.Equal(t, listed(list(n/2, n)), serverTopics(t, server))
+			require.Equal(t, fixture.Listed(list(n/2, n)), fixture.ServerTopics(t, server))
 			require.NoError(t, c.SetTopics(t.Context()))
 			require.NoError(t, c.Close())
 			require.NoError(t, <-running)
@@ -166,13 +168,13 @@ func TestClientManyTopics(t *testing.T) {
 // TestClientRequestRefused: what was asked for without waiting is dropped as well when the
 // server refuses it.
 func TestClientRequestRefused(t *testing.T) {
-	inBubble(t, sim.Config{Quiet: true, Keys: map[string]sim.Plan{"a-key": {Channels: []string{"T"}}}}, func(t *testing.T, server *sim.Server) {
+	fixture.InBubble(t, sim.Config{Quiet: true, Keys: map[string]sim.Plan{"a-key": {Channels: []string{"T"}}}}, func(t *testing.T, server *sim.Server) {
 		c := simClient(t, server, nil)
-		running := runs(t.Context(), c)
+		running := fixture.Runs(t.Context(), c)
 		settled(t, server, 1, 0)
-		c.Request(nil, topics(t, "Q.A,T.A")...)
+		c.Request(nil, fixture.Topics(t, "Q.A,T.A")...)
 		synctest.Wait()
-		require.Equal(t, topics(t, "T.A"), c.Topics())
+		require.Equal(t, fixture.Topics(t, "T.A"), c.Topics())
 		require.NoError(t, c.Close())
 		require.NoError(t, <-running)
 	})
@@ -181,34 +183,34 @@ func TestClientRequestRefused(t *testing.T) {
 // TestClientAskedAgain: a refusal does not undo what was asked for again before it came.
 func TestClientAskedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg := dialConfig("ws://host")
+		cfg := fixture.DialConfig("ws://host")
 		asked := make(chan struct{})
 		cfg.NetDial = pipeTo(func(nc net.Conn) {
-			_, answer, err := accept(nc)
+			_, answer, err := fixture.Accept(nc)
 			if err != nil {
 				return
 			}
-			say := func(text string) { _, _ = nc.Write(wire(false, true, ws.OpText, "["+text+"]")) }
-			_, _ = nc.Write(append(answer, welcome()...))
+			say := func(text string) { _, _ = nc.Write(fixture.Wire(false, true, ws.OpText, "["+text+"]")) }
+			_, _ = nc.Write(append(answer, fixture.Welcome()...))
 			b := make([]byte, 512)
 			_, _ = nc.Read(b) // the key
 			_, _ = nc.Read(b) // the first request
 			<-asked
-			say(status("error", "not authorized"))
+			say(fixture.Status("error", "not authorized"))
 			_, _ = nc.Read(b) // the second
-			say(acks("Q.A")[0])
-			attend(nc)
+			say(fixture.Acks("Q.A")[0])
+			fixture.Attend(nc)
 		})
 		c := newClient(t, cfg, nil)
-		running := runs(t.Context(), c)
+		running := fixture.Runs(t.Context(), c)
 		synctest.Wait()
-		c.Request(nil, topics(t, "Q.A")...)
+		c.Request(nil, fixture.Topics(t, "Q.A")...)
 		synctest.Wait()
-		c.Request(nil, topics(t, "Q.A")...)
+		c.Request(nil, fixture.Topics(t, "Q.A")...)
 		synctest.Wait()
 		close(asked)
 		synctest.Wait()
-		require.Equal(t, topics(t, "Q.A"), c.Topics())
+		require.Equal(t, fixture.Topics(t, "Q.A"), c.Topics())
 		require.NoError(t, c.Close())
 		require.NoError(t, <-running)
 	})

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
@@ -57,7 +59,7 @@ func TestConfigErrors(t *testing.T) {
 				require.ErrorIs(t, err, tc.is)
 				require.False(t, tickstorm.Retryable(err))
 			}
-			require.NotContains(t, err.Error(), testKey)
+			require.NotContains(t, err.Error(), fixture.Key)
 		})
 	}
 }
@@ -74,7 +76,7 @@ func TestConfigFeeds(t *testing.T) {
 		{"wss://localhost///", tickstorm.Stocks, "wss://localhost/stocks"},
 		{"wss://[::1]:443", tickstorm.Crypto, "wss://[::1]:443/crypto"},
 	} {
-		cfg := tickstorm.Config{Key: testKey, Market: tc.market, Feed: tc.feed}
+		cfg := tickstorm.Config{Key: fixture.Key, Market: tc.market, Feed: tc.feed}
 		_, err := tickstorm.NewSession(cfg, nil)
 		require.NoError(t, err, tc.feed)
 		require.Equal(t, "tickstorm.Config{"+tc.prints+", key [redacted]}", cfg.String())
@@ -84,17 +86,17 @@ func TestConfigFeeds(t *testing.T) {
 
 func TestConfigIsCopied(t *testing.T) {
 	requests := make(chan *http.Request, 1)
-	feed := listen(t, func(nc net.Conn) {
-		if r, _, err := accept(nc); err == nil {
+	feed := fixture.Listen(t, func(nc net.Conn) {
+		if r, _, err := fixture.Accept(nc); err == nil {
 			requests <- r
 		}
 	})
-	cfg := dialConfig(feed)
+	cfg := fixture.DialConfig(feed)
 	cfg.Header = http.Header{"User-Agent": {"before"}}
 	c, err := tickstorm.NewClient(cfg, nil)
 	require.NoError(t, err)
 	cfg.Header.Set("User-Agent", "after")
-	running := runs(t.Context(), c)
+	running := fixture.Runs(t.Context(), c)
 	require.Equal(t, "before", (<-requests).Header.Get("User-Agent"))
 	require.NoError(t, c.Close())
 	require.NoError(t, <-running)
@@ -135,16 +137,16 @@ func TestConfigHidesKey(t *testing.T) {
 			}
 		})
 	}
-	require.NotContains(t, cfg.String(), testKey)
-	require.NotContains(t, cfg.GoString(), testKey)
-	require.NotContains(t, cfg.LogValue().String(), testKey)
+	require.NotContains(t, cfg.String(), fixture.Key)
+	require.NotContains(t, cfg.GoString(), fixture.Key)
+	require.NotContains(t, cfg.LogValue().String(), fixture.Key)
 }
 
 func requireNoKey(t *testing.T, text, how string) {
 	t.Helper()
 	lower := strings.ToLower(text)
-	require.NotContains(t, lower, strings.ToLower(testKey), how)
-	require.NotContains(t, lower, fmt.Sprintf("%x", testKey), how)
+	require.NotContains(t, lower, strings.ToLower(fixture.Key), how)
+	require.NotContains(t, lower, fmt.Sprintf("%x", fixture.Key), how)
 }
 
 func TestConfigFromEnv(t *testing.T) {

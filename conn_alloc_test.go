@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
@@ -56,12 +58,12 @@ func TestConnAllocations(t *testing.T) {
 				frames[i] = ws.MustCompileFrame(ws.NewTextFrame(m))
 			}
 			h := &measurer{from: warm, to: warm + measured, more: make(chan struct{}, 1), done: make(chan struct{})}
-			feed := listen(t, func(nc net.Conn) {
-				_, answer, err := accept(nc)
+			feed := fixture.Listen(t, func(nc net.Conn) {
+				_, answer, err := fixture.Accept(nc)
 				if err != nil {
 					return
 				}
-				_, _ = nc.Write(append(answer, welcome()...))
+				_, _ = nc.Write(append(answer, fixture.Welcome()...))
 				i := 0
 				for range h.more {
 					if _, err := nc.Write(frames[i%len(frames)]); err != nil {
@@ -69,15 +71,15 @@ func TestConnAllocations(t *testing.T) {
 					}
 					i++
 				}
-				attend(nc)
+				fixture.Attend(nc)
 			})
-			cfg := dialConfig(feed)
+			cfg := fixture.DialConfig(feed)
 			cfg.Market = sim.CorpusMarket(corpus)
 			conn, err := tickstorm.Dial(t.Context(), cfg, nil)
 			require.NoError(t, err)
 			conn.SetHandler(h)
 			h.more <- struct{}{}
-			running := runs(t.Context(), conn)
+			running := fixture.Runs(t.Context(), conn)
 			select {
 			case <-h.done:
 			case err := <-running:

@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
@@ -20,8 +22,8 @@ import (
 // ending would show on the fake clock.
 
 func TestConnCloseBeforeRun(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
-		conn := dialSim(t, server, nil)
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+		conn := fixture.Dial(t, server, nil)
 		peer := server.Conns()[0]
 		start := time.Now()
 		require.NoError(t, conn.Close())
@@ -33,9 +35,9 @@ func TestConnCloseBeforeRun(t *testing.T) {
 }
 
 func TestConnCloseDuringRun(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
-		conn := dialSim(t, server, nil)
-		running := runs(t.Context(), conn)
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+		conn := fixture.Dial(t, server, nil)
+		running := fixture.Runs(t.Context(), conn)
 		synctest.Wait()
 		start := time.Now()
 		require.NoError(t, conn.Close())
@@ -46,9 +48,9 @@ func TestConnCloseDuringRun(t *testing.T) {
 }
 
 func TestConnCloseConcurrently(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
-		conn := dialSim(t, server, nil)
-		running := runs(t.Context(), conn)
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+		conn := fixture.Dial(t, server, nil)
+		running := fixture.Runs(t.Context(), conn)
 		errs := make([]error, 8)
 		var all sync.WaitGroup
 		for i := range errs {
@@ -63,17 +65,17 @@ func TestConnCloseConcurrently(t *testing.T) {
 }
 
 func TestConnCloseInHandler(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 		var conn *tickstorm.Conn
 		trades := 0
-		conn = dialSim(t, server, &onTrade{do: func(*tickstorm.Trade) {
+		conn = fixture.Dial(t, server, &fixture.OnTrade{Do: func(*tickstorm.Trade) {
 			trades++
 			start := time.Now()
 			require.NoError(t, conn.Close())
 			require.NoError(t, conn.Shutdown(t.Context()))
 			require.Zero(t, time.Since(start))
 		}})
-		server.Broadcast([]byte("[" + trade("A") + "," + trade("B") + "]"))
+		server.Broadcast([]byte("[" + fixture.Trade("A") + "," + fixture.Trade("B") + "]"))
 		require.NoError(t, conn.Run(t.Context()))
 		require.Equal(t, 1, trades, "nor is the rest of the message delivered")
 	})
@@ -82,16 +84,16 @@ func TestConnCloseInHandler(t *testing.T) {
 // TestConnCloseOfAnotherInHandler: inside the handler of one connection, closing another
 // one waits as usual.
 func TestConnCloseOfAnotherInHandler(t *testing.T) {
-	inBubble(t, sim.Config{Quiet: true, MaxConnections: -1}, func(t *testing.T, server *sim.Server) {
-		other := dialSim(t, server, nil)
-		otherRuns := runs(t.Context(), other)
+	fixture.InBubble(t, sim.Config{Quiet: true, MaxConnections: -1}, func(t *testing.T, server *sim.Server) {
+		other := fixture.Dial(t, server, nil)
+		otherRuns := fixture.Runs(t.Context(), other)
 		var conn *tickstorm.Conn
-		conn = dialSim(t, server, &onTrade{do: func(*tickstorm.Trade) {
+		conn = fixture.Dial(t, server, &fixture.OnTrade{Do: func(*tickstorm.Trade) {
 			require.NoError(t, other.Close())
 			require.NoError(t, <-otherRuns)
 			require.NoError(t, conn.Close())
 		}})
-		server.Broadcast([]byte("[" + trade("A") + "]"))
+		server.Broadcast([]byte("[" + fixture.Trade("A") + "]"))
 		require.NoError(t, conn.Run(t.Context()))
 	})
 }
@@ -111,14 +113,14 @@ func TestConnCloseWithBusyHandler(t *testing.T) {
 		}, context.DeadlineExceeded, time.Minute + time.Second},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+			fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 				busy, release := make(chan struct{}), make(chan struct{})
-				conn := dialSim(t, server, &onTrade{do: func(*tickstorm.Trade) {
+				conn := fixture.Dial(t, server, &fixture.OnTrade{Do: func(*tickstorm.Trade) {
 					close(busy)
 					<-release
 				}})
-				running := runs(t.Context(), conn)
-				server.Broadcast([]byte("[" + trade("A") + "]"))
+				running := fixture.Runs(t.Context(), conn)
+				server.Broadcast([]byte("[" + fixture.Trade("A") + "]"))
 				<-busy
 				peer := server.Conns()[0]
 				start := time.Now()
@@ -136,14 +138,14 @@ func TestConnCloseWithBusyHandler(t *testing.T) {
 
 // TestConnShutdownPatience: a handler that returns within the patience costs nothing else.
 func TestConnShutdownPatience(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 		busy := make(chan struct{})
-		conn := dialSim(t, server, &onTrade{do: func(*tickstorm.Trade) {
+		conn := fixture.Dial(t, server, &fixture.OnTrade{Do: func(*tickstorm.Trade) {
 			close(busy)
 			time.Sleep(20 * time.Second)
 		}})
-		running := runs(t.Context(), conn)
-		server.Broadcast([]byte("[" + trade("A") + "]"))
+		running := fixture.Runs(t.Context(), conn)
+		server.Broadcast([]byte("[" + fixture.Trade("A") + "]"))
 		<-busy
 		start := time.Now()
 		require.NoError(t, conn.Shutdown(t.Context()))
@@ -155,10 +157,10 @@ func TestConnShutdownPatience(t *testing.T) {
 // TestConnCloseBeforeRunDeliversNothing: Close may read for its answer, but a handler that
 // blocks must not be able to hold it.
 func TestConnCloseBeforeRunDeliversNothing(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 		called := make(chan struct{}, 1)
-		conn := dialSim(t, server, &onTrade{do: func(*tickstorm.Trade) { called <- struct{}{} }})
-		server.Broadcast([]byte("[" + trade("A") + "]"))
+		conn := fixture.Dial(t, server, &fixture.OnTrade{Do: func(*tickstorm.Trade) { called <- struct{}{} }})
+		server.Broadcast([]byte("[" + fixture.Trade("A") + "]"))
 		synctest.Wait()
 		require.NoError(t, conn.Close())
 		require.Empty(t, called)
@@ -169,10 +171,10 @@ func TestConnCloseBeforeRunDeliversNothing(t *testing.T) {
 // all of them end.
 func TestConnCloseAnytime(t *testing.T) {
 	for turns := range 100 {
-		inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
-			conn := dialSim(t, server, nil)
-			running := runs(t.Context(), conn)
-			waiting := inBackground(func() error { return conn.Subscribe(t.Context(), tickstorm.Trades, "A") })
+		fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+			conn := fixture.Dial(t, server, nil)
+			running := fixture.Runs(t.Context(), conn)
+			waiting := fixture.InBackground(func() error { return conn.Subscribe(t.Context(), tickstorm.Trades, "A") })
 			for range turns {
 				runtime.Gosched()
 			}
@@ -189,23 +191,23 @@ func TestConnCloseAnytime(t *testing.T) {
 
 // muteAfterWelcome is a server that takes everything and says nothing more.
 func muteAfterWelcome(nc net.Conn) {
-	if _, answer, err := accept(nc); err == nil {
-		_, _ = nc.Write(append(answer, welcome()...))
-		swallow(nc)
+	if _, answer, err := fixture.Accept(nc); err == nil {
+		_, _ = nc.Write(append(answer, fixture.Welcome()...))
+		fixture.Swallow(nc)
 	}
 }
 
 func TestConnCloseUnanswered(t *testing.T) {
 	for _, running := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			cfg := dialConfig("ws://host")
+			cfg := fixture.DialConfig("ws://host")
 			cfg.NetDial = pipeTo(muteAfterWelcome)
 			cfg.CloseTimeout = 10 * time.Second
 			conn, err := tickstorm.Dial(t.Context(), cfg, nil)
 			require.NoError(t, err)
 			ended := make(<-chan error)
 			if running {
-				ended = runs(t.Context(), conn)
+				ended = fixture.Runs(t.Context(), conn)
 				synctest.Wait()
 			}
 			start := time.Now()
@@ -224,28 +226,28 @@ func TestConnCloseAgainstRefusal(t *testing.T) {
 		name  string
 		bytes []byte
 	}{
-		{"max connections", wire(false, true, ws.OpText, "["+status("max_connections", "")+"]")},
+		{"max connections", fixture.Wire(false, true, ws.OpText, "["+fixture.Status("max_connections", "")+"]")},
 		{"violation", []byte{0xFF, 0xFF}},
-		{"close frame", wire(false, true, ws.OpClose, closeBody(1008, ""))},
+		{"close frame", fixture.Wire(false, true, ws.OpClose, closeBody(1008, ""))},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				cfg := dialConfig("ws://host")
+				cfg := fixture.DialConfig("ws://host")
 				cfg.NetDial = pipeTo(func(nc net.Conn) {
-					_, answer, err := accept(nc)
+					_, answer, err := fixture.Accept(nc)
 					if err != nil {
 						return
 					}
-					_, _ = nc.Write(append(answer, welcome()...))
+					_, _ = nc.Write(append(answer, fixture.Welcome()...))
 					b := make([]byte, 512)
 					_, _ = nc.Read(b) // the key
 					_, _ = nc.Read(b) // the close frame
 					_, _ = nc.Write(tc.bytes)
-					swallow(nc)
+					fixture.Swallow(nc)
 				})
 				conn, err := tickstorm.Dial(t.Context(), cfg, nil)
 				require.NoError(t, err)
-				running := runs(t.Context(), conn)
+				running := fixture.Runs(t.Context(), conn)
 				synctest.Wait()
 				require.NoError(t, conn.Close())
 				require.NoError(t, <-running)
@@ -255,11 +257,11 @@ func TestConnCloseAgainstRefusal(t *testing.T) {
 }
 
 func TestConnRunCancel(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
-		r := new(recorder)
-		conn := dialSim(t, server, r)
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+		r := new(fixture.Recorder)
+		conn := fixture.Dial(t, server, r)
 		ctx, cancel := context.WithCancel(t.Context())
-		running := runs(ctx, conn)
+		running := fixture.Runs(ctx, conn)
 		synctest.Wait()
 		peer := server.Conns()[0]
 		start := time.Now()
@@ -267,14 +269,14 @@ func TestConnRunCancel(t *testing.T) {
 		require.ErrorIs(t, <-running, context.Canceled)
 		<-peer.Done()
 		require.Zero(t, time.Since(start), "the server has answered a close frame")
-		require.Len(t, r.events, 2)
+		require.Len(t, r.Events, 2)
 		require.NoError(t, conn.Close())
 	})
 }
 
 func TestConnRunDeadline(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
-		conn := dialSim(t, server, nil)
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+		conn := fixture.Dial(t, server, nil)
 		ctx, cancel := context.WithTimeout(t.Context(), 7*time.Second)
 		defer cancel()
 		start := time.Now()
@@ -285,19 +287,19 @@ func TestConnRunDeadline(t *testing.T) {
 }
 
 func serverEmpty(t *testing.T, server *sim.Server) <-chan error {
-	return inBackground(func() error {
+	return fixture.InBackground(func() error {
 		return server.Await(t.Context(), func(s sim.Stats) bool { return s.Open == 0 })
 	})
 }
 
 func TestConnRunCancelUnanswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg := dialConfig("ws://host")
+		cfg := fixture.DialConfig("ws://host")
 		cfg.NetDial = pipeTo(muteAfterWelcome)
 		conn, err := tickstorm.Dial(t.Context(), cfg, nil)
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
-		running := runs(ctx, conn)
+		running := fixture.Runs(ctx, conn)
 		synctest.Wait()
 		start := time.Now()
 		cancel()
@@ -309,41 +311,41 @@ func TestConnRunCancelUnanswered(t *testing.T) {
 // TestConnRunCancelDeliversNothing: after its context has ended, Run calls no handler.
 func TestConnRunCancelDeliversNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg := dialConfig("ws://host")
+		cfg := fixture.DialConfig("ws://host")
 		cfg.NetDial = pipeTo(func(nc net.Conn) {
-			_, answer, err := accept(nc)
+			_, answer, err := fixture.Accept(nc)
 			if err != nil {
 				return
 			}
-			_, _ = nc.Write(append(answer, welcome()...))
+			_, _ = nc.Write(append(answer, fixture.Welcome()...))
 			b := make([]byte, 512)
 			_, _ = nc.Read(b) // the key
 			_, _ = nc.Read(b) // the close frame
-			_, _ = nc.Write(wire(false, true, ws.OpText, "["+trade("A")+"]"))
-			_, _ = nc.Write(wire(false, true, ws.OpClose, closeBody(1000, "")))
-			swallow(nc)
+			_, _ = nc.Write(fixture.Wire(false, true, ws.OpText, "["+fixture.Trade("A")+"]"))
+			_, _ = nc.Write(fixture.Wire(false, true, ws.OpClose, closeBody(1000, "")))
+			fixture.Swallow(nc)
 		})
-		r := new(recorder)
+		r := new(fixture.Recorder)
 		conn, err := tickstorm.Dial(t.Context(), cfg, r)
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
-		running := runs(ctx, conn)
+		running := fixture.Runs(ctx, conn)
 		synctest.Wait()
 		cancel()
 		require.ErrorIs(t, <-running, context.Canceled)
 		require.Zero(t, conn.Stats().Events[tickstorm.KindTrade], "nor is it decoded")
-		require.Len(t, r.events, 2)
+		require.Len(t, r.Events, 2)
 	})
 }
 
 // TestConnRunCancelledBefore: a context that has ended already closes the connection as
 // one that ends later does.
 func TestConnRunCancelledBefore(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		for range 20 { // chance decides what Run finds first
-			conn := dialSim(t, server, nil)
+			conn := fixture.Dial(t, server, nil)
 			require.ErrorIs(t, conn.Run(ctx), context.Canceled)
 			synctest.Wait()
 			require.Empty(t, server.Conns())
@@ -354,12 +356,12 @@ func TestConnRunCancelledBefore(t *testing.T) {
 // TestConnRunCancelDuringSubscribe: another goroutine reads in Subscribe when Run's
 // context ends.
 func TestConnRunCancelDuringSubscribe(t *testing.T) {
-	inBubble(t, sim.Config{Quiet: true, Acks: sim.AckNothing}, func(t *testing.T, server *sim.Server) {
-		conn := dialSim(t, server, nil)
-		waiting := inBackground(func() error { return conn.Subscribe(t.Context(), tickstorm.Trades, "A") })
+	fixture.InBubble(t, sim.Config{Quiet: true, Acks: sim.AckNothing}, func(t *testing.T, server *sim.Server) {
+		conn := fixture.Dial(t, server, nil)
+		waiting := fixture.InBackground(func() error { return conn.Subscribe(t.Context(), tickstorm.Trades, "A") })
 		synctest.Wait()
 		ctx, cancel := context.WithCancel(t.Context())
-		running := runs(ctx, conn)
+		running := fixture.Runs(ctx, conn)
 		synctest.Wait()
 		cancel()
 		require.ErrorIs(t, <-running, context.Canceled)
@@ -369,9 +371,9 @@ func TestConnRunCancelDuringSubscribe(t *testing.T) {
 }
 
 func TestConnRunTwice(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
-		conn := dialSim(t, server, nil)
-		running := runs(t.Context(), conn)
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+		conn := fixture.Dial(t, server, nil)
+		running := fixture.Runs(t.Context(), conn)
 		synctest.Wait()
 		require.ErrorIs(t, conn.Run(t.Context()), tickstorm.ErrRunning)
 		require.NoError(t, conn.Close())
@@ -384,8 +386,8 @@ func TestConnRunTwice(t *testing.T) {
 // nobody drives closed all the same, and Shutdown returns.
 func TestConnShutdownWithoutPatience(t *testing.T) {
 	for range 20 { // which of its ways it takes is a matter of chance
-		inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
-			conn := dialSim(t, server, nil)
+		fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+			conn := fixture.Dial(t, server, nil)
 			peer := server.Conns()[0]
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()

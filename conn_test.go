@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
@@ -20,92 +22,45 @@ import (
 	"github.com/tickstorm/tickstorm/sim"
 )
 
-// inBubble runs a test in which time is fake and nothing leaves memory. Its end waits
-// for every goroutine that it started.
-func inBubble(t *testing.T, cfg sim.Config, test func(t *testing.T, server *sim.Server)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		server, err := sim.StartPipe(cfg)
-		require.NoError(t, err)
-		defer server.Close()
-		test(t, server)
-	})
-}
-
-var quietServer = sim.Config{Quiet: true}
-
-func dialSim(t *testing.T, server *sim.Server, h tickstorm.Handler) *tickstorm.Conn {
-	t.Helper()
-	conn, err := tickstorm.Dial(t.Context(), server.ClientConfig(tickstorm.Stocks), h)
-	require.NoError(t, err)
-	return conn
-}
-
-// inBackground calls f on a goroutine of its own.
-func inBackground(f func() error) <-chan error {
-	result := make(chan error, 1)
-	go func() { result <- f() }()
-	return result
-}
-
-func runs(ctx context.Context, c interface{ Run(context.Context) error }) <-chan error {
-	return inBackground(func() error { return c.Run(ctx) })
-}
-
-// onTrade is a handler of trades.
-type onTrade struct {
-	tickstorm.NopHandler
-	do func(*tickstorm.Trade)
-}
-
-func (h *onTrade) OnTrade(e *tickstorm.Trade) { h.do(e) }
-
-// serverTopics returns what the server's only connection holds.
-func serverTopics(t *testing.T, server *sim.Server) string {
-	t.Helper()
-	require.Len(t, server.Conns(), 1)
-	return listed(server.Conns()[0].Topics())
-}
-
 func TestConnSubscribeBeforeRun(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
-		r := new(recorder)
-		conn := dialSim(t, server, r)
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+		r := new(fixture.Recorder)
+		conn := fixture.Dial(t, server, r)
 		defer conn.Close()
-		require.Len(t, r.events, 2, "Dial reads the greeting and the answer")
+		require.Len(t, r.Events, 2, "Dial reads the greeting and the answer")
 		require.NoError(t, conn.Subscribe(t.Context(), tickstorm.Trades, "AAPL", "msft"))
-		require.Len(t, r.events, 4, "Subscribe delivers while it waits")
-		require.NoError(t, conn.SubscribeTopics(t.Context(), topics(t, "Q.AAPL")...))
-		require.Equal(t, "Q.AAPL,T.AAPL,T.MSFT", serverTopics(t, server))
+		require.Len(t, r.Events, 4, "Subscribe delivers while it waits")
+		require.NoError(t, conn.SubscribeTopics(t.Context(), fixture.Topics(t, "Q.AAPL")...))
+		require.Equal(t, "Q.AAPL,T.AAPL,T.MSFT", fixture.ServerTopics(t, server))
 		require.NoError(t, conn.Unsubscribe(t.Context(), tickstorm.Trades, "aapl"))
-		require.NoError(t, conn.UnsubscribeTopics(t.Context(), topics(t, "T.MSFT")...))
-		require.Equal(t, "Q.AAPL", serverTopics(t, server))
+		require.NoError(t, conn.UnsubscribeTopics(t.Context(), fixture.Topics(t, "T.MSFT")...))
+		require.Equal(t, "Q.AAPL", fixture.ServerTopics(t, server))
 	})
 }
 
 func TestConnSubscribeDuringRun(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
-		r := new(recorder)
-		conn := dialSim(t, server, r)
-		running := runs(t.Context(), conn)
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+		r := new(fixture.Recorder)
+		conn := fixture.Dial(t, server, r)
+		running := fixture.Runs(t.Context(), conn)
 		require.NoError(t, conn.Subscribe(t.Context(), tickstorm.Trades, tickstorm.All))
 		require.NoError(t, conn.Subscribe(t.Context(), tickstorm.Quotes, "A"))
 		require.NoError(t, conn.Unsubscribe(t.Context(), tickstorm.Trades, tickstorm.All))
-		require.Equal(t, "Q.A", serverTopics(t, server))
+		require.Equal(t, "Q.A", fixture.ServerTopics(t, server))
 		require.NoError(t, conn.Close())
 		require.NoError(t, <-running)
-		require.Len(t, r.events, 5)
+		require.Len(t, r.Events, 5)
 	})
 }
 
 func TestConnSubscribeConcurrently(t *testing.T) {
 	for _, running := range []bool{false, true} {
 		t.Run(fmt.Sprintf("running %v", running), func(t *testing.T) {
-			inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
-				conn := dialSim(t, server, nil)
+			fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+				conn := fixture.Dial(t, server, nil)
 				defer conn.Close()
 				if running {
-					ended := runs(t.Context(), conn)
+					ended := fixture.Runs(t.Context(), conn)
 					defer func() { require.NoError(t, <-ended) }()
 					defer conn.Close()
 				}
@@ -118,7 +73,7 @@ func TestConnSubscribeConcurrently(t *testing.T) {
 				for _, err := range errs {
 					require.NoError(t, err)
 				}
-				require.Equal(t, "T.S0,T.S1,T.S2,T.S3,T.S4,T.S5,T.S6,T.S7", serverTopics(t, server))
+				require.Equal(t, "T.S0,T.S1,T.S2,T.S3,T.S4,T.S5,T.S6,T.S7", fixture.ServerTopics(t, server))
 			})
 		})
 	}
@@ -137,11 +92,11 @@ func TestConnSubscribeUnanswered(t *testing.T) {
 		{"AckTimeout, during Run", true, 0, ackTimeout},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			inBubble(t, sim.Config{Quiet: true, Acks: sim.AckNothing}, func(t *testing.T, server *sim.Server) {
-				conn := dialSim(t, server, nil)
+			fixture.InBubble(t, sim.Config{Quiet: true, Acks: sim.AckNothing}, func(t *testing.T, server *sim.Server) {
+				conn := fixture.Dial(t, server, nil)
 				defer conn.Close()
 				if tc.running {
-					ended := runs(t.Context(), conn)
+					ended := fixture.Runs(t.Context(), conn)
 					defer func() { require.NoError(t, <-ended) }()
 					defer conn.Close()
 				}
@@ -155,9 +110,9 @@ func TestConnSubscribeUnanswered(t *testing.T) {
 				require.Equal(t, tc.after, time.Since(start))
 				var e *tickstorm.SubscribeError
 				require.ErrorAs(t, err, &e)
-				require.Equal(t, "T.A,T.B", listed(e.Pending))
+				require.Equal(t, "T.A,T.B", fixture.Listed(e.Pending))
 				require.Equal(t, tc.limit > 0, errors.Is(err, context.DeadlineExceeded))
-				require.Equal(t, "T.A,T.B", serverTopics(t, server), "data may come all the same")
+				require.Equal(t, "T.A,T.B", fixture.ServerTopics(t, server), "data may come all the same")
 
 				require.Len(t, server.Conns(), 1, "the connection lives on")
 			})
@@ -166,22 +121,22 @@ func TestConnSubscribeUnanswered(t *testing.T) {
 }
 
 func TestConnSubscribeRefused(t *testing.T) {
-	inBubble(t, sim.Config{Quiet: true, Keys: map[string]sim.Plan{"k": {Channels: []string{"T"}}}}, func(t *testing.T, server *sim.Server) {
-		conn := dialSim(t, server, nil)
+	fixture.InBubble(t, sim.Config{Quiet: true, Keys: map[string]sim.Plan{"k": {Channels: []string{"T"}}}}, func(t *testing.T, server *sim.Server) {
+		conn := fixture.Dial(t, server, nil)
 		defer conn.Close()
-		err := conn.SubscribeTopics(t.Context(), topics(t, "T.A,Q.A")...)
+		err := conn.SubscribeTopics(t.Context(), fixture.Topics(t, "T.A,Q.A")...)
 		require.ErrorIs(t, err, tickstorm.ErrNotAuthorized)
 		var e *tickstorm.SubscribeError
 		require.ErrorAs(t, err, &e)
-		require.Equal(t, "T.A", listed(e.Acked))
-		require.Equal(t, "Q.A", listed(e.Refused))
+		require.Equal(t, "T.A", fixture.Listed(e.Acked))
+		require.Equal(t, "Q.A", fixture.Listed(e.Refused))
 		require.EqualValues(t, 1, conn.Stats().Refusals)
 	})
 }
 
 func TestConnSubscribeErrors(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
-		conn := dialSim(t, server, nil)
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+		conn := fixture.Dial(t, server, nil)
 		defer conn.Close()
 		ctx := t.Context()
 		require.ErrorIs(t, conn.Subscribe(ctx, tickstorm.Trades), tickstorm.ErrNoSymbols)
@@ -198,11 +153,11 @@ func TestConnSubscribeErrors(t *testing.T) {
 func TestConnInHandler(t *testing.T) {
 	for _, running := range []bool{false, true} {
 		t.Run(fmt.Sprintf("running %v", running), func(t *testing.T) {
-			inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+			fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 				var conn *tickstorm.Conn
 				errs := make(chan error, 2)
 				asked := make(chan struct{})
-				h := &onTrade{do: func(*tickstorm.Trade) {
+				h := &fixture.OnTrade{Do: func(*tickstorm.Trade) {
 					errs <- conn.Subscribe(t.Context(), tickstorm.Trades, "B")
 					errs <- conn.Unsubscribe(t.Context(), tickstorm.Trades, "A")
 					conn.Request(nil, tickstorm.Topic{Channel: "T", Symbol: "C"})
@@ -210,12 +165,12 @@ func TestConnInHandler(t *testing.T) {
 					conn.Request(nil) // logged and no more
 					close(asked)
 				}}
-				conn = dialSim(t, server, h)
+				conn = fixture.Dial(t, server, h)
 				defer conn.Close()
 				require.NoError(t, conn.Subscribe(t.Context(), tickstorm.Trades, "A"))
-				server.Broadcast([]byte("[" + trade("A") + "]"))
+				server.Broadcast([]byte("[" + fixture.Trade("A") + "]"))
 				if running {
-					ended := runs(t.Context(), conn)
+					ended := fixture.Runs(t.Context(), conn)
 					defer func() { require.NoError(t, <-ended) }()
 					defer conn.Close()
 				} else {
@@ -234,43 +189,43 @@ func TestConnInHandler(t *testing.T) {
 }
 
 func TestConnRequest(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
-		conn := dialSim(t, server, nil)
-		conn.Request(nil, topics(t, "T.A,T.B")...) // waits for Run
-		running := runs(t.Context(), conn)
-		conn.Withdraw(nil, topics(t, "T.A")...)
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+		conn := fixture.Dial(t, server, nil)
+		conn.Request(nil, fixture.Topics(t, "T.A,T.B")...) // waits for Run
+		running := fixture.Runs(t.Context(), conn)
+		conn.Withdraw(nil, fixture.Topics(t, "T.A")...)
 		synctest.Wait()
-		require.Equal(t, "T.B", serverTopics(t, server))
+		require.Equal(t, "T.B", fixture.ServerTopics(t, server))
 		require.NoError(t, conn.Close())
 		require.NoError(t, <-running)
 	})
 }
 
 func TestConnSetHandler(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
-		first, second := new(recorder), new(recorder)
-		conn := dialSim(t, server, first)
-		running := runs(t.Context(), conn)
-		server.Broadcast([]byte("[" + trade("A") + "]"))
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+		first, second := new(fixture.Recorder), new(fixture.Recorder)
+		conn := fixture.Dial(t, server, first)
+		running := fixture.Runs(t.Context(), conn)
+		server.Broadcast([]byte("[" + fixture.Trade("A") + "]"))
 		synctest.Wait()
 		conn.SetHandler(second)
-		server.Broadcast([]byte("[" + trade("B") + "]"))
+		server.Broadcast([]byte("[" + fixture.Trade("B") + "]"))
 		synctest.Wait()
-		require.Len(t, first.events, 3)
-		require.Len(t, second.events, 1)
-		require.Equal(t, "B", second.events[0].Head().Symbol)
+		require.Len(t, first.Events, 3)
+		require.Len(t, second.Events, 1)
+		require.Equal(t, "B", second.Events[0].Head().Symbol)
 		require.NoError(t, conn.Close())
 		require.NoError(t, <-running)
 	})
 }
 
 func TestConnStats(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
-		conn := dialSim(t, server, nil)
-		running := runs(t.Context(), conn)
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+		conn := fixture.Dial(t, server, nil)
+		running := fixture.Runs(t.Context(), conn)
 		before := conn.Stats()
 		require.EqualValues(t, 2, before.Messages)
-		server.Broadcast([]byte("[" + trade("A") + "," + trade("B") + ",7]"))
+		server.Broadcast([]byte("[" + fixture.Trade("A") + "," + fixture.Trade("B") + ",7]"))
 		synctest.Wait()
 		after := conn.Stats()
 		require.EqualValues(t, 3, after.Messages)
@@ -284,9 +239,9 @@ func TestConnStats(t *testing.T) {
 }
 
 func TestConnPings(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
-		conn := dialSim(t, server, nil)
-		running := runs(t.Context(), conn)
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+		conn := fixture.Dial(t, server, nil)
+		running := fixture.Runs(t.Context(), conn)
 		time.Sleep(25*time.Second - 1)
 		synctest.Wait()
 		require.Zero(t, server.Stats().Pings)
@@ -318,13 +273,13 @@ func TestConnEnds(t *testing.T) {
 		{name: "half a frame", do: sim.HalfFrame(), is: tickstorm.ErrDisconnected},
 		{name: "garbage", do: sim.Garbage(), code: 1002, local: true},
 		{name: "giant length", do: sim.GiantLength(), code: 1009, local: true},
-		{name: "max connections", do: message("[" + status("max_connections", "") + "]"), is: tickstorm.ErrMaxConnections},
+		{name: "max connections", do: message("[" + fixture.Status("max_connections", "") + "]"), is: tickstorm.ErrMaxConnections},
 		{name: "silence", do: sim.Stall(0), is: tickstorm.ErrIdle, within: time.Minute},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			inBubble(t, sim.Config{Quiet: true, IgnorePings: true}, func(t *testing.T, server *sim.Server) {
-				conn := dialSim(t, server, nil)
-				running := runs(t.Context(), conn)
+			fixture.InBubble(t, sim.Config{Quiet: true, IgnorePings: true}, func(t *testing.T, server *sim.Server) {
+				conn := fixture.Dial(t, server, nil)
+				running := fixture.Runs(t.Context(), conn)
 				start := time.Now()
 				server.Conns()[0].Do(tc.do)
 				err := <-running
@@ -357,7 +312,7 @@ func TestConnSubscribeAtTheEnd(t *testing.T) {
 		var e *tickstorm.SubscribeError
 		require.ErrorAs(t, err, &e)
 		require.ErrorIs(t, err, is)
-		require.Equal(t, "T.A", listed(e.Pending))
+		require.Equal(t, "T.A", fixture.Listed(e.Pending))
 	}
 	for _, tc := range []struct {
 		name    string
@@ -371,13 +326,13 @@ func TestConnSubscribeAtTheEnd(t *testing.T) {
 		{"Close during Run", true, func(c *tickstorm.Conn, _ *sim.Server) { _ = c.Close() }, tickstorm.ErrClosed},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			inBubble(t, sim.Config{Quiet: true, Acks: sim.AckNothing}, func(t *testing.T, server *sim.Server) {
-				conn := dialSim(t, server, nil)
+			fixture.InBubble(t, sim.Config{Quiet: true, Acks: sim.AckNothing}, func(t *testing.T, server *sim.Server) {
+				conn := fixture.Dial(t, server, nil)
 				var running <-chan error
 				if tc.running {
-					running = runs(t.Context(), conn)
+					running = fixture.Runs(t.Context(), conn)
 				}
-				waiting := inBackground(func() error { return conn.Subscribe(t.Context(), tickstorm.Trades, "A") })
+				waiting := fixture.InBackground(func() error { return conn.Subscribe(t.Context(), tickstorm.Trades, "A") })
 				synctest.Wait()
 				tc.end(conn, server)
 				subscribed(t, <-waiting, tc.is)
@@ -397,18 +352,18 @@ func TestConnSubscribeAtTheEnd(t *testing.T) {
 func TestConnSlowHandler(t *testing.T) {
 	for _, takes := range []time.Duration{15 * time.Second, 2 * time.Minute} { // more than WriteTimeout, than IdleTimeout
 		t.Run(takes.String(), func(t *testing.T) {
-			inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+			fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 				var conn *tickstorm.Conn
 				done := make(chan struct{}, 2)
-				conn = dialSim(t, server, &onTrade{do: func(*tickstorm.Trade) {
+				conn = fixture.Dial(t, server, &fixture.OnTrade{Do: func(*tickstorm.Trade) {
 					time.Sleep(takes)
 					conn.Request(nil, tickstorm.Topic{Channel: "T", Symbol: "A"})
 					done <- struct{}{}
 				}})
-				running := runs(t.Context(), conn)
-				server.Broadcast([]byte("[" + trade("A") + "]"))
+				running := fixture.Runs(t.Context(), conn)
+				server.Broadcast([]byte("[" + fixture.Trade("A") + "]"))
 				synctest.Wait()
-				server.Broadcast([]byte("[" + trade("A") + "]")) // lies in the socket meanwhile
+				server.Broadcast([]byte("[" + fixture.Trade("A") + "]")) // lies in the socket meanwhile
 				for range 2 {
 					select {
 					case <-done:
@@ -419,7 +374,7 @@ func TestConnSlowHandler(t *testing.T) {
 				}
 				synctest.Wait()
 				require.Empty(t, running)
-				require.Equal(t, "T.A", serverTopics(t, server))
+				require.Equal(t, "T.A", fixture.ServerTopics(t, server))
 				require.NoError(t, conn.Close())
 				require.NoError(t, <-running)
 			})
@@ -430,16 +385,16 @@ func TestConnSlowHandler(t *testing.T) {
 // TestConnWriteTimeout: a server that does not read ends the connection in time.
 func TestConnWriteTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg := dialConfig("ws://host")
+		cfg := fixture.DialConfig("ws://host")
 		deaf := make(chan struct{})
 		cfg.NetDial = pipeTo(func(nc net.Conn) {
-			_, answer, err := accept(nc)
+			_, answer, err := fixture.Accept(nc)
 			if err != nil {
 				return
 			}
 			_, _ = nc.Write(answer)
 			_, _ = nc.Read(make([]byte, 512)) // the key
-			_, _ = nc.Write(welcome())
+			_, _ = nc.Write(fixture.Welcome())
 			<-deaf
 		})
 		conn, err := tickstorm.Dial(t.Context(), cfg, nil)
@@ -468,8 +423,8 @@ func pipeTo(serve func(net.Conn)) func(context.Context, string, string) (net.Con
 }
 
 func TestConnString(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
-		conn := dialSim(t, server, nil)
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+		conn := fixture.Dial(t, server, nil)
 		defer conn.Close()
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
 			require.Equal(t, "tickstorm.Conn{ws://sim.invalid/stocks}", fmt.Sprintf(verb, conn))
@@ -482,7 +437,7 @@ func TestConnSubscribeSoFar(t *testing.T) {
 	for _, running := range []bool{false, true} {
 		t.Run(fmt.Sprint("running ", running), func(t *testing.T) {
 			cfg := sim.Config{Quiet: true, Keys: map[string]sim.Plan{"a-key": {Channels: []string{"T"}}}}
-			inBubble(t, cfg, func(t *testing.T, server *sim.Server) {
+			fixture.InBubble(t, cfg, func(t *testing.T, server *sim.Server) {
 				config := server.ClientConfig(tickstorm.Stocks)
 				config.ChunkTopics = 2
 				h := &callbacks{}
@@ -496,18 +451,18 @@ func TestConnSubscribeSoFar(t *testing.T) {
 				require.NoError(t, err)
 				var ran <-chan error
 				if running {
-					ran = runs(t.Context(), conn)
+					ran = fixture.Runs(t.Context(), conn)
 				}
 				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 				defer cancel()
 				start := time.Now()
-				err = conn.SubscribeTopics(ctx, topics(t, "T.A,T.b,T.C,Q.A,T.E,T.F,T.A")...)
+				err = conn.SubscribeTopics(ctx, fixture.Topics(t, "T.A,T.b,T.C,Q.A,T.E,T.F,T.A")...)
 				require.Equal(t, 3*time.Second, time.Since(start))
 				require.ErrorIs(t, err, context.DeadlineExceeded)
 				require.ErrorIs(t, err, tickstorm.ErrNotAuthorized)
 				var e *tickstorm.SubscribeError
 				require.ErrorAs(t, err, &e)
-				require.Equal(t, []string{"T.A,T.B,T.C", "Q.A", "T.E,T.F"}, []string{listed(e.Acked), listed(e.Refused), listed(e.Pending)})
+				require.Equal(t, []string{"T.A,T.B,T.C", "Q.A", "T.E,T.F"}, []string{fixture.Listed(e.Acked), fixture.Listed(e.Refused), fixture.Listed(e.Pending)})
 				require.NoError(t, conn.Close())
 				if running {
 					require.NoError(t, <-ran)
@@ -519,35 +474,35 @@ func TestConnSubscribeSoFar(t *testing.T) {
 
 // TestConnLastWords: what the server said before a write failed is the reason.
 func TestConnLastWords(t *testing.T) {
-	text := func(text string) []byte { return wire(false, true, ws.OpText, "["+text+"]") }
+	text := func(text string) []byte { return fixture.Wire(false, true, ws.OpText, "["+text+"]") }
 	for _, tc := range []struct {
 		name  string
 		bytes []byte
 		is    error
 		code  ws.StatusCode
 	}{
-		{"status", text(status("max_connections", "")), tickstorm.ErrMaxConnections, 0},
-		{"status behind data", append(text(trade("A")), text(status("auth_failed", ""))...), tickstorm.ErrAuthFailed, 0},
-		{"close frame", wire(false, true, ws.OpClose, closeBody(1008, "too many")), nil, 1008},
+		{"status", text(fixture.Status("max_connections", "")), tickstorm.ErrMaxConnections, 0},
+		{"status behind data", append(text(fixture.Trade("A")), text(fixture.Status("auth_failed", ""))...), tickstorm.ErrAuthFailed, 0},
+		{"close frame", fixture.Wire(false, true, ws.OpClose, closeBody(1008, "too many")), nil, 1008},
 		{"nothing", nil, tickstorm.ErrDisconnected, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				cfg := dialConfig("ws://host")
+				cfg := fixture.DialConfig("ws://host")
 				var nc *brokenWriter
 				cfg.NetDial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 					conn, err := pipeTo(func(nc net.Conn) {
-						_, answer, err := accept(nc)
+						_, answer, err := fixture.Accept(nc)
 						if err != nil {
 							return
 						}
-						_, _ = nc.Write(append(answer, welcome()...))
+						_, _ = nc.Write(append(answer, fixture.Welcome()...))
 						_, _ = nc.Read(make([]byte, 512)) // the key
 						time.Sleep(25 * time.Second)      // the ping
 						if len(tc.bytes) > 0 {
 							_, _ = nc.Write(tc.bytes)
 						}
-						swallow(nc)
+						fixture.Swallow(nc)
 					})(ctx, network, addr)
 					nc = &brokenWriter{Conn: conn}
 					return nc, err
@@ -595,7 +550,7 @@ func TestConnPongTimeout(t *testing.T) {
 		{"own", 4 * time.Second, tickstorm.ErrPongTimeout, 29 * time.Second},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+			fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 				cfg := server.ClientConfig(tickstorm.Stocks)
 				cfg.PongTimeout = tc.limit
 				conn, err := tickstorm.Dial(t.Context(), cfg, nil)

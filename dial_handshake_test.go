@@ -20,6 +20,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
@@ -34,32 +36,32 @@ const switching = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nCon
 // answers reads a handshake and writes an answer, and what greets a key in the same piece
 // where the answer is right.
 func answers(nc net.Conn, answer string, right bool) {
-	r, _, err := accept(nc)
+	r, _, err := fixture.Accept(nc)
 	if err != nil {
 		return
 	}
-	out := []byte(strings.ReplaceAll(answer, "PROOF", acceptOf(r)))
+	out := []byte(strings.ReplaceAll(answer, "PROOF", fixture.AcceptOf(r)))
 	if !right {
 		_, _ = nc.Write(out)
-		swallow(nc)
+		fixture.Swallow(nc)
 		return
 	}
-	_, _ = nc.Write(append(out, welcome()...))
-	attend(nc)
+	_, _ = nc.Write(append(out, fixture.Welcome()...))
+	fixture.Attend(nc)
 }
 
 // evicts tells a key that there are too many connections.
 func evicts(nc net.Conn) {
-	if _, answer, err := accept(nc); err == nil {
-		_, _ = nc.Write(append(answer, wire(false, true, ws.OpText, "["+status("max_connections", "")+"]")...))
-		swallow(nc)
+	if _, answer, err := fixture.Accept(nc); err == nil {
+		_, _ = nc.Write(append(answer, fixture.Wire(false, true, ws.OpText, "["+fixture.Status("max_connections", "")+"]")...))
+		fixture.Swallow(nc)
 	}
 }
 
 // dialAnswered dials a server in memory that answers so.
 func dialAnswered(t *testing.T, feed tickstorm.Feed, answer string, right bool) (*tickstorm.Conn, error) {
 	t.Helper()
-	cfg := dialConfig(feed)
+	cfg := fixture.DialConfig(feed)
 	cfg.NetDial = pipeTo(func(nc net.Conn) { answers(nc, answer, right) })
 	return tickstorm.Dial(t.Context(), cfg, nil)
 }
@@ -68,7 +70,7 @@ func TestHandshakeRequest(t *testing.T) {
 	keys := map[string]bool{}
 	for range 8 {
 		var sent string
-		cfg := dialConfig("ws://host:8080")
+		cfg := fixture.DialConfig("ws://host:8080")
 		cfg.NetDial = pipeTo(func(nc net.Conn) {
 			b := make([]byte, 4096)
 			n, _ := nc.Read(b)
@@ -103,14 +105,14 @@ func TestHandshakeHost(t *testing.T) {
 	} {
 		t.Run(tc.feed, func(t *testing.T) {
 			var host, dialled string
-			cfg := dialConfig(tickstorm.Feed(tc.feed))
+			cfg := fixture.DialConfig(tickstorm.Feed(tc.feed))
 			cfg.NetDial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 				dialled = addr
 				return pipeTo(func(nc net.Conn) {
-					if r, answer, err := accept(nc); err == nil {
+					if r, answer, err := fixture.Accept(nc); err == nil {
 						host = r.Host
-						_, _ = nc.Write(append(answer, welcome()...))
-						attend(nc)
+						_, _ = nc.Write(append(answer, fixture.Welcome()...))
+						fixture.Attend(nc)
 					}
 				})(ctx, network, addr)
 			}
@@ -185,7 +187,7 @@ func TestHandshakeAnswer(t *testing.T) {
 		{"signed status", with("101", "+01"), false},
 		{"another protocol", "220 mail is ready\r\n\r\n", false},
 		{"another protocol that waits", "SSH-2.0-OpenSSH_9.9\r\n", false},
-		{"the key", testKey + " " + testKey + "\r\n\r\n", false},
+		{"the key", fixture.Key + " " + fixture.Key + "\r\n\r\n", false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -194,7 +196,7 @@ func TestHandshakeAnswer(t *testing.T) {
 				require.Zero(t, time.Since(start))
 				if tc.right {
 					require.NoError(t, err)
-					require.EqualValues(t, len(welcome()), conn.Stats().Received)
+					require.EqualValues(t, len(fixture.Welcome()), conn.Stats().Received)
 					require.NoError(t, conn.Close())
 					return
 				}
@@ -203,7 +205,7 @@ func TestHandshakeAnswer(t *testing.T) {
 				require.ErrorAs(t, err, &e)
 				require.Zero(t, e.Status)
 				require.True(t, tickstorm.Retryable(err))
-				require.NotContains(t, err.Error(), testKey)
+				require.NotContains(t, err.Error(), fixture.Key)
 				require.Less(t, len(err.Error()), 400)
 			})
 		})
@@ -248,10 +250,10 @@ func TestHandshakeRefused(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				cfg := dialConfig("ws://host")
+				cfg := fixture.DialConfig("ws://host")
 				cfg.NetDial = pipeTo(func(nc net.Conn) {
 					if tc.hangUp {
-						_, _, _ = accept(nc)
+						_, _, _ = fixture.Accept(nc)
 						_, _ = io.WriteString(nc, tc.answer)
 						return
 					}
@@ -293,10 +295,10 @@ func TestHandshakeStops(t *testing.T) {
 		for _, slowly := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, slowly %v", tc.name, slowly), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					cfg := dialConfig("ws://host")
+					cfg := fixture.DialConfig("ws://host")
 					cfg.DialTimeout = 90 * time.Second
 					cfg.NetDial = pipeTo(func(nc net.Conn) {
-						_, _, _ = accept(nc)
+						_, _, _ = fixture.Accept(nc)
 						if slowly {
 							for i := range tc.answer {
 								time.Sleep(time.Second)
@@ -305,7 +307,7 @@ func TestHandshakeStops(t *testing.T) {
 						} else {
 							_, _ = io.WriteString(nc, tc.answer)
 						}
-						swallow(nc)
+						fixture.Swallow(nc)
 					})
 					start := time.Now()
 					_, err := tickstorm.Dial(t.Context(), cfg, nil)
@@ -328,7 +330,7 @@ func TestHandshakeStops(t *testing.T) {
 // flood answers a request with a beginning and then with the same piece over and over, until
 // nobody reads any more or far more has come than anybody should take.
 func flood(nc net.Conn, begin, piece string) {
-	if _, _, err := accept(nc); err != nil {
+	if _, _, err := fixture.Accept(nc); err != nil {
 		return
 	}
 	_, _ = io.WriteString(nc, begin)
@@ -366,7 +368,7 @@ func TestHandshakeFloods(t *testing.T) {
 	} {
 		for _, proxy := range []string{"", "http://proxy"} {
 			t.Run(tc.name+proxy, func(t *testing.T) {
-				cfg := dialConfig("ws://host")
+				cfg := fixture.DialConfig("ws://host")
 				if proxy != "" {
 					cfg.Proxy = func(*http.Request) (*url.URL, error) { return url.Parse(proxy) }
 				}
@@ -399,14 +401,14 @@ func TestHandshakeLongest(t *testing.T) {
 			const proof = 28 // the length of what stands for PROOF
 			pad := 64<<10 + tc.over - len(tc.first) - len(switching) - proof + len("PROOF") - len("X: \r\n")
 			answer := tc.first + strings.Replace(switching, "\r\n", "\r\nX: "+strings.Repeat("x", pad)+"\r\n", 1)
-			feed := listen(t, func(nc net.Conn) { answers(nc, answer, true) })
-			conn, err := tickstorm.Dial(t.Context(), dialConfig(feed), nil)
+			feed := fixture.Listen(t, func(nc net.Conn) { answers(nc, answer, true) })
+			conn, err := tickstorm.Dial(t.Context(), fixture.DialConfig(feed), nil)
 			if tc.over > 0 {
 				require.ErrorIs(t, err, tickstorm.ErrAnswerTooLong)
 				return
 			}
 			require.NoError(t, err)
-			require.EqualValues(t, len(welcome()), conn.Stats().Received, "what stands behind the answer is the stream's")
+			require.EqualValues(t, len(fixture.Welcome()), conn.Stats().Received, "what stands behind the answer is the stream's")
 			require.NoError(t, conn.Close())
 		})
 	}
@@ -435,7 +437,7 @@ func TestHandshakeRedirect(t *testing.T) {
 		{"terminal codes", 302, "https://e/\u009b31m", `"https://e/\u009b31m"`, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			cfg := dialConfig("ws://host")
+			cfg := fixture.DialConfig("ws://host")
 			cfg.Key = key
 			dials := 0
 			cfg.NetDial = pipeTo(func(nc net.Conn) {
@@ -489,13 +491,13 @@ func TestHandshakeHeaders(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var request *http.Request
-			cfg := dialConfig("ws://host")
+			cfg := fixture.DialConfig("ws://host")
 			cfg.Header = tc.header
 			cfg.NetDial = pipeTo(func(nc net.Conn) {
-				if r, answer, err := accept(nc); err == nil {
+				if r, answer, err := fixture.Accept(nc); err == nil {
 					request = r
-					_, _ = nc.Write(append(answer, welcome()...))
-					attend(nc)
+					_, _ = nc.Write(append(answer, fixture.Welcome()...))
+					fixture.Attend(nc)
 				}
 			})
 			conn, err := tickstorm.Dial(t.Context(), cfg, nil)
@@ -535,7 +537,7 @@ func TestHandshakeALPN(t *testing.T) {
 		for _, ours := range [][]string{nil, {"h2", "http/1.1"}, {"h2"}, {"http/1.1"}, {"x"}} {
 			t.Run(fmt.Sprint(theirs, ours), func(t *testing.T) {
 				var agreed string
-				cfg := dialConfig("wss://example.com")
+				cfg := fixture.DialConfig("wss://example.com")
 				cfg.TLS = trusted.Clone()
 				cfg.TLS.NextProtos = ours
 				cfg.NetDial = pipeTo(func(nc net.Conn) {
@@ -567,7 +569,7 @@ func TestHandshakeTLSName(t *testing.T) {
 		"wss://example.com": true, "wss://[::2%25lo]": false,
 	} {
 		t.Run(string(feed), func(t *testing.T) {
-			cfg := dialConfig(feed)
+			cfg := fixture.DialConfig(feed)
 			cfg.TLS = trusted
 			cfg.NetDial = pipeTo(func(nc net.Conn) { answers(tls.Server(nc, shown), switching, true) })
 			conn, err := tickstorm.Dial(t.Context(), cfg, nil)
@@ -597,25 +599,25 @@ func TestHandshakeWrongPort(t *testing.T) {
 	}{
 		{"ws to net/http with TLS", tickstorm.Feed("ws://" + secure.Listener.Addr().String()), nil, "wss://", 400},
 		{"ws to an alert", "ws://host", pipeTo(func(nc net.Conn) {
-			_, _, _ = accept(nc)
+			_, _, _ = fixture.Accept(nc)
 			_, _ = nc.Write([]byte{0x15, 3, 1, 0, 2, 2, 70})
 		}), "wss://", 0},
 		{"ws to an alert that is all", "ws://host", pipeTo(func(nc net.Conn) {
-			_, _, _ = accept(nc)
+			_, _, _ = fixture.Accept(nc)
 			_, _ = nc.Write([]byte{0x15, 3, 3, 0, 2, 2, 40})
-			swallow(nc)
+			fixture.Swallow(nc)
 		}), "wss://", 0},
 		{"wss to HTTP", "wss://host", pipeTo(func(nc net.Conn) {
-			go swallow(nc)
+			go fixture.Swallow(nc)
 			_, _ = io.WriteString(nc, "HTTP/1.1 400 Bad Request\r\n\r\n")
 		}), "ws://", 0},
 		{"wss to another protocol", "wss://host", pipeTo(func(nc net.Conn) {
-			go swallow(nc)
+			go fixture.Swallow(nc)
 			_, _ = io.WriteString(nc, "220 mail is ready\r\n")
 		}), "ws://", 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			cfg := dialConfig(tc.feed)
+			cfg := fixture.DialConfig(tc.feed)
 			cfg.NetDial = tc.netDial
 			_, err := tickstorm.Dial(t.Context(), cfg, nil)
 			require.ErrorContains(t, err, tc.says)
@@ -644,23 +646,23 @@ func TestHandshakeBrokenOff(t *testing.T) {
 		serve func(net.Conn)
 	}{
 		{"request", "ws://example.com", "", nil},
-		{"answer", "ws://example.com", "", swallow},
+		{"answer", "ws://example.com", "", fixture.Swallow},
 		{"half an answer", "ws://example.com", "", func(nc net.Conn) { answers(nc, "HTTP/1.1 101 X\r\n", false) }},
-		{"TLS", "wss://example.com", "", swallow},
-		{"answer over TLS", "wss://example.com", "", func(nc net.Conn) { swallow(tls.Server(nc, shown)) }},
+		{"TLS", "wss://example.com", "", fixture.Swallow},
+		{"answer over TLS", "wss://example.com", "", func(nc net.Conn) { fixture.Swallow(tls.Server(nc, shown)) }},
 		{"request over TLS", "wss://example.com", "", func(nc net.Conn) { _ = tls.Server(nc, shown).Handshake() }},
 		{"request to the proxy", "ws://example.com", "http://proxy", nil},
-		{"answer of the proxy", "ws://example.com", "http://proxy", swallow},
+		{"answer of the proxy", "ws://example.com", "http://proxy", fixture.Swallow},
 		{"TLS behind the proxy", "wss://example.com", "http://proxy", func(nc net.Conn) {
-			_, _, _ = accept(nc)
+			_, _, _ = fixture.Accept(nc)
 			_, _ = io.WriteString(nc, "HTTP/1.1 200 OK\r\n\r\n")
-			swallow(nc)
+			fixture.Swallow(nc)
 		}},
 	} {
 		for _, cancelled := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, cancelled %v", tc.name, cancelled), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					cfg := dialConfig(tc.feed)
+					cfg := fixture.DialConfig(tc.feed)
 					cfg.TLS = trusted
 					cfg.DialTimeout = 7 * time.Second
 					if tc.proxy != "" {
@@ -698,12 +700,12 @@ func TestHandshakeBrokenOff(t *testing.T) {
 // was opened within.
 func TestHandshakeOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg := dialConfig("ws://host")
+		cfg := fixture.DialConfig("ws://host")
 		cfg.NetDial = pipeTo(func(nc net.Conn) { answers(nc, switching, true) })
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		conn, err := tickstorm.Dial(ctx, cfg, nil)
 		require.NoError(t, err)
-		running := runs(t.Context(), conn)
+		running := fixture.Runs(t.Context(), conn)
 		time.Sleep(10 * time.Minute)
 		cancel()
 		synctest.Wait()
@@ -737,7 +739,7 @@ func TestHandshakeRefusedEarly(t *testing.T) {
 		status int
 	}{{"HTTP/1.1 431 Too Large\r\n\r\n", 431}, {"HTTP/1.1 503 X\r\nServ", 503}, {"", 0}, {switching, 0}} {
 		t.Run(fmt.Sprint(tc.status, len(tc.answer)), func(t *testing.T) {
-			cfg := dialConfig("ws://host")
+			cfg := fixture.DialConfig("ws://host")
 			cfg.NetDial = func(context.Context, string, string) (net.Conn, error) {
 				return torn{answer: strings.NewReader(tc.answer)}, nil
 			}
@@ -752,7 +754,7 @@ func TestHandshakeRefusedEarly(t *testing.T) {
 
 // TestHandshakeNothingDialled: a NetDial that is wrong is no panic.
 func TestHandshakeNothingDialled(t *testing.T) {
-	cfg := dialConfig("ws://host")
+	cfg := fixture.DialConfig("ws://host")
 	cfg.NetDial = func(context.Context, string, string) (net.Conn, error) { return nil, nil }
 	_, err := tickstorm.Dial(t.Context(), cfg, nil)
 	require.ErrorContains(t, err, "NetDial")

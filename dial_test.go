@@ -1,130 +1,31 @@
 package tickstorm_test
 
 import (
-	"bufio"
 	"context"
-	"crypto/sha1"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/tickstorm/tickstorm/internal/fixture"
 
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
-	"github.com/tickstorm/tickstorm/frame"
 )
-
-// listen serves connections on loopback until the test ends, and returns where.
-func listen(t *testing.T, serve func(net.Conn)) tickstorm.Feed {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	var running sync.WaitGroup
-	var mu sync.Mutex
-	var conns []net.Conn
-	running.Go(func() {
-		for {
-			nc, err := l.Accept()
-			if err != nil {
-				return
-			}
-			mu.Lock()
-			conns = append(conns, nc)
-			mu.Unlock()
-			running.Go(func() {
-				defer nc.Close()
-				serve(nc)
-			})
-		}
-	})
-	t.Cleanup(func() {
-		l.Close()
-		mu.Lock()
-		for _, nc := range conns {
-			nc.Close()
-		}
-		mu.Unlock()
-		running.Wait()
-	})
-	return tickstorm.Feed("ws://" + l.Addr().String())
-}
-
-// accept reads a WebSocket handshake and returns the answer that accepts it.
-func accept(nc net.Conn) (*http.Request, []byte, error) {
-	r, err := http.ReadRequest(bufio.NewReader(nc))
-	if err != nil {
-		return nil, nil, err
-	}
-	return r, accepted(r), nil
-}
-
-// accepted returns the answer to a handshake.
-func accepted(r *http.Request) []byte {
-	return []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-		"Sec-WebSocket-Accept: " + acceptOf(r) + "\r\n\r\n")
-}
-
-// acceptOf returns what proves that a handshake was read.
-func acceptOf(r *http.Request) string {
-	sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
-	return base64.StdEncoding.EncodeToString(sum[:])
-}
-
-// welcome is what a server says to any key.
-func welcome() []byte {
-	return slices.Concat(
-		wire(false, true, ws.OpText, "["+status("connected", "Connected Successfully")+"]"),
-		wire(false, true, ws.OpText, "["+status("auth_success", "authenticated")+"]"))
-}
-
-// swallow reads until the client is gone.
-func swallow(nc net.Conn) { _, _ = io.Copy(io.Discard, nc) }
-
-// attend answers what WebSocket asks to be answered until the client is gone. begun is
-// what has been read of the client's already.
-func attend(nc net.Conn, begun ...byte) {
-	f := frame.New(frame.Config{Server: true}, deaf{})
-	_ = f.Feed(begun)
-	for {
-		n, err := nc.Read(f.Buffer())
-		over := f.Commit(n)
-		out := f.Outgoing()
-		var writeErr error
-		if len(out) > 0 { // in memory, even nothing waits for a reader
-			_, writeErr = nc.Write(out)
-			f.Sent(len(out))
-		}
-		if err != nil || over != nil || writeErr != nil {
-			return
-		}
-	}
-}
-
-type deaf struct{}
-
-func (deaf) OnMessage(ws.OpCode, []byte) error { return nil }
-func (deaf) OnControl(ws.OpCode, []byte)       {}
-
-func dialConfig(feed tickstorm.Feed) tickstorm.Config {
-	return tickstorm.Config{Key: testKey, Market: tickstorm.Stocks, Feed: feed, Proxy: tickstorm.NoProxy}
-}
 
 // TestDialEarlyBytes: what comes in one segment with the handshake must not be lost.
 func TestDialEarlyBytes(t *testing.T) {
-	both := welcome()
+	both := fixture.Welcome()
 	for _, tc := range []struct {
 		name  string
 		early int // bytes right behind the handshake
@@ -132,8 +33,8 @@ func TestDialEarlyBytes(t *testing.T) {
 		{"nothing", 0}, {"half a header", 1}, {"half a frame", 30}, {"all but one byte", len(both) - 1}, {"everything", len(both)},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			feed := listen(t, func(nc net.Conn) {
-				_, answer, err := accept(nc)
+			feed := fixture.Listen(t, func(nc net.Conn) {
+				_, answer, err := fixture.Accept(nc)
 				if err != nil {
 					return
 				}
@@ -142,14 +43,14 @@ func TestDialEarlyBytes(t *testing.T) {
 				key := make([]byte, 1)
 				_, _ = nc.Read(key)
 				_, _ = nc.Write(both[tc.early:])
-				attend(nc, key...)
+				fixture.Attend(nc, key...)
 			})
-			r := new(recorder)
-			conn, err := tickstorm.Dial(t.Context(), dialConfig(feed), r)
+			r := new(fixture.Recorder)
+			conn, err := tickstorm.Dial(t.Context(), fixture.DialConfig(feed), r)
 			require.NoError(t, err)
 			defer conn.Close()
-			require.Len(t, r.events, 2)
-			require.Empty(t, r.errors)
+			require.Len(t, r.Events, 2)
+			require.Empty(t, r.Errors)
 			require.EqualValues(t, len(both), conn.Stats().Received)
 		})
 	}
@@ -157,16 +58,16 @@ func TestDialEarlyBytes(t *testing.T) {
 
 func TestDialRequest(t *testing.T) {
 	requests := make(chan *http.Request, 1)
-	feed := listen(t, func(nc net.Conn) {
-		r, answer, err := accept(nc)
+	feed := fixture.Listen(t, func(nc net.Conn) {
+		r, answer, err := fixture.Accept(nc)
 		if err != nil {
 			return
 		}
 		requests <- r
-		_, _ = nc.Write(append(answer, welcome()...))
-		attend(nc)
+		_, _ = nc.Write(append(answer, fixture.Welcome()...))
+		fixture.Attend(nc)
 	})
-	cfg := dialConfig(feed)
+	cfg := fixture.DialConfig(feed)
 	cfg.Market = tickstorm.FuturesCME
 	cfg.Header = http.Header{"User-Agent": {"my program"}, "X-More": {"a", "b"}}
 	conn, err := tickstorm.Dial(t.Context(), cfg, nil)
@@ -181,7 +82,7 @@ func TestDialRequest(t *testing.T) {
 	require.Empty(t, r.Header.Values("Sec-WebSocket-Extensions"), "permessage-deflate is never offered")
 	require.Empty(t, r.Header.Values("Sec-WebSocket-Protocol"))
 	for name, values := range r.Header {
-		require.NotContains(t, strings.Join(values, " "), testKey, name)
+		require.NotContains(t, strings.Join(values, " "), fixture.Key, name)
 	}
 }
 
@@ -197,7 +98,7 @@ func TestDialHTTPStatus(t *testing.T) {
 			}))
 			defer server.Close()
 			host := strings.TrimPrefix(server.URL, "http://")
-			conn, err := tickstorm.Dial(t.Context(), dialConfig(tickstorm.Feed("ws://"+host)), nil)
+			conn, err := tickstorm.Dial(t.Context(), fixture.DialConfig(tickstorm.Feed("ws://"+host)), nil)
 			require.Nil(t, conn)
 			var e *tickstorm.DialError
 			require.ErrorAs(t, err, &e)
@@ -205,7 +106,7 @@ func TestDialHTTPStatus(t *testing.T) {
 			require.Equal(t, host, e.Host)
 			require.ErrorContains(t, err, host)
 			require.Equal(t, tc.retry, tickstorm.Retryable(err))
-			require.NotContains(t, err.Error(), testKey)
+			require.NotContains(t, err.Error(), fixture.Key)
 		})
 	}
 }
@@ -214,7 +115,7 @@ func TestDialRefused(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	require.NoError(t, l.Close())
-	_, err = tickstorm.Dial(t.Context(), dialConfig(tickstorm.Feed("ws://"+l.Addr().String())), nil)
+	_, err = tickstorm.Dial(t.Context(), fixture.DialConfig(tickstorm.Feed("ws://"+l.Addr().String())), nil)
 	var e *tickstorm.DialError
 	require.ErrorAs(t, err, &e)
 	require.Zero(t, e.Status)
@@ -234,21 +135,21 @@ func TestDialRefusedKey(t *testing.T) {
 	} {
 		t.Run(tc.message, func(t *testing.T) {
 			gone := make(chan struct{})
-			feed := listen(t, func(nc net.Conn) {
+			feed := fixture.Listen(t, func(nc net.Conn) {
 				defer close(gone)
-				_, answer, err := accept(nc)
+				_, answer, err := fixture.Accept(nc)
 				if err != nil {
 					return
 				}
-				_, _ = nc.Write(append(answer, wire(false, true, ws.OpText, "["+status(tc.status, tc.message)+"]")...))
-				swallow(nc)
+				_, _ = nc.Write(append(answer, fixture.Wire(false, true, ws.OpText, "["+fixture.Status(tc.status, tc.message)+"]")...))
+				fixture.Swallow(nc)
 			})
-			r := new(recorder)
-			conn, err := tickstorm.Dial(t.Context(), dialConfig(feed), r)
+			r := new(fixture.Recorder)
+			conn, err := tickstorm.Dial(t.Context(), fixture.DialConfig(feed), r)
 			require.Nil(t, conn)
 			require.ErrorIs(t, err, tc.is)
 			require.Equal(t, tc.retry, tickstorm.Retryable(err))
-			require.Len(t, r.events, 1)
+			require.Len(t, r.Events, 1)
 			<-gone // the socket is not left open
 		})
 	}
@@ -258,12 +159,12 @@ func TestDialRefusedKey(t *testing.T) {
 // without one by its own limits, and leaves no socket behind.
 func TestDialBounds(t *testing.T) {
 	never := func(ctx context.Context, _ net.Conn) error { <-ctx.Done(); return ctx.Err() }
-	silent := func(_ context.Context, nc net.Conn) error { go swallow(nc); return nil }
+	silent := func(_ context.Context, nc net.Conn) error { go fixture.Swallow(nc); return nil }
 	mute := func(_ context.Context, nc net.Conn) error {
 		go func() {
-			if _, answer, err := accept(nc); err == nil {
+			if _, answer, err := fixture.Accept(nc); err == nil {
 				_, _ = nc.Write(answer)
-				swallow(nc)
+				fixture.Swallow(nc)
 			}
 		}()
 		return nil
@@ -306,7 +207,7 @@ func TestDialBounds(t *testing.T) {
 		} {
 			t.Run(phase.name+", "+bound.name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					cfg := dialConfig(phase.feed)
+					cfg := fixture.DialConfig(phase.feed)
 					cfg.DialTimeout, cfg.AuthTimeout = 5*time.Second, 5*time.Second
 					if phase.proxy != "" {
 						cfg.Proxy = func(*http.Request) (*url.URL, error) { return url.Parse(phase.proxy) }
@@ -358,8 +259,8 @@ func secureServer(t *testing.T, address string) (*httptest.Server, error) {
 			return
 		}
 		defer nc.Close()
-		_, _ = nc.Write(welcome())
-		attend(nc)
+		_, _ = nc.Write(fixture.Welcome())
+		fixture.Attend(nc)
 	}))
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.Listener.Close()
@@ -396,7 +297,7 @@ func TestDialTLS(t *testing.T) {
 		{"own server name", "localhost:" + port, named, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			cfg := dialConfig(tickstorm.Feed("wss://" + tc.host))
+			cfg := fixture.DialConfig(tickstorm.Feed("wss://" + tc.host))
 			cfg.TLS = tc.tls
 			conn, err := tickstorm.Dial(t.Context(), cfg, nil)
 			if tc.ok {
@@ -422,7 +323,7 @@ func TestDialTLSOverIPv6(t *testing.T) {
 	if err != nil {
 		t.Skip("no IPv6 loopback:", err)
 	}
-	cfg := dialConfig(tickstorm.Feed("wss://" + server.Listener.Addr().String()))
+	cfg := fixture.DialConfig(tickstorm.Feed("wss://" + server.Listener.Addr().String()))
 	cfg.TLS = trusting(server)
 	conn, err := tickstorm.Dial(t.Context(), cfg, nil)
 	require.NoError(t, err)

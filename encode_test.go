@@ -15,7 +15,7 @@ import (
 // TestAppendJSON: what was parsed is written back as the live feed has it, to the
 // byte, in whatever order it came.
 func TestAppendJSON(t *testing.T) {
-	forEach(t, func(t *testing.T, m tickstorm.Market, f fixture) {
+	forEach(t, func(t *testing.T, m tickstorm.Market, f sample) {
 		shuffle := rand.New(rand.NewPCG(3, 4))
 		p := tickstorm.NewParser(m)
 		for _, text := range []string{f.live, f.documented, f.live} {
@@ -38,7 +38,7 @@ func TestAppendJSON(t *testing.T) {
 
 // TestAppendJSONAppends: the bytes before are kept, and what has room is not moved.
 func TestAppendJSONAppends(t *testing.T) {
-	forEach(t, func(t *testing.T, m tickstorm.Market, f fixture) {
+	forEach(t, func(t *testing.T, m tickstorm.Market, f sample) {
 		e := parseOne(t, tickstorm.NewParser(m), f.live)
 		require.Equal(t, "before"+f.live, string(e.AppendJSON([]byte("before"))))
 		room := make([]byte, 3, 4096)

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
@@ -19,8 +21,8 @@ func TestEnginesAgree(t *testing.T) {
 			messages, err := sim.Corpus(name, 3000, 7)
 			require.NoError(t, err)
 			symbols := tickstorm.NewSymbols(0)
-			parse := func(e tickstorm.Engine) (*recorder, tickstorm.Stats) {
-				var r recorder
+			parse := func(e tickstorm.Engine) (*fixture.Recorder, tickstorm.Stats) {
+				var r fixture.Recorder
 				p := tickstorm.NewParser(sim.CorpusMarket(name))
 				p.SetSymbols(symbols)
 				p.SetEngine(e)
@@ -80,8 +82,8 @@ func TestFastPathWithoutRoom(t *testing.T) {
 
 func requireEnginesAgree(t *testing.T, msg string) {
 	t.Helper()
-	parse := func(e tickstorm.Engine) (*recorder, tickstorm.Stats) {
-		var r recorder
+	parse := func(e tickstorm.Engine) (*fixture.Recorder, tickstorm.Stats) {
+		var r fixture.Recorder
 		p := tickstorm.NewParser(tickstorm.Stocks)
 		p.SetEngine(e)
 		for range 3 {
@@ -107,14 +109,14 @@ func TestFastPathAtTheEnd(t *testing.T) {
 		book := `{"ev":"XL2","pair":"BTC-USD","b":[` + strings.TrimSuffix(strings.Repeat("[27000.5,0.25],", levels), ",") +
 			`],"a":[[27001,2]],"t":1786649956446,"r":1786649956449,"x":1}`
 		p := tickstorm.NewParser(tickstorm.Crypto)
-		var r recorder
+		var r fixture.Recorder
 		for range 100 {
 			require.NoError(t, p.Parse([]byte("["+book+"]"), &r))
 			require.NoError(t, p.Parse([]byte("["+book+","+book+"]"), &r))
 		}
 		stats := p.Stats()
-		require.Len(t, r.events, 300)
-		require.Len(t, r.events[299].(*tickstorm.Book).Bids, levels)
+		require.Len(t, r.Events, 300)
+		require.Len(t, r.Events[299].(*tickstorm.Book).Bids, levels)
 		require.Equal(t, uint64(300), stats.Fast, "%d levels", levels)
 		require.LessOrEqual(t, stats.Strange, uint64(20))
 	}
@@ -140,11 +142,11 @@ func TestSpacedInterest(t *testing.T) {
 	p.SetInterest(tickstorm.Interest{Symbols: []string{"BTC-USD"}})
 	msg := `[{"ev":"XT","pair": "ETH-USD","p":1},{"ev":"XT","pair": "BTC-USD","p":2},` +
 		`{"ev":"XT","pair":"ETH-USD", "p":3},{"ev":"XT", "pair":"BTC-USD","p":4}]`
-	var r recorder
+	var r fixture.Recorder
 	require.NoError(t, p.Parse([]byte(msg), &r))
-	require.Len(t, r.events, 2)
-	require.Equal(t, 2.0, r.events[0].(*tickstorm.Trade).Price)
-	require.Equal(t, `{"ev":"XT", "pair":"BTC-USD","p":4}`, string(r.events[1].Head().Raw))
+	require.Len(t, r.Events, 2)
+	require.Equal(t, 2.0, r.Events[0].(*tickstorm.Trade).Price)
+	require.Equal(t, `{"ev":"XT", "pair":"BTC-USD","p":4}`, string(r.Events[1].Head().Raw))
 	require.Equal(t, uint64(2), p.Stats().Skipped)
 	for n := range len(msg) {
 		require.Error(t, p.Parse([]byte(msg[:n]), tickstorm.NopHandler{}))

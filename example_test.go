@@ -423,3 +423,14 @@ func ExampleQueue_Err() {
 	// <nil>
 	// the queue is full: its handler is slower than the stream
 }
+
+// A dialer with options of the socket; without one of the program's own, Config.Socket is
+// all it takes.
+func ExampleSocketOptions() {
+	options := tickstorm.SocketOptions{ReceiveBuffer: 4 << 20, UserTimeout: 20 * time.Second}
+	dialer := options.Dialer()
+	dialer.LocalAddr = nil // whatever else it is to do
+	cfg := tickstorm.Config{NetDial: dialer.DialContext, Socket: options}
+	fmt.Println(cfg.Socket.ReceiveBuffer)
+	// Output: 4194304
+}

@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
@@ -23,10 +25,10 @@ func TestFaultsAcks(t *testing.T) {
 		say  func(say func(status, message string)) // what the server answers
 		want tickstorm.StateChange                  // of it, the outcome
 	}{
-		{"lost", func(func(_, _ string)) {}, tickstorm.StateChange{Pending: topics(t, "T.A,T.B,Q.A")}},
+		{"lost", func(func(_, _ string)) {}, tickstorm.StateChange{Pending: fixture.Topics(t, "T.A,T.B,Q.A")}},
 		{"some lost", func(say func(_, _ string)) {
 			say("success", subscribed+"T.B")
-		}, tickstorm.StateChange{Acked: 1, Pending: topics(t, "T.A,Q.A")}},
+		}, tickstorm.StateChange{Acked: 1, Pending: fixture.Topics(t, "T.A,Q.A")}},
 		{"late", func(say func(_, _ string)) {
 			time.Sleep(9 * time.Second)
 			for _, topic := range []string{"T.A", "T.B", "Q.A"} {
@@ -38,7 +40,7 @@ func TestFaultsAcks(t *testing.T) {
 			for _, topic := range []string{"T.A", "T.B", "Q.A"} {
 				say("success", subscribed+topic)
 			}
-		}, tickstorm.StateChange{Pending: topics(t, "T.A,T.B,Q.A")}},
+		}, tickstorm.StateChange{Pending: fixture.Topics(t, "T.A,T.B,Q.A")}},
 		{"reordered", func(say func(_, _ string)) {
 			for _, topic := range []string{"Q.A", "T.B", "T.A"} {
 				say("success", subscribed+topic)
@@ -59,17 +61,17 @@ func TestFaultsAcks(t *testing.T) {
 			for _, topic := range []string{"T.A", "T.B", "T.A", "T.B"} {
 				say("success", subscribed+topic)
 			}
-		}, tickstorm.StateChange{Acked: 2, Refused: topics(t, "Q.A")}},
+		}, tickstorm.StateChange{Acked: 2, Refused: fixture.Topics(t, "Q.A")}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			overQueues(t, func(t *testing.T, queue tickstorm.QueueConfig) {
-				inBubble(t, sim.Config{Quiet: true, Acks: sim.AckNothing}, func(t *testing.T, server *sim.Server) {
+				fixture.InBubble(t, sim.Config{Quiet: true, Acks: sim.AckNothing}, func(t *testing.T, server *sim.Server) {
 					cfg := server.ClientConfig(tickstorm.Stocks)
 					cfg.Queue = queue
 					audit := new(auditor)
 					c := newClient(t, cfg, audit)
-					require.NoError(t, c.SubscribeTopics(t.Context(), topics(t, "T.A,T.B,Q.A")...))
-					running := runs(t.Context(), c)
+					require.NoError(t, c.SubscribeTopics(t.Context(), fixture.Topics(t, "T.A,T.B,Q.A")...))
+					running := fixture.Runs(t.Context(), c)
 					number := 0
 					for n := 1; n <= 3; n++ { // the third time round as well as the first
 						settled(t, server, n, len(c.Topics()))
@@ -84,8 +86,8 @@ func TestFaultsAcks(t *testing.T) {
 						if n == 1 {
 							change := audit.last(tickstorm.StateStreaming)
 							require.Equal(t, tc.want.Acked, change.Acked)
-							require.Equal(t, listed(tc.want.Pending), listed(change.Pending))
-							require.Equal(t, listed(tc.want.Refused), listed(change.Refused))
+							require.Equal(t, fixture.Listed(tc.want.Pending), fixture.Listed(change.Pending))
+							require.Equal(t, fixture.Listed(tc.want.Refused), fixture.Listed(change.Refused))
 						}
 						for range 10 {
 							number++
@@ -133,12 +135,12 @@ func TestFaultsManyTopics(t *testing.T) {
 	for i := range symbols - 2 {
 		wanted = append(wanted, tickstorm.Topic{Channel: "T", Symbol: fmt.Sprintf("S%04d", i)})
 	}
-	wanted = append(wanted, topics(t, "T.AAPL,Q.MSFT")...) // these have data
+	wanted = append(wanted, fixture.Topics(t, "T.AAPL,Q.MSFT")...) // these have data
 	rand.New(rand.NewPCG(1, 1)).Shuffle(symbols, func(i, j int) { wanted[i], wanted[j] = wanted[j], wanted[i] })
 	for _, do := range []sim.Action{sim.Cut(), sim.Close(1001, "")} {
 		t.Run(do.String(), func(t *testing.T) {
 			overQueues(t, func(t *testing.T, queue tickstorm.QueueConfig) {
-				inBubble(t, sim.Config{Numbered: true, Rate: 200}, func(t *testing.T, server *sim.Server) {
+				fixture.InBubble(t, sim.Config{Numbered: true, Rate: 200}, func(t *testing.T, server *sim.Server) {
 					r := newRig(t, server, queue)
 					require.NoError(t, r.client.SetTopics(t.Context(), wanted...))
 					r.start()

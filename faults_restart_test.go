@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/tickstorm/tickstorm/internal/fixture"
 
 	"github.com/stretchr/testify/require"
 
@@ -105,7 +106,7 @@ func TestFaultsSockets(t *testing.T) {
 	overQueues(t, func(t *testing.T, queue tickstorm.QueueConfig) {
 		for _, secure := range []bool{false, true} {
 			t.Run(fmt.Sprint("TLS ", secure), func(t *testing.T) {
-				files := descriptors(t)
+				files := fixture.Descriptors(t)
 				cfg := sim.Config{Numbered: true, TLS: secure}
 				server, err := sim.Start(cfg)
 				require.NoError(t, err)
@@ -142,7 +143,7 @@ func TestFaultsSockets(t *testing.T) {
 				}
 				r.finish()
 				require.NoError(t, server.Close())
-				require.Eventually(t, func() bool { return descriptors(t) <= files }, rigPatience, time.Millisecond)
+				require.Eventually(t, func() bool { return fixture.Descriptors(t) <= files }, rigPatience, time.Millisecond)
 			})
 		}
 	})
@@ -155,24 +156,13 @@ func (r *rig) reconnected(server *sim.Server) {
 	r.flows(50)
 }
 
-// descriptors returns how many files the process has open, 0 where that cannot be told.
-func descriptors(t *testing.T) int {
-	t.Helper()
-	if runtime.GOOS != "linux" {
-		return 0
-	}
-	files, err := os.ReadDir("/proc/self/fd")
-	require.NoError(t, err)
-	return len(files)
-}
-
 // TestFaultsEviction: two clients of one key on an account that has one connection. They
 // take turns, without a storm of connections, and each has a clean report.
 func TestFaultsEviction(t *testing.T) {
 	for _, eviction := range []sim.Eviction{sim.EvictOlder, sim.EvictNewcomer} {
 		t.Run([]string{"older", "newcomer"}[eviction], func(t *testing.T) {
 			overQueues(t, func(t *testing.T, queue tickstorm.QueueConfig) {
-				inBubble(t, sim.Config{Numbered: true, Rate: 20, Eviction: eviction}, func(t *testing.T, server *sim.Server) {
+				fixture.InBubble(t, sim.Config{Numbered: true, Rate: 20, Eviction: eviction}, func(t *testing.T, server *sim.Server) {
 					const length = 20 * time.Minute
 					first, second := newRig(t, server, queue), newRig(t, server, queue)
 					first.start()

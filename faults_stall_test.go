@@ -5,6 +5,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
@@ -39,7 +41,7 @@ func TestFaultsStall(t *testing.T) {
 			if tc.patient {
 				slow = time.Hour
 			}
-			inBubble(t, sim.Config{Numbered: true, Rate: 1000, SendBuffer: 64 << 10, SlowTimeout: slow}, func(t *testing.T, server *sim.Server) {
+			fixture.InBubble(t, sim.Config{Numbered: true, Rate: 1000, SendBuffer: 64 << 10, SlowTimeout: slow}, func(t *testing.T, server *sim.Server) {
 				cfg := server.ClientConfig(tickstorm.Stocks)
 				var conn *tickstorm.Conn
 				cfg.Queue = tickstorm.QueueConfig{Bytes: 64 << 10, Overflow: tc.policy, OnOverflow: func() { _ = conn.Close() }}
@@ -55,14 +57,14 @@ func TestFaultsStall(t *testing.T) {
 				}
 				conn, err = tickstorm.Dial(t.Context(), cfg, q)
 				require.NoError(t, err)
-				handling := runs(t.Context(), q)
-				conn.Request(nil, topics(t, "T.*,Q.*")...)
-				running := runs(t.Context(), conn)
+				handling := fixture.Runs(t.Context(), q)
+				conn.Request(nil, fixture.Topics(t, "T.*,Q.*")...)
+				running := fixture.Runs(t.Context(), conn)
 				time.Sleep(time.Minute)
 
 				if tc.kept {
 					require.Empty(t, running, "the connection lasts")
-					require.NoError(t, conn.UnsubscribeTopics(t.Context(), topics(t, "T.*,Q.*")...))
+					require.NoError(t, conn.UnsubscribeTopics(t.Context(), fixture.Topics(t, "T.*,Q.*")...))
 					synctest.Wait()
 					require.NoError(t, conn.Close())
 				}
@@ -96,7 +98,7 @@ func TestFaultsStall(t *testing.T) {
 func TestFaultsStalledHandler(t *testing.T) {
 	overQueues(t, func(t *testing.T, queue tickstorm.QueueConfig) {
 		holdsHeap(t)
-		inBubble(t, sim.Config{Numbered: true, Rate: 1000, SendBuffer: 64 << 10}, func(t *testing.T, server *sim.Server) {
+		fixture.InBubble(t, sim.Config{Numbered: true, Rate: 1000, SendBuffer: 64 << 10}, func(t *testing.T, server *sim.Server) {
 			r := newRig(t, server, queue)
 			seen := 0
 			r.audit.onCall = func() {

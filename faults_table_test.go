@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
@@ -63,11 +65,11 @@ func TestFaultTable(t *testing.T) {
 		{fault: "the frame ends in its middle", faults: streaming(sim.HalfFrame()), most: time.Second},
 		{fault: "bytes that are no frame", faults: streaming(sim.Garbage()), most: 4 * time.Second},
 		{fault: "a frame that claims 2^62 bytes", faults: streaming(sim.GiantLength()), most: 4 * time.Second},
-		{fault: "evicted: `max_connections`", faults: streaming(sim.Message("[" + status("max_connections", "") + "]")), most: 76 * time.Second},
+		{fault: "evicted: `max_connections`", faults: streaming(sim.Message("[" + fixture.Status("max_connections", "") + "]")), most: 76 * time.Second},
 		{fault: "handshake answered by 503 or 429", faults: at(sim.OnHandshake, sim.HTTPStatus(503)), most: time.Second},
 		{fault: "handshake not answered", faults: at(sim.OnHandshake, sim.Stall(0)), most: 16 * time.Second},
 		{fault: "key not answered", faults: at(sim.OnAuth, sim.Stall(0)), most: 18 * time.Second},
-		{fault: "key refused", faults: at(sim.OnAuth, sim.Message("["+status("auth_failed", "authentication failed")+"]")), most: time.Second},
+		{fault: "key refused", faults: at(sim.OnAuth, sim.Message("["+fixture.Status("auth_failed", "authentication failed")+"]")), most: time.Second},
 		{fault: "handshake answered by 404", faults: at(sim.OnHandshake, sim.HTTPStatus(404)), most: time.Second},
 		{fault: "5 s of silence", faults: streaming(sim.Stall(5 * time.Second)), lasts: true},
 		{fault: "10,000 pings", faults: streaming(sim.PingFlood(10_000)), lasts: true},

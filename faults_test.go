@@ -2,11 +2,12 @@ package tickstorm_test
 
 import (
 	"fmt"
-	"runtime"
 	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tickstorm/tickstorm/internal/fixture"
 
 	"github.com/stretchr/testify/require"
 
@@ -130,11 +131,11 @@ func rigOf(t *testing.T, server *sim.Server, cfg tickstorm.Config) *rig {
 	t.Helper()
 	r := &rig{t: t, server: server, audit: new(auditor)}
 	r.client = newClient(t, cfg, r.audit)
-	require.NoError(t, r.client.SubscribeTopics(t.Context(), topics(t, "T.*,Q.*")...))
+	require.NoError(t, r.client.SubscribeTopics(t.Context(), fixture.Topics(t, "T.*,Q.*")...))
 	return r
 }
 
-func (r *rig) start() { r.running = runs(r.t.Context(), r.client) }
+func (r *rig) start() { r.running = fixture.Runs(r.t.Context(), r.client) }
 
 // await lets time go by until something is so.
 func (r *rig) await(what string, cond func() bool) {
@@ -169,7 +170,7 @@ func (r *rig) flows(events uint64) {
 func (r *rig) finish() sim.Report {
 	r.t.Helper()
 	// A status that looks like a refusal may have taken a topic from those that are wanted.
-	held := slices.Concat(topics(r.t, "T.*,Q.*"), r.client.Topics())
+	held := slices.Concat(fixture.Topics(r.t, "T.*,Q.*"), r.client.Topics())
 	require.NoError(r.t, r.client.UnsubscribeTopics(r.t.Context(), held...))
 	last := r.server.Stats().LastNumber
 	r.await("the last number", func() bool { return r.audit.Report().Last == last })
@@ -191,20 +192,12 @@ const heapBound = 8 << 20
 // holdsHeap checks at the test's end that memory is what it was at its start.
 func holdsHeap(t *testing.T) {
 	t.Helper()
-	before := heap()
+	before := fixture.Heap()
 	t.Cleanup(func() {
-		if after := heap(); !t.Failed() && after > before+heapBound {
+		if after := fixture.Heap(); !t.Failed() && after > before+heapBound {
 			t.Errorf("the heap went from %d to %d bytes", before, after)
 		}
 	})
-}
-
-func heap() uint64 {
-	var m runtime.MemStats
-	runtime.GC()
-	runtime.GC() // what pools have held is freed by the second
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
 }
 
 // What is to become of the client after a fault.
@@ -284,16 +277,16 @@ func everyFault() []faultCase {
 		"two arrays":        `[][]`,
 		"array of anything": `[1,null,"x",{},[[[]]],{"ev":7}]`,
 		"unknown event":     `[{"ev":"ZZ","sym":"A"}]`,
-		"error status":      `[` + status("error", "something") + `]`,
-		"unknown status":    `[` + status("mood", "fine") + `]`,
-		"second greeting":   `[` + status("connected", "Connected Successfully") + `]`,
+		"error status":      `[` + fixture.Status("error", "something") + `]`,
+		"unknown status":    `[` + fixture.Status("mood", "fine") + `]`,
+		"second greeting":   `[` + fixture.Status("connected", "Connected Successfully") + `]`,
 	} {
 		add("message: "+name, sim.Message(text), lasts, 0)
 	}
 	add("message: no UTF-8", sim.Message("[\"\xff\"]"), reconnects, tickstorm.ReconnectProtocol)
-	add("message: max_connections", sim.Message(`[`+status("max_connections", "")+`]`), reconnects, tickstorm.ReconnectMaxConnections)
-	add("message: auth_timeout", sim.Message(`[`+status("auth_timeout", "")+`]`), reconnects, tickstorm.ReconnectAuthTimeout)
-	add("message: auth_failed", sim.Message(`[`+status("auth_failed", "")+`]`), ends, 0)
+	add("message: max_connections", sim.Message(`[`+fixture.Status("max_connections", "")+`]`), reconnects, tickstorm.ReconnectMaxConnections)
+	add("message: auth_timeout", sim.Message(`[`+fixture.Status("auth_timeout", "")+`]`), reconnects, tickstorm.ReconnectAuthTimeout)
+	add("message: auth_failed", sim.Message(`[`+fixture.Status("auth_failed", "")+`]`), ends, 0)
 
 	for code, what := range map[int]aftermath{
 		400: ends, 401: ends, 403: ends, 404: ends,
@@ -311,7 +304,7 @@ func TestFaults(t *testing.T) {
 		for _, tc := range everyFault() {
 			t.Run(tc.String(), func(t *testing.T) {
 				cfg := sim.Config{Numbered: true, Rate: 200, Faults: []sim.Fault{{At: tc.at, After: 50, Times: 1, Do: tc.do}}}
-				inBubble(t, cfg, func(t *testing.T, server *sim.Server) {
+				fixture.InBubble(t, cfg, func(t *testing.T, server *sim.Server) {
 					r := newRig(t, server, queue)
 					r.start()
 					r.check(tc)

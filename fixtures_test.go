@@ -11,11 +11,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 )
 
 // fixture is one event in two orders of keys and what it must read as. The prices,
 // ids and times are made up; the shapes are those of the protocol.
-type fixture struct {
+type sample struct {
 	name    string
 	markets []tickstorm.Market
 	// live is in the order and number format of the live feed.
@@ -50,7 +51,7 @@ const (
 // with all its keys runs on each of them, and what a market really sends has its own.
 var fixtures = slices.Concat(tradeFixtures, quoteFixtures, aggregateFixtures(), otherFixtures)
 
-var tradeFixtures = []fixture{
+var tradeFixtures = []sample{
 	{
 		"T with every key", onMarkets(tickstorm.Stocks, tickstorm.Options),
 		`{"ev":"T","sym":"ACME","i":"00071532","x":4,"p":101.375,"s":12,"c":[12,37,-1],"t":1786000000123,"pt":1786000000101,"q":90210,"z":3,"trfi":202,"trft":1786000000119,"ds":"12.250000"}`,
@@ -96,7 +97,7 @@ var tradeFixtures = []fixture{
 	},
 }
 
-var quoteFixtures = []fixture{
+var quoteFixtures = []sample{
 	{
 		"Q with every key", onMarkets(tickstorm.Stocks, tickstorm.Options),
 		`{"ev":"Q","sym":"ACME","c":1,"i":[604,601],"bx":11,"ax":19,"bp":101.36,"ap":101.39,"bs":300,"as":1200000,"t":1786000010123,"pt":1786000010101,"q":90211,"z":1,"trfi":201,"trft":1786000010119}`,
@@ -156,8 +157,8 @@ var quoteFixtures = []fixture{
 }
 
 // aggregateFixtures makes of each bar one of a second and one of a minute.
-func aggregateFixtures() []fixture {
-	stock := fixture{
+func aggregateFixtures() []sample {
+	stock := sample{
 		"bar with every key", onMarkets(tickstorm.Stocks, tickstorm.Options, tickstorm.Indices),
 		`{"ev":"A","sym":"ACME","v":1500,"av":98765432,"op":100.5,"vw":101.3712,"o":101.36,"c":101.38,"h":101.4,"l":101.35,"a":101.0123,"z":75,"s":1786000020000,"e":1786000021000,"dv":"1500.5","dav":"98765432.038360","otc":true}`,
 		`{"ev":"A","sym":"ACME","v":1500,"dv":"1500.5","av":98765432,"dav":"98765432.038360","op":100.5,"vw":101.3712,"o":101.36,"c":101.38,"h":101.4,"l":101.35,"a":101.0123,"z":75,"s":1786000020000,"e":1786000021000,"otc":true}`,
@@ -170,7 +171,7 @@ func aggregateFixtures() []fixture {
 			OfficialOpen: 100.5, AverageSize: 75, Start: 1786000020000, End: 1786000021000, OTC: true,
 		},
 	}
-	option := fixture{
+	option := sample{
 		"bar of options", onMarkets(tickstorm.Options),
 		`{"ev":"A","sym":"O:ACME270115C00125000","v":2,"av":88,"op":2.1,"vw":2.31,"o":2.3,"c":2.32,"h":2.33,"l":2.29,"a":2.2,"z":1,"s":1786000022000,"e":1786000023000}`,
 		`{"ev":"A","sym":"O:ACME270115C00125000","v":2,"av":88,"op":2.1,"vw":2.31,"o":2.3,"c":2.32,"h":2.33,"l":2.29,"a":2.2,"z":1,"e":1786000023000,"s":1786000022000}`,
@@ -180,7 +181,7 @@ func aggregateFixtures() []fixture {
 			Start: 1786000022000, End: 1786000023000,
 		},
 	}
-	index := fixture{
+	index := sample{
 		"bar of indices", onMarkets(tickstorm.Indices),
 		`{"ev":"A","sym":"I:ZZX","op":5100.25,"o":5111.5,"c":5112.75,"h":5113,"l":5110.125,"s":1786000024000,"e":1786000024000}`,
 		`{"ev":"A","sym":"I:ZZX","op":5100.25,"o":5111.5,"h":5113,"l":5110.125,"c":5112.75,"s":1786000024000,"e":1786000024000}`,
@@ -189,7 +190,7 @@ func aggregateFixtures() []fixture {
 			Open:   5111.5, High: 5113, Low: 5110.125, Close: 5112.75, OfficialOpen: 5100.25, Start: 1786000024000, End: 1786000024000,
 		},
 	}
-	future := fixture{
+	future := sample{
 		"bar of futures", futuresMarkets,
 		`{"ev":"A","sym":"ESH8","v":1200001,"dv":3.4125e+08,"o":5200.25,"c":5200.5,"h":5201,"l":5199.75,"n":412,"s":1786000025000,"e":1786000026000}`,
 		`{"ev":"A","sym":"ESH8","v":1200001,"dv":3.4125e+08,"n":412,"o":5200.25,"c":5200.5,"h":5201,"l":5199.75,"s":1786000025000,"e":1786000026000}`,
@@ -199,7 +200,7 @@ func aggregateFixtures() []fixture {
 			Start: 1786000025000, End: 1786000026000,
 		},
 	}
-	forex := fixture{
+	forex := sample{
 		"bar of forex", onMarkets(tickstorm.Forex),
 		`{"ev":"CAS","pair":"AUD/JPY","v":31,"vw":97.125,"z":1,"o":97.11,"c":97.13,"h":97.14,"l":97.1,"s":1786000027000,"e":1786000028000}`,
 		`{"ev":"CAS","pair":"AUD/JPY","o":97.11,"c":97.13,"h":97.14,"l":97.1,"v":31,"s":1786000027000,"e":1786000028000,"vw":97.125,"z":1}`,
@@ -208,7 +209,7 @@ func aggregateFixtures() []fixture {
 			Open:   97.11, High: 97.14, Low: 97.1, Close: 97.13, VWAP: 97.125, Volume: 31, AverageSize: 1, Start: 1786000027000, End: 1786000028000,
 		},
 	}
-	crypto := fixture{
+	crypto := sample{
 		"bar of crypto", onMarkets(tickstorm.Crypto),
 		`{"ev":"XAS","pair":"DOGE-USD","v":8.652001e+06,"vw":0.1312,"z":7.5e-05,"o":0.131,"c":0.1313,"h":0.1314,"l":0.1309,"s":1786000029000,"e":1786000030000}`,
 		`{"ev":"XAS","pair":"DOGE-USD","o":0.131,"c":0.1313,"h":0.1314,"l":0.1309,"v":8.652001e+06,"s":1786000029000,"e":1786000030000,"vw":0.1312,"z":7.5e-05}`,
@@ -220,7 +221,7 @@ func aggregateFixtures() []fixture {
 	}
 	launchpad := onChannel(stock, "AM", tickstorm.LaunchpadAggregates)
 	launchpad.markets = onMarkets(tickstorm.Forex, tickstorm.Crypto)
-	return []fixture{
+	return []sample{
 		stock, onChannel(stock, "AM", tickstorm.MinuteAggregates), launchpad,
 		option, onChannel(option, "AM", tickstorm.MinuteAggregates),
 		index, onChannel(index, "AM", tickstorm.MinuteAggregates),
@@ -231,7 +232,7 @@ func aggregateFixtures() []fixture {
 }
 
 // onChannel is the same bar as an event of another channel.
-func onChannel(f fixture, channel string, s tickstorm.Stream) fixture {
+func onChannel(f sample, channel string, s tickstorm.Stream) sample {
 	old := pairsOf(f.live)[0].value
 	f.live = strings.Replace(f.live, old, `"`+channel+`"`, 1)
 	f.documented = strings.Replace(f.documented, old, `"`+channel+`"`, 1)
@@ -242,7 +243,7 @@ func onChannel(f fixture, channel string, s tickstorm.Stream) fixture {
 	return f
 }
 
-var otherFixtures = []fixture{
+var otherFixtures = []sample{
 	{
 		"XL2", onMarkets(tickstorm.Crypto),
 		`{"ev":"XL2","pair":"SOL-USD","t":1786000040001,"r":1786000040020,"x":2,"b":[[151.25,10.5],[151.2,3e-05]],"a":[[151.3,1.25e+06]]}`,
@@ -302,7 +303,7 @@ var otherFixtures = []fixture{
 }
 
 // forEach runs test for every fixture on every one of its markets.
-func forEach(t *testing.T, test func(t *testing.T, m tickstorm.Market, f fixture)) {
+func forEach(t *testing.T, test func(t *testing.T, m tickstorm.Market, f sample)) {
 	for _, f := range fixtures {
 		for _, m := range f.markets {
 			t.Run(f.name+" on "+string(m), func(t *testing.T) { test(t, m, f) })
@@ -362,11 +363,11 @@ func withoutKey(object, key string) string {
 // parseOne parses a message with one element and returns its event.
 func parseOne(t *testing.T, p *tickstorm.Parser, element string) tickstorm.Event {
 	t.Helper()
-	var rec recorder
+	var rec fixture.Recorder
 	require.NoError(t, p.Parse([]byte("["+element+"]"), &rec))
-	require.Empty(t, rec.errors)
-	require.Len(t, rec.events, 1)
-	return rec.events[0]
+	require.Empty(t, rec.Errors)
+	require.Len(t, rec.Events, 1)
+	return rec.Events[0]
 }
 
 // bodyOf is an event without its header and with nil for empty lists, since both

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
@@ -23,11 +25,11 @@ func tradeMessageAt(symbol string, at time.Time) []byte {
 }
 
 func TestGap(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 		d := new(diary)
 		c := simClient(t, server, d)
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A", "B", "C"))
-		running := runs(t.Context(), c)
+		running := fixture.Runs(t.Context(), c)
 		settled(t, server, 1, 3)
 		require.NoError(t, c.Unsubscribe(t.Context(), tickstorm.Trades, "B"))
 		server.Broadcast(tradeMessageAt("A", time.Now().Add(-time.Hour)))
@@ -37,8 +39,8 @@ func TestGap(t *testing.T) {
 		time.Sleep(time.Minute)
 		server.Conns()[0].Cut()
 		synctest.Wait()
-		c.Withdraw(nil, topics(t, "T.C")...)
-		c.Request(nil, topics(t, "T.D")...)
+		c.Withdraw(nil, fixture.Topics(t, "T.C")...)
+		c.Request(nil, fixture.Topics(t, "T.D")...)
 		settled(t, server, 2, 2)
 		require.Empty(t, d.gaps, "its end has not come yet")
 		time.Sleep(900 * time.Millisecond)
@@ -56,7 +58,7 @@ func TestGap(t *testing.T) {
 		require.True(t, gap.From.Received.Equal(last))
 		require.True(t, gap.To.Event.Equal(firstEvent.Truncate(time.Millisecond)), "%v, not %v", gap.To.Event, firstEvent)
 		require.True(t, gap.To.Received.Equal(first))
-		require.Equal(t, "T.A", listed(gap.Topics), "what was there before and is still wanted")
+		require.Equal(t, "T.A", fixture.Listed(gap.Topics), "what was there before and is still wanted")
 		require.ErrorIs(t, gap.Cause, tickstorm.ErrDisconnected)
 		require.Equal(t, 1, gap.Attempt)
 		require.Contains(t, gap.String(), "on stocks from")
@@ -65,11 +67,11 @@ func TestGap(t *testing.T) {
 
 // TestGapQuiet: where nothing comes after a gap, its end is when the topics were answered.
 func TestGapQuiet(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 		d := new(diary)
 		c := simClient(t, server, d)
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
-		running := runs(t.Context(), c)
+		running := fixture.Runs(t.Context(), c)
 		settled(t, server, 1, 1)
 		time.Sleep(time.Second)
 		server.Conns()[0].Cut()
@@ -96,11 +98,11 @@ func TestGapGoesOn(t *testing.T) {
 		{At: sim.OnAuth, Conn: 3, Do: sim.Drop()},
 		{At: sim.OnSubscribe, Conn: 4, Do: sim.Drop()},
 	}}
-	inBubble(t, cfg, func(t *testing.T, server *sim.Server) {
+	fixture.InBubble(t, cfg, func(t *testing.T, server *sim.Server) {
 		d := new(diary)
 		c := simClient(t, server, d)
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
-		running := runs(t.Context(), c)
+		running := fixture.Runs(t.Context(), c)
 		settled(t, server, 1, 1)
 		last := time.Now()
 		server.Broadcast(tradeMessageAt("A", last))
@@ -131,11 +133,11 @@ func TestGapNone(t *testing.T) {
 		{"nothing was wanted", []sim.Fault{{At: sim.OnStreaming, Conn: 1, Do: sim.Cut()}}, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			inBubble(t, sim.Config{Quiet: true, Faults: tc.faults}, func(t *testing.T, server *sim.Server) {
+			fixture.InBubble(t, sim.Config{Quiet: true, Faults: tc.faults}, func(t *testing.T, server *sim.Server) {
 				d := new(diary)
 				c := simClient(t, server, d)
-				c.Request(nil, topics(t, tc.topics)...)
-				running := runs(t.Context(), c)
+				c.Request(nil, fixture.Topics(t, tc.topics)...)
+				running := fixture.Runs(t.Context(), c)
 				time.Sleep(time.Minute)
 				if tc.topics == "" {
 					server.Conns()[0].Cut()
@@ -154,11 +156,11 @@ func TestGapNone(t *testing.T) {
 
 // TestGapRaw: who takes messages and not events is told before the first message.
 func TestGapRaw(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 		d := &rawDiary{}
 		c := simClient(t, server, d)
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
-		running := runs(t.Context(), c)
+		running := fixture.Runs(t.Context(), c)
 		settled(t, server, 1, 1)
 		server.Broadcast(tradeMessageAt("A", time.Now()))
 		synctest.Wait()
@@ -185,12 +187,12 @@ func (d *rawDiary) OnRaw([]byte, int64) bool {
 // is up and nothing has come of it.
 func missed(t *testing.T, mode tickstorm.BackfillMode, d tickstorm.Handler, fetch tickstorm.Backfill, test func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error)) {
 	t.Helper()
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 		cfg := server.ClientConfig(tickstorm.Stocks)
 		cfg.Backfill, cfg.BackfillMode = fetch, mode
 		c := newClient(t, cfg, d)
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
-		running := runs(t.Context(), c)
+		running := fixture.Runs(t.Context(), c)
 		settled(t, server, 1, 1)
 		server.Broadcast(tradeMessageAt("A", time.Now()))
 		synctest.Wait()
@@ -208,9 +210,9 @@ func TestBackfillInOrder(t *testing.T) {
 		late = deliver
 		require.Equal(t, d.gaps[0], gap)
 		time.Sleep(time.Second)
-		require.NoError(t, deliver([]byte("["+trade("X")+","+trade("Y")+"]")))
+		require.NoError(t, deliver([]byte("["+fixture.Trade("X")+","+fixture.Trade("Y")+"]")))
 		require.ErrorIs(t, deliver([]byte("no")), tickstorm.ErrNotArray)
-		require.NoError(t, deliver([]byte("["+trade("Z")+"]")))
+		require.NoError(t, deliver([]byte("["+fixture.Trade("Z")+"]")))
 		return nil
 	}
 	missed(t, tickstorm.BackfillInOrder, d, fetch, func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error) {
@@ -220,7 +222,7 @@ func TestBackfillInOrder(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		require.Equal(t, "gap, X again, Y again, Z again, B, C", d.text())
-		require.ErrorIs(t, late([]byte("["+trade("X")+"]")), tickstorm.ErrClosed)
+		require.ErrorIs(t, late([]byte("["+fixture.Trade("X")+"]")), tickstorm.ErrClosed)
 		require.EqualValues(t, 3, c.Stats().Events[tickstorm.KindTrade], "backfilled events are not counted")
 	})
 }
@@ -230,7 +232,7 @@ func TestBackfillBeside(t *testing.T) {
 	var more chan string
 	fetch := func(ctx context.Context, _ *tickstorm.Gap, deliver func([]byte) error) error {
 		for symbol := range more {
-			if err := deliver([]byte("[" + trade(symbol) + "]")); err != nil {
+			if err := deliver([]byte("[" + fixture.Trade(symbol) + "]")); err != nil {
 				return err
 			}
 		}
@@ -268,19 +270,19 @@ func TestBackfillBesideWhileDialling(t *testing.T) {
 
 func testBackfillBesideWhileDialling(t *testing.T, inline bool) {
 	cfg := sim.Config{Quiet: true, Faults: []sim.Fault{{At: sim.OnGreeting, Conn: 3, Do: sim.Stall(10 * time.Second)}}}
-	inBubble(t, cfg, func(t *testing.T, server *sim.Server) {
+	fixture.InBubble(t, cfg, func(t *testing.T, server *sim.Server) {
 		cfg := server.ClientConfig(tickstorm.Stocks)
 		cfg.Queue.Inline = inline
 		cfg.BackfillMode = tickstorm.BackfillBeside
 		more := make(chan struct{})
 		cfg.Backfill = func(_ context.Context, _ *tickstorm.Gap, deliver func([]byte) error) error {
 			<-more
-			return deliver([]byte("[" + trade("X") + "]"))
+			return deliver([]byte("[" + fixture.Trade("X") + "]"))
 		}
 		d := new(diary)
 		c := newClientAsIs(t, cfg, d)
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
-		running := runs(t.Context(), c)
+		running := fixture.Runs(t.Context(), c)
 		settled(t, server, 1, 1)
 		server.Conns()[0].Cut()
 		settled(t, server, 2, 1)
@@ -336,7 +338,7 @@ func TestBackfillClose(t *testing.T) {
 		d := new(diary)
 		fetch := func(ctx context.Context, _ *tickstorm.Gap, deliver func([]byte) error) error {
 			<-ctx.Done()
-			require.ErrorIs(t, deliver([]byte("["+trade("X")+"]")), tickstorm.ErrClosed)
+			require.ErrorIs(t, deliver([]byte("["+fixture.Trade("X")+"]")), tickstorm.ErrClosed)
 			ended = true
 			return ctx.Err()
 		}
@@ -357,7 +359,7 @@ func TestBackfillClose(t *testing.T) {
 // TestBackfillCancel: so does Run's context.
 func TestBackfillCancel(t *testing.T) {
 	for _, mode := range []tickstorm.BackfillMode{tickstorm.BackfillInOrder, tickstorm.BackfillBeside} {
-		inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			cfg := server.ClientConfig(tickstorm.Stocks)
@@ -370,7 +372,7 @@ func TestBackfillCancel(t *testing.T) {
 			d := new(diary)
 			c := newClient(t, cfg, d)
 			require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
-			running := runs(ctx, c)
+			running := fixture.Runs(ctx, c)
 			settled(t, server, 1, 1)
 			server.Conns()[0].Cut()
 			settled(t, server, 2, 1)
@@ -439,16 +441,16 @@ func TestBackfillFromOtherGoroutines(t *testing.T) {
 			again = deliver
 			var all sync.WaitGroup
 			for range 4 {
-				all.Go(func() { require.NoError(t, deliver([]byte("["+trade("X")+","+trade("Y")+"]"))) })
+				all.Go(func() { require.NoError(t, deliver([]byte("["+fixture.Trade("X")+","+fixture.Trade("Y")+"]"))) })
 			}
 			all.Wait()
-			return deliver([]byte("[" + trade("Z") + "]"))
+			return deliver([]byte("[" + fixture.Trade("Z") + "]"))
 		}
 		var inside []error
 		d := new(diary)
 		h := &tradeDiary{d, func(e *tickstorm.Trade) {
 			if e.Symbol == "Z" {
-				inside = append(inside, again([]byte("["+trade("W")+"]")))
+				inside = append(inside, again([]byte("["+fixture.Trade("W")+"]")))
 			}
 		}}
 		missed(t, mode, h, fetch, func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error) {
@@ -477,7 +479,7 @@ func (d *tradeDiary) OnTrade(e *tickstorm.Trade) {
 // Run as any other does.
 func TestBackfillPanicsElsewhere(t *testing.T) {
 	fetch := func(_ context.Context, _ *tickstorm.Gap, deliver func([]byte) error) error {
-		return <-inBackground(func() error { return deliver([]byte(`[{"ev":"nonsense"}]`)) })
+		return <-fixture.InBackground(func() error { return deliver([]byte(`[{"ev":"nonsense"}]`)) })
 	}
 	missed(t, tickstorm.BackfillInOrder, &unknownPanics{new(diary)}, fetch, func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error) {
 		server.Broadcast(tradeMessageAt("B", time.Now()))
@@ -491,11 +493,11 @@ func TestGapLateTopics(t *testing.T) {
 	for i := range 4 {
 		inline, broken := i&1 == 1, i&2 == 2
 		t.Run(fmt.Sprintf("inline %v, broken %v", inline, broken), func(t *testing.T) {
-			inBubble(t, sim.Config{Quiet: true, Acks: sim.AckNothing}, func(t *testing.T, server *sim.Server) {
+			fixture.InBubble(t, sim.Config{Quiet: true, Acks: sim.AckNothing}, func(t *testing.T, server *sim.Server) {
 				d := new(diary)
 				c := simClientWith(t, server, d, func(cfg *tickstorm.Config) { cfg.ChunkTopics, cfg.Queue.Inline = 1, inline })
-				require.NoError(t, c.SubscribeTopics(t.Context(), topics(t, "T.A,T.B")...))
-				running := runs(t.Context(), c)
+				require.NoError(t, c.SubscribeTopics(t.Context(), fixture.Topics(t, "T.A,T.B")...))
+				running := fixture.Runs(t.Context(), c)
 				settled(t, server, 1, 2)
 				last := time.Now()
 				server.Broadcast(tradeMessageAt("A", last))
@@ -514,12 +516,12 @@ func TestGapLateTopics(t *testing.T) {
 				require.NoError(t, c.Close())
 				require.NoError(t, <-running)
 				require.Len(t, d.gaps, 2)
-				require.Equal(t, "T.A", listed(d.gaps[0].Topics))
+				require.Equal(t, "T.A", fixture.Listed(d.gaps[0].Topics))
 				gap := d.gaps[1]
 				require.True(t, gap.From.Received.Equal(last), "not since the connection in between")
 				require.True(t, gap.From.Event.Equal(last), "%v", gap.From.Event)
 				require.GreaterOrEqual(t, gap.To.Received.Sub(last), 10*time.Second)
-				require.Subset(t, gap.Topics, topics(t, "T.B"))
+				require.Subset(t, gap.Topics, fixture.Topics(t, "T.B"))
 			})
 		})
 	}
@@ -533,13 +535,13 @@ func TestGapMoreTopics(t *testing.T) {
 				d := new(diary)
 				c.SetHandler(d)
 				require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "B"))
-				require.NoError(t, c.SetTopics(t.Context(), topics(t, kept)...))
+				require.NoError(t, c.SetTopics(t.Context(), fixture.Topics(t, kept)...))
 				server.Conns()[0].Cut()
 				settled(t, server, 3, strings.Count(kept, "T."))
 				server.Broadcast(tradeMessageAt("B", time.Now()))
 				synctest.Wait()
 				require.Len(t, d.gaps, 1)
-				require.Equal(t, kept, listed(d.gaps[0].Topics))
+				require.Equal(t, kept, fixture.Listed(d.gaps[0].Topics))
 			})
 		})
 	}
@@ -548,11 +550,11 @@ func TestGapMoreTopics(t *testing.T) {
 // TestGapUnanswered: what was acknowledged is missed also where other topics were not yet
 // answered when the connection broke, and nothing had come.
 func TestGapUnanswered(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 		d := new(diary)
 		c := simClient(t, server, d)
-		c.Request(nil, topics(t, "T.A,NEW.A")...)
-		running := runs(t.Context(), c)
+		c.Request(nil, fixture.Topics(t, "T.A,NEW.A")...)
+		running := fixture.Runs(t.Context(), c)
 		time.Sleep(time.Second)
 		synctest.Wait()
 		require.Equal(t, 1, c.Stats().AckedTopics)
@@ -561,6 +563,6 @@ func TestGapUnanswered(t *testing.T) {
 		require.NoError(t, c.Close())
 		require.NoError(t, <-running)
 		require.Len(t, d.gaps, 1)
-		require.Contains(t, listed(d.gaps[0].Topics), "T.A")
+		require.Contains(t, fixture.Listed(d.gaps[0].Topics), "T.A")
 	})
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
@@ -29,19 +31,19 @@ func TestInterest(t *testing.T) {
 	for _, corpus := range sim.Corpora() {
 		messages, err := sim.Corpus(corpus, 3000, 3)
 		require.NoError(t, err)
-		var all recorder
+		var all fixture.Recorder
 		p := tickstorm.NewParser(sim.CorpusMarket(corpus))
 		for _, m := range messages {
 			require.NoError(t, p.Parse(m, &all))
 		}
-		symbols := []string{all.events[0].Head().Symbol, all.events[1].Head().Symbol}
+		symbols := []string{all.Events[0].Head().Symbol, all.Events[1].Head().Symbol}
 		for _, tc := range interests {
 			i := tickstorm.Interest{Streams: tc.streams}
 			if tc.symbols {
 				i.Symbols = symbols
 			}
 			var want []string
-			for _, e := range all.events {
+			for _, e := range all.Events {
 				if wanted(i, e.Head()) {
 					want = append(want, string(e.Head().Raw))
 				}
@@ -51,17 +53,17 @@ func TestInterest(t *testing.T) {
 					p := tickstorm.NewParser(sim.CorpusMarket(corpus))
 					p.SetEngine(engine)
 					p.SetInterest(i)
-					var got recorder
+					var got fixture.Recorder
 					for _, m := range messages {
 						require.NoError(t, p.Parse(m, &got))
 					}
-					require.Len(t, got.events, len(want))
-					for i, e := range got.events {
+					require.Len(t, got.Events, len(want))
+					for i, e := range got.Events {
 						require.Equal(t, want[i], string(e.Head().Raw))
 					}
 					stats := p.Stats()
 					require.Equal(t, uint64(len(want)), stats.Total())
-					require.Equal(t, uint64(len(all.events)-len(want)), stats.Skipped)
+					require.Equal(t, uint64(len(all.Events)-len(want)), stats.Skipped)
 				})
 			}
 		}
@@ -77,13 +79,13 @@ func wanted(i tickstorm.Interest, h *tickstorm.Header) bool {
 func TestInterestSpelling(t *testing.T) {
 	p := tickstorm.NewParser(tickstorm.Forex)
 	p.SetInterest(tickstorm.Interest{Symbols: []string{"eur-usd"}})
-	var got recorder
+	var got fixture.Recorder
 	const msg = `[{"ev":"C","p":"EUR/USD"},{"ev":"C","p":"EUR/GBP"},{"ev":"FMV","sym":"C:EURUSD"},{"ev":"AM","sym":"C:EUR-USD"},{"ev":"C"},{"ev":"zz"},1]`
 	for range 2 {
 		require.NoError(t, p.Parse([]byte(msg), &got))
 	}
-	require.Len(t, got.events, 2*5)
-	require.Len(t, got.errors, 2)
+	require.Len(t, got.Events, 2*5)
+	require.Len(t, got.Errors, 2)
 	require.Equal(t, uint64(2), p.Stats().Skipped)
 }
 
@@ -109,13 +111,13 @@ func TestInterestCutsRight(t *testing.T) {
 			t.Run(tc.name, func(t *testing.T) {
 				p := tickstorm.NewParser(tickstorm.Stocks)
 				p.SetInterest(tickstorm.Interest{Symbols: []string{"GOOD"}})
-				var got recorder
+				var got fixture.Recorder
 				for range 2 {
 					require.NoError(t, p.Parse([]byte(msg), &got))
 				}
-				require.Empty(t, got.errors)
-				require.Len(t, got.events, 2)
-				require.Equal(t, wanted, string(got.events[1].Head().Raw))
+				require.Empty(t, got.Errors)
+				require.Len(t, got.Events, 2)
+				require.Equal(t, wanted, string(got.Events[1].Head().Raw))
 			})
 		}
 	}
@@ -131,13 +133,13 @@ func TestInterestInterns(t *testing.T) {
 		p.SetSymbols(symbols)
 		p.SetLimits(tickstorm.Limits{Element: 60})
 		p.SetInterest(tickstorm.Interest{Symbols: []string{"GOOD"}})
-		var got recorder
+		var got fixture.Recorder
 		require.NoError(t, p.Parse([]byte(`[{"ev":"T","sym":"BAD"},{"ev":"T", "sym":"WORSE"},{"ev":"T","sym":"GOOD"},`+long+`]`), &got))
 		require.Equal(t, 1, symbols.Len())
-		require.Len(t, got.events, 1)
-		require.Equal(t, uint32(1), got.events[0].Head().SymbolID)
-		require.Len(t, got.errors, 1)
-		require.ErrorIs(t, got.errors[0], tickstorm.ErrElementTooLong)
+		require.Len(t, got.Events, 1)
+		require.Equal(t, uint32(1), got.Events[0].Head().SymbolID)
+		require.Len(t, got.Errors, 1)
+		require.ErrorIs(t, got.Errors[0], tickstorm.ErrElementTooLong)
 	}
 }
 

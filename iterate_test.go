@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
@@ -18,8 +20,8 @@ import (
 const everyKind = `[{"ev":"T","sym":"A"},{"ev":"Q","sym":"A"},{"ev":"A","sym":"A"},{"ev":"LULD","T":"A"},{"ev":"NOI","T":"A"},{"ev":"FMV","sym":"A"},{"ev":"NEW"},{"ev":7},{"ev":"status","status":"x"}]`
 
 func TestConnEvents(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
-		conn := dialSim(t, server, nil)
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+		conn := fixture.Dial(t, server, nil)
 		server.Broadcast([]byte(everyKind))
 		server.Conns()[0].Do(sim.Drop())
 		var kinds []tickstorm.Kind
@@ -47,7 +49,7 @@ func TestConnEvents(t *testing.T) {
 }
 
 func TestConnEventsOfCrypto(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 		conn, err := tickstorm.Dial(t.Context(), server.ClientConfig(tickstorm.Crypto), nil)
 		require.NoError(t, err)
 		server.Broadcast([]byte(`[{"ev":"XL2","pair":"BTC-USD","b":[[1,2]],"a":[[3,4]]}]`))
@@ -69,8 +71,8 @@ func TestConnEventsBreak(t *testing.T) {
 		{"at an error", func(_ tickstorm.Event, err error) bool { return err != nil }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
-				conn := dialSim(t, server, nil)
+			fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+				conn := fixture.Dial(t, server, nil)
 				peer := server.Conns()[0]
 				server.Broadcast([]byte(everyKind))
 				start := time.Now()
@@ -91,9 +93,9 @@ func TestConnEventsBreak(t *testing.T) {
 }
 
 func TestConnEventsClose(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
-		conn := dialSim(t, server, nil)
-		server.Broadcast([]byte("[" + trade("A") + "]"))
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+		conn := fixture.Dial(t, server, nil)
+		server.Broadcast([]byte("[" + fixture.Trade("A") + "]"))
 		n := 0
 		for _, err := range conn.Events(t.Context()) {
 			require.NoError(t, err, "after Close there is no error")
@@ -106,8 +108,8 @@ func TestConnEventsClose(t *testing.T) {
 }
 
 func TestConnEventsContext(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
-		conn := dialSim(t, server, nil)
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+		conn := fixture.Dial(t, server, nil)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		var errs []error
@@ -120,9 +122,9 @@ func TestConnEventsContext(t *testing.T) {
 }
 
 func TestConnEventsTwice(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
-		conn := dialSim(t, server, nil)
-		running := runs(t.Context(), conn)
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+		conn := fixture.Dial(t, server, nil)
+		running := fixture.Runs(t.Context(), conn)
 		synctest.Wait()
 		n := 0
 		for _, err := range conn.Events(t.Context()) {
@@ -138,7 +140,7 @@ func TestConnEventsTwice(t *testing.T) {
 // TestClientEvents: the loop goes on across reconnects, and ends when it is left.
 func TestClientEvents(t *testing.T) {
 	cfg := sim.Config{Quiet: true, Faults: []sim.Fault{{At: sim.OnSubscribe, Conn: 1, Do: sim.Drop()}}}
-	inBubble(t, cfg, func(t *testing.T, server *sim.Server) {
+	fixture.InBubble(t, cfg, func(t *testing.T, server *sim.Server) {
 		c := simClient(t, server, nil)
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
 		acknowledged := 0
@@ -156,7 +158,7 @@ func TestClientEvents(t *testing.T) {
 }
 
 func TestClientEventsFinalError(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 		cfg := server.ClientConfig(tickstorm.Stocks)
 		cfg.Key = sim.BadKey
 		var last error
@@ -172,14 +174,14 @@ func TestClientEventsFinalError(t *testing.T) {
 // TestEventsBodyPanics: a panic in the loop's body stays one, with the socket closed.
 func TestEventsBodyPanics(t *testing.T) {
 	for _, lasting := range []bool{false, true} {
-		inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 			var events iter.Seq2[tickstorm.Event, error]
 			if lasting {
 				events = simClient(t, server, nil).Events(t.Context())
 			} else {
-				events = dialSim(t, server, nil).Events(t.Context())
+				events = fixture.Dial(t, server, nil).Events(t.Context())
 			}
-			time.AfterFunc(time.Second, func() { server.Broadcast([]byte("[" + trade("A") + "]")) })
+			time.AfterFunc(time.Second, func() { server.Broadcast([]byte("[" + fixture.Trade("A") + "]")) })
 			require.PanicsWithValue(t, errBug, func() {
 				for e := range events {
 					if e.Kind() == tickstorm.KindTrade {

@@ -112,7 +112,7 @@ func (p *pools) put(e tickstorm.Event) {
 }
 
 // unknownFixture is what the table of fixtures cannot have: no market knows it.
-var unknownFixture = fixture{
+var unknownFixture = sample{
 	"unknown", onMarkets(tickstorm.Stocks), `{"ev":"ZZ","sym":"ACME","x":[1,2]}`, `{"ev":"ZZ","sym":"ACME","x":[1,2]}`,
 	&tickstorm.Unknown{Event: []byte("ZZ")},
 }
@@ -185,7 +185,7 @@ func TestCopiesShareNothing(t *testing.T) {
 	}
 }
 
-func requireKept(t *testing.T, f fixture, kept tickstorm.Event) {
+func requireKept(t *testing.T, f sample, kept tickstorm.Event) {
 	t.Helper()
 	requireSame(t, f.want, kept)
 	h := kept.Head()

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
@@ -55,7 +57,7 @@ func (d *byHand) connect() *peer {
 	d.l.Opened(d.now)
 	p := peerOf(d.t, s, d.now)
 	p.requests()
-	require.NoError(d.t, p.say(status("auth_success", "authenticated")))
+	require.NoError(d.t, p.say(fixture.Status("auth_success", "authenticated")))
 	return p
 }
 
@@ -63,34 +65,34 @@ func (d *byHand) connect() *peer {
 func TestLasting(t *testing.T) {
 	d := driveByHand(t, nil)
 	require.Equal(t, tickstorm.StateIdle, d.l.State())
-	require.NoError(t, d.l.Request(nil, topics(t, "T.A,T.B")...))
+	require.NoError(t, d.l.Request(nil, fixture.Topics(t, "T.A,T.B")...))
 	p := d.connect()
 	require.Equal(t, tickstorm.StateSubscribing, d.l.State())
 	require.Equal(t, []string{"T.A,T.B"}, p.subscribed())
-	require.NoError(t, p.say(acks("T.A", "T.B")...))
+	require.NoError(t, p.say(fixture.Acks("T.A", "T.B")...))
 	require.Equal(t, tickstorm.StateStreaming, d.l.State())
 	p.after(time.Minute)
 	last := p.now
-	require.NoError(t, p.say(trade("A")))
+	require.NoError(t, p.say(fixture.Trade("A")))
 
 	d.now = p.now.Add(time.Minute)
 	wait, err := d.l.Lost(io.EOF, d.now)
 	require.NoError(t, err)
 	require.Positive(t, wait)
 	require.LessOrEqual(t, wait, 500*time.Millisecond)
-	require.NoError(t, d.l.Request(nil, topics(t, "T.C")...))
+	require.NoError(t, d.l.Request(nil, fixture.Topics(t, "T.C")...))
 	require.Empty(t, d.posted, "there is no session to ask")
 
 	d.now = d.now.Add(wait)
 	p = d.connect()
 	require.Equal(t, []string{"T.A,T.B,T.C"}, p.subscribed())
-	require.NoError(t, p.say(acks("T.A", "T.B", "T.C")...))
+	require.NoError(t, p.say(fixture.Acks("T.A", "T.B", "T.C")...))
 	require.Empty(t, d.diary.gaps, "its end has not come")
 	p.after(time.Second / 2)
-	require.NoError(t, p.say(trade("B")))
+	require.NoError(t, p.say(fixture.Trade("B")))
 	require.Len(t, d.diary.gaps, 1)
 	gap := d.diary.gaps[0]
-	require.Equal(t, "T.A,T.B", listed(gap.Topics))
+	require.Equal(t, "T.A,T.B", fixture.Listed(gap.Topics))
 	require.True(t, gap.From.Received.Equal(last))
 	require.True(t, gap.To.Received.Equal(p.now))
 	require.ErrorIs(t, gap.Cause, io.EOF)
@@ -107,7 +109,7 @@ func TestLasting(t *testing.T) {
 	require.ErrorIs(t, err, tickstorm.ErrClosed)
 	d.l.End(nil, p.now)
 	d.l.End(nil, p.now)
-	require.ErrorIs(t, d.l.Request(nil, topics(t, "T.A")...), tickstorm.ErrClosed)
+	require.ErrorIs(t, d.l.Request(nil, fixture.Topics(t, "T.A")...), tickstorm.ErrClosed)
 	require.Equal(t, "connecting, authenticating, subscribing, streaming, A, backoff, "+
 		"connecting, authenticating, subscribing, streaming, gap, B, closed", d.diary.text())
 }
@@ -115,13 +117,13 @@ func TestLasting(t *testing.T) {
 // TestLastingQuietGap: where no event comes a gap is told by the time alone.
 func TestLastingQuietGap(t *testing.T) {
 	d := driveByHand(t, nil)
-	require.NoError(t, d.l.Request(nil, topics(t, "T.A")...))
+	require.NoError(t, d.l.Request(nil, fixture.Topics(t, "T.A")...))
 	p := d.connect()
-	require.NoError(t, p.say(acks("T.A")...))
+	require.NoError(t, p.say(fixture.Acks("T.A")...))
 	_, err := d.l.Lost(io.EOF, d.now)
 	require.NoError(t, err)
 	p = d.connect()
-	require.NoError(t, p.say(acks("T.A")...))
+	require.NoError(t, p.say(fixture.Acks("T.A")...))
 	require.Equal(t, time.Second, p.after(0), "the session wants to be told the time by then")
 	require.Empty(t, d.diary.gaps)
 	p.after(time.Second)
@@ -197,14 +199,14 @@ func TestLastingResults(t *testing.T) {
 		{
 			"acknowledged", func(d *byHand, p *peer) {
 				d.serve()
-				require.NoError(d.t, p.say(acks("T.A")...))
+				require.NoError(d.t, p.say(fixture.Acks("T.A")...))
 			},
 			func(t *testing.T, err error) { require.NoError(t, err) }, "T.A",
 		},
 		{
 			"refused", func(d *byHand, p *peer) {
 				d.serve()
-				require.NoError(d.t, p.say(status("error", "not authorized")))
+				require.NoError(d.t, p.say(fixture.Status("error", "not authorized")))
 			},
 			func(t *testing.T, err error) { require.ErrorIs(t, err, tickstorm.ErrNotAuthorized) }, "",
 		},
@@ -212,14 +214,14 @@ func TestLastingResults(t *testing.T) {
 			"the connection breaks, the next acknowledges", func(d *byHand, _ *peer) {
 				d.serve()
 				_, _ = d.l.Lost(io.EOF, d.now)
-				require.NoError(d.t, d.connect().say(acks("T.A")...))
+				require.NoError(d.t, d.connect().say(fixture.Acks("T.A")...))
 			},
 			func(t *testing.T, err error) { require.NoError(t, err) }, "T.A",
 		},
 		{
 			"the connection breaks before it is asked, the next refuses", func(d *byHand, _ *peer) {
 				_, _ = d.l.Lost(io.EOF, d.now)
-				require.NoError(d.t, d.connect().say(status("error", "not authorized")))
+				require.NoError(d.t, d.connect().say(fixture.Status("error", "not authorized")))
 			},
 			func(t *testing.T, err error) { require.ErrorIs(t, err, tickstorm.ErrNotAuthorized) }, "",
 		},
@@ -231,7 +233,7 @@ func TestLastingResults(t *testing.T) {
 			func(t *testing.T, err error) {
 				var e *tickstorm.SubscribeError
 				require.ErrorAs(t, err, &e)
-				require.Equal(t, "T.A", listed(e.Pending))
+				require.Equal(t, "T.A", fixture.Listed(e.Pending))
 			}, "T.A",
 		},
 		{
@@ -242,19 +244,19 @@ func TestLastingResults(t *testing.T) {
 			func(t *testing.T, err error) {
 				var e *tickstorm.SubscribeError
 				require.ErrorAs(t, err, &e)
-				require.Equal(t, "T.A", listed(e.Pending))
+				require.Equal(t, "T.A", fixture.Listed(e.Pending))
 			}, "T.A",
 		},
 		{
 			"withdrawn while there is no connection", func(d *byHand, _ *peer) {
 				_, _ = d.l.Lost(io.EOF, d.now)
-				require.NoError(d.t, d.l.Withdraw(nil, topics(d.t, "T.A")...))
+				require.NoError(d.t, d.l.Withdraw(nil, fixture.Topics(d.t, "T.A")...))
 				d.connect()
 			},
 			func(t *testing.T, err error) {
 				var e *tickstorm.SubscribeError
 				require.ErrorAs(t, err, &e)
-				require.Equal(t, "T.A", listed(e.Pending))
+				require.Equal(t, "T.A", fixture.Listed(e.Pending))
 			}, "",
 		},
 		{
@@ -266,12 +268,12 @@ func TestLastingResults(t *testing.T) {
 			d := driveByHand(t, nil)
 			p := d.connect()
 			var results []error
-			require.NoError(t, d.l.Request(func(err error) { results = append(results, err) }, topics(t, "T.A")...))
+			require.NoError(t, d.l.Request(func(err error) { results = append(results, err) }, fixture.Topics(t, "T.A")...))
 			require.Empty(t, results)
 			tc.answer(d, p)
 			require.Len(t, results, 1)
 			tc.want(t, results[0])
-			require.Equal(t, tc.wanted, listed(d.l.Topics()))
+			require.Equal(t, tc.wanted, fixture.Listed(d.l.Topics()))
 			d.serve() // too late
 			d.l.End(nil, d.now)
 			require.Len(t, results, 1)
@@ -284,28 +286,28 @@ func TestLastingSetTopics(t *testing.T) {
 	d := driveByHand(t, nil)
 	var results []error
 	note := func(err error) { results = append(results, err) }
-	require.NoError(t, d.l.SetTopics(note, topics(t, "T.A,T.B")...))
+	require.NoError(t, d.l.SetTopics(note, fixture.Topics(t, "T.A,T.B")...))
 	require.Equal(t, []error{nil}, results, "recorded")
-	require.NoError(t, d.l.Withdraw(note, topics(t, "T.B")...))
+	require.NoError(t, d.l.Withdraw(note, fixture.Topics(t, "T.B")...))
 	require.Equal(t, []error{nil, nil}, results)
 	p := d.connect()
 	require.Equal(t, []string{"T.A"}, p.subscribed())
-	require.NoError(t, p.say(acks("T.A")...))
+	require.NoError(t, p.say(fixture.Acks("T.A")...))
 
 	results = nil
-	require.NoError(t, d.l.SetTopics(note, topics(t, "T.C")...))
+	require.NoError(t, d.l.SetTopics(note, fixture.Topics(t, "T.C")...))
 	d.serve()
 	require.Equal(t, []string{`{"action":"unsubscribe","params":"T.A"}`}, p.requests())
-	require.NoError(t, p.say(status("success", "unsubscribed to: T.A")))
+	require.NoError(t, p.say(fixture.Status("success", "unsubscribed to: T.A")))
 	require.Empty(t, results)
 	require.Equal(t, []string{"T.C"}, p.subscribed())
-	require.NoError(t, p.say(acks("T.C")...))
+	require.NoError(t, p.say(fixture.Acks("T.C")...))
 	require.Equal(t, []error{nil}, results)
-	require.NoError(t, d.l.SetTopics(note, topics(t, "T.C")...))
+	require.NoError(t, d.l.SetTopics(note, fixture.Topics(t, "T.C")...))
 	require.Equal(t, []error{nil, nil}, results, "there was nothing to do")
 	require.ErrorIs(t, d.l.SetTopics(note, tickstorm.Topic{Channel: "T"}), tickstorm.ErrBadTopic)
 	require.Len(t, results, 2)
-	require.Equal(t, "T.C", listed(d.l.Topics()))
+	require.Equal(t, "T.C", fixture.Listed(d.l.Topics()))
 }
 
 // TestLastingWithdrawnByTheEnd: with the connection the server has forgotten what was to be
@@ -313,11 +315,11 @@ func TestLastingSetTopics(t *testing.T) {
 func TestLastingWithdrawnByTheEnd(t *testing.T) {
 	for _, served := range []bool{false, true} {
 		d := driveByHand(t, nil)
-		require.NoError(t, d.l.Request(nil, topics(t, "T.A")...))
+		require.NoError(t, d.l.Request(nil, fixture.Topics(t, "T.A")...))
 		p := d.connect()
-		require.NoError(t, p.say(acks("T.A")...))
+		require.NoError(t, p.say(fixture.Acks("T.A")...))
 		var results []error
-		require.NoError(t, d.l.Withdraw(func(err error) { results = append(results, err) }, topics(t, "T.A")...))
+		require.NoError(t, d.l.Withdraw(func(err error) { results = append(results, err) }, fixture.Topics(t, "T.A")...))
 		if served {
 			d.serve()
 		}
@@ -336,25 +338,25 @@ func TestLastingPartlyAnswered(t *testing.T) {
 	d := driveByHand(t, func(cfg *tickstorm.Config) { cfg.ChunkTopics = 1 })
 	p := d.connect()
 	var results []error
-	require.NoError(t, d.l.Request(func(err error) { results = append(results, err) }, topics(t, "T.A,T.B,T.C")...))
+	require.NoError(t, d.l.Request(func(err error) { results = append(results, err) }, fixture.Topics(t, "T.A,T.B,T.C")...))
 	d.serve()
-	require.NoError(t, p.say(status("error", "not authorized")))
-	require.NoError(t, p.say(acks("T.B")...))
+	require.NoError(t, p.say(fixture.Status("error", "not authorized")))
+	require.NoError(t, p.say(fixture.Acks("T.B")...))
 	_, err := d.l.Lost(io.EOF, d.now)
 	require.NoError(t, err)
 	require.Empty(t, results)
 	p = d.connect()
-	require.NoError(t, p.say(acks("T.B")...))
-	require.NoError(t, p.say(acks("T.C")...))
+	require.NoError(t, p.say(fixture.Acks("T.B")...))
+	require.NoError(t, p.say(fixture.Acks("T.C")...))
 	require.Len(t, results, 1)
 	var e *tickstorm.SubscribeError
 	require.ErrorAs(t, results[0], &e)
-	require.Equal(t, "T.A", listed(e.Refused))
-	require.Equal(t, "T.B,T.C", listed(e.Acked))
+	require.Equal(t, "T.A", fixture.Listed(e.Refused))
+	require.Equal(t, "T.B,T.C", fixture.Listed(e.Acked))
 	require.Empty(t, e.Pending)
 	require.Len(t, e.Refusals, 1)
 	require.ErrorIs(t, e, tickstorm.ErrNotAuthorized)
-	require.Equal(t, "T.B,T.C", listed(d.l.Granted()))
+	require.Equal(t, "T.B,T.C", fixture.Listed(d.l.Granted()))
 }
 
 // TestLastingMended: what was put down as refused and is granted all the same is wanted, unless
@@ -363,20 +365,20 @@ func TestLastingMended(t *testing.T) {
 	for _, withdrawn := range []bool{false, true} {
 		d := driveByHand(t, nil)
 		p := d.connect()
-		require.NoError(t, d.l.Request(nil, topics(t, "T.A")...))
+		require.NoError(t, d.l.Request(nil, fixture.Topics(t, "T.A")...))
 		d.serve()
 		p.after(time.Minute / 2) // nobody answers in time
-		require.NoError(t, d.l.Request(nil, topics(t, "T.B")...))
+		require.NoError(t, d.l.Request(nil, fixture.Topics(t, "T.B")...))
 		d.serve()
-		require.NoError(t, p.say(status("error", "not authorized"))) // of T.A
-		require.Equal(t, "T.A", listed(d.l.Topics()), "it was put down to T.B")
+		require.NoError(t, p.say(fixture.Status("error", "not authorized"))) // of T.A
+		require.Equal(t, "T.A", fixture.Listed(d.l.Topics()), "it was put down to T.B")
 		want := "T.A,T.B"
 		if withdrawn {
-			require.NoError(t, d.l.Withdraw(nil, topics(t, "T.B")...))
+			require.NoError(t, d.l.Withdraw(nil, fixture.Topics(t, "T.B")...))
 			want = "T.A"
 		}
-		require.NoError(t, p.say(acks("T.B")...))
-		require.Equal(t, want, listed(d.l.Topics()))
+		require.NoError(t, p.say(fixture.Acks("T.B")...))
+		require.Equal(t, want, fixture.Listed(d.l.Topics()))
 		_, err := d.l.Lost(io.EOF, d.now)
 		require.NoError(t, err)
 		require.Equal(t, []string{want}, d.connect().subscribed())

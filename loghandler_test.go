@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
@@ -31,13 +33,13 @@ func TestLogHandler(t *testing.T) {
 		{"value", tickstorm.Indices, `{"ev":"V","T":"I:SPX","val":2}`, `level=INFO msg=value symbol=I:SPX event="{\"ev\":\"V\",\"val\":2,\"T\":\"I:SPX\"}"`},
 		{"unknown", tickstorm.Stocks, `{"ev":"NEW","x":1}`, `level=WARN msg="unknown event" ev=NEW event="{\"ev\":\"NEW\",\"x\":1}"`},
 		{"error", tickstorm.Stocks, `{"ev":7}`, `level=ERROR msg="no event" err="element has no ev: \"{\\\"ev\\\":7}\""`},
-		{"greeting", tickstorm.Stocks, status("connected", "hi"), `level=INFO msg=status code=connected status=connected message=hi`},
-		{"acknowledgement", tickstorm.Stocks, status("success", "subscribed to: T.A"), `level=INFO msg=status code=subscribed status=success message="subscribed to: T.A"`},
-		{"refusal", tickstorm.Stocks, status("error", "not authorized"), `level=WARN msg=status code="not authorized" status=error message="not authorized"`},
-		{"limit", tickstorm.Stocks, status("error", limitReached), `level=WARN msg=status code="subscription limit" status=error message="` + limitReached + `"`},
-		{"failure", tickstorm.Stocks, status("auth_failed", "no"), `level=ERROR msg=status code="auth failed" status=auth_failed message=no`},
-		{"eviction", tickstorm.Stocks, status("max_connections", "no"), `level=ERROR msg=status code="max connections" status=max_connections message=no`},
-		{"new status", tickstorm.Stocks, status("hm", ""), `level=WARN msg=status code=other status=hm message=""`},
+		{"greeting", tickstorm.Stocks, fixture.Status("connected", "hi"), `level=INFO msg=status code=connected status=connected message=hi`},
+		{"acknowledgement", tickstorm.Stocks, fixture.Status("success", "subscribed to: T.A"), `level=INFO msg=status code=subscribed status=success message="subscribed to: T.A"`},
+		{"refusal", tickstorm.Stocks, fixture.Status("error", "not authorized"), `level=WARN msg=status code="not authorized" status=error message="not authorized"`},
+		{"limit", tickstorm.Stocks, fixture.Status("error", limitReached), `level=WARN msg=status code="subscription limit" status=error message="` + limitReached + `"`},
+		{"failure", tickstorm.Stocks, fixture.Status("auth_failed", "no"), `level=ERROR msg=status code="auth failed" status=auth_failed message=no`},
+		{"eviction", tickstorm.Stocks, fixture.Status("max_connections", "no"), `level=ERROR msg=status code="max connections" status=max_connections message=no`},
+		{"new status", tickstorm.Stocks, fixture.Status("hm", ""), `level=WARN msg=status code=other status=hm message=""`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var b bytes.Buffer
@@ -53,7 +55,7 @@ func TestLogHandlerDefault(t *testing.T) {
 	before := slog.Default()
 	defer slog.SetDefault(before)
 	slog.SetDefault(timeless(&b))
-	require.NoError(t, tickstorm.NewParser(tickstorm.Stocks).Parse([]byte("["+trade("A")+"]"), tickstorm.LogHandler{}))
+	require.NoError(t, tickstorm.NewParser(tickstorm.Stocks).Parse([]byte("["+fixture.Trade("A")+"]"), tickstorm.LogHandler{}))
 	require.Contains(t, b.String(), "msg=trade symbol=A")
 }
 

@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
@@ -36,11 +38,11 @@ func TestPanicError(t *testing.T) {
 func TestConnHandlerPanics(t *testing.T) {
 	bug := func(*tickstorm.Trade) { panic(errBug) }
 	t.Run("in Run", func(t *testing.T) {
-		inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 			called := 0
-			conn := dialSim(t, server, &onTrade{do: func(*tickstorm.Trade) { called++; panic(errBug) }})
+			conn := fixture.Dial(t, server, &fixture.OnTrade{Do: func(*tickstorm.Trade) { called++; panic(errBug) }})
 			peer := server.Conns()[0]
-			server.Broadcast([]byte("[" + trade("A") + "," + trade("B") + "]"))
+			server.Broadcast([]byte("[" + fixture.Trade("A") + "," + fixture.Trade("B") + "]"))
 			err := conn.Run(t.Context())
 			requirePanic(t, err)
 			require.Equal(t, 1, called)
@@ -51,39 +53,39 @@ func TestConnHandlerPanics(t *testing.T) {
 		})
 	})
 	t.Run("in Subscribe", func(t *testing.T) {
-		inBubble(t, sim.Config{Quiet: true, Acks: sim.AckNothing}, func(t *testing.T, server *sim.Server) {
-			conn := dialSim(t, server, &onTrade{do: bug})
+		fixture.InBubble(t, sim.Config{Quiet: true, Acks: sim.AckNothing}, func(t *testing.T, server *sim.Server) {
+			conn := fixture.Dial(t, server, &fixture.OnTrade{Do: bug})
 			peer := server.Conns()[0]
-			server.Broadcast([]byte("[" + trade("A") + "]"))
+			server.Broadcast([]byte("[" + fixture.Trade("A") + "]"))
 			requirePanic(t, conn.Subscribe(t.Context(), tickstorm.Trades, "A"))
 			<-peer.Done()
 			requirePanic(t, conn.Run(t.Context()))
 		})
 	})
 	t.Run("in Dial", func(t *testing.T) {
-		inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 			_, err := tickstorm.Dial(t.Context(), server.ClientConfig(tickstorm.Stocks), &callbacks{status: func() { panic(errBug) }})
 			requirePanic(t, err)
 			<-serverEmpty(t, server)
 		})
 	})
 	t.Run("at the server's last status", func(t *testing.T) {
-		inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 			h := new(callbacks)
-			conn := dialSim(t, server, h)
+			conn := fixture.Dial(t, server, h)
 			h.status = func() { panic(errBug) }
 			require.NoError(t, server.Conns()[0].SendStatus("max_connections", ""))
 			requirePanic(t, conn.Run(t.Context()))
 		})
 	})
 	t.Run("while closing", func(t *testing.T) {
-		inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 			var conn *tickstorm.Conn
-			conn = dialSim(t, server, &onTrade{do: func(*tickstorm.Trade) {
+			conn = fixture.Dial(t, server, &fixture.OnTrade{Do: func(*tickstorm.Trade) {
 				_ = conn.Close()
 				panic(errBug)
 			}})
-			server.Broadcast([]byte("[" + trade("A") + "]"))
+			server.Broadcast([]byte("[" + fixture.Trade("A") + "]"))
 			requirePanic(t, conn.Run(t.Context()))
 		})
 	})
@@ -91,10 +93,10 @@ func TestConnHandlerPanics(t *testing.T) {
 
 // TestConnHandlerExits: a handler that ends its goroutine leaves no socket either.
 func TestConnHandlerExits(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
-		conn := dialSim(t, server, &onTrade{do: func(*tickstorm.Trade) { runtime.Goexit() }})
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+		conn := fixture.Dial(t, server, &fixture.OnTrade{Do: func(*tickstorm.Trade) { runtime.Goexit() }})
 		peer := server.Conns()[0]
-		server.Broadcast([]byte("[" + trade("A") + "]"))
+		server.Broadcast([]byte("[" + fixture.Trade("A") + "]"))
 		gone := make(chan struct{})
 		go func() {
 			defer close(gone)
@@ -141,7 +143,7 @@ func TestClientHandlerPanics(t *testing.T) {
 		{"backfilled event beside", fill(tickstorm.BackfillBeside, bad)},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+			fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 				d := new(diary)
 				cfg := server.ClientConfig(tickstorm.Stocks)
 				tc.bug(d, &cfg)
@@ -163,11 +165,11 @@ func TestClientHandlerPanics(t *testing.T) {
 		})
 	}
 	t.Run("closed", func(t *testing.T) {
-		inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 			d := new(diary)
 			inState(tickstorm.StateClosed)(d, nil)
 			c := simClient(t, server, d)
-			running := runs(t.Context(), c)
+			running := fixture.Runs(t.Context(), c)
 			synctest.Wait()
 			require.NoError(t, c.Close())
 			requirePanic(t, <-running)
@@ -184,7 +186,7 @@ func TestClientHandlerExits(t *testing.T) {
 	for state := tickstorm.StateConnecting; state <= tickstorm.StateClosed; state++ {
 		t.Run(state.String(), func(t *testing.T) {
 			cfg := sim.Config{Quiet: true, Faults: []sim.Fault{{At: sim.OnSubscribe, Conn: 1, Do: sim.Cut()}}}
-			inBubble(t, cfg, func(t *testing.T, server *sim.Server) {
+			fixture.InBubble(t, cfg, func(t *testing.T, server *sim.Server) {
 				d := &diary{onState: func(s *tickstorm.StateChange) {
 					if s.State == state {
 						runtime.Goexit()

@@ -51,14 +51,14 @@ func TestFixturesComplete(t *testing.T) {
 	}
 	for at, have := range keys {
 		for key, ok := range have {
-			require.True(t, ok, "no fixture has %q of %s on %s", key, at.stream, at.market)
+			require.True(t, ok, "no sample has %q of %s on %s", key, at.stream, at.market)
 		}
 	}
 }
 
 func TestEvents(t *testing.T) {
 	const received = 1786000099123456789
-	forEach(t, func(t *testing.T, m tickstorm.Market, f fixture) {
+	forEach(t, func(t *testing.T, m tickstorm.Market, f sample) {
 		shuffle := rand.New(rand.NewPCG(1, 2))
 		texts := []string{f.live, f.documented, strings.NewReplacer(`":`, "\" :\t", `,"`, " ,\n\"").Replace(f.live)}
 		for range 20 {
@@ -101,7 +101,7 @@ func TestEvents(t *testing.T) {
 // told apart, read as zero, and leave every other field alone. All of it by one
 // parser, whose events have had every field set just before.
 func TestFieldStates(t *testing.T) {
-	forEach(t, func(t *testing.T, m tickstorm.Market, f fixture) {
+	forEach(t, func(t *testing.T, m tickstorm.Market, f sample) {
 		used, fresh := tickstorm.NewParser(m), tickstorm.NewParser(m)
 		parse := func(element string) tickstorm.Event {
 			requireSame(t, f.want, parseOne(t, used, f.live))
@@ -160,7 +160,7 @@ func requireOneCleared(t *testing.T, want, got tickstorm.Event, key string) {
 // TestReuse: nothing of a full event is left in an empty one behind it, nor the
 // other way round.
 func TestReuse(t *testing.T) {
-	forEach(t, func(t *testing.T, m tickstorm.Market, f fixture) {
+	forEach(t, func(t *testing.T, m tickstorm.Market, f sample) {
 		p := tickstorm.NewParser(m)
 		p.SetReceived(11)
 		p.SetBackfilled(true)
@@ -204,7 +204,7 @@ func TestReuseUnknown(t *testing.T) {
 // TestDuplicateKeys: of a key that occurs twice the first counts, also where it has
 // no value.
 func TestDuplicateKeys(t *testing.T) {
-	forEach(t, func(t *testing.T, m tickstorm.Market, f fixture) {
+	forEach(t, func(t *testing.T, m tickstorm.Market, f sample) {
 		p := tickstorm.NewParser(m)
 		pairs := pairsOf(f.live)
 		for _, k := range pairs[1:] {
@@ -231,7 +231,7 @@ func TestEscapes(t *testing.T) {
 		}
 		return b.String()
 	}
-	forEach(t, func(t *testing.T, m tickstorm.Market, f fixture) {
+	forEach(t, func(t *testing.T, m tickstorm.Market, f sample) {
 		p := tickstorm.NewParser(m)
 		for _, first := range []int{0, 1} {
 			pairs := pairsOf(f.live)
@@ -251,7 +251,7 @@ func TestEscapes(t *testing.T) {
 // TestUnknownKeys: they are skipped and counted, whatever their value, and keys match
 // exactly.
 func TestUnknownKeys(t *testing.T) {
-	forEach(t, func(t *testing.T, m tickstorm.Market, f fixture) {
+	forEach(t, func(t *testing.T, m tickstorm.Market, f sample) {
 		p := tickstorm.NewParser(m)
 		pairs := pairsOf(f.live)
 		for _, key := range []string{"zz", "", "é", "symb", "Sym", "\\u0000", "EV", "\x7f"} {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
@@ -238,13 +240,13 @@ func TestElementLimit(t *testing.T) {
 
 	p = tickstorm.NewParser(tickstorm.Stocks)
 	text := func(n int) string { return `{"ev":"ZZ","text":"` + strings.Repeat("x", n-21) + `"}` }
-	var rec recorder
+	var rec fixture.Recorder
 	require.NoError(t, p.Parse([]byte("["+text(tickstorm.DefaultElement)+","+text(tickstorm.DefaultElement+1)+"]"), &rec))
-	require.Len(t, rec.events, 1)
-	require.Len(t, rec.events[0].Head().Raw, tickstorm.DefaultElement)
-	require.Len(t, rec.errors, 1)
-	require.ErrorIs(t, rec.errors[0], tickstorm.ErrElementTooLong)
-	require.Len(t, rec.errors[0].Raw, tickstorm.DefaultElement+1)
+	require.Len(t, rec.Events, 1)
+	require.Len(t, rec.Events[0].Head().Raw, tickstorm.DefaultElement)
+	require.Len(t, rec.Errors, 1)
+	require.ErrorIs(t, rec.Errors[0], tickstorm.ErrElementTooLong)
+	require.Len(t, rec.Errors[0].Raw, tickstorm.DefaultElement+1)
 }
 
 func TestMessageLimit(t *testing.T) {
@@ -305,15 +307,15 @@ func TestRawHandler(t *testing.T) {
 func TestEventErrors(t *testing.T) {
 	p := tickstorm.NewParser(tickstorm.Crypto)
 	p.SetReceived(5)
-	var rec recorder
+	var rec fixture.Recorder
 	require.NoError(t, p.Parse([]byte(`[{"ev"},7]`), &rec))
 	require.Equal(t, []*tickstorm.EventError{
 		{Err: tickstorm.ErrSyntax, Market: tickstorm.Crypto, Received: 5, Raw: []byte(`{"ev"}`)},
 		{Err: tickstorm.ErrNotObject, Market: tickstorm.Crypto, Received: 5, Raw: []byte("7")},
-	}, rec.errors)
-	require.ErrorIs(t, rec.errors[0], tickstorm.ErrSyntax)
-	require.False(t, errors.Is(rec.errors[0], tickstorm.ErrNotObject))
-	require.Equal(t, `element is not valid JSON: "{\"ev\"}"`, rec.errors[0].Error())
+	}, rec.Errors)
+	require.ErrorIs(t, rec.Errors[0], tickstorm.ErrSyntax)
+	require.False(t, errors.Is(rec.Errors[0], tickstorm.ErrNotObject))
+	require.Equal(t, `element is not valid JSON: "{\"ev\"}"`, rec.Errors[0].Error())
 
 	long := &tickstorm.EventError{Err: tickstorm.ErrTruncated, Raw: []byte(strings.Repeat("x", 5000))}
 	require.Equal(t, `message is truncated: "`+strings.Repeat("x", 80)+`"… (5000 bytes)`, long.Error())
@@ -398,7 +400,7 @@ func TestMessageIsTheCallers(t *testing.T) {
 		msg := []byte(`[` + f.live + `,{"ev":"ZZ"},{"ev":"\u0054","sym":"\n"},1,{bad},` + f.live)
 		before := string(msg)
 		p := tickstorm.NewParser(f.markets[0])
-		require.Equal(t, tickstorm.ErrTruncated, p.Parse(msg, &recorder{}))
+		require.Equal(t, tickstorm.ErrTruncated, p.Parse(msg, &fixture.Recorder{}))
 		require.Equal(t, before, string(msg))
 	}
 }

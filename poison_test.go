@@ -39,7 +39,7 @@ func lentSlices(e tickstorm.Event) (kept, copies []any) {
 // TestPoisonedEvents: whoever keeps an event, or a slice of it, beyond the handler's
 // method must read nonsense in every field that had a value.
 func TestPoisonedEvents(t *testing.T) {
-	forEach(t, func(t *testing.T, m tickstorm.Market, f fixture) {
+	forEach(t, func(t *testing.T, m tickstorm.Market, f sample) {
 		p := tickstorm.NewParser(m)
 		p.SetReceived(9)
 		var kept tickstorm.Event

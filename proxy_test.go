@@ -15,6 +15,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
@@ -72,10 +74,10 @@ func startProxy(t *testing.T, password string) (*tunnels, *url.URL) {
 // welcoming is a server of plain WebSocket that welcomes any key.
 func welcoming(t *testing.T) tickstorm.Feed {
 	t.Helper()
-	return listen(t, func(nc net.Conn) {
-		if _, answer, err := accept(nc); err == nil {
-			_, _ = nc.Write(append(answer, welcome()...))
-			attend(nc)
+	return fixture.Listen(t, func(nc net.Conn) {
+		if _, answer, err := fixture.Accept(nc); err == nil {
+			_, _ = nc.Write(append(answer, fixture.Welcome()...))
+			fixture.Attend(nc)
 		}
 	})
 }
@@ -96,7 +98,7 @@ func TestDialThroughProxy(t *testing.T) {
 			feed := welcoming(t)
 			p, u := startProxy(t, tc.password)
 			u.User = tc.user
-			cfg := dialConfig(feed)
+			cfg := fixture.DialConfig(feed)
 			var asked *http.Request
 			cfg.Proxy = func(r *http.Request) (*url.URL, error) {
 				asked = r
@@ -126,7 +128,7 @@ func TestDialTLSThroughProxy(t *testing.T) {
 	server, err := secureServer(t, "127.0.0.1:0")
 	require.NoError(t, err)
 	p, u := startProxy(t, "")
-	cfg := dialConfig(tickstorm.Feed("wss://" + server.Listener.Addr().String()))
+	cfg := fixture.DialConfig(tickstorm.Feed("wss://" + server.Listener.Addr().String()))
 	cfg.TLS = trusting(server)
 	cfg.Proxy = http.ProxyURL(u)
 	conn, err := tickstorm.Dial(t.Context(), cfg, nil)
@@ -138,7 +140,7 @@ func TestDialTLSThroughProxy(t *testing.T) {
 // proxied is a Config for a server behind a proxy in memory, of which nothing but its host may
 // be in an error.
 func proxied(feed tickstorm.Feed, proxy string, serve func(net.Conn)) tickstorm.Config {
-	cfg := dialConfig(feed)
+	cfg := fixture.DialConfig(feed)
 	cfg.Proxy = func(*http.Request) (*url.URL, error) { return url.Parse(proxy) }
 	cfg.NetDial = pipeTo(serve)
 	return cfg
@@ -149,7 +151,7 @@ const secretProxy = "http://me:proxy-secret@proxy.invalid:3128/path"
 // requireNoSecret checks that an error tells neither who asks the proxy nor the key.
 func requireNoSecret(t *testing.T, err error) {
 	t.Helper()
-	for _, secret := range []string{"proxy-secret", "me:", "bWU6cHJveHktc2VjcmV0", testKey} {
+	for _, secret := range []string{"proxy-secret", "me:", "bWU6cHJveHktc2VjcmV0", fixture.Key} {
 		require.NotContains(t, err.Error(), secret)
 	}
 	require.Less(t, len(err.Error()), 500)
@@ -175,13 +177,13 @@ func TestDialTunnel(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				conn, err := tickstorm.Dial(t.Context(), proxied("ws://host", secretProxy, func(nc net.Conn) {
-					if _, _, err := accept(nc); err == nil {
+					if _, _, err := fixture.Accept(nc); err == nil {
 						_, _ = io.WriteString(nc, answer)
 						answers(nc, switching, true)
 					}
 				}), nil)
 				require.NoError(t, err)
-				require.EqualValues(t, len(welcome()), conn.Stats().Received)
+				require.EqualValues(t, len(fixture.Welcome()), conn.Stats().Received)
 				require.NoError(t, conn.Close())
 			})
 		})
@@ -196,7 +198,7 @@ func TestDialTunnelTarget(t *testing.T) {
 	} {
 		t.Run(string(feed), func(t *testing.T) {
 			var r *http.Request
-			_, err := tickstorm.Dial(t.Context(), proxied(feed, secretProxy, func(nc net.Conn) { r, _, _ = accept(nc) }), nil)
+			_, err := tickstorm.Dial(t.Context(), proxied(feed, secretProxy, func(nc net.Conn) { r, _, _ = fixture.Accept(nc) }), nil)
 			require.ErrorIs(t, err, tickstorm.ErrProxy)
 			require.Equal(t, http.MethodConnect, r.Method)
 			require.Equal(t, target, r.RequestURI)
@@ -232,7 +234,7 @@ func TestDialTunnelRefused(t *testing.T) {
 		{"cut short", "HTTP/1.1 503 X\r\nRetry-After: 7\r\nSer", true, 503, 7 * time.Second, true, io.ErrUnexpectedEOF},
 		{"cut short though it is good", "HTTP/1.1 200 OK\r\n", true, 0, 0, true, io.ErrUnexpectedEOF},
 		{"hangs up", "", true, 0, 0, true, io.ErrUnexpectedEOF},
-		{"no HTTP", "220 proxy-secret bWU6cHJveHktc2VjcmV0 " + testKey + "\r\n", false, 0, 0, true, tickstorm.ErrHandshake},
+		{"no HTTP", "220 proxy-secret bWU6cHJveHktc2VjcmV0 " + fixture.Key + "\r\n", false, 0, 0, true, tickstorm.ErrHandshake},
 		{"TLS", "\x15\x03\x01\x00\x02\x02\x46", false, 0, 0, true, tickstorm.ErrHandshake},
 		{"malformed header", "HTTP/1.1 200 OK\r\nproxy-secret\r\n\r\n", false, 0, 0, true, tickstorm.ErrHandshake},
 		{"bytes before any were asked for", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", false, 0, 0, true, tickstorm.ErrHandshake},
@@ -241,9 +243,9 @@ func TestDialTunnelRefused(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				start := time.Now()
 				_, err := tickstorm.Dial(t.Context(), proxied("wss://host", secretProxy, func(nc net.Conn) {
-					if _, _, err := accept(nc); err == nil {
+					if _, _, err := fixture.Accept(nc); err == nil {
 						if _, _ = io.WriteString(nc, tc.answer); !tc.hangUp {
-							swallow(nc)
+							fixture.Swallow(nc)
 						}
 					}
 				}), nil)
@@ -270,7 +272,7 @@ func TestDialTunnelRefused(t *testing.T) {
 func TestDialBehindProxy(t *testing.T) {
 	for _, feed := range []tickstorm.Feed{"ws://host", "wss://host"} {
 		_, err := tickstorm.Dial(t.Context(), proxied(feed, secretProxy, func(nc net.Conn) {
-			if _, _, err := accept(nc); err == nil {
+			if _, _, err := fixture.Accept(nc); err == nil {
 				_, _ = io.WriteString(nc, "HTTP/1.1 200 OK\r\n\r\n")
 				_, _ = nc.Read(make([]byte, 4096))
 				_, _ = io.WriteString(nc, "HTTP/1.1 404 Not Found\r\n\r\n")
@@ -316,7 +318,7 @@ func TestDialProxyFails(t *testing.T) {
 		{"a password in the answer", "", "Config.Proxy", fmt.Errorf(`invalid proxy address "http://me:proxy-secret@%%zz": %w`, broken), true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			cfg := dialConfig("ws://127.0.0.1:1")
+			cfg := fixture.DialConfig("ws://127.0.0.1:1")
 			cfg.Proxy = func(*http.Request) (*url.URL, error) {
 				if tc.err != nil {
 					return nil, tc.err

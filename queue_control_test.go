@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
@@ -121,7 +123,7 @@ func TestQueueControlAtTheEnd(t *testing.T) {
 // as they came too.
 func TestQueueSetHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var first recorder
+		var first fixture.Recorder
 		second := &rawRecorder{}
 		q := newQueue(t, tickstorm.QueueConfig{}, &first)
 		ran := make(chan error, 1)
@@ -135,7 +137,7 @@ func TestQueueSetHandler(t *testing.T) {
 		q.OnRaw(oneTrade, 3)
 		q.Close()
 		require.NoError(t, <-ran)
-		require.Len(t, first.events, 2)
+		require.Len(t, first.Events, 2)
 		require.Equal(t, []string{"2 " + string(oneTrade), "trade A", "end"}, second.calls)
 	})
 }

@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
@@ -224,7 +226,7 @@ func TestQueueDropOldest(t *testing.T) {
 // TestQueueConflates: what is handled is the latest of each channel and symbol, in order,
 // with every trade, status and unknown event.
 func TestQueueConflates(t *testing.T) {
-	var r recorder
+	var r fixture.Recorder
 	q := newQueue(t, tickstorm.QueueConfig{Bytes: 20_000, Overflow: tickstorm.OverflowConflate}, &r)
 	q.OnRaw([]byte(`[{"ev":"Q","sym":"A","q":1},{"ev":"Q","sym":"B","q":2},{"ev":"T","sym":"A","q":3},{"ev":"Q","sym":"A","q":4}]`), 1)
 	q.OnRaw([]byte(`[{"ev":"AM","sym":"A","v":5},{"ev":"A","sym":"A","v":6},{"ev":"AM","sym":"A","v":7},{"ev":"FMV","fmv":8,"sym":"A"},{"ev":"FMV","fmv":9,"sym":"A"}]`), 2)
@@ -232,7 +234,7 @@ func TestQueueConflates(t *testing.T) {
 	q.OnRaw([]byte(`[{"ev":"Z","sym":"A"},{"ev":"Z","sym":"A"},{"ev":"status"},{"ev":"status"},{"ev":"Q","q":15},{"ev":"Q","q":16},{"ev":"Q","sym":"B","q":17}]`), 4)
 	drainQueue(t, q)
 	var got []string
-	for _, e := range r.events {
+	for _, e := range r.Events {
 		raw := string(e.Head().Raw)
 		got = append(got, raw[strings.LastIndexByte(raw, ':')+1:len(raw)-1])
 	}
@@ -331,17 +333,17 @@ func TestQueueCountsUnsplit(t *testing.T) {
 		{"no array", "what, [1,2,3]" + long, false},
 		{"empty", "[" + strings.Repeat(" ", 1<<10) + "]", false},
 	} {
-		var r recorder
+		var r fixture.Recorder
 		p := tickstorm.NewParser(tickstorm.Stocks)
-		if p.Parse([]byte(tc.message), &r) != nil && len(r.errors) == 0 {
-			r.errors = append(r.errors, nil) // told where the message is decoded
+		if p.Parse([]byte(tc.message), &r) != nil && len(r.Errors) == 0 {
+			r.Errors = append(r.Errors, nil) // told where the message is decoded
 		}
-		want := uint64(max(1, len(r.events)+len(r.errors)))
+		want := uint64(max(1, len(r.Events)+len(r.Errors)))
 		handler := func() tickstorm.Handler {
 			if tc.raw {
 				return &rawRecorder{}
 			}
-			return new(recorder)
+			return new(fixture.Recorder)
 		}
 		for _, policy := range policies {
 			t.Run(fmt.Sprint(tc.name, ", larger than all, ", policy), func(t *testing.T) {

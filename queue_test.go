@@ -13,6 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
@@ -49,9 +51,9 @@ func requireAccounts(t testing.TB, q *tickstorm.Queue) {
 }
 
 // viaQueue feeds messages by a parser to a queue, which handles them when all are in.
-func viaQueue(t testing.TB, cfg tickstorm.Config, messages [][]byte) (*recorder, tickstorm.Stats) {
+func viaQueue(t testing.TB, cfg tickstorm.Config, messages [][]byte) (*fixture.Recorder, tickstorm.Stats) {
 	t.Helper()
-	var r recorder
+	var r fixture.Recorder
 	cfg.Symbols = tickstorm.NewSymbols(0)
 	q, err := tickstorm.NewQueue(cfg, &r)
 	require.NoError(t, err)
@@ -66,8 +68,8 @@ func viaQueue(t testing.TB, cfg tickstorm.Config, messages [][]byte) (*recorder,
 
 // inline decodes messages by a parser, and tells the handler of whole messages that are
 // wrong as a connection does.
-func inline(cfg tickstorm.Config, messages [][]byte) (*recorder, tickstorm.Stats) {
-	var r recorder
+func inline(cfg tickstorm.Config, messages [][]byte) (*fixture.Recorder, tickstorm.Stats) {
+	var r fixture.Recorder
 	p := tickstorm.NewParser(cfg.Market)
 	p.SetLimits(cfg.Limits)
 	p.SetInterest(cfg.Interest)
@@ -111,7 +113,7 @@ func TestQueueIsAsInline(t *testing.T) {
 			requireSameAsInline(t, cfg, messages)
 
 			first, _ := inline(cfg, messages[:1])
-			symbol := first.events[0].Head().Symbol
+			symbol := first.Events[0].Head().Symbol
 			cfg.Interest.Symbols = []string{symbol, "X:BTC-USD", "AAPL"}
 			requireSameAsInline(t, cfg, messages)
 			cfg.Interest = tickstorm.Interest{Streams: []tickstorm.Stream{tickstorm.Trades}}
@@ -121,7 +123,7 @@ func TestQueueIsAsInline(t *testing.T) {
 		})
 	}
 	t.Run("every channel", func(t *testing.T) {
-		forEach(t, func(t *testing.T, m tickstorm.Market, f fixture) {
+		forEach(t, func(t *testing.T, m tickstorm.Market, f sample) {
 			requireSameAsInline(t, tickstorm.Config{Market: m}, [][]byte{
 				[]byte("[" + f.live + "," + f.documented + "]"), []byte("[" + f.live + "]"), []byte(f.live),
 			})
@@ -185,7 +187,7 @@ func TestQueueOddForms(t *testing.T) {
 // TestQueueBehindSession: a session acts on statuses by itself, and the handler behind the
 // queue gets each once, in its place; binary messages get through too.
 func TestQueueBehindSession(t *testing.T) {
-	var r recorder
+	var r fixture.Recorder
 	q := newQueue(t, tickstorm.QueueConfig{}, &r)
 	s, err := tickstorm.NewSession(testConfig(), q)
 	require.NoError(t, err)
@@ -198,15 +200,15 @@ func TestQueueBehindSession(t *testing.T) {
 	feed(ws.OpBinary, "\x00\xff")
 	feed(ws.OpText, `[{"ev":"status","status":"error"}] x`)
 	drainQueue(t, q)
-	require.Len(t, r.events, 4)
-	require.Equal(t, "A", r.events[0].Head().Symbol)
-	require.Equal(t, "auth_success", string(r.events[1].(*tickstorm.Status).Status))
-	require.Equal(t, "B", r.events[2].Head().Symbol)
-	require.Equal(t, int64(77), r.events[2].Head().Received)
-	require.Len(t, r.errors, 2)
-	require.ErrorIs(t, r.errors[0], tickstorm.ErrBinary)
-	require.Equal(t, "\x00\xff", string(r.errors[0].Raw))
-	require.ErrorIs(t, r.errors[1], tickstorm.ErrTrailing)
+	require.Len(t, r.Events, 4)
+	require.Equal(t, "A", r.Events[0].Head().Symbol)
+	require.Equal(t, "auth_success", string(r.Events[1].(*tickstorm.Status).Status))
+	require.Equal(t, "B", r.Events[2].Head().Symbol)
+	require.Equal(t, int64(77), r.Events[2].Head().Received)
+	require.Len(t, r.Errors, 2)
+	require.ErrorIs(t, r.Errors[0], tickstorm.ErrBinary)
+	require.Equal(t, "\x00\xff", string(r.Errors[0].Raw))
+	require.ErrorIs(t, r.Errors[1], tickstorm.ErrTrailing)
 }
 
 // TestQueueRawHandler: who wants messages gets them as they came, and decides on each.

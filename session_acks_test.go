@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
@@ -21,11 +23,11 @@ const (
 
 func TestSessionRequestsWaitForAuth(t *testing.T) {
 	p := newPeer(t, testConfig(), nil)
-	require.NoError(t, p.s.Request(nil, topics(t, "T.A,T.B")...))
+	require.NoError(t, p.s.Request(nil, fixture.Topics(t, "T.A,T.B")...))
 	require.Len(t, p.requests(), 1, "the key and nothing else")
-	require.NoError(t, p.say(status("connected", "")))
+	require.NoError(t, p.say(fixture.Status("connected", "")))
 	require.Empty(t, p.requests())
-	require.NoError(t, p.say(status("auth_success", "")))
+	require.NoError(t, p.say(fixture.Status("auth_success", "")))
 	require.Equal(t, []string{`{"action":"subscribe","params":"T.A,T.B"}`}, p.requests())
 	acked, pending := held(p.s)
 	require.Empty(t, acked)
@@ -34,8 +36,8 @@ func TestSessionRequestsWaitForAuth(t *testing.T) {
 
 // TestSessionAcknowledgements: one request, what the server answers, and what comes of it.
 func TestSessionAcknowledgements(t *testing.T) {
-	refused := status("error", "not authorized")
-	limit := status("error", limitReached)
+	refused := fixture.Status("error", "not authorized")
+	limit := fixture.Status("error", limitReached)
 	for _, tc := range []struct {
 		name     string
 		market   tickstorm.Market
@@ -48,36 +50,36 @@ func TestSessionAcknowledgements(t *testing.T) {
 		is       error // nil for a full acknowledgement
 		refusals int
 	}{
-		{name: "in order", topics: "T.A,T.B", messages: [][]string{acks("T.A", "T.B")}, acked: "T.A,T.B"},
-		{name: "in another order", topics: "T.A,T.B,T.C", messages: [][]string{acks("T.C", "T.A"), acks("T.B")}, acked: "T.A,T.B,T.C"},
-		{name: "twice", topics: "T.A,T.B", messages: [][]string{acks("T.A", "T.A", "T.B")}, acked: "T.A,T.B"},
-		{name: "with a dot", topics: "T.BRK.B", messages: [][]string{acks("T.BRK.B")}, acked: "T.BRK.B"},
-		{name: "of all", topics: "T.*", messages: [][]string{acks("T.*")}, acked: "T.*"},
-		{name: "space behind", topics: "T.A", messages: [][]string{acks("T.A ")}, acked: "T.A"},
-		{name: "lower case", topics: "T.aapl", messages: [][]string{acks("T.AAPL")}, acked: "T.AAPL"},
-		{name: "forex with prefix", market: tickstorm.Forex, topics: "C.EUR-USD", messages: [][]string{acks("C.C:EUR-USD")}, acked: "C.EUR/USD"},
-		{name: "forex with dash", market: tickstorm.Forex, topics: "C.EUR/USD", messages: [][]string{acks("C.EUR-USD")}, acked: "C.EUR/USD"},
-		{name: "crypto with prefix", market: tickstorm.Crypto, topics: "XT.BTC-USD", messages: [][]string{acks("XT.X:BTC-USD")}, acked: "XT.BTC-USD"},
-		{name: "of others", topics: "T.A", messages: [][]string{acks("T.B", "Q.A")}, wait: ackTimeout, pending: "T.A"},
-		{name: "without topic", topics: "T.A,T.B", messages: [][]string{{status("success", "subscribed")}}, acked: "T.A,T.B"},
-		{name: "without topic, the rest", topics: "T.A,T.B", messages: [][]string{acks("T.A"), {status("success", "subscribed")}}, acked: "T.A,T.B"},
+		{name: "in order", topics: "T.A,T.B", messages: [][]string{fixture.Acks("T.A", "T.B")}, acked: "T.A,T.B"},
+		{name: "in another order", topics: "T.A,T.B,T.C", messages: [][]string{fixture.Acks("T.C", "T.A"), fixture.Acks("T.B")}, acked: "T.A,T.B,T.C"},
+		{name: "twice", topics: "T.A,T.B", messages: [][]string{fixture.Acks("T.A", "T.A", "T.B")}, acked: "T.A,T.B"},
+		{name: "with a dot", topics: "T.BRK.B", messages: [][]string{fixture.Acks("T.BRK.B")}, acked: "T.BRK.B"},
+		{name: "of all", topics: "T.*", messages: [][]string{fixture.Acks("T.*")}, acked: "T.*"},
+		{name: "space behind", topics: "T.A", messages: [][]string{fixture.Acks("T.A ")}, acked: "T.A"},
+		{name: "lower case", topics: "T.aapl", messages: [][]string{fixture.Acks("T.AAPL")}, acked: "T.AAPL"},
+		{name: "forex with prefix", market: tickstorm.Forex, topics: "C.EUR-USD", messages: [][]string{fixture.Acks("C.C:EUR-USD")}, acked: "C.EUR/USD"},
+		{name: "forex with dash", market: tickstorm.Forex, topics: "C.EUR/USD", messages: [][]string{fixture.Acks("C.EUR-USD")}, acked: "C.EUR/USD"},
+		{name: "crypto with prefix", market: tickstorm.Crypto, topics: "XT.BTC-USD", messages: [][]string{fixture.Acks("XT.X:BTC-USD")}, acked: "XT.BTC-USD"},
+		{name: "of others", topics: "T.A", messages: [][]string{fixture.Acks("T.B", "Q.A")}, wait: ackTimeout, pending: "T.A"},
+		{name: "without topic", topics: "T.A,T.B", messages: [][]string{{fixture.Status("success", "subscribed")}}, acked: "T.A,T.B"},
+		{name: "without topic, the rest", topics: "T.A,T.B", messages: [][]string{fixture.Acks("T.A"), {fixture.Status("success", "subscribed")}}, acked: "T.A,T.B"},
 		{name: "none", topics: "T.A,T.B", wait: ackTimeout, pending: "T.A,T.B"},
-		{name: "of some", topics: "T.A,T.B", messages: [][]string{acks("T.B")}, wait: ackTimeout, acked: "T.B", pending: "T.A"},
+		{name: "of some", topics: "T.A,T.B", messages: [][]string{fixture.Acks("T.B")}, wait: ackTimeout, acked: "T.B", pending: "T.A"},
 		{
-			name: "refused before", topics: "T.A,Q.A,A.A", messages: [][]string{{refused}, acks("T.A", "A.A")},
+			name: "refused before", topics: "T.A,Q.A,A.A", messages: [][]string{{refused}, fixture.Acks("T.A", "A.A")},
 			acked: "A.A,T.A", refused: "Q.A", is: tickstorm.ErrNotAuthorized, refusals: 1,
 		},
 		{
-			name: "refused after", topics: "T.A,Q.A,A.A", messages: [][]string{acks("T.A"), {refused}, {refused}},
+			name: "refused after", topics: "T.A,Q.A,A.A", messages: [][]string{fixture.Acks("T.A"), {refused}, {refused}},
 			acked: "T.A", refused: "A.A,Q.A", is: tickstorm.ErrNotAuthorized, refusals: 2,
 		},
 		{name: "all refused", topics: "T.A,Q.A", messages: [][]string{{refused, refused}}, refused: "Q.A,T.A", is: tickstorm.ErrNotAuthorized, refusals: 2},
 		{
-			name: "refused in part, silent in part", topics: "T.A,Q.A,A.A", messages: [][]string{{refused}, acks("T.A")}, wait: ackTimeout,
+			name: "refused in part, silent in part", topics: "T.A,Q.A,A.A", messages: [][]string{{refused}, fixture.Acks("T.A")}, wait: ackTimeout,
 			acked: "T.A", pending: "A.A,Q.A", is: tickstorm.ErrNotAuthorized, refusals: 1,
 		},
 		{
-			name: "refused by another text", topics: "T.A", messages: [][]string{{status("error", "not today")}},
+			name: "refused by another text", topics: "T.A", messages: [][]string{{fixture.Status("error", "not today")}},
 			refused: "T.A", refusals: 1,
 		},
 		{
@@ -89,7 +91,7 @@ func TestSessionAcknowledgements(t *testing.T) {
 			refused: "Q.O:A,Q.O:B", is: tickstorm.ErrSubscriptionLimit, refusals: 5,
 		},
 		{
-			name: "not real-time", topics: "T.A,T.B", messages: [][]string{{status("error", notRealTime)}}, wait: settling,
+			name: "not real-time", topics: "T.A,T.B", messages: [][]string{{fixture.Status("error", notRealTime)}}, wait: settling,
 			refused: "T.A,T.B", is: tickstorm.ErrNotRealTime, refusals: 1,
 		},
 	} {
@@ -100,7 +102,7 @@ func TestSessionAcknowledgements(t *testing.T) {
 			}
 			p := readyPeer(t, cfg, nil)
 			var o outcome
-			require.NoError(t, p.s.Request(o.done, topics(t, tc.topics)...))
+			require.NoError(t, p.s.Request(o.done, fixture.Topics(t, tc.topics)...))
 			require.Len(t, p.subscribed(), 1)
 			for _, m := range tc.messages {
 				require.Zero(t, o.calls)
@@ -121,9 +123,9 @@ func TestSessionAcknowledgements(t *testing.T) {
 				return
 			}
 			e := o.detail(t)
-			require.Equal(t, tc.acked, listed(e.Acked))
-			require.Equal(t, tc.pending, listed(e.Pending))
-			require.Equal(t, tc.refused, listed(e.Refused))
+			require.Equal(t, tc.acked, fixture.Listed(e.Acked))
+			require.Equal(t, tc.pending, fixture.Listed(e.Pending))
+			require.Equal(t, tc.refused, fixture.Listed(e.Refused))
 			require.Len(t, e.Refusals, tc.refusals)
 			require.NoError(t, e.Err)
 			if tc.is != nil {
@@ -136,11 +138,11 @@ func TestSessionAcknowledgements(t *testing.T) {
 func TestSessionLateAcknowledgement(t *testing.T) {
 	p := readyPeer(t, testConfig(), nil)
 	var o outcome
-	require.NoError(t, p.s.Request(o.done, topics(t, "T.A")...))
+	require.NoError(t, p.s.Request(o.done, fixture.Topics(t, "T.A")...))
 	p.requests()
 	p.after(ackTimeout)
-	require.Equal(t, "T.A", listed(o.detail(t).Pending))
-	require.NoError(t, p.say(acks("T.A")...))
+	require.Equal(t, "T.A", fixture.Listed(o.detail(t).Pending))
+	require.NoError(t, p.say(fixture.Acks("T.A")...))
 	acked, pending := held(p.s)
 	require.Equal(t, "T.A", acked)
 	require.Empty(t, pending)
@@ -152,21 +154,21 @@ func TestSessionChunks(t *testing.T) {
 	cfg.ChunkTopics = 2
 	p := readyPeer(t, cfg, nil)
 	var first, second outcome
-	require.NoError(t, p.s.Request(first.done, topics(t, "T.A,T.B,T.C,T.D,T.E")...))
-	require.NoError(t, p.s.Request(second.done, topics(t, "Q.A")...))
+	require.NoError(t, p.s.Request(first.done, fixture.Topics(t, "T.A,T.B,T.C,T.D,T.E")...))
+	require.NoError(t, p.s.Request(second.done, fixture.Topics(t, "Q.A")...))
 	require.Equal(t, []string{"T.A,T.B"}, p.subscribed(), "one request is in flight")
-	require.NoError(t, p.say(acks("T.A")...))
+	require.NoError(t, p.say(fixture.Acks("T.A")...))
 	require.Empty(t, p.subscribed())
-	require.NoError(t, p.say(acks("T.B")...))
+	require.NoError(t, p.say(fixture.Acks("T.B")...))
 	require.Equal(t, []string{"T.C,T.D"}, p.subscribed())
-	require.NoError(t, p.say(acks("T.D", "T.C")...))
+	require.NoError(t, p.say(fixture.Acks("T.D", "T.C")...))
 	require.Equal(t, []string{"T.E"}, p.subscribed())
 	require.Zero(t, first.calls)
-	require.NoError(t, p.say(acks("T.E")...))
+	require.NoError(t, p.say(fixture.Acks("T.E")...))
 	require.Equal(t, outcome{calls: 1}, first)
 	require.Equal(t, []string{"Q.A"}, p.subscribed())
 	require.Zero(t, second.calls)
-	require.NoError(t, p.say(acks("Q.A")...))
+	require.NoError(t, p.say(fixture.Acks("Q.A")...))
 	require.Equal(t, outcome{calls: 1}, second)
 }
 
@@ -182,20 +184,20 @@ func TestSessionRefusalStaysWithItsChunk(t *testing.T) {
 		list = append(list, fmt.Sprintf("Q.O:X%02d", i))
 	}
 	var o outcome
-	require.NoError(t, p.s.Request(o.done, topics(t, strings.Join(list, ","))...))
+	require.NoError(t, p.s.Request(o.done, fixture.Topics(t, strings.Join(list, ","))...))
 	require.Len(t, p.subscribed(), 1)
 	for range 27 { // as many were seen for a request of 200
 		p.after(settling / 2)
-		require.NoError(t, p.say(status("error", limitReached)))
+		require.NoError(t, p.say(fixture.Status("error", limitReached)))
 		require.Empty(t, p.subscribed(), "it goes on as long as refusals come")
 	}
 	require.Equal(t, settling, p.after(0))
 	p.after(settling)
 	require.Equal(t, []string{strings.Join(list[20:], ",")}, p.subscribed())
-	require.NoError(t, p.say(acks(list[20:]...)...))
+	require.NoError(t, p.say(fixture.Acks(list[20:]...)...))
 	e := o.detail(t)
-	require.Equal(t, strings.Join(list[:20], ","), listed(e.Refused))
-	require.Equal(t, strings.Join(list[20:], ","), listed(e.Acked))
+	require.Equal(t, strings.Join(list[:20], ","), fixture.Listed(e.Refused))
+	require.Equal(t, strings.Join(list[20:], ","), fixture.Listed(e.Acked))
 	require.Len(t, e.Refusals, 27)
 }
 
@@ -206,42 +208,42 @@ func TestSessionAcknowledgedThoughRefused(t *testing.T) {
 	cfg.Market = tickstorm.Options
 	p := readyPeer(t, cfg, nil)
 	var o outcome
-	require.NoError(t, p.s.Request(o.done, topics(t, "Q.O:A,T.O:A")...))
-	require.NoError(t, p.say(append([]string{status("error", limitReached)}, acks("T.O:A")...)...))
+	require.NoError(t, p.s.Request(o.done, fixture.Topics(t, "Q.O:A,T.O:A")...))
+	require.NoError(t, p.say(append([]string{fixture.Status("error", limitReached)}, fixture.Acks("T.O:A")...)...))
 	require.Zero(t, o.calls, "more refusals of the request may come")
 	p.after(settling)
-	require.Equal(t, "T.O:A", listed(o.detail(t).Acked))
-	require.Equal(t, "Q.O:A", listed(o.detail(t).Refused))
+	require.Equal(t, "T.O:A", fixture.Listed(o.detail(t).Acked))
+	require.Equal(t, "Q.O:A", fixture.Listed(o.detail(t).Refused))
 }
 
 func TestSessionDuplicates(t *testing.T) {
 	p := readyPeer(t, testConfig(), nil)
 	var o outcome
-	require.NoError(t, p.s.Request(o.done, topics(t, "T.A,T.A,T.a,T.B")...))
+	require.NoError(t, p.s.Request(o.done, fixture.Topics(t, "T.A,T.A,T.a,T.B")...))
 	require.Equal(t, []string{"T.A,T.B"}, p.subscribed())
-	require.NoError(t, p.say(acks("T.A", "T.B")...))
+	require.NoError(t, p.say(fixture.Acks("T.A", "T.B")...))
 	require.Equal(t, outcome{calls: 1}, o)
 
 	// The server would not answer what is held: not asking saves waiting.
 	var again outcome
-	require.NoError(t, p.s.Request(again.done, topics(t, "T.B,T.A")...))
+	require.NoError(t, p.s.Request(again.done, fixture.Topics(t, "T.B,T.A")...))
 	require.Empty(t, p.requests())
 	require.Equal(t, outcome{calls: 1}, again)
 
 	var more outcome
-	require.NoError(t, p.s.Request(more.done, topics(t, "T.B,T.C")...))
+	require.NoError(t, p.s.Request(more.done, fixture.Topics(t, "T.B,T.C")...))
 	require.Equal(t, []string{"T.C"}, p.subscribed())
-	require.NoError(t, p.say(acks("T.C")...))
+	require.NoError(t, p.say(fixture.Acks("T.C")...))
 	require.Equal(t, outcome{calls: 1}, more)
 }
 
 func TestSessionDuplicateInQueue(t *testing.T) {
 	p := readyPeer(t, testConfig(), nil)
 	var first, second outcome
-	require.NoError(t, p.s.Request(first.done, topics(t, "T.A")...))
-	require.NoError(t, p.s.Request(second.done, topics(t, "T.A")...))
+	require.NoError(t, p.s.Request(first.done, fixture.Topics(t, "T.A")...))
+	require.NoError(t, p.s.Request(second.done, fixture.Topics(t, "T.A")...))
 	require.Equal(t, []string{"T.A"}, p.subscribed())
-	require.NoError(t, p.say(acks("T.A")...))
+	require.NoError(t, p.say(fixture.Acks("T.A")...))
 	require.Equal(t, outcome{calls: 1}, first)
 	require.Equal(t, outcome{calls: 1}, second)
 	require.Empty(t, p.requests())
@@ -252,68 +254,68 @@ func TestSessionDuplicateInQueue(t *testing.T) {
 func TestSessionUnknownChannel(t *testing.T) {
 	p := readyPeer(t, testConfig(), nil)
 	var odd, plain outcome
-	require.NoError(t, p.s.Request(odd.done, topics(t, "ZZ.A,ZZ.b")...))
-	require.NoError(t, p.s.Request(plain.done, topics(t, "T.A")...))
-	require.NoError(t, p.s.Request(plain.done, topics(t, "T.B")...))
+	require.NoError(t, p.s.Request(odd.done, fixture.Topics(t, "ZZ.A,ZZ.b")...))
+	require.NoError(t, p.s.Request(plain.done, fixture.Topics(t, "T.A")...))
+	require.NoError(t, p.s.Request(plain.done, fixture.Topics(t, "T.B")...))
 	require.Equal(t, []string{"ZZ.A,ZZ.b", "T.A"}, p.subscribed())
-	require.NoError(t, p.say(status("success", "subscribed")))
+	require.NoError(t, p.say(fixture.Status("success", "subscribed")))
 	require.Equal(t, []string{"T.B"}, p.subscribed(), "the one that a server answers was meant")
-	require.NoError(t, p.say(status("error", "not authorized")))
+	require.NoError(t, p.say(fixture.Status("error", "not authorized")))
 	require.Equal(t, 2, plain.calls)
 	require.ErrorIs(t, plain.err, tickstorm.ErrNotAuthorized)
 	require.Zero(t, odd.calls)
 	p.after(ackTimeout)
-	require.Equal(t, "ZZ.A,ZZ.b", listed(odd.detail(t).Pending))
+	require.Equal(t, "ZZ.A,ZZ.b", fixture.Listed(odd.detail(t).Pending))
 	require.Empty(t, odd.detail(t).Refusals)
 }
 
 func TestSessionUnknownAndKnownTogether(t *testing.T) {
 	p := readyPeer(t, testConfig(), nil)
 	var o outcome
-	require.NoError(t, p.s.Request(o.done, topics(t, "ZZ.A,T.A")...))
+	require.NoError(t, p.s.Request(o.done, fixture.Topics(t, "ZZ.A,T.A")...))
 	require.Equal(t, []string{"T.A", "ZZ.A"}, p.subscribed())
-	require.NoError(t, p.say(acks("ZZ.A", "T.A")...))
+	require.NoError(t, p.say(fixture.Acks("ZZ.A", "T.A")...))
 	require.Equal(t, outcome{calls: 1}, o, "a newer server may know it")
 }
 
 func TestSessionUnsubscribe(t *testing.T) {
 	p := readyPeer(t, testConfig(), nil)
-	require.NoError(t, p.s.Request(nil, topics(t, "T.A,T.B,T.C")...))
-	require.NoError(t, p.say(acks("T.A", "T.B")...))
+	require.NoError(t, p.s.Request(nil, fixture.Topics(t, "T.A,T.B,T.C")...))
+	require.NoError(t, p.say(fixture.Acks("T.A", "T.B")...))
 	p.after(ackTimeout)
 	p.requests()
 
 	var o outcome
-	require.NoError(t, p.s.Withdraw(o.done, topics(t, "T.a,T.C,T.NONE")...))
+	require.NoError(t, p.s.Withdraw(o.done, fixture.Topics(t, "T.a,T.C,T.NONE")...))
 	require.Equal(t, []string{`{"action":"unsubscribe","params":"T.A,T.C"}`}, p.requests(), "what is not held is not asked for")
-	require.NoError(t, p.say(acks("T.A")...))
+	require.NoError(t, p.say(fixture.Acks("T.A")...))
 	require.Zero(t, o.calls)
 	acked, _ := held(p.s)
 	require.Equal(t, "T.A,T.B", acked, "an acknowledgement of the opposite is none")
-	require.NoError(t, p.say(status("success", "unsubscribed to: T.C"), status("success", "unsubscribed to: T.A")))
+	require.NoError(t, p.say(fixture.Status("success", "unsubscribed to: T.C"), fixture.Status("success", "unsubscribed to: T.A")))
 	require.Equal(t, outcome{calls: 1}, o)
 	acked, pending := held(p.s)
 	require.Equal(t, "T.B", acked)
 	require.Empty(t, pending)
 
-	require.NoError(t, p.s.Withdraw(nil, topics(t, "T.B")...))
-	require.NoError(t, p.s.Request(nil, topics(t, "T.B")...))
+	require.NoError(t, p.s.Withdraw(nil, fixture.Topics(t, "T.B")...))
+	require.NoError(t, p.s.Request(nil, fixture.Topics(t, "T.B")...))
 	require.Equal(t, []string{`{"action":"unsubscribe","params":"T.B"}`}, p.requests())
-	require.NoError(t, p.say(status("success", "unsubscribed to: T.B")))
+	require.NoError(t, p.say(fixture.Status("success", "unsubscribed to: T.B")))
 	require.Equal(t, []string{"T.B"}, p.subscribed(), "what has been given up is asked for again")
 }
 
 func TestSessionUnsubscribeUnanswered(t *testing.T) {
 	p := readyPeer(t, testConfig(), nil)
-	require.NoError(t, p.s.Request(nil, topics(t, "T.A")...))
-	require.NoError(t, p.say(acks("T.A")...))
+	require.NoError(t, p.s.Request(nil, fixture.Topics(t, "T.A")...))
+	require.NoError(t, p.say(fixture.Acks("T.A")...))
 	var o outcome
-	require.NoError(t, p.s.Withdraw(o.done, topics(t, "T.A")...))
+	require.NoError(t, p.s.Withdraw(o.done, fixture.Topics(t, "T.A")...))
 	p.after(ackTimeout)
-	require.Equal(t, "T.A", listed(o.detail(t).Pending))
+	require.Equal(t, "T.A", fixture.Listed(o.detail(t).Pending))
 	acked, _ := held(p.s)
 	require.Equal(t, "T.A", acked, "it is held until the server says otherwise")
-	require.NoError(t, p.say(status("success", "unsubscribed to: T.A")))
+	require.NoError(t, p.say(fixture.Status("success", "unsubscribed to: T.A")))
 	acked, pending := held(p.s)
 	require.Empty(t, acked+pending)
 }
@@ -366,13 +368,13 @@ func TestSessionOptionQuotesGivenBack(t *testing.T) {
 	cfg.Market = tickstorm.Options
 	cfg.MaxOptionQuotes = 2
 	p := readyPeer(t, cfg, nil)
-	require.NoError(t, p.s.Request(nil, topics(t, "Q.O:A,Q.O:B")...))
-	require.ErrorIs(t, p.s.Request(nil, topics(t, "Q.O:C")...), tickstorm.ErrSubscriptionLimit)
-	require.NoError(t, p.s.Withdraw(nil, topics(t, "Q.O:A")...))
-	require.NoError(t, p.s.Request(nil, topics(t, "Q.O:C")...), "by then there is room")
+	require.NoError(t, p.s.Request(nil, fixture.Topics(t, "Q.O:A,Q.O:B")...))
+	require.ErrorIs(t, p.s.Request(nil, fixture.Topics(t, "Q.O:C")...), tickstorm.ErrSubscriptionLimit)
+	require.NoError(t, p.s.Withdraw(nil, fixture.Topics(t, "Q.O:A")...))
+	require.NoError(t, p.s.Request(nil, fixture.Topics(t, "Q.O:C")...), "by then there is room")
 	p.requests()
-	require.NoError(t, p.say(acks("Q.O:A", "Q.O:B")...))
-	require.NoError(t, p.say(status("success", "unsubscribed to: Q.O:A")))
+	require.NoError(t, p.say(fixture.Acks("Q.O:A", "Q.O:B")...))
+	require.NoError(t, p.say(fixture.Status("success", "unsubscribed to: Q.O:A")))
 	require.Len(t, p.requests(), 2)
 }
 
@@ -385,7 +387,7 @@ func TestSessionKeepCase(t *testing.T) {
 			cfg := testConfig()
 			cfg.KeepCase = tc.keep
 			p := readyPeer(t, cfg, nil)
-			require.NoError(t, p.s.Request(nil, topics(t, "T.aapl,T.AMpB")...))
+			require.NoError(t, p.s.Request(nil, fixture.Topics(t, "T.aapl,T.AMpB")...))
 			require.Equal(t, []string{tc.sent}, p.subscribed())
 		})
 	}
@@ -411,11 +413,11 @@ func TestSessionResultCalls(t *testing.T) {
 		topics string
 		finish func(*peer)
 	}{
-		{"acknowledged", "T.A", func(p *peer) { require.NoError(p.t, p.say(acks("T.A")...)) }},
-		{"acknowledged as a whole", "T.A", func(p *peer) { require.NoError(p.t, p.say(status("success", ""))) }},
-		{"refused", "T.A", func(p *peer) { require.NoError(p.t, p.say(status("error", "not authorized"))) }},
+		{"acknowledged", "T.A", func(p *peer) { require.NoError(p.t, p.say(fixture.Acks("T.A")...)) }},
+		{"acknowledged as a whole", "T.A", func(p *peer) { require.NoError(p.t, p.say(fixture.Status("success", ""))) }},
+		{"refused", "T.A", func(p *peer) { require.NoError(p.t, p.say(fixture.Status("error", "not authorized"))) }},
 		{"refused as a whole", "T.A", func(p *peer) {
-			require.NoError(p.t, p.say(status("error", notRealTime)))
+			require.NoError(p.t, p.say(fixture.Status("error", notRealTime)))
 			p.after(settling)
 		}},
 		{"unanswered", "T.A", func(p *peer) { p.after(began.Add(ackTimeout).Sub(p.now)) }},
@@ -425,22 +427,22 @@ func TestSessionResultCalls(t *testing.T) {
 			p := readyPeer(t, testConfig(), nil)
 			var known, unknown outcome
 			require.NoError(t, p.s.Request(func(error) {
-				require.NoError(t, p.s.Request(known.done, topics(t, "T.B")...))
-				require.NoError(t, p.s.Request(unknown.done, topics(t, "ZZ.B")...))
-			}, topics(t, tc.topics)...))
+				require.NoError(t, p.s.Request(known.done, fixture.Topics(t, "T.B")...))
+				require.NoError(t, p.s.Request(unknown.done, fixture.Topics(t, "ZZ.B")...))
+			}, fixture.Topics(t, tc.topics)...))
 			p.requests()
 			tc.finish(p)
 			require.ElementsMatch(t, []string{"T.B", "ZZ.B"}, p.subscribed())
-			require.NoError(t, p.say(acks("T.B", "ZZ.B")...))
+			require.NoError(t, p.say(fixture.Acks("T.B", "ZZ.B")...))
 			require.Equal(t, outcome{calls: 1}, known)
 			require.Equal(t, outcome{calls: 1}, unknown)
 		})
 		t.Run(tc.name+", close", func(t *testing.T) {
 			p := readyPeer(t, testConfig(), nil)
 			var other outcome
-			require.NoError(t, p.s.Request(func(error) { p.s.Close() }, topics(t, tc.topics)...))
+			require.NoError(t, p.s.Request(func(error) { p.s.Close() }, fixture.Topics(t, tc.topics)...))
 			p.after(time.Second)
-			require.NoError(t, p.s.Request(other.done, topics(t, "T.B")...))
+			require.NoError(t, p.s.Request(other.done, fixture.Topics(t, "T.B")...))
 			p.requests()
 			tc.finish(p)
 			require.ErrorIs(t, other.detail(t), tickstorm.ErrClosed)
@@ -453,39 +455,39 @@ func TestSessionResultCalls(t *testing.T) {
 func TestSubscribeErrorText(t *testing.T) {
 	p := readyPeer(t, testConfig(), nil)
 	var o outcome
-	require.NoError(t, p.s.Request(o.done, topics(t, "T.A,T.B,T.C,T.D")...))
-	require.NoError(t, p.say(append(acks("T.A"), status("error", "not authorized"), status("error", "not authorized"))...))
+	require.NoError(t, p.s.Request(o.done, fixture.Topics(t, "T.A,T.B,T.C,T.D")...))
+	require.NoError(t, p.say(append(fixture.Acks("T.A"), fixture.Status("error", "not authorized"), fixture.Status("error", "not authorized"))...))
 	p.after(ackTimeout)
 	require.EqualError(t, o.err, "1 of 4 topics acknowledged, 3 pending (T.B …): server says error: not authorized (and 1 more)")
 
 	p.s.Close()
-	e := &tickstorm.SubscribeError{Refused: topics(t, "T.A"), Err: tickstorm.ErrClosed}
+	e := &tickstorm.SubscribeError{Refused: fixture.Topics(t, "T.A"), Err: tickstorm.ErrClosed}
 	require.EqualError(t, e, "0 of 1 topics acknowledged, 1 refused (T.A): closed")
 }
 
 // TestSessionLateUnsubscribe: the answer to a request that was given up does not undo what
 // was asked for since then.
 func TestSessionLateUnsubscribe(t *testing.T) {
-	gone := status("success", "unsubscribed to: T.A")
+	gone := fixture.Status("success", "unsubscribed to: T.A")
 	for _, tc := range []struct {
 		name string
 		late [][]string // messages, each after the time of a request
 		want [2]string  // acked, pending
 	}{
-		{"both late", [][]string{{gone}, acks("T.A")}, [2]string{"T.A", ""}},
-		{"together", [][]string{{gone, acks("T.A")[0]}}, [2]string{"T.A", ""}},
+		{"both late", [][]string{{gone}, fixture.Acks("T.A")}, [2]string{"T.A", ""}},
+		{"together", [][]string{{gone, fixture.Acks("T.A")[0]}}, [2]string{"T.A", ""}},
 		{"the first alone", [][]string{{gone}}, [2]string{"", "T.A"}},
-		{"the second alone", [][]string{acks("T.A")}, [2]string{"T.A", ""}},
+		{"the second alone", [][]string{fixture.Acks("T.A")}, [2]string{"T.A", ""}},
 		{"none", nil, [2]string{"", "T.A"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p := readyPeer(t, testConfig(), nil)
-			require.NoError(t, p.s.Request(nil, topics(t, "T.A")...))
-			require.NoError(t, p.say(acks("T.A")...))
-			require.NoError(t, p.s.Withdraw(nil, topics(t, "T.A")...))
+			require.NoError(t, p.s.Request(nil, fixture.Topics(t, "T.A")...))
+			require.NoError(t, p.say(fixture.Acks("T.A")...))
+			require.NoError(t, p.s.Withdraw(nil, fixture.Topics(t, "T.A")...))
 			p.after(ackTimeout)
 			p.requests()
-			require.NoError(t, p.s.Request(nil, topics(t, "T.A")...))
+			require.NoError(t, p.s.Request(nil, fixture.Topics(t, "T.A")...))
 			require.Equal(t, []string{"T.A"}, p.subscribed(), "the server may have ended it")
 			for _, m := range tc.late {
 				p.after(ackTimeout)
@@ -500,12 +502,12 @@ func TestSessionLateUnsubscribe(t *testing.T) {
 // TestSessionLateSubscribe: nor the other way round.
 func TestSessionLateSubscribe(t *testing.T) {
 	p := readyPeer(t, testConfig(), nil)
-	require.NoError(t, p.s.Request(nil, topics(t, "T.A")...))
+	require.NoError(t, p.s.Request(nil, fixture.Topics(t, "T.A")...))
 	p.after(ackTimeout)
-	require.NoError(t, p.s.Withdraw(nil, topics(t, "T.A")...))
+	require.NoError(t, p.s.Withdraw(nil, fixture.Topics(t, "T.A")...))
 	p.after(ackTimeout)
-	require.NoError(t, p.say(acks("T.A")...))
-	require.NoError(t, p.say(status("success", "unsubscribed to: T.A")))
+	require.NoError(t, p.say(fixture.Acks("T.A")...))
+	require.NoError(t, p.say(fixture.Status("success", "unsubscribed to: T.A")))
 	acked, pending := held(p.s)
 	require.Empty(t, acked+pending)
 }
@@ -513,14 +515,14 @@ func TestSessionLateSubscribe(t *testing.T) {
 // TestSessionUnsubscribeRefused: what cannot be ended stays.
 func TestSessionUnsubscribeRefused(t *testing.T) {
 	p := readyPeer(t, testConfig(), nil)
-	require.NoError(t, p.s.Request(nil, topics(t, "T.A")...))
-	require.NoError(t, p.say(acks("T.A")...))
+	require.NoError(t, p.s.Request(nil, fixture.Topics(t, "T.A")...))
+	require.NoError(t, p.say(fixture.Acks("T.A")...))
 	var o outcome
-	require.NoError(t, p.s.Withdraw(o.done, topics(t, "T.A")...))
-	require.NoError(t, p.say(status("error", "no")))
-	require.Equal(t, "T.A", listed(o.detail(t).Refused))
+	require.NoError(t, p.s.Withdraw(o.done, fixture.Topics(t, "T.A")...))
+	require.NoError(t, p.say(fixture.Status("error", "no")))
+	require.Equal(t, "T.A", fixture.Listed(o.detail(t).Refused))
 	p.requests()
-	require.NoError(t, p.s.Request(nil, topics(t, "T.A")...))
+	require.NoError(t, p.s.Request(nil, fixture.Topics(t, "T.A")...))
 	require.Empty(t, p.requests(), "it is still held")
 }
 
@@ -528,11 +530,11 @@ func TestSessionUnsubscribeRefused(t *testing.T) {
 func TestSessionUnnamedRefusals(t *testing.T) {
 	p := readyPeer(t, testConfig(), nil)
 	var o outcome
-	require.NoError(t, p.s.Request(o.done, topics(t, "T.A,Q.A,Q.B,A.A")...))
-	require.NoError(t, p.say(status("error", "not authorized"), status("error", "not authorized"), acks("T.A")[0]))
+	require.NoError(t, p.s.Request(o.done, fixture.Topics(t, "T.A,Q.A,Q.B,A.A")...))
+	require.NoError(t, p.say(fixture.Status("error", "not authorized"), fixture.Status("error", "not authorized"), fixture.Acks("T.A")[0]))
 	p.after(ackTimeout)
 	e := o.detail(t)
-	require.Equal(t, "A.A,Q.A,Q.B", listed(e.Pending))
+	require.Equal(t, "A.A,Q.A,Q.B", fixture.Listed(e.Pending))
 	require.Equal(t, 2, e.Unnamed)
 	require.Empty(t, e.Refused)
 }
@@ -542,18 +544,18 @@ func TestSessionUnnamedRefusals(t *testing.T) {
 func TestSessionRefusedWrongly(t *testing.T) {
 	p := readyPeer(t, testConfig(), nil)
 	var o outcome
-	require.NoError(t, p.s.Request(o.done, topics(t, "T.A,Q.A")...))
-	require.NoError(t, p.say(status("error", "something"), acks("T.A")[0]))
-	require.Equal(t, "Q.A", listed(o.detail(t).Refused))
+	require.NoError(t, p.s.Request(o.done, fixture.Topics(t, "T.A,Q.A")...))
+	require.NoError(t, p.say(fixture.Status("error", "something"), fixture.Acks("T.A")[0]))
+	require.Equal(t, "Q.A", fixture.Listed(o.detail(t).Refused))
 	require.EqualValues(t, 1, p.s.Stats().RefusedTopics)
-	require.NoError(t, p.say(acks("Q.A")...))
+	require.NoError(t, p.say(fixture.Acks("Q.A")...))
 	acked, _ := held(p.s)
 	require.Equal(t, "Q.A,T.A", acked)
 	require.Zero(t, p.s.Stats().RefusedTopics)
 	p.requests()
-	require.NoError(t, p.s.Withdraw(nil, topics(t, "Q.A")...))
+	require.NoError(t, p.s.Withdraw(nil, fixture.Topics(t, "Q.A")...))
 	require.Len(t, p.requests(), 1)
-	require.NoError(t, p.say(acks("T.NEVER")...))
+	require.NoError(t, p.say(fixture.Acks("T.NEVER")...))
 	acked, _ = held(p.s)
 	require.NotContains(t, acked, "T.NEVER", "what nobody asked for is not held")
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
@@ -45,7 +47,7 @@ func runSession(t *testing.T, feed func(*tickstorm.Session)) sessionEnd {
 	s, err := tickstorm.NewSession(cfg, tickstorm.LogHandler{Logger: timeless(&calls)})
 	require.NoError(t, err)
 	var end sessionEnd
-	require.NoError(t, s.Request(func(err error) { end.results += fmt.Sprintln(err) }, topics(t, "T.A,Q.A,T.B,ZZ.A")...))
+	require.NoError(t, s.Request(func(err error) { end.results += fmt.Sprintln(err) }, fixture.Topics(t, "T.A,Q.A,T.B,ZZ.A")...))
 	s.Advance(began)
 	feed(s)
 	end.state, end.stats = s.State(), s.Stats()
@@ -59,18 +61,18 @@ func runSession(t *testing.T, feed func(*tickstorm.Session)) sessionEnd {
 // and the bytes to send are the same.
 func TestSessionChunkInvariance(t *testing.T) {
 	text := func(events ...string) []byte {
-		return wire(false, true, ws.OpText, "["+strings.Join(events, ",")+"]")
+		return fixture.Wire(false, true, ws.OpText, "["+strings.Join(events, ",")+"]")
 	}
 	opening := slices.Concat(
-		text(status("connected", "Connected Successfully")),
-		wire(false, true, ws.OpPing, "early"),
-		text(status("auth_success", "authenticated")),
-		text(append([]string{trade("A"), status("error", "not authorized")}, acks("T.A")...)...),
-		wire(false, false, ws.OpText, "["+trade("B")[:9]), wire(false, true, ws.OpPing, "between"),
-		wire(false, false, ws.OpContinuation, trade("B")[9:]), wire(false, true, ws.OpContinuation, "]"),
-		wire(false, true, ws.OpText, "no JSON"), wire(false, true, ws.OpBinary, "\x00\xff"),
-		text(`{"ev":"NEW","x":[1,2]}`, `{"ev":T}`, trade("€")),
-		text(acks("T.B", "ZZ.A")...),
+		text(fixture.Status("connected", "Connected Successfully")),
+		fixture.Wire(false, true, ws.OpPing, "early"),
+		text(fixture.Status("auth_success", "authenticated")),
+		text(append([]string{fixture.Trade("A"), fixture.Status("error", "not authorized")}, fixture.Acks("T.A")...)...),
+		fixture.Wire(false, false, ws.OpText, "["+fixture.Trade("B")[:9]), fixture.Wire(false, true, ws.OpPing, "between"),
+		fixture.Wire(false, false, ws.OpContinuation, fixture.Trade("B")[9:]), fixture.Wire(false, true, ws.OpContinuation, "]"),
+		fixture.Wire(false, true, ws.OpText, "no JSON"), fixture.Wire(false, true, ws.OpBinary, "\x00\xff"),
+		text(`{"ev":"NEW","x":[1,2]}`, `{"ev":T}`, fixture.Trade("€")),
+		text(fixture.Acks("T.B", "ZZ.A")...),
 	)
 	for _, tc := range []struct {
 		name string
@@ -78,13 +80,13 @@ func TestSessionChunkInvariance(t *testing.T) {
 		err  string
 	}{
 		{"goes on", nil, "<nil>"},
-		{"cut", text(trade("C"))[:20], "<nil>"},
-		{"close", wire(false, true, ws.OpClose, closeBody(1008, "bye")), "1008"},
-		{"max connections", text(status("max_connections", "too many"), trade("C")), "max_connections"},
+		{"cut", text(fixture.Trade("C"))[:20], "<nil>"},
+		{"close", fixture.Wire(false, true, ws.OpClose, closeBody(1008, "bye")), "1008"},
+		{"max connections", text(fixture.Status("max_connections", "too many"), fixture.Trade("C")), "max_connections"},
 		{"bad length", []byte{0x81, 126, 0, 5}, "1002"},
-		{"not UTF-8", wire(false, true, ws.OpText, strings.Repeat("é", 100)+"\xff"), "1007"},
-		{"not UTF-8 at the beginning", wire(false, true, ws.OpText, "[\xff"+strings.Repeat(" ", 1000))[:20], "1007"},
-		{"too big", wire(false, true, ws.OpText, strings.Repeat(" ", 2049)), "1009"},
+		{"not UTF-8", fixture.Wire(false, true, ws.OpText, strings.Repeat("é", 100)+"\xff"), "1007"},
+		{"not UTF-8 at the beginning", fixture.Wire(false, true, ws.OpText, "[\xff"+strings.Repeat(" ", 1000))[:20], "1007"},
+		{"too big", fixture.Wire(false, true, ws.OpText, strings.Repeat(" ", 2049)), "1009"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			in := slices.Concat(opening, tc.tail)

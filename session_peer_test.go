@@ -3,10 +3,11 @@ package tickstorm_test
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tickstorm/tickstorm/internal/fixture"
 
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
@@ -14,8 +15,6 @@ import (
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/frame"
 )
-
-const testKey = "tEst-kEy"
 
 // peer is the server at the other end of a Session, without any network: what the
 // session sends goes through a Framer in the server's role, which rejects frames that a
@@ -32,7 +31,7 @@ type peer struct {
 var began = time.Date(2026, 11, 2, 14, 30, 0, 0, time.UTC)
 
 func testConfig() tickstorm.Config {
-	return tickstorm.Config{Key: testKey, Market: tickstorm.Stocks, Rand: new(counter)}
+	return tickstorm.Config{Key: fixture.Key, Market: tickstorm.Stocks, Rand: new(counter)}
 }
 
 // newPeer returns the server of a session that has the time and has sent nothing.
@@ -56,8 +55,8 @@ func readyPeer(t testing.TB, cfg tickstorm.Config, h tickstorm.Handler) *peer {
 	t.Helper()
 	p := newPeer(t, cfg, h)
 	p.requests()
-	require.NoError(t, p.say(status("connected", "Connected Successfully")))
-	require.NoError(t, p.say(status("auth_success", "authenticated")))
+	require.NoError(t, p.say(fixture.Status("connected", "Connected Successfully")))
+	require.NoError(t, p.say(fixture.Status("auth_success", "authenticated")))
 	require.Equal(t, tickstorm.Ready, p.s.State())
 	return p
 }
@@ -107,7 +106,7 @@ func (p *peer) subscribed() []string {
 
 // say sends the session one message with these events.
 func (p *peer) say(events ...string) error {
-	return p.s.Feed(wire(false, true, ws.OpText, "["+strings.Join(events, ",")+"]"))
+	return p.s.Feed(fixture.Wire(false, true, ws.OpText, "["+strings.Join(events, ",")+"]"))
 }
 
 // answer sends what the server's side of WebSocket answers: pongs, and the close frame.
@@ -128,47 +127,10 @@ func (p *peer) after(d time.Duration) time.Duration {
 	return next.Sub(p.now)
 }
 
-func status(status, message string) string {
-	b, err := json.Marshal(map[string]string{"ev": "status", "status": status, "message": message})
-	if err != nil {
-		panic(err)
-	}
-	return string(b)
-}
-
-func acks(topics ...string) []string {
-	events := make([]string, len(topics))
-	for i, topic := range topics {
-		events[i] = status("success", "subscribed to: "+topic)
-	}
-	return events
-}
-
-func trade(symbol string) string { return `{"ev":"T","sym":"` + symbol + `","p":1.5,"s":100}` }
-
-func topics(t testing.TB, list string) []tickstorm.Topic {
-	t.Helper()
-	if list == "" {
-		return nil
-	}
-	parsed, err := tickstorm.ParseTopics(list)
-	require.NoError(t, err)
-	return parsed
-}
-
 // held returns what a session holds: acknowledged and pending topics, each sorted.
 func held(s *tickstorm.Session) (acked, pending string) {
 	a, b := s.Topics()
-	return listed(a), listed(b)
-}
-
-func listed(topics []tickstorm.Topic) string {
-	texts := make([]string, len(topics))
-	for i, topic := range topics {
-		texts[i] = topic.String()
-	}
-	slices.Sort(texts)
-	return strings.Join(texts, ",")
+	return fixture.Listed(a), fixture.Listed(b)
 }
 
 // outcome is the result of a Subscribe.

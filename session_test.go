@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
@@ -49,8 +51,8 @@ func TestSessionRandFails(t *testing.T) {
 	_, err := tickstorm.NewSession(cfg, nil)
 	require.ErrorIs(t, err, io.EOF, "a key that cannot be masked must not be sent")
 
-	require.NoError(t, p.s.Request(nil, topics(t, "T.A")...))
-	require.ErrorIs(t, p.say(status("auth_success", "")), io.EOF)
+	require.NoError(t, p.s.Request(nil, fixture.Topics(t, "T.A")...))
+	require.ErrorIs(t, p.say(fixture.Status("auth_success", "")), io.EOF)
 	require.Equal(t, tickstorm.Ended, p.s.State())
 }
 
@@ -74,14 +76,14 @@ func TestSessionGreeting(t *testing.T) {
 		{"twice", []string{"[" + success + "," + success + "]"}, 2},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			r := new(recorder)
+			r := new(fixture.Recorder)
 			p := newPeer(t, testConfig(), r)
 			for _, m := range tc.messages {
-				require.NoError(t, p.s.Feed(wire(false, true, ws.OpText, m)))
+				require.NoError(t, p.s.Feed(fixture.Wire(false, true, ws.OpText, m)))
 			}
 			require.Equal(t, tickstorm.Ready, p.s.State())
-			require.Len(t, r.events, tc.statuses)
-			require.Empty(t, r.errors)
+			require.Len(t, r.Events, tc.statuses)
+			require.Empty(t, r.Errors)
 		})
 	}
 }
@@ -125,13 +127,13 @@ func TestSessionStatuses(t *testing.T) {
 		{"", "", tickstorm.StatusOther, nil, false},
 	} {
 		t.Run(tc.status+" "+tc.message[:min(len(tc.message), 60)], func(t *testing.T) {
-			r := new(recorder)
+			r := new(fixture.Recorder)
 			p := readyPeer(t, testConfig(), r)
-			err := p.say(status(tc.status, tc.message), trade("AAPL"))
+			err := p.say(fixture.Status(tc.status, tc.message), fixture.Trade("AAPL"))
 			require.Equal(t, err, p.s.Err())
 
-			require.Len(t, r.events, 4, "the handler sees every status, and what stands behind it")
-			e, ok := r.events[2].(*tickstorm.Status)
+			require.Len(t, r.Events, 4, "the handler sees every status, and what stands behind it")
+			e, ok := r.Events[2].(*tickstorm.Status)
 			require.True(t, ok)
 			require.Equal(t, tc.code, e.Code())
 
@@ -154,19 +156,19 @@ func TestSessionStatuses(t *testing.T) {
 			require.Equal(t, tc.retry, tickstorm.Retryable(err))
 			require.Equal(t, tickstorm.Ended, p.s.State())
 			require.Equal(t, []string{"close 1000"}, p.requests(), "a close frame frees the connection's slot")
-			require.Equal(t, err, p.say(trade("AAPL")), "an ended session takes nothing more")
-			require.Len(t, r.events, 4)
+			require.Equal(t, err, p.say(fixture.Trade("AAPL")), "an ended session takes nothing more")
+			require.Len(t, r.Events, 4)
 		})
 	}
 }
 
 func TestSessionAuthFailedInsteadOfSuccess(t *testing.T) {
 	p := newPeer(t, testConfig(), nil)
-	require.NoError(t, p.s.Request(nil, topics(t, "T.A")...))
+	require.NoError(t, p.s.Request(nil, fixture.Topics(t, "T.A")...))
 	p.requests()
-	require.ErrorIs(t, p.say(status("auth_failed", "authentication failed")), tickstorm.ErrAuthFailed)
+	require.ErrorIs(t, p.say(fixture.Status("auth_failed", "authentication failed")), tickstorm.ErrAuthFailed)
 	require.Equal(t, []string{"close 1000"}, p.requests(), "the request is not sent after all")
-	require.ErrorIs(t, p.s.Request(nil, topics(t, "T.A")...), tickstorm.ErrAuthFailed)
+	require.ErrorIs(t, p.s.Request(nil, fixture.Topics(t, "T.A")...), tickstorm.ErrAuthFailed)
 	require.ErrorIs(t, p.s.Disconnected(io.EOF), tickstorm.ErrAuthFailed, "the reason stands, whatever the socket does then")
 }
 
@@ -176,26 +178,26 @@ func TestSessionRedactsKey(t *testing.T) {
 	cfg.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	p := readyPeer(t, cfg, nil)
 	var o outcome
-	require.NoError(t, p.s.Request(o.done, topics(t, "T.A,T.B")...))
-	require.NoError(t, p.say(status("error", "not authorized for "+testKey), status(testKey, "hello "+testKey)))
-	require.NoError(t, p.say(status("success", "subscribed to: "+testKey)))
+	require.NoError(t, p.s.Request(o.done, fixture.Topics(t, "T.A,T.B")...))
+	require.NoError(t, p.say(fixture.Status("error", "not authorized for "+fixture.Key), fixture.Status(fixture.Key, "hello "+fixture.Key)))
+	require.NoError(t, p.say(fixture.Status("success", "subscribed to: "+fixture.Key)))
 	p.after(ackTimeout)
-	require.NotContains(t, o.detail(t).Error(), testKey)
+	require.NotContains(t, o.detail(t).Error(), fixture.Key)
 	require.Contains(t, o.err.Error(), "not authorized for [redacted]")
-	err := p.say(status("max_connections", "the key "+testKey+" is in use"))
+	err := p.say(fixture.Status("max_connections", "the key "+fixture.Key+" is in use"))
 	require.EqualError(t, err, "server says max_connections: the key [redacted] is in use")
 	require.NotEmpty(t, log.String())
-	require.NotContains(t, log.String(), testKey)
+	require.NotContains(t, log.String(), fixture.Key)
 }
 
 func TestSessionDataBeforeAcknowledgement(t *testing.T) {
-	r := new(recorder)
+	r := new(fixture.Recorder)
 	p := readyPeer(t, testConfig(), r)
-	require.NoError(t, p.s.Request(nil, topics(t, "T.A")...))
-	require.NoError(t, p.say(append([]string{trade("A")}, acks("T.A")...)...))
-	require.Len(t, r.events, 4)
-	require.Equal(t, tickstorm.KindTrade, r.events[2].Kind())
-	require.Equal(t, began.UnixNano(), r.events[2].Head().Received)
+	require.NoError(t, p.s.Request(nil, fixture.Topics(t, "T.A")...))
+	require.NoError(t, p.say(append([]string{fixture.Trade("A")}, fixture.Acks("T.A")...)...))
+	require.Len(t, r.Events, 4)
+	require.Equal(t, tickstorm.KindTrade, r.Events[2].Kind())
+	require.Equal(t, began.UnixNano(), r.Events[2].Head().Received)
 }
 
 // TestSessionViolations: what the server must not send ends the session with the close
@@ -207,11 +209,11 @@ func TestSessionViolations(t *testing.T) {
 		code  ws.StatusCode
 		is    error
 	}{
-		{"masked", wire(true, true, ws.OpText, "[]"), 1002, ws.ErrProtocolMaskUnexpected},
+		{"masked", fixture.Wire(true, true, ws.OpText, "[]"), 1002, ws.ErrProtocolMaskUnexpected},
 		{"compressed", []byte{0xC1, 0}, 1002, ws.ErrProtocolNonZeroRsv},
 		{"HTTP", []byte("HTTP/1.1 400 Bad Request\r\n\r\n"), 1002, nil},
-		{"not UTF-8", wire(false, true, ws.OpText, "[\"\xff\"]"), 1007, frame.ErrUTF8},
-		{"too big", wire(false, true, ws.OpText, "["+strings.Repeat(" ", 600)+"]"), 1009, frame.ErrTooBig},
+		{"not UTF-8", fixture.Wire(false, true, ws.OpText, "[\"\xff\"]"), 1007, frame.ErrUTF8},
+		{"too big", fixture.Wire(false, true, ws.OpText, "["+strings.Repeat(" ", 600)+"]"), 1009, frame.ErrTooBig},
 		{"2^62 bytes", []byte{0x81, 127, 0x40, 0, 0, 0, 0, 0, 0, 0}, 1009, frame.ErrTooBig},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -260,17 +262,17 @@ func TestSessionBadMessages(t *testing.T) {
 		{"number", ws.OpText, `[1]`, tickstorm.ErrNotObject},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			r := new(recorder)
+			r := new(fixture.Recorder)
 			p := readyPeer(t, testConfig(), r)
-			require.NoError(t, p.s.Feed(wire(false, true, tc.op, tc.message)))
-			require.Len(t, r.errors, 1)
-			require.ErrorIs(t, r.errors[0], tc.is)
-			require.Equal(t, tickstorm.Stocks, r.errors[0].Market)
-			require.Equal(t, began.UnixNano(), r.errors[0].Received)
+			require.NoError(t, p.s.Feed(fixture.Wire(false, true, tc.op, tc.message)))
+			require.Len(t, r.Errors, 1)
+			require.ErrorIs(t, r.Errors[0], tc.is)
+			require.Equal(t, tickstorm.Stocks, r.Errors[0].Market)
+			require.Equal(t, began.UnixNano(), r.Errors[0].Received)
 			require.EqualValues(t, 1, p.s.Stats().Errors)
 
-			require.NoError(t, p.say(trade("A")))
-			require.Len(t, r.events, 3, "the session lives on")
+			require.NoError(t, p.say(fixture.Trade("A")))
+			require.Len(t, r.Events, 3, "the session lives on")
 			require.Empty(t, p.requests())
 		})
 	}
@@ -278,26 +280,26 @@ func TestSessionBadMessages(t *testing.T) {
 
 func TestSessionPongs(t *testing.T) {
 	p := readyPeer(t, testConfig(), nil)
-	require.NoError(t, p.s.Feed(wire(false, true, ws.OpPing, "are you there")))
+	require.NoError(t, p.s.Feed(fixture.Wire(false, true, ws.OpPing, "are you there")))
 	require.Equal(t, []string{"pong are you there"}, p.requests())
 }
 
 func TestSessionClose(t *testing.T) {
-	r := new(recorder)
+	r := new(fixture.Recorder)
 	p := readyPeer(t, testConfig(), r)
 	var o outcome
-	require.NoError(t, p.s.Request(o.done, topics(t, "T.A")...))
+	require.NoError(t, p.s.Request(o.done, fixture.Topics(t, "T.A")...))
 	p.requests()
 	p.s.Close()
 	p.s.Close()
 	require.Equal(t, tickstorm.Closing, p.s.State())
 	require.Equal(t, []string{"close 1000"}, p.requests())
 	require.ErrorIs(t, o.detail(t), tickstorm.ErrClosed)
-	require.Equal(t, "T.A", listed(o.detail(t).Pending))
-	require.ErrorIs(t, p.s.Request(nil, topics(t, "T.B")...), tickstorm.ErrClosed)
+	require.Equal(t, "T.A", fixture.Listed(o.detail(t).Pending))
+	require.ErrorIs(t, p.s.Request(nil, fixture.Topics(t, "T.B")...), tickstorm.ErrClosed)
 
-	require.NoError(t, p.say(trade("A")))
-	require.Len(t, r.events, 3, "what was on its way is delivered")
+	require.NoError(t, p.say(fixture.Trade("A")))
+	require.Len(t, r.Events, 3, "what was on its way is delivered")
 	require.ErrorIs(t, p.answer(), tickstorm.ErrClosed)
 	require.Equal(t, tickstorm.Ended, p.s.State())
 	require.False(t, tickstorm.Retryable(p.s.Err()))
@@ -308,9 +310,9 @@ func TestSessionClose(t *testing.T) {
 
 func TestSessionCloseBeforeAuth(t *testing.T) {
 	p := newPeer(t, testConfig(), nil)
-	require.NoError(t, p.s.Request(nil, topics(t, "T.A")...))
+	require.NoError(t, p.s.Request(nil, fixture.Topics(t, "T.A")...))
 	p.s.Close()
-	require.NoError(t, p.say(status("auth_success", "")))
+	require.NoError(t, p.say(fixture.Status("auth_success", "")))
 	require.Equal(t, tickstorm.Closing, p.s.State())
 	heard := p.requests()
 	require.Len(t, heard, 2, "the key and the close frame, and no request")
@@ -332,7 +334,7 @@ func TestSessionEnds(t *testing.T) {
 		{"reset, its cause", nothing, func(p *peer) error { return p.s.Disconnected(io.ErrUnexpectedEOF) }, io.ErrUnexpectedEOF, true},
 		{"EOF while closing", closing, func(p *peer) error { return p.s.Disconnected(io.EOF) }, tickstorm.ErrClosed, false},
 		{"close frame while closing", closing, func(p *peer) error {
-			return p.s.Feed(wire(false, true, ws.OpClose, closeBody(1001, "bye")))
+			return p.s.Feed(fixture.Wire(false, true, ws.OpClose, closeBody(1001, "bye")))
 		}, tickstorm.ErrClosed, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -363,9 +365,9 @@ func TestSessionServerCloses(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			p := readyPeer(t, testConfig(), nil)
 			var o outcome
-			require.NoError(t, p.s.Request(o.done, topics(t, "T.A")...))
+			require.NoError(t, p.s.Request(o.done, fixture.Topics(t, "T.A")...))
 			p.requests()
-			err := p.s.Feed(wire(false, true, ws.OpClose, tc.body))
+			err := p.s.Feed(fixture.Wire(false, true, ws.OpClose, tc.body))
 			var closed *frame.CloseError
 			require.ErrorAs(t, err, &closed)
 			require.Equal(t, frame.CloseError{Code: tc.code, Reason: tc.reason}, *closed)
@@ -377,47 +379,47 @@ func TestSessionServerCloses(t *testing.T) {
 }
 
 func TestSessionSetHandler(t *testing.T) {
-	first, second := new(recorder), new(recorder)
+	first, second := new(fixture.Recorder), new(fixture.Recorder)
 	p := readyPeer(t, testConfig(), first)
-	first.events = nil
-	require.NoError(t, p.say(trade("A")))
+	first.Events = nil
+	require.NoError(t, p.say(fixture.Trade("A")))
 	p.s.SetHandler(second)
-	require.NoError(t, p.say(trade("B")))
+	require.NoError(t, p.say(fixture.Trade("B")))
 	p.s.SetHandler(nil)
-	require.NoError(t, p.say(trade("C")))
-	require.Len(t, first.events, 1)
-	require.Len(t, second.events, 1)
-	require.Equal(t, "B", second.events[0].Head().Symbol)
+	require.NoError(t, p.say(fixture.Trade("C")))
+	require.Len(t, first.Events, 1)
+	require.Len(t, second.Events, 1)
+	require.Equal(t, "B", second.Events[0].Head().Symbol)
 	require.EqualValues(t, 3, p.s.Stats().Events[tickstorm.KindTrade])
 }
 
 // switcher hands over in the middle of a message.
 type switcher struct {
-	recorder
+	fixture.Recorder
 	s    *tickstorm.Session
 	next tickstorm.Handler
 }
 
 func (h *switcher) OnTrade(e *tickstorm.Trade) {
-	h.recorder.OnTrade(e)
+	h.Recorder.OnTrade(e)
 	h.s.SetHandler(h.next)
 }
 
 func TestSessionSetHandlerInHandler(t *testing.T) {
-	next := new(recorder)
+	next := new(fixture.Recorder)
 	h := &switcher{next: next}
 	p := readyPeer(t, testConfig(), h)
 	h.s = p.s
-	h.events = nil
-	require.NoError(t, p.say(trade("A"), trade("B")))
-	require.NoError(t, p.say(trade("C")))
-	require.Len(t, h.events, 2, "the new handler takes over at the next message")
-	require.Len(t, next.events, 1)
+	h.Events = nil
+	require.NoError(t, p.say(fixture.Trade("A"), fixture.Trade("B")))
+	require.NoError(t, p.say(fixture.Trade("C")))
+	require.Len(t, h.Events, 2, "the new handler takes over at the next message")
+	require.Len(t, next.Events, 1)
 }
 
 // rawOnly takes messages as bytes.
 type rawOnly struct {
-	recorder
+	fixture.Recorder
 	raw    []string
 	decode bool
 	ends   int
@@ -442,15 +444,15 @@ func TestSessionRawHandler(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			h := &rawOnly{decode: tc.decode}
 			p := newPeer(t, testConfig(), h)
-			require.NoError(t, p.s.Request(nil, topics(t, "T.A")...))
+			require.NoError(t, p.s.Request(nil, fixture.Topics(t, "T.A")...))
 			p.requests()
-			require.NoError(t, p.say(status("auth_success", "")))
+			require.NoError(t, p.say(fixture.Status("auth_success", "")))
 			require.Equal(t, []string{"T.A"}, p.subscribed(), "the session hears what the handler does not decode")
-			require.NoError(t, p.say(append(acks("T.A"), trade("A"))...))
+			require.NoError(t, p.say(append(fixture.Acks("T.A"), fixture.Trade("A"))...))
 			acked, _ := held(p.s)
 			require.Equal(t, "T.A", acked)
 			require.Len(t, h.raw, 2)
-			require.Len(t, h.events, tc.events)
+			require.Len(t, h.Events, tc.events)
 			require.Equal(t, 2, h.ends)
 		})
 	}
@@ -468,28 +470,28 @@ func TestSessionCallsInHandler(t *testing.T) {
 	h := &caller{}
 	p := readyPeer(t, testConfig(), h)
 	h.onTrade = func() { _ = p.s.Request(nil, tickstorm.Topic{Channel: "T", Symbol: "B"}) }
-	require.NoError(t, p.say(trade("A")))
+	require.NoError(t, p.say(fixture.Trade("A")))
 	require.Equal(t, []string{"T.B"}, p.subscribed())
 	h.onTrade = func() { _ = p.s.Withdraw(nil, tickstorm.Topic{Channel: "T", Symbol: "B"}) }
-	require.NoError(t, p.say(acks("T.B")...))
-	require.NoError(t, p.say(trade("A")))
+	require.NoError(t, p.say(fixture.Acks("T.B")...))
+	require.NoError(t, p.say(fixture.Trade("A")))
 	require.Equal(t, []string{`{"action":"unsubscribe","params":"T.B"}`}, p.requests())
 	var events uint64
 	h.onTrade = func() { events = p.s.Stats().Events[tickstorm.KindTrade] }
-	require.NoError(t, p.say(trade("A")))
+	require.NoError(t, p.say(fixture.Trade("A")))
 	require.EqualValues(t, 2, events, "as of the last Feed that has returned")
 	require.EqualValues(t, 3, p.s.Stats().Events[tickstorm.KindTrade])
 	h.onTrade = p.s.Close
-	require.NoError(t, p.say(trade("A"), trade("A")))
+	require.NoError(t, p.say(fixture.Trade("A"), fixture.Trade("A")))
 	require.Equal(t, []string{"close 1000"}, p.requests())
 }
 
 func TestSessionStats(t *testing.T) {
 	p := readyPeer(t, testConfig(), nil)
 	before := p.s.Stats()
-	require.NoError(t, p.s.Request(nil, topics(t, "T.A")...))
-	message := "[" + trade("A") + "," + status("error", "not authorized") + ",7]"
-	frame := wire(false, true, ws.OpText, message)
+	require.NoError(t, p.s.Request(nil, fixture.Topics(t, "T.A")...))
+	message := "[" + fixture.Trade("A") + "," + fixture.Status("error", "not authorized") + ",7]"
+	frame := fixture.Wire(false, true, ws.OpText, message)
 	require.NoError(t, p.s.Feed(frame))
 	after := p.s.Stats()
 	require.Equal(t, uint64(len(frame)), after.Received-before.Received)
@@ -504,7 +506,7 @@ func TestSessionStats(t *testing.T) {
 func TestNewSessionErrors(t *testing.T) {
 	_, err := tickstorm.NewSession(tickstorm.Config{Market: tickstorm.Stocks}, nil)
 	require.ErrorIs(t, err, tickstorm.ErrNoKey)
-	_, err = tickstorm.NewSession(tickstorm.Config{Key: testKey}, nil)
+	_, err = tickstorm.NewSession(tickstorm.Config{Key: fixture.Key}, nil)
 	require.ErrorIs(t, err, tickstorm.ErrNoMarket)
 }
 
@@ -537,7 +539,7 @@ func TestSessionTurns(t *testing.T) {
 	p := readyPeer(t, testConfig(), &h)
 	h.calls = nil
 	for _, message := range []string{`[{"ev":"T"}]`, `no array`, `[{"ev":"T"}] more`, `[{"ev":"T"},`} {
-		require.NoError(t, p.s.Feed(wire(false, true, ws.OpText, message)))
+		require.NoError(t, p.s.Feed(fixture.Wire(false, true, ws.OpText, message)))
 	}
 	require.Equal(t, []string{
 		"raw", "trade", "end",
@@ -555,10 +557,10 @@ func TestSessionHidesKeyFromHandlers(t *testing.T) {
 		seen = append(seen, string(s.Status), string(s.Message), string(s.Raw), string(s.AppendJSON(nil)))
 	}})
 	seen = nil
-	require.NoError(t, p.say(status("error", "no such key: "+testKey)))
+	require.NoError(t, p.say(fixture.Status("error", "no such key: "+fixture.Key)))
 	require.NotEmpty(t, seen)
 	for _, text := range seen {
-		require.NotContains(t, text, testKey)
+		require.NotContains(t, text, fixture.Key)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
@@ -24,7 +26,7 @@ func TestSessionAuthTimeout(t *testing.T) {
 			cfg.AuthTimeout = tc.limit
 			p := newPeer(t, cfg, nil)
 			require.Equal(t, tc.wait, p.after(0))
-			require.NoError(t, p.say(status("connected", "")), "a greeting is no answer")
+			require.NoError(t, p.say(fixture.Status("connected", "")), "a greeting is no answer")
 			require.Equal(t, time.Nanosecond, p.after(tc.wait-1))
 			require.NoError(t, p.s.Err())
 			require.Zero(t, p.after(1))
@@ -58,7 +60,7 @@ func TestSessionPings(t *testing.T) {
 			}
 			for range 3 { // data and pongs make no difference
 				require.Equal(t, time.Nanosecond, p.after(tc.wait-1))
-				require.NoError(t, p.say(trade("A")))
+				require.NoError(t, p.say(fixture.Trade("A")))
 				require.Empty(t, p.requests())
 				require.Equal(t, tc.wait, p.after(1))
 				require.Equal(t, []string{"ping"}, p.requests())
@@ -84,17 +86,17 @@ func TestSessionPingsWhileAuthenticating(t *testing.T) {
 }
 
 func TestSessionIdleTimeout(t *testing.T) {
-	pong := wire(false, true, ws.OpPong, "")
+	pong := fixture.Wire(false, true, ws.OpPong, "")
 	for _, tc := range []struct {
 		name  string
 		limit time.Duration
 		wait  time.Duration
 		bytes []byte // that prove life shortly before the end
 	}{
-		{"default", 0, time.Minute, wire(false, true, ws.OpText, "[]")},
+		{"default", 0, time.Minute, fixture.Wire(false, true, ws.OpText, "[]")},
 		{"pong", 5 * time.Second, 5 * time.Second, pong},
 		{"half a header", 5 * time.Second, 5 * time.Second, pong[:1]},
-		{"rubbish message", 5 * time.Second, 5 * time.Second, wire(false, true, ws.OpBinary, "?")},
+		{"rubbish message", 5 * time.Second, 5 * time.Second, fixture.Wire(false, true, ws.OpBinary, "?")},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			cfg := testConfig()
@@ -126,7 +128,7 @@ func TestSessionMissingPongs(t *testing.T) {
 	pings := 0
 	for range 30 {
 		p.after(10 * time.Second)
-		require.NoError(t, p.say(trade("A")))
+		require.NoError(t, p.say(fixture.Trade("A")))
 		pings += len(p.requests())
 	}
 	require.NoError(t, p.s.Err())
@@ -168,7 +170,7 @@ func TestSessionCloseTimeout(t *testing.T) {
 			p.after(3 * time.Second)
 			p.s.Close()
 			require.Equal(t, tc.wait, p.s.Deadline().Sub(p.now))
-			require.NoError(t, p.say(trade("A")), "data are no answer")
+			require.NoError(t, p.say(fixture.Trade("A")), "data are no answer")
 			require.Equal(t, time.Nanosecond, p.after(tc.wait-1))
 			require.NoError(t, p.s.Err())
 			require.Zero(t, p.after(1))
@@ -192,12 +194,12 @@ func TestSessionAckDeadline(t *testing.T) {
 	p := readyPeer(t, testConfig(), nil)
 	require.Equal(t, 25*time.Second, p.after(0))
 	var o outcome
-	require.NoError(t, p.s.Request(o.done, topics(t, "T.A")...))
+	require.NoError(t, p.s.Request(o.done, fixture.Topics(t, "T.A")...))
 	require.Equal(t, ackTimeout, p.s.Deadline().Sub(p.now), "what was done since counts")
 	p.after(4 * time.Second)
-	require.NoError(t, p.s.Request(nil, topics(t, "ZZ.A")...))
+	require.NoError(t, p.s.Request(nil, fixture.Topics(t, "ZZ.A")...))
 	require.Equal(t, ackTimeout-4*time.Second, p.s.Deadline().Sub(p.now), "the first counts")
-	require.NoError(t, p.say(acks("T.A")...))
+	require.NoError(t, p.say(fixture.Acks("T.A")...))
 	require.Equal(t, ackTimeout, p.s.Deadline().Sub(p.now))
 	p.after(ackTimeout)
 	require.Equal(t, began.Add(25*time.Second), p.s.Deadline())
@@ -211,25 +213,25 @@ func TestSessionNextChunkAfterTimeout(t *testing.T) {
 	cfg.ChunkTopics = 1
 	p := readyPeer(t, cfg, nil)
 	var o outcome
-	require.NoError(t, p.s.Request(o.done, topics(t, "T.A,T.B")...))
+	require.NoError(t, p.s.Request(o.done, fixture.Topics(t, "T.A,T.B")...))
 	require.Equal(t, []string{"T.A"}, p.subscribed())
 	p.after(2*time.Second - 1)
 	require.Empty(t, p.subscribed())
 	require.Equal(t, 2*time.Second, p.after(1))
 	require.Equal(t, []string{"T.B"}, p.subscribed())
-	require.NoError(t, p.say(acks("T.A", "T.B")...))
-	require.Equal(t, "T.B", listed(o.detail(t).Acked))
-	require.Equal(t, "T.A", listed(o.detail(t).Pending))
+	require.NoError(t, p.say(fixture.Acks("T.A", "T.B")...))
+	require.Equal(t, "T.B", fixture.Listed(o.detail(t).Acked))
+	require.Equal(t, "T.A", fixture.Listed(o.detail(t).Pending))
 }
 
 func TestSessionReceived(t *testing.T) {
-	r := new(recorder)
+	r := new(fixture.Recorder)
 	p := readyPeer(t, testConfig(), r)
-	frame := wire(false, true, ws.OpText, "["+trade("A")+"]")
+	frame := fixture.Wire(false, true, ws.OpText, "["+fixture.Trade("A")+"]")
 	require.NoError(t, p.s.Feed(frame[:5]))
 	p.after(time.Second)
 	require.NoError(t, p.s.Feed(frame[5:]))
-	require.Equal(t, began.Add(time.Second).UnixNano(), r.events[2].Head().Received, "when its last byte was read")
+	require.Equal(t, began.Add(time.Second).UnixNano(), r.Events[2].Head().Received, "when its last byte was read")
 }
 
 // TestSessionPongTimeout: it is silence since a ping that ends the session, not a missing
@@ -253,7 +255,7 @@ func TestSessionPongTimeout(t *testing.T) {
 			p.after(25 * time.Second)
 			require.Equal(t, []string{"ping"}, p.requests())
 			p.after(4 * time.Second)
-			require.NoError(t, p.say(trade("A")))
+			require.NoError(t, p.say(fixture.Trade("A")))
 		}
 		require.NoError(t, p.s.Err())
 	})

@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
@@ -50,9 +52,9 @@ func TestLag(t *testing.T) {
 		{"book", tickstorm.Crypto, fmt.Sprintf(`{"ev":"XL2","pair":"A-USD","t":%d}`, ms(second)), second, -1},
 		{"aggregate", tickstorm.Stocks, fmt.Sprintf(`{"ev":"AM","sym":"A","s":%d,"e":%d}`, ms(time.Hour), ms(2*second)), -1, 2 * second},
 		{"the first counts", tickstorm.Stocks, tradeAt(2*second) + "," + tradeAt(second), 2 * second, -1},
-		{"the first with a time", tickstorm.Stocks, `7,` + status("connected", "") + `,{"ev":"ZZ","t":5},` + trade("A") + "," + tradeAt(second), second, -1},
-		{"no time", tickstorm.Stocks, trade("A") + `,{"ev":"T","sym":"A","t":null},{"ev":"T","sym":"A","t":-5}`, -1, -1},
-		{"status", tickstorm.Stocks, status("connected", ""), -1, -1},
+		{"the first with a time", tickstorm.Stocks, `7,` + fixture.Status("connected", "") + `,{"ev":"ZZ","t":5},` + fixture.Trade("A") + "," + tradeAt(second), second, -1},
+		{"no time", tickstorm.Stocks, fixture.Trade("A") + `,{"ev":"T","sym":"A","t":null},{"ev":"T","sym":"A","t":-5}`, -1, -1},
+		{"status", tickstorm.Stocks, fixture.Status("connected", ""), -1, -1},
 		{"beyond all time", tickstorm.Stocks, `{"ev":"T","sym":"A","t":1}`, 1<<63 - 1, -1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -82,7 +84,7 @@ func TestLag(t *testing.T) {
 		p := parserAt(tickstorm.Stocks, began)
 		for _, received := range []time.Duration{0, time.Second} {
 			p.SetReceived(began.Add(received).UnixNano())
-			require.NoError(t, p.Parse([]byte("["+trade("A")+"]"), nil))
+			require.NoError(t, p.Parse([]byte("["+fixture.Trade("A")+"]"), nil))
 			for range 3 {
 				require.NoError(t, p.Parse([]byte("["+tradeAt(second)+"]"), nil))
 			}
@@ -169,27 +171,27 @@ func TestErrorCauses(t *testing.T) {
 func TestErrorSamplesKey(t *testing.T) {
 	for _, at := range []int{0, 100, 119, 120, 121, 127} {
 		p := readyPeer(t, testConfig(), nil)
-		require.NoError(t, p.s.Feed(wire(false, true, ws.OpBinary, strings.Repeat("x", at)+testKey+strings.Repeat("y", 200))))
+		require.NoError(t, p.s.Feed(fixture.Wire(false, true, ws.OpBinary, strings.Repeat("x", at)+fixture.Key+strings.Repeat("y", 200))))
 		s := p.s.Stats()
 		require.EqualValues(t, 1, s.ErrorCauses[tickstorm.CauseBinary])
 		require.Equal(t, "[redacted]", s.ErrorSamples[tickstorm.CauseBinary], "key at %d", at)
 	}
 	p := readyPeer(t, testConfig(), nil)
-	require.NoError(t, p.s.Feed(wire(false, true, ws.OpBinary, strings.Repeat("x", 128)+testKey)))
+	require.NoError(t, p.s.Feed(fixture.Wire(false, true, ws.OpBinary, strings.Repeat("x", 128)+fixture.Key)))
 	require.Equal(t, strings.Repeat("x", 128), p.s.Stats().ErrorSamples[tickstorm.CauseBinary], "it begins behind the sample")
 }
 
 // TestInterval: between reads that complete a message, however many that is.
 func TestInterval(t *testing.T) {
 	p := newPeer(t, testConfig(), nil)
-	require.NoError(t, p.say(trade("A")))
-	require.NoError(t, p.say(trade("A")))
+	require.NoError(t, p.say(fixture.Trade("A")))
+	require.NoError(t, p.say(fixture.Trade("A")))
 	require.Zero(t, p.s.Stats().Interval.Count(), "no time has passed")
 	p.after(time.Second)
-	require.NoError(t, p.s.Feed(wire(false, true, ws.OpPing, "no message")))
+	require.NoError(t, p.s.Feed(fixture.Wire(false, true, ws.OpPing, "no message")))
 	p.after(time.Second)
-	require.NoError(t, p.say(trade("A")))
-	require.NoError(t, p.say(trade("A")))
+	require.NoError(t, p.say(fixture.Trade("A")))
+	require.NoError(t, p.say(fixture.Trade("A")))
 	s := p.s.Stats()
 	requireOne(t, 2*time.Second, &s.Interval)
 	require.Zero(t, s.Decode.Count(), "a session has no clock")
@@ -205,21 +207,21 @@ func (d dawdler) OnTrade(*tickstorm.Trade) { time.Sleep(d.time) }
 
 // TestDecode: one message in 64 is timed, the handler's time included.
 func TestDecode(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
-		conn := dialSim(t, server, dawdler{time: 3 * time.Millisecond})
-		running := runs(t.Context(), conn)
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+		conn := fixture.Dial(t, server, dawdler{time: 3 * time.Millisecond})
+		running := fixture.Runs(t.Context(), conn)
 		synctest.Wait()
 		s := conn.Stats()
 		require.EqualValues(t, 2, s.Messages, "a greeting and the answer to the key")
 		require.EqualValues(t, 1, s.Decode.Count())
 		require.Zero(t, s.Decode.Sum())
 		for range 62 {
-			server.Broadcast([]byte("[" + trade("A") + "]"))
+			server.Broadcast([]byte("[" + fixture.Trade("A") + "]"))
 		}
 		synctest.Wait()
 		time.Sleep(time.Second)
 		require.EqualValues(t, 1, conn.Stats().Decode.Count())
-		server.Broadcast([]byte("[" + trade("A") + "]"))
+		server.Broadcast([]byte("[" + fixture.Trade("A") + "]"))
 		time.Sleep(time.Second)
 		s = conn.Stats()
 		require.EqualValues(t, 65, s.Messages)
@@ -233,11 +235,11 @@ func TestDecode(t *testing.T) {
 
 // TestStatsWhileRunning: snapshots are taken from any goroutine, and never go back.
 func TestStatsWhileRunning(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
-		conn := dialSim(t, server, nil)
-		running := runs(t.Context(), conn)
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+		conn := fixture.Dial(t, server, nil)
+		running := fixture.Runs(t.Context(), conn)
 		done := make(chan struct{})
-		asked := inBackground(func() error {
+		asked := fixture.InBackground(func() error {
 			var before tickstorm.Stats
 			for {
 				s := conn.Stats()
@@ -280,24 +282,24 @@ func TestTopicCounts(t *testing.T) {
 		}
 	}
 	requireTopics(0, 0, 0)
-	require.NoError(t, p.s.Request(nil, topics(t, "T.A,T.B,T.C")...))
+	require.NoError(t, p.s.Request(nil, fixture.Topics(t, "T.A,T.B,T.C")...))
 	requireTopics(0, 3, 0)
-	require.NoError(t, p.say(acks("T.A")...))
+	require.NoError(t, p.say(fixture.Acks("T.A")...))
 	requireTopics(1, 2, 0)
-	require.NoError(t, p.say(acks("T.A")...))
+	require.NoError(t, p.say(fixture.Acks("T.A")...))
 	requireTopics(1, 2, 0)
-	require.NoError(t, p.say(acks("T.B")...))
-	require.NoError(t, p.say(status("error", "not authorized")))
+	require.NoError(t, p.say(fixture.Acks("T.B")...))
+	require.NoError(t, p.say(fixture.Status("error", "not authorized")))
 	requireTopics(2, 0, 1)
-	require.NoError(t, p.s.Withdraw(nil, topics(t, "T.A")...))
-	require.NoError(t, p.say(status("success", "unsubscribed to: T.A")))
+	require.NoError(t, p.s.Withdraw(nil, fixture.Topics(t, "T.A")...))
+	require.NoError(t, p.say(fixture.Status("success", "unsubscribed to: T.A")))
 	requireTopics(1, 0, 1)
-	require.NoError(t, p.s.Request(nil, topics(t, "T.D")...))
+	require.NoError(t, p.s.Request(nil, fixture.Topics(t, "T.D")...))
 	p.after(time.Minute - 1) // too long for an answer
 	requireTopics(1, 1, 1)
-	require.NoError(t, p.say(acks("T.D")...))
+	require.NoError(t, p.say(fixture.Acks("T.D")...))
 	requireTopics(2, 0, 1)
-	require.NoError(t, p.say(status("success", "unsubscribed to: T.D")))
+	require.NoError(t, p.say(fixture.Status("success", "unsubscribed to: T.D")))
 	requireTopics(1, 0, 1)
 	_ = p.s.Disconnected(net.ErrClosed)
 	requireTopics(0, 0, 1)
@@ -314,15 +316,15 @@ func TestReconnectCauses(t *testing.T) {
 		{"disconnected", sim.Cut(), tickstorm.ReconnectDisconnected},
 		{"idle", sim.Stall(0), tickstorm.ReconnectIdle},
 		{"protocol", sim.Garbage(), tickstorm.ReconnectProtocol},
-		{"auth timeout", sim.Message("[" + status("auth_timeout", "") + "]"), tickstorm.ReconnectAuthTimeout},
-		{"max connections", sim.Message("[" + status("max_connections", "") + "]"), tickstorm.ReconnectMaxConnections},
+		{"auth timeout", sim.Message("[" + fixture.Status("auth_timeout", "") + "]"), tickstorm.ReconnectAuthTimeout},
+		{"max connections", sim.Message("[" + fixture.Status("max_connections", "") + "]"), tickstorm.ReconnectMaxConnections},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			require.Equal(t, tc.name, tc.cause.String())
-			inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+			fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 				c := simClient(t, server, nil)
 				require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
-				running := runs(t.Context(), c)
+				running := fixture.Runs(t.Context(), c)
 				for n := 1; n <= 2; n++ {
 					settled(t, server, n, 1)
 					require.Equal(t, 1, c.Stats().AckedTopics)
@@ -341,7 +343,7 @@ func TestReconnectCauses(t *testing.T) {
 		})
 	}
 	t.Run("dial", func(t *testing.T) {
-		inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+		fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 			cfg := server.ClientConfig(tickstorm.Stocks)
 			dial, failures := cfg.NetDial, 3
 			cfg.NetDial = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -352,7 +354,7 @@ func TestReconnectCauses(t *testing.T) {
 				return dial(ctx, network, address)
 			}
 			c := newClient(t, cfg, nil)
-			running := runs(t.Context(), c)
+			running := fixture.Runs(t.Context(), c)
 			settled(t, server, 1, 0)
 			s := c.Stats()
 			require.EqualValues(t, 3, s.ReconnectCauses[tickstorm.ReconnectDial])
@@ -370,10 +372,10 @@ func TestClientStats(t *testing.T) {
 }
 
 func testClientStats(t *testing.T, inline bool) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 		c := simClientWith(t, server, nil, func(cfg *tickstorm.Config) { cfg.Queue.Inline = inline })
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
-		running := runs(t.Context(), c)
+		running := fixture.Runs(t.Context(), c)
 		for n := 1; n <= 2; n++ {
 			settled(t, server, n, 1)
 			server.Broadcast(fmt.Appendf(nil, `[{"ev":"T","sym":"A","t":%d},%d]`, time.Now().Add(-time.Second).UnixMilli(), n))
@@ -407,15 +409,15 @@ func TestClientStatsOfFailures(t *testing.T) {
 			says     string // a status, to the key of the first two connections
 			messages int
 		}{
-			{"refused for good", status("auth_failed", "no"), 2},
-			{"timed out twice", status("auth_timeout", "late"), 6},
-			{"too many connections", status("max_connections", ""), 6},
+			{"refused for good", fixture.Status("auth_failed", "no"), 2},
+			{"timed out twice", fixture.Status("auth_timeout", "late"), 6},
+			{"too many connections", fixture.Status("max_connections", ""), 6},
 		} {
 			t.Run(fmt.Sprintf("inline %v, %s", inline, tc.name), func(t *testing.T) {
 				cfg := sim.Config{Quiet: true, Faults: []sim.Fault{{At: sim.OnAuth, Times: 2, Do: sim.Message("[" + tc.says + "]")}}}
-				inBubble(t, cfg, func(t *testing.T, server *sim.Server) {
+				fixture.InBubble(t, cfg, func(t *testing.T, server *sim.Server) {
 					c := simClientWith(t, server, nil, func(cfg *tickstorm.Config) { cfg.Queue.Inline = inline })
-					running := runs(t.Context(), c)
+					running := fixture.Runs(t.Context(), c)
 					time.Sleep(10 * time.Minute)
 					synctest.Wait()
 					require.NoError(t, c.Close())
@@ -430,9 +432,9 @@ func TestClientStatsOfFailures(t *testing.T) {
 		}
 		t.Run(fmt.Sprintf("inline %v, not answered", inline), func(t *testing.T) {
 			cfg := sim.Config{Quiet: true, Faults: []sim.Fault{{At: sim.OnAuth, Times: 1, Do: sim.Stall(0)}}}
-			inBubble(t, cfg, func(t *testing.T, server *sim.Server) {
+			fixture.InBubble(t, cfg, func(t *testing.T, server *sim.Server) {
 				c := simClientWith(t, server, nil, func(cfg *tickstorm.Config) { cfg.Queue.Inline = inline })
-				running := runs(t.Context(), c)
+				running := fixture.Runs(t.Context(), c)
 				time.Sleep(time.Second)
 				require.EqualValues(t, 1, c.Stats().Messages, "the greeting")
 				time.Sleep(time.Minute)

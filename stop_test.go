@@ -3,148 +3,24 @@ package tickstorm_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"iter"
 	"net"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
-	"github.com/tickstorm/tickstorm/frame"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
 // Stopping means stopping: after a cancel, and after Close has been called, the handler that
 // runs may finish and no other is called, not even for the rest of the same message.
-
-const (
-	stopMessages = 40
-	stopTrades   = 48 // of the elements of each message; then come an unknown event and an error
-	stopPause    = 10 * time.Millisecond
-)
-
-// stopMessage is one of the messages that wait while a handler stops its driver.
-func stopMessage() string {
-	return "[" + strings.Repeat(trade("A")+",", stopTrades) + `{"ev":"NEW"},7]`
-}
-
-// stopWindow is all of them, as a server sends them at once.
-func stopWindow() []byte {
-	return slices.Repeat(wire(false, true, ws.OpText, stopMessage()), stopMessages)
-}
-
-// stopServer welcomes, sends the window in one piece and answers what there is to answer.
-func stopServer(nc net.Conn) { stopServerAfter(nil)(nc) }
-
-// stopServerAfter sends the window when the gate is open, of which nil is.
-func stopServerAfter(gate <-chan struct{}) func(net.Conn) {
-	return func(nc net.Conn) { serveStop(nc, gate) }
-}
-
-func serveStop(nc net.Conn, gate <-chan struct{}) {
-	_, answer, err := accept(nc)
-	if err != nil {
-		return
-	}
-	out := make(chan []byte, 8)
-	defer close(out)
-	go func() { // what it has to say comes behind the window
-		_, _ = nc.Write(append(answer, welcome()...))
-		if gate != nil {
-			<-gate
-		}
-		_, _ = nc.Write(stopWindow())
-		for b := range out {
-			_, _ = nc.Write(b)
-		}
-	}()
-	f := frame.New(frame.Config{Server: true}, deaf{})
-	for err == nil {
-		n := 0
-		n, err = nc.Read(f.Buffer())
-		if over := f.Commit(n); over != nil {
-			err = over
-		}
-		out <- slices.Clone(f.Outgoing())
-		f.Sent(len(f.Outgoing()))
-	}
-	_, _ = io.Copy(io.Discard, nc)
-}
-
-// stopping is a handler with all abilities. It takes its time over each call, does something
-// in one of them, and notes what is called after that.
-type stopping struct {
-	on   string // the method in which to do it
-	nth  int    // in which of its calls
-	late bool   // at its end, not at its beginning
-	do   func()
-
-	quick bool // it takes no time
-
-	calls  map[string]int
-	done   bool
-	after  []string
-	closed int // OnState with StateClosed
-}
-
-func (h *stopping) call(method string) {
-	if h.done {
-		h.after = append(h.after, method)
-		return
-	}
-	if h.calls == nil {
-		h.calls = map[string]int{}
-	}
-	h.calls[method]++
-	now := method == h.on && h.calls[method] == h.nth
-	if now && !h.late {
-		h.done = true
-		h.do()
-	}
-	if !h.quick {
-		time.Sleep(stopPause)
-	}
-	if now && h.late {
-		h.done = true
-		h.do()
-	}
-}
-
-func (h *stopping) OnTrade(*tickstorm.Trade)         { h.call("trade") }
-func (h *stopping) OnQuote(*tickstorm.Quote)         { h.call("quote") }
-func (h *stopping) OnAggregate(*tickstorm.Aggregate) { h.call("aggregate") }
-func (h *stopping) OnBook(*tickstorm.Book)           { h.call("book") }
-func (h *stopping) OnLULD(*tickstorm.LULD)           { h.call("luld") }
-func (h *stopping) OnImbalance(*tickstorm.Imbalance) { h.call("imbalance") }
-func (h *stopping) OnValue(*tickstorm.Value)         { h.call("value") }
-func (h *stopping) OnStatus(*tickstorm.Status)       { h.call("status") }
-func (h *stopping) OnUnknown(*tickstorm.Unknown)     { h.call("unknown") }
-func (h *stopping) OnError(*tickstorm.EventError)    { h.call("error") }
-func (h *stopping) OnMessageEnd()                    { h.call("end") }
-func (h *stopping) OnGap(*tickstorm.Gap)             { h.call("gap") }
-func (h *stopping) OnDrop(*tickstorm.Drop)           { h.call("drop") }
-
-func (h *stopping) OnState(s *tickstorm.StateChange) {
-	if s.State == tickstorm.StateClosed {
-		h.closed++
-		return
-	}
-	h.call(s.State.String())
-}
-
-// rawStopping is one with OnRaw, behind which a queue does not split messages.
-type rawStopping struct{ stopping }
-
-func (h *rawStopping) OnRaw([]byte, int64) bool {
-	h.call("raw")
-	return true
-}
 
 // stopped is what is driven, and by what it is stopped.
 type stopped interface {
@@ -173,8 +49,8 @@ var stopDrivers = []struct {
 	}},
 	{"Queue", true, func(t *testing.T, cfg tickstorm.Config, h tickstorm.Handler) stopped {
 		q := newQueue(t, cfg.Queue, h)
-		for i := range stopMessages {
-			q.OnRaw([]byte(stopMessage()), int64(i))
+		for i := range fixture.StopMessages {
+			q.OnRaw([]byte(fixture.StopMessage()), int64(i))
 		}
 		return closingQueue{q}
 	}},
@@ -198,29 +74,29 @@ func TestStop(t *testing.T) {
 				for _, at := range []struct {
 					method string
 					nth    int
-				}{{"trade", 2*stopTrades + 7}, {"trade", 3 * stopTrades}, {"unknown", 2}, {"error", 3}, {"end", 4}, {"raw", 4}} {
+				}{{"trade", 2*fixture.StopTrades + 7}, {"trade", 3 * fixture.StopTrades}, {"unknown", 2}, {"error", 3}, {"end", 4}, {"raw", 4}} {
 					if at.method == "end" && d.queue {
 						at.nth = 1 // of a batch
 					}
 					t.Run(fmt.Sprintf("%s, %s, %s of %s %d", d.name, how, from, at.method, at.nth), func(t *testing.T) {
 						synctest.Test(t, func(t *testing.T) {
-							raw := &rawStopping{stopping{on: at.method, nth: at.nth, late: from == "end"}}
-							h, handler := &raw.stopping, tickstorm.Handler(&raw.stopping)
+							raw := &fixture.RawStopping{Stopping: fixture.Stopping{On: at.method, Nth: at.nth, Late: from == "end"}}
+							h, handler := &raw.Stopping, tickstorm.Handler(&raw.Stopping)
 							if at.method == "raw" {
 								handler = raw
 							}
-							cfg := dialConfig("ws://host")
-							cfg.NetDial = pipeTo(stopServer)
+							cfg := fixture.DialConfig("ws://host")
+							cfg.NetDial = pipeTo(fixture.StopServer)
 							driven := d.start(t, cfg, handler)
 							ctx, cancel := context.WithCancel(t.Context())
 							defer cancel()
 							closed := make(chan error, 1)
-							h.do = cancel
+							h.Do = cancel
 							if how == "close" {
-								h.do = func() { closed <- driven.Close() }
+								h.Do = func() { closed <- driven.Close() }
 							}
-							if stop := h.do; from == "elsewhere" {
-								h.do = func() { go stop() }
+							if stop := h.Do; from == "elsewhere" {
+								h.Do = func() { go stop() }
 							}
 							start := time.Now()
 							err := driven.Run(ctx)
@@ -230,11 +106,11 @@ func TestStop(t *testing.T) {
 							} else {
 								require.ErrorIs(t, err, context.Canceled)
 							}
-							require.True(t, h.done, "%v", h.calls)
-							require.Empty(t, h.after)
+							require.True(t, h.Done, "%v", h.Calls)
+							require.Empty(t, h.After)
 							require.Less(t, time.Since(start), 10*time.Second)
 							if strings.HasPrefix(d.name, "Client") {
-								require.Equal(t, 1, h.closed, "the end is told all the same")
+								require.Equal(t, 1, h.Closed, "the end is told all the same")
 							}
 							_ = driven.Close()
 						})
@@ -264,15 +140,15 @@ func TestStopInStatus(t *testing.T) {
 			for nth := range 2 {
 				t.Run(fmt.Sprintf("%s, %v, status %d", tc.name, late, nth), func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
-						h := &stopping{on: "status", nth: nth + 1, late: late}
-						cfg := dialConfig("ws://host")
-						cfg.NetDial = pipeTo(stopServer)
+						h := &fixture.Stopping{On: "status", Nth: nth + 1, Late: late}
+						cfg := fixture.DialConfig("ws://host")
+						cfg.NetDial = pipeTo(fixture.StopServer)
 						driven := tc.start(t, cfg, h)
 						ctx, cancel := context.WithCancel(t.Context())
 						defer cancel()
-						h.do = cancel
+						h.Do = cancel
 						if tc.close {
-							h.do = func() { require.NoError(t, driven.Close()) }
+							h.Do = func() { require.NoError(t, driven.Close()) }
 						}
 						err := driven.Run(ctx)
 						if tc.close {
@@ -280,8 +156,8 @@ func TestStopInStatus(t *testing.T) {
 						} else {
 							require.ErrorIs(t, err, context.Canceled)
 						}
-						require.True(t, h.done)
-						require.Empty(t, h.after)
+						require.True(t, h.Done)
+						require.Empty(t, h.After)
 					})
 				})
 			}
@@ -309,28 +185,28 @@ func TestStopInState(t *testing.T) {
 			for _, at := range []string{"connecting", "authenticating", "subscribing", "streaming", "gap", "backoff"} {
 				for _, mode := range []tickstorm.BackfillMode{tickstorm.BackfillInOrder, tickstorm.BackfillBeside} {
 					t.Run(fmt.Sprintf("inline %v, close %v, in %s, backfill %d", inline, closes, at, mode), func(t *testing.T) {
-						inBubble(t, sim.Config{Rate: 1000, Faults: []sim.Fault{{At: sim.OnStreaming, After: 20, Times: 1, Do: sim.Cut()}}}, func(t *testing.T, server *sim.Server) {
-							h := &stopping{on: at, nth: 1}
+						fixture.InBubble(t, sim.Config{Rate: 1000, Faults: []sim.Fault{{At: sim.OnStreaming, After: 20, Times: 1, Do: sim.Cut()}}}, func(t *testing.T, server *sim.Server) {
+							h := &fixture.Stopping{On: at, Nth: 1}
 							c := simClientWith(t, server, h, func(cfg *tickstorm.Config) {
 								cfg.Queue.Inline = inline
 								cfg.BackfillMode = mode
 								cfg.Backfill = func(_ context.Context, _ *tickstorm.Gap, deliver func([]byte) error) error {
-									return deliver([]byte(stopMessage()))
+									return deliver([]byte(fixture.StopMessage()))
 								}
 							})
 							require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, tickstorm.All))
 							ctx, cancel := context.WithCancel(t.Context())
 							defer cancel()
-							h.do = cancel
+							h.Do = cancel
 							if closes {
-								h.do = func() { require.NoError(t, c.Close()) }
+								h.Do = func() { require.NoError(t, c.Close()) }
 							}
 							err := c.Run(ctx)
 							require.Equal(t, closes, err == nil, "%v", err)
-							require.True(t, h.done, "%v", h.calls)
-							require.Equal(t, 1, h.closed)
+							require.True(t, h.Done, "%v", h.Calls)
+							require.Equal(t, 1, h.Closed)
 							if inline || !closes { // what is queued is handled otherwise
-								require.Empty(t, h.after)
+								require.Empty(t, h.After)
 							}
 						})
 					})
@@ -349,33 +225,33 @@ func TestStopInBackfill(t *testing.T) {
 			}
 			for _, mode := range []tickstorm.BackfillMode{tickstorm.BackfillInOrder, tickstorm.BackfillBeside} {
 				t.Run(fmt.Sprintf("inline %v, close %v, mode %d", inline, closes, mode), func(t *testing.T) {
-					inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
-						h := &stopping{on: "trade", nth: 4}
+					fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+						h := &fixture.Stopping{On: "trade", Nth: 4}
 						delivered := make(chan error, 1)
 						c := simClientWith(t, server, h, func(cfg *tickstorm.Config) {
 							cfg.Queue.Inline, cfg.BackfillMode = inline, mode
 							cfg.Backfill = func(_ context.Context, _ *tickstorm.Gap, deliver func([]byte) error) error {
-								_ = deliver([]byte(stopMessage()))
-								delivered <- deliver([]byte(stopMessage()))
+								_ = deliver([]byte(fixture.StopMessage()))
+								delivered <- deliver([]byte(fixture.StopMessage()))
 								return context.Canceled
 							}
 						})
 						require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
 						ctx, cancel := context.WithCancel(t.Context())
 						defer cancel()
-						h.do = cancel
+						h.Do = cancel
 						if closes {
-							h.do = func() { require.NoError(t, c.Close()) }
+							h.Do = func() { require.NoError(t, c.Close()) }
 						}
-						running := runs(ctx, c)
+						running := fixture.Runs(ctx, c)
 						settled(t, server, 1, 1)
 						server.Broadcast(tradeMessageAt("A", time.Now()))
 						time.Sleep(time.Second)
 						server.Conns()[0].Cut()
 						settled(t, server, 2, 1)
 						require.Equal(t, closes, <-running == nil)
-						require.True(t, h.done, "%v", h.calls)
-						require.Empty(t, h.after)
+						require.True(t, h.Done, "%v", h.Calls)
+						require.Empty(t, h.After)
 						require.ErrorIs(t, <-delivered, tickstorm.ErrClosed)
 					})
 				})
@@ -399,11 +275,11 @@ func TestStopEvents(t *testing.T) {
 			if tc.queue && how == "close" {
 				continue
 			}
-			for _, pause := range []time.Duration{0, stopPause} {
+			for _, pause := range []time.Duration{0, fixture.StopPause} {
 				t.Run(fmt.Sprintf("%s, %s, %v", tc.name, how, pause), func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
-						cfg := dialConfig("ws://host")
-						cfg.NetDial = pipeTo(stopServer)
+						cfg := fixture.DialConfig("ws://host")
+						cfg.NetDial = pipeTo(fixture.StopServer)
 						driven := tc.start(t, cfg, nil).(interface {
 							Events(context.Context) iter.Seq2[tickstorm.Event, error]
 							Close() error
@@ -451,14 +327,14 @@ func TestStopBusy(t *testing.T) {
 		t.Run(d.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				busy, release := make(chan struct{}), make(chan struct{})
-				h := &stopping{on: "trade", nth: 3, do: func() {
+				h := &fixture.Stopping{On: "trade", Nth: 3, Do: func() {
 					close(busy)
 					<-release
 				}}
-				cfg := dialConfig("ws://host")
-				cfg.NetDial = pipeTo(stopServer)
+				cfg := fixture.DialConfig("ws://host")
+				cfg.NetDial = pipeTo(fixture.StopServer)
 				driven := d.start(t, cfg, h)
-				running := runs(t.Context(), driven)
+				running := fixture.Runs(t.Context(), driven)
 				<-busy
 				start := time.Now()
 				require.ErrorIs(t, driven.Close(), tickstorm.ErrHandlerBusy)
@@ -466,7 +342,7 @@ func TestStopBusy(t *testing.T) {
 				require.Empty(t, running)
 				close(release)
 				require.NoError(t, <-running)
-				require.Empty(t, h.after)
+				require.Empty(t, h.After)
 			})
 		})
 	}
@@ -483,21 +359,21 @@ func TestShutdown(t *testing.T) {
 					var driven stopped
 					down := make(chan error, 1)
 					shutdown := func() { down <- driven.(shutter).Shutdown(t.Context()) }
-					h := &onTrade{do: func(*tickstorm.Trade) {
+					h := &fixture.OnTrade{Do: func(*tickstorm.Trade) {
 						if trades++; trades == 7 && from == "inside" {
 							shutdown()
 						} else if trades == 7 {
 							go shutdown()
 						}
-						time.Sleep(stopPause)
+						time.Sleep(fixture.StopPause)
 					}}
-					cfg := dialConfig("ws://host")
-					cfg.NetDial = pipeTo(stopServer)
+					cfg := fixture.DialConfig("ws://host")
+					cfg.NetDial = pipeTo(fixture.StopServer)
 					cfg.ReadBuffer = 4 << 10 // less than a tenth of what comes
 					driven = d.start(t, cfg, h)
 					require.NoError(t, driven.Run(t.Context()))
 					require.NoError(t, <-down)
-					require.Equal(t, stopMessages*stopTrades, trades)
+					require.Equal(t, fixture.StopMessages*fixture.StopTrades, trades)
 					require.NoError(t, driven.Close())
 				})
 			})
@@ -516,17 +392,17 @@ func TestShutdownImpatient(t *testing.T) {
 				trades := 0
 				var driven stopped
 				down := make(chan error, 1)
-				h := &onTrade{do: func(*tickstorm.Trade) {
+				h := &fixture.OnTrade{Do: func(*tickstorm.Trade) {
 					switch trades++; trades {
 					case 7:
 						go func() { down <- driven.(shutter).Shutdown(ctx) }()
 					case 99:
 						cancel()
 					}
-					time.Sleep(stopPause)
+					time.Sleep(fixture.StopPause)
 				}}
-				cfg := dialConfig("ws://host")
-				cfg.NetDial = pipeTo(stopServer)
+				cfg := fixture.DialConfig("ws://host")
+				cfg.NetDial = pipeTo(fixture.StopServer)
 				driven = d.start(t, cfg, h)
 				start := time.Now()
 				require.NoError(t, driven.Run(t.Context()))
@@ -547,26 +423,26 @@ func TestClientShutdown(t *testing.T) {
 		}{
 			{"connecting", func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }},
 			{"authenticating", pipeTo(func(nc net.Conn) {
-				if _, answer, err := accept(nc); err == nil {
+				if _, answer, err := fixture.Accept(nc); err == nil {
 					_, _ = nc.Write(answer)
-					swallow(nc)
+					fixture.Swallow(nc)
 				}
 			})},
 			{"streaming", pipeTo(func(nc net.Conn) {
-				if _, answer, err := accept(nc); err == nil {
-					_, _ = nc.Write(append(answer, welcome()...))
-					attend(nc)
+				if _, answer, err := fixture.Accept(nc); err == nil {
+					_, _ = nc.Write(append(answer, fixture.Welcome()...))
+					fixture.Attend(nc)
 				}
 			})},
 			{"backoff", func(context.Context, string, string) (net.Conn, error) { return nil, net.ErrClosed }},
 		} {
 			t.Run(fmt.Sprintf("inline %v, %s", inline, tc.name), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					cfg := dialConfig("ws://host")
+					cfg := fixture.DialConfig("ws://host")
 					cfg.NetDial, cfg.Queue.Inline = tc.dial, inline
 					cfg.Backoff = tickstorm.Backoff{Min: time.Hour, Max: time.Hour}
 					c := newClientAsIs(t, cfg, nil)
-					running := runs(t.Context(), c)
+					running := fixture.Runs(t.Context(), c)
 					synctest.Wait()
 					require.Equal(t, tc.name, c.State().String())
 					start := time.Now()
@@ -579,7 +455,7 @@ func TestClientShutdown(t *testing.T) {
 			})
 		}
 	}
-	c := newClientAsIs(t, dialConfig("ws://host"), nil)
+	c := newClientAsIs(t, fixture.DialConfig("ws://host"), nil)
 	require.NoError(t, c.Shutdown(t.Context()), "before Run")
 	require.NoError(t, c.Run(t.Context()))
 }
@@ -588,25 +464,25 @@ func TestClientShutdown(t *testing.T) {
 func TestSessionMute(t *testing.T) {
 	for _, method := range []string{"trade", "unknown", "error", "end"} {
 		t.Run(method, func(t *testing.T) {
-			h := &stopping{on: method, nth: 7, quick: true}
+			h := &fixture.Stopping{On: method, Nth: 7, Quick: true}
 			p := readyPeer(t, testConfig(), h)
-			h.do = p.s.Mute
-			require.NoError(t, p.s.Feed(stopWindow()))
-			require.True(t, h.done)
-			require.Empty(t, h.after)
+			h.Do = p.s.Mute
+			require.NoError(t, p.s.Feed(fixture.StopWindow()))
+			require.True(t, h.Done)
+			require.Empty(t, h.After)
 			p.s.SetHandler(h)
-			require.NoError(t, p.say(trade("A")))
-			require.NoError(t, p.s.Feed(wire(false, true, ws.OpBinary, "?")))
-			require.Empty(t, h.after, "for good")
+			require.NoError(t, p.say(fixture.Trade("A")))
+			require.NoError(t, p.s.Feed(fixture.Wire(false, true, ws.OpBinary, "?")))
+			require.Empty(t, h.After, "for good")
 			events := uint64(0)
 			for _, name := range []string{"status", "trade", "unknown"} {
-				events += uint64(h.calls[name])
+				events += uint64(h.Calls[name])
 			}
 			s := p.s.Stats()
 			require.Equal(t, events, s.Total(), "what is not delivered is not counted")
-			require.EqualValues(t, h.calls["error"], s.Errors)
+			require.EqualValues(t, h.Calls["error"], s.Errors)
 			p.requests()
-			require.NoError(t, p.s.Feed(wire(false, true, ws.OpPing, "ping")))
+			require.NoError(t, p.s.Feed(fixture.Wire(false, true, ws.OpPing, "ping")))
 			require.Len(t, p.requests(), 1, "a ping is answered")
 			p.s.Close()
 			require.Equal(t, []string{"close 1000"}, p.requests())

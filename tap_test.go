@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
@@ -21,57 +23,57 @@ func (j *journal) OnMessage(msg []byte, received int64) {
 	j.lines = append(j.lines, fmt.Sprintf("%s at %v", msg, time.Unix(0, received).Sub(began)))
 }
 func (j *journal) OnState(s *tickstorm.StateChange) { j.lines = append(j.lines, s.State.String()) }
-func (j *journal) OnGap(g *tickstorm.Gap)           { j.lines = append(j.lines, "gap "+listed(g.Topics)) }
+func (j *journal) OnGap(g *tickstorm.Gap)           { j.lines = append(j.lines, "gap "+fixture.Listed(g.Topics)) }
 
 // TestTap: the tap has everything as it came and in its order, before the handler.
 func TestTap(t *testing.T) {
 	j := new(journal)
 	d := driveByHand(t, func(cfg *tickstorm.Config) { cfg.Tap = j })
-	require.NoError(t, d.l.Request(nil, topics(t, "T.A")...))
+	require.NoError(t, d.l.Request(nil, fixture.Topics(t, "T.A")...))
 	handled := 0
-	d.l.SetHandler(&onTrade{do: func(*tickstorm.Trade) {
+	d.l.SetHandler(&fixture.OnTrade{Do: func(*tickstorm.Trade) {
 		handled++
 		require.Contains(t, j.lines[len(j.lines)-1], `"sym":"A"`)
 	}})
 	p := d.connect()
-	require.NoError(t, p.say(acks("T.A")...))
+	require.NoError(t, p.say(fixture.Acks("T.A")...))
 	p.after(time.Second)
-	require.NoError(t, p.say(trade("A"), `{"ev":"status","status":"success","message":"your key is `+testKey+`"}`))
+	require.NoError(t, p.say(fixture.Trade("A"), `{"ev":"status","status":"success","message":"your key is `+fixture.Key+`"}`))
 	_, err := d.l.Lost(io.EOF, p.now)
 	require.NoError(t, err)
 	p = d.connect()
-	require.NoError(t, p.say(acks("T.A")...))
-	require.NoError(t, p.say(trade("A")))
+	require.NoError(t, p.say(fixture.Acks("T.A")...))
+	require.NoError(t, p.say(fixture.Trade("A")))
 	require.Equal(t, 2, handled)
-	auth := "[" + status("auth_success", "authenticated") + "] at 0s"
+	auth := "[" + fixture.Status("auth_success", "authenticated") + "] at 0s"
 	require.Equal(t, []string{
-		"connecting", "authenticating", auth, "subscribing", "[" + acks("T.A")[0] + "] at 0s", "streaming",
-		"[" + trade("A") + `,{"ev":"status","status":"success","message":"your key is ********"}] at 1s`, "backoff",
-		"connecting", "authenticating", auth, "subscribing", "[" + acks("T.A")[0] + "] at 0s", "streaming",
-		"gap T.A", "[" + trade("A") + "] at 0s",
+		"connecting", "authenticating", auth, "subscribing", "[" + fixture.Acks("T.A")[0] + "] at 0s", "streaming",
+		"[" + fixture.Trade("A") + `,{"ev":"status","status":"success","message":"your key is ********"}] at 1s`, "backoff",
+		"connecting", "authenticating", auth, "subscribing", "[" + fixture.Acks("T.A")[0] + "] at 0s", "streaming",
+		"gap T.A", "[" + fixture.Trade("A") + "] at 0s",
 	}, j.lines)
 }
 
 // TestConfigCallbacks: what a handler behind a queue is told in its turn, these are told at
 // once.
 func TestConfigCallbacks(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 		var states, gaps []string
 		release := make(chan struct{})
 		d := &diary{}
 		slow := &onTradeDiary{diary: d, do: func() { <-release }}
 		c := simClientWith(t, server, slow, func(cfg *tickstorm.Config) {
 			cfg.OnState = func(s *tickstorm.StateChange) { states = append(states, s.State.String()) }
-			cfg.OnGap = func(g *tickstorm.Gap) { gaps = append(gaps, listed(g.Topics)) }
+			cfg.OnGap = func(g *tickstorm.Gap) { gaps = append(gaps, fixture.Listed(g.Topics)) }
 		})
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
-		running := runs(t.Context(), c)
+		running := fixture.Runs(t.Context(), c)
 		settled(t, server, 1, 1)
-		server.Broadcast([]byte("[" + trade("A") + "]"))
+		server.Broadcast([]byte("[" + fixture.Trade("A") + "]"))
 		synctest.Wait()
 		server.Conns()[0].Cut()
 		settled(t, server, 2, 1)
-		server.Broadcast([]byte("[" + trade("A") + "]"))
+		server.Broadcast([]byte("[" + fixture.Trade("A") + "]"))
 		synctest.Wait()
 		require.Equal(t, "connecting, authenticating, subscribing, streaming, backoff, "+
 			"connecting, authenticating, subscribing, streaming", strings.Join(states, ", "))

@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
@@ -82,7 +84,7 @@ func TestWatchSequences(t *testing.T) {
 
 // TestWatchKinds: every stream is heard, and those without numbers have none.
 func TestWatchKinds(t *testing.T) {
-	forEach(t, func(t *testing.T, m tickstorm.Market, f fixture) {
+	forEach(t, func(t *testing.T, m tickstorm.Market, f sample) {
 		head := f.want.Head()
 		if head.Stream == 0 {
 			return
@@ -90,10 +92,10 @@ func TestWatchKinds(t *testing.T) {
 		p := parserAt(m, began)
 		symbols := tickstorm.NewSymbols(0)
 		p.SetSymbols(symbols)
-		var r recorder
+		var r fixture.Recorder
 		w := tickstorm.NewWatch(&r, tickstorm.WatchConfig{})
 		require.NoError(t, p.Parse([]byte("["+f.live+","+f.live+"]"), w))
-		require.Len(t, r.events, 2, "passed on")
+		require.Len(t, r.Events, 2, "passed on")
 		got := watchedSymbol(t, w, symbols, head.Stream, head.Symbol)
 		require.Equal(t, got.Sequence != 0, got.Duplicates == 1)
 		require.False(t, got.LastEvent.IsZero())
@@ -103,10 +105,10 @@ func TestWatchKinds(t *testing.T) {
 
 func TestWatchConfigStreams(t *testing.T) {
 	p, symbols := watching()
-	var r recorder
+	var r fixture.Recorder
 	w := tickstorm.NewWatch(&r, tickstorm.WatchConfig{Streams: []tickstorm.Stream{tickstorm.Quotes}})
 	require.NoError(t, p.Parse([]byte("["+numbered("A", 1)+`,{"ev":"Q","sym":"A","q":2}]`), w))
-	require.Len(t, r.events, 2)
+	require.Len(t, r.Events, 2)
 	_, ok := w.Symbol(tickstorm.Trades, symbols.ID("A"))
 	require.False(t, ok)
 	require.EqualValues(t, 2, watchedSymbol(t, w, symbols, tickstorm.Quotes, "A").Sequence)
@@ -116,11 +118,11 @@ func TestWatchConfigStreams(t *testing.T) {
 func TestWatchUntracked(t *testing.T) {
 	p := parserAt(tickstorm.Stocks, began)
 	p.SetSymbols(tickstorm.NewSymbols(1))
-	var r recorder
+	var r fixture.Recorder
 	w := tickstorm.NewWatch(&r, tickstorm.WatchConfig{})
-	require.NoError(t, p.Parse([]byte("["+numbered("A", 1)+","+numbered("B", 1)+`,{"ev":"T","q":1},`+status("connected", "")+`,{"ev":"ZZ"},7]`), w))
-	require.Len(t, r.events, 5)
-	require.Len(t, r.errors, 1)
+	require.NoError(t, p.Parse([]byte("["+numbered("A", 1)+","+numbered("B", 1)+`,{"ev":"T","q":1},`+fixture.Status("connected", "")+`,{"ev":"ZZ"},7]`), w))
+	require.Len(t, r.Events, 5)
+	require.Len(t, r.Errors, 1)
 	require.EqualValues(t, 2, w.Stats().Untracked)
 	for _, s := range []tickstorm.Stream{0, tickstorm.Trades, tickstorm.Quotes, 200} {
 		for _, id := range []uint32{0, 2, 1 << 31} {
@@ -267,8 +269,8 @@ func TestWatchBehindQueue(t *testing.T) {
 		h         tickstorm.Handler
 		conflated uint64
 	}{
-		{"events", &recorder{}, 1},
-		{"another Watch", tickstorm.NewWatch(&recorder{}, tickstorm.WatchConfig{}), 1},
+		{"events", &fixture.Recorder{}, 1},
+		{"another Watch", tickstorm.NewWatch(&fixture.Recorder{}, tickstorm.WatchConfig{}), 1},
 		{"messages", &ableHandler{decode: true}, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -382,15 +384,15 @@ func BenchmarkWatch(b *testing.B) {
 
 // TestWatchPassesOn: the other handler is told of all that it would be told of without a Watch.
 func TestWatchPassesOn(t *testing.T) {
-	inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 		h := newStuck()
 		drops := &dropped{stuck: h}
 		c := simClientWith(t, server, tickstorm.NewWatch(drops, tickstorm.WatchConfig{}), smallQueue(tickstorm.OverflowDropNewest))
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, tickstorm.All))
-		running := runs(t.Context(), c)
+		running := fixture.Runs(t.Context(), c)
 		settled(t, server, 1, 1)
 		for i := range 300 {
-			server.Broadcast([]byte("[" + trade(fmt.Sprint("S", i)) + "]"))
+			server.Broadcast([]byte("[" + fixture.Trade(fmt.Sprint("S", i)) + "]"))
 		}
 		<-h.entered
 		synctest.Wait()
@@ -398,7 +400,7 @@ func TestWatchPassesOn(t *testing.T) {
 		synctest.Wait()
 		server.Conns()[0].Cut()
 		settled(t, server, 2, 1)
-		server.Broadcast([]byte("[" + trade("LAST") + "]"))
+		server.Broadcast([]byte("[" + fixture.Trade("LAST") + "]"))
 		synctest.Wait()
 		require.NoError(t, c.Close())
 		require.NoError(t, <-running)

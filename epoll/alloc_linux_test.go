@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
@@ -38,19 +40,19 @@ func TestPollerAllocs(t *testing.T) {
 			messages, err := sim.Corpus("stocks20", 2000, 1)
 			require.NoError(t, err)
 			servers := make(chan net.Conn, 1)
-			feed := listen(t, func(nc net.Conn) {
+			feed := fixture.Listen(t, func(nc net.Conn) {
 				if tc.secure {
 					nc = tls.Server(nc, serverConfig)
 				}
-				_, answer, err := accept(nc)
+				_, answer, err := fixture.Accept(nc)
 				if err != nil {
 					return
 				}
-				_, _ = nc.Write(append(answer, welcome()...))
+				_, _ = nc.Write(append(answer, fixture.Welcome()...))
 				servers <- nc
-				attend(nc)
+				fixture.Attend(nc)
 			})
-			cfg := dialConfig(feed)
+			cfg := fixture.DialConfig(feed)
 			cfg.Socket = tc.socket
 			if tc.secure {
 				cfg.Feed, cfg.TLS = "wss"+feed[2:], clientConfig
@@ -100,7 +102,7 @@ func (h *messageEnds) OnMessageEnd() { *h.n++ }
 
 // TestDetachedAllocs: the same without a Poller, for a quiet wake and for a deadline.
 func TestDetachedAllocs(t *testing.T) {
-	server := startSim(t, quietServer)
+	server := startSim(t, fixture.Quiet)
 	d := dialDetached(t, server.ClientConfig(tickstorm.Stocks), nil)
 	now := time.Now()
 	wake := func() {

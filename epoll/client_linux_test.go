@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
@@ -36,24 +38,24 @@ func addClient(t *testing.T, p *epoll.Poller, cfg tickstorm.Config, h tickstorm.
 // TestPollerClientReconnects: whatever breaks the connection, the client subscribes
 // again, to what is wanted by then.
 func TestPollerClientReconnects(t *testing.T) {
-	forTransports(t, quietServer, func(t *testing.T, server *sim.Server, cfg tickstorm.Config) {
+	forTransports(t, fixture.Quiet, func(t *testing.T, server *sim.Server, cfg tickstorm.Config) {
 		cfg.Backoff = quickly(server).Backoff
 		p := newPoller(t, epoll.Config{})
-		r := new(recorder)
+		r := new(fixture.Recorder)
 		c, end := addClient(t, p, cfg, r)
 		require.NoError(t, c.Subscribe(tickstorm.Trades, "AAPL", "msft"), "before there is a connection")
 		held := func() string {
 			if conns := server.Conns(); len(conns) == 1 {
-				return listed(conns[0].Topics())
+				return fixture.Listed(conns[0].Topics())
 			}
 			return ""
 		}
 		pollUntil(t, p, func() bool { return held() == "T.AAPL,T.MSFT" })
-		require.NoError(t, c.Request(nil, topics(t, "Q.A")...), "while there is one")
+		require.NoError(t, c.Request(nil, fixture.Topics(t, "Q.A")...), "while there is one")
 		pollUntil(t, p, func() bool { return held() == "Q.A,T.AAPL,T.MSFT" })
 		require.NoError(t, c.Unsubscribe(tickstorm.Trades, "AAPL"))
 		pollUntil(t, p, func() bool { return held() == "Q.A,T.MSFT" })
-		require.Equal(t, topics(t, "T.MSFT,Q.A"), c.Topics())
+		require.Equal(t, fixture.Topics(t, "T.MSFT,Q.A"), c.Topics())
 
 		for i, end := range []func(*sim.Conn){
 			(*sim.Conn).Cut,
@@ -71,7 +73,7 @@ func TestPollerClientReconnects(t *testing.T) {
 		pollUntil(t, p, func() bool { return end.over })
 		require.Equal(t, &ending{over: true, times: 1}, end)
 		stats := c.Stats()
-		require.EqualValues(t, len(r.events), stats.Total(), "of all connections")
+		require.EqualValues(t, len(r.Events), stats.Total(), "of all connections")
 		require.ErrorIs(t, c.Subscribe(tickstorm.Trades, "A"), tickstorm.ErrClosed)
 		require.NotContains(t, fmt.Sprintf("%v %+v %#v", c, c, c), sim.Key)
 	})
@@ -80,7 +82,7 @@ func TestPollerClientReconnects(t *testing.T) {
 // TestPollerClientStatsOfFailures: connections that failed in authentication are in the total.
 func TestPollerClientStatsOfFailures(t *testing.T) {
 	server := startSim(t, sim.Config{Quiet: true, Faults: []sim.Fault{
-		{At: sim.OnAuth, Times: 2, Do: sim.Message("[" + status("auth_timeout", "late") + "]")},
+		{At: sim.OnAuth, Times: 2, Do: sim.Message("[" + fixture.Status("auth_timeout", "late") + "]")},
 	}})
 	p := newPoller(t, epoll.Config{})
 	c, end := addClient(t, p, quickly(server), nil)
@@ -95,7 +97,7 @@ func TestPollerClientStatsOfFailures(t *testing.T) {
 
 // TestPollerClientLogs: each line names feed and market, be the feed written with a slash.
 func TestPollerClientLogs(t *testing.T) {
-	server := startSim(t, quietServer)
+	server := startSim(t, fixture.Quiet)
 	p := newPoller(t, epoll.Config{})
 	var log bytes.Buffer
 	cfg := quickly(server)
@@ -112,7 +114,7 @@ func TestPollerClientLogs(t *testing.T) {
 	require.Equal(t, 2, lines("connection ended"))
 	require.Equal(t, 1, lines("reconnecting"))
 	for line := range strings.Lines(log.String()) {
-		requireNamed(t, line, server.Feed(), tickstorm.Stocks)
+		fixture.RequireNamed(t, line, server.Feed(), tickstorm.Stocks)
 	}
 }
 
@@ -134,7 +136,7 @@ func TestPollerClientEnds(t *testing.T) {
 		{"bad option", func(c *tickstorm.Config) { c.Socket.ReceiveBuffer = -1 }, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			server := startSim(t, quietServer)
+			server := startSim(t, fixture.Quiet)
 			p := newPoller(t, epoll.Config{})
 			cfg := quickly(server)
 			tc.change(&cfg)
@@ -156,7 +158,7 @@ func TestPollerClientEnds(t *testing.T) {
 		require.ErrorIs(t, err, tickstorm.ErrNoKey)
 	})
 	t.Run("closed poller", func(t *testing.T) {
-		server := startSim(t, quietServer)
+		server := startSim(t, fixture.Quiet)
 		p := newPoller(t, epoll.Config{})
 		require.NoError(t, p.Close())
 		_, err := p.AddClient(server.ClientConfig(tickstorm.Stocks), nil, nil)
@@ -181,7 +183,7 @@ func TestPollerClientClose(t *testing.T) {
 			require.Equal(t, &ending{over: true, times: 1}, end)
 		}
 		t.Run(fmt.Sprintf("connecting, whole %v", whole), func(t *testing.T) {
-			server := startSim(t, quietServer)
+			server := startSim(t, fixture.Quiet)
 			p := newPoller(t, epoll.Config{})
 			cfg := quickly(server)
 			cfg.NetDial = silent
@@ -190,7 +192,7 @@ func TestPollerClientClose(t *testing.T) {
 			closes(t, p, c, end)
 		})
 		t.Run(fmt.Sprintf("waiting, whole %v", whole), func(t *testing.T) {
-			server := startSim(t, quietServer)
+			server := startSim(t, fixture.Quiet)
 			p := newPoller(t, epoll.Config{})
 			cfg := quickly(server)
 			cfg.Backoff.Min, cfg.Backoff.Max = time.Hour, time.Hour
@@ -206,24 +208,24 @@ func TestPollerClientClose(t *testing.T) {
 			closes(t, p, c, end)
 		})
 		t.Run(fmt.Sprintf("authenticating, whole %v", whole), func(t *testing.T) {
-			feed := listen(t, func(nc net.Conn) {
-				if _, answer, err := accept(nc); err == nil {
+			feed := fixture.Listen(t, func(nc net.Conn) {
+				if _, answer, err := fixture.Accept(nc); err == nil {
 					_, _ = nc.Write(answer)
-					attend(nc)
+					fixture.Attend(nc)
 				}
 			})
 			p := newPoller(t, epoll.Config{})
-			c, end := addClient(t, p, dialConfig(feed), nil)
+			c, end := addClient(t, p, fixture.DialConfig(feed), nil)
 			pollUntil(t, p, func() bool { return p.Stats().Connections == 1 })
 			closes(t, p, c, end)
 		})
 		t.Run(fmt.Sprintf("streaming, whole %v", whole), func(t *testing.T) {
 			server := startSim(t, sim.Config{})
 			p := newPoller(t, epoll.Config{})
-			r := new(recorder)
+			r := new(fixture.Recorder)
 			c, end := addClient(t, p, quickly(server), r)
 			require.NoError(t, c.Subscribe(tickstorm.Trades, tickstorm.All))
-			pollUntil(t, p, func() bool { return len(r.events) > 50 })
+			pollUntil(t, p, func() bool { return len(r.Events) > 50 })
 			closes(t, p, c, end)
 			require.NoError(t, server.Await(t.Context(), func(s sim.Stats) bool { return s.Open == 0 }))
 		})
@@ -231,7 +233,7 @@ func TestPollerClientClose(t *testing.T) {
 			server := startSim(t, sim.Config{})
 			p := newPoller(t, epoll.Config{})
 			var c *epoll.Client
-			c, end := addClient(t, p, quickly(server), &onTrade{do: func(*tickstorm.Trade) {
+			c, end := addClient(t, p, quickly(server), &fixture.OnTrade{Do: func(*tickstorm.Trade) {
 				if whole {
 					require.NoError(t, p.Close())
 				} else {
@@ -254,18 +256,18 @@ func TestPollerClientClose(t *testing.T) {
 func TestPollerClientHandler(t *testing.T) {
 	server := startSim(t, sim.Config{})
 	p := newPoller(t, epoll.Config{})
-	first, second := new(recorder), new(recorder)
+	first, second := new(fixture.Recorder), new(fixture.Recorder)
 	c, _ := addClient(t, p, quickly(server), first)
 	require.NoError(t, c.Subscribe(tickstorm.Trades, tickstorm.All))
-	pollUntil(t, p, func() bool { return len(first.events) > 10 })
+	pollUntil(t, p, func() bool { return len(first.Events) > 10 })
 	c.SetHandler(second)
-	n := len(first.events)
-	pollUntil(t, p, func() bool { return len(second.events) > 10 })
-	require.Len(t, first.events, n)
+	n := len(first.Events)
+	pollUntil(t, p, func() bool { return len(second.Events) > 10 })
+	require.Len(t, first.Events, n)
 	server.Conns()[0].Cut()
 	pollUntil(t, p, func() bool { return server.Stats().Opened == 2 && p.Stats().Connections == 1 })
-	n = len(second.events)
-	pollUntil(t, p, func() bool { return len(second.events) > n+10 })
+	n = len(second.Events)
+	pollUntil(t, p, func() bool { return len(second.Events) > n+10 })
 }
 
 // TestPollerClientRefused: what the plan does not have is not asked for again.
@@ -273,8 +275,8 @@ func TestPollerClientRefused(t *testing.T) {
 	server := startSim(t, sim.Config{Quiet: true, Keys: map[string]sim.Plan{"trades": {Channels: []string{"T"}}}})
 	p := newPoller(t, epoll.Config{})
 	c, _ := addClient(t, p, quickly(server), nil)
-	require.NoError(t, c.Request(nil, topics(t, "T.A,Q.A")...))
-	pollUntil(t, p, func() bool { return listed(c.Topics()) == "T.A" })
+	require.NoError(t, c.Request(nil, fixture.Topics(t, "T.A,Q.A")...))
+	pollUntil(t, p, func() bool { return fixture.Listed(c.Topics()) == "T.A" })
 	require.EqualValues(t, 1, c.Stats().Refusals)
 	require.ErrorIs(t, c.Subscribe(tickstorm.Trades), tickstorm.ErrNoSymbols)
 	require.ErrorIs(t, c.Withdraw(nil), tickstorm.ErrNoSymbols)
@@ -284,7 +286,7 @@ func TestPollerClientRefused(t *testing.T) {
 // TestPollerClientLimit: option quotes beyond the vendor's limit are refused before they
 // spoil the request of the others.
 func TestPollerClientLimit(t *testing.T) {
-	server := startSim(t, quietServer)
+	server := startSim(t, fixture.Quiet)
 	p := newPoller(t, epoll.Config{})
 	cfg := quickly(server)
 	cfg.Market, cfg.MaxOptionQuotes = tickstorm.Options, 2

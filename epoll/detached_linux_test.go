@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
@@ -144,22 +146,22 @@ func dialDetached(t *testing.T, cfg tickstorm.Config, h tickstorm.Handler) *epol
 
 func TestDetach(t *testing.T) {
 	forTransports(t, sim.Config{Rate: 20_000}, func(t *testing.T, server *sim.Server, cfg tickstorm.Config) {
-		r := new(recorder)
+		r := new(fixture.Recorder)
 		d := dialDetached(t, cfg, r)
 		require.Equal(t, tickstorm.Ready, d.State())
 		require.EqualValues(t, 2, d.Stats().Events[tickstorm.KindStatus], "what the Conn has counted")
 		l := newLoop(t, d)
 
 		var result error = errors.New("not called")
-		require.NoError(t, d.Request(func(err error) { result = err }, topics(t, "T.*,Q.*")...))
-		require.NoError(t, l.until(func() bool { return len(r.events) > 5000 }))
+		require.NoError(t, d.Request(func(err error) { result = err }, fixture.Topics(t, "T.*,Q.*")...))
+		require.NoError(t, l.until(func() bool { return len(r.Events) > 5000 }))
 		require.NoError(t, result)
-		require.Empty(t, r.errors)
-		require.Equal(t, "Q.*,T.*", serverTopics(t, server))
+		require.Empty(t, r.Errors)
+		require.Equal(t, "Q.*,T.*", fixture.ServerTopics(t, server))
 		require.Greater(t, l.wakes, 5, "so many events are more than so many budgets")
 
-		require.NoError(t, d.Withdraw(nil, topics(t, "Q.*")...))
-		require.NoError(t, l.until(func() bool { return serverTopics(t, server) == "T.*" }))
+		require.NoError(t, d.Withdraw(nil, fixture.Topics(t, "Q.*")...))
+		require.NoError(t, l.until(func() bool { return fixture.ServerTopics(t, server) == "T.*" }))
 		n, err := d.Backlog()
 		require.NoError(t, err)
 		require.GreaterOrEqual(t, n, 0)
@@ -171,18 +173,18 @@ func TestDetach(t *testing.T) {
 		require.Equal(t, -1, d.Fd())
 		require.ErrorIs(t, d.ReadReady(0), tickstorm.ErrClosed)
 		require.ErrorIs(t, d.WriteReady(), tickstorm.ErrClosed)
-		require.ErrorIs(t, d.Request(nil, topics(t, "T.A")...), tickstorm.ErrClosed)
+		require.ErrorIs(t, d.Request(nil, fixture.Topics(t, "T.A")...), tickstorm.ErrClosed)
 		require.False(t, d.WantWrite())
 		require.Zero(t, d.Advance(time.Now()))
 		require.NoError(t, server.Await(t.Context(), func(s sim.Stats) bool { return s.Open == 0 }))
 		stats := d.Stats()
-		require.EqualValues(t, len(r.events), stats.Total())
+		require.EqualValues(t, len(r.Events), stats.Total())
 	})
 }
 
 // TestDetachedConn: the Conn that was detached is over, in words that say why.
 func TestDetachedConn(t *testing.T) {
-	server := startSim(t, quietServer)
+	server := startSim(t, fixture.Quiet)
 	conn, err := tickstorm.Dial(t.Context(), server.ClientConfig(tickstorm.Stocks), nil)
 	require.NoError(t, err)
 	stats := conn.Stats()
@@ -195,7 +197,7 @@ func TestDetachedConn(t *testing.T) {
 	require.ErrorIs(t, conn.Unsubscribe(t.Context(), tickstorm.Trades, "A"), tickstorm.ErrReleased)
 	_, err = epoll.Detach(conn)
 	require.ErrorIs(t, err, tickstorm.ErrReleased)
-	conn.Request(nil, topics(t, "T.A")...)
+	conn.Request(nil, fixture.Topics(t, "T.A")...)
 	require.Equal(t, stats, conn.Stats())
 	require.NoError(t, conn.Close(), "which leaves the Detached alone")
 	require.NoError(t, newLoop(t, d).until(func() bool { return d.Err() == nil }))
@@ -229,7 +231,7 @@ func TestDetachNetDial(t *testing.T) {
 		{"without a descriptor", func(nc net.Conn) net.Conn { return plainConn{nc} }, epoll.ErrNoDescriptor},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			forTransports(t, quietServer, func(t *testing.T, server *sim.Server, cfg tickstorm.Config) {
+			forTransports(t, fixture.Quiet, func(t *testing.T, server *sim.Server, cfg tickstorm.Config) {
 				cfg.NetDial = wrap(tc.f)
 				conn, err := tickstorm.Dial(t.Context(), cfg, nil)
 				require.NoError(t, err)
@@ -246,8 +248,8 @@ func TestDetachNetDial(t *testing.T) {
 		})
 	}
 	t.Run("in memory", func(t *testing.T) {
-		inBubble(t, quietServer, func(t *testing.T, server *sim.Server) {
-			conn := dialSim(t, server, nil)
+		fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+			conn := fixture.Dial(t, server, nil)
 			defer conn.Close()
 			_, err := epoll.Detach(conn)
 			require.ErrorIs(t, err, epoll.ErrNoDescriptor)
@@ -273,7 +275,7 @@ func TestDetachBusy(t *testing.T) {
 	server := startSim(t, sim.Config{})
 	var conn *tickstorm.Conn
 	inside := make(chan error, 1)
-	h := &onTrade{do: func(*tickstorm.Trade) {
+	h := &fixture.OnTrade{Do: func(*tickstorm.Trade) {
 		_, err := epoll.Detach(conn)
 		select {
 		case inside <- err:
@@ -282,7 +284,7 @@ func TestDetachBusy(t *testing.T) {
 	}}
 	conn, err := tickstorm.Dial(t.Context(), server.ClientConfig(tickstorm.Stocks), h)
 	require.NoError(t, err)
-	running := runs(t.Context(), conn)
+	running := fixture.Runs(t.Context(), conn)
 	require.NoError(t, conn.Subscribe(t.Context(), tickstorm.Trades, tickstorm.All))
 	require.ErrorIs(t, <-inside, tickstorm.ErrInHandler)
 	_, err = epoll.Detach(conn)
@@ -296,28 +298,28 @@ func TestDetachBusy(t *testing.T) {
 // TestDetachKeepsBytes: what package net, TLS and the session have read already goes along.
 func TestDetachKeepsBytes(t *testing.T) {
 	const trade = `[{"ev":"T","sym":"A","p":1.5}]`
-	frame := wire(false, true, ws.OpText, trade)
-	hello := append(welcome(), frame...) // one whole trade, and a part of the next
+	frame := fixture.Wire(false, true, ws.OpText, trade)
+	hello := append(fixture.Welcome(), frame...) // one whole trade, and a part of the next
 	for _, cut := range []int{0, 1, 2, 20} {
 		t.Run(fmt.Sprint(cut), func(t *testing.T) {
 			rest := make(chan struct{})
-			feed := listen(t, func(nc net.Conn) {
-				_, answer, err := accept(nc)
+			feed := fixture.Listen(t, func(nc net.Conn) {
+				_, answer, err := fixture.Accept(nc)
 				if err != nil {
 					return
 				}
 				_, _ = nc.Write(append(append(answer, hello...), frame[:cut]...))
 				<-rest
 				_, _ = nc.Write(frame[cut:])
-				attend(nc)
+				fixture.Attend(nc)
 			})
-			r := new(recorder)
-			d := dialDetached(t, dialConfig(feed), r)
+			r := new(fixture.Recorder)
+			d := dialDetached(t, fixture.DialConfig(feed), r)
 			l := newLoop(t, d)
-			require.NoError(t, l.until(func() bool { return len(r.events) == 3 }))
+			require.NoError(t, l.until(func() bool { return len(r.Events) == 3 }))
 			close(rest)
-			require.NoError(t, l.until(func() bool { return len(r.events) == 4 }))
-			require.Empty(t, r.errors)
+			require.NoError(t, l.until(func() bool { return len(r.Events) == 4 }))
+			require.Empty(t, r.Errors)
 		})
 	}
 }
@@ -328,22 +330,22 @@ func TestDetachedClose(t *testing.T) {
 		server := startSim(t, sim.Config{Rate: -1})
 		var d *epoll.Detached
 		calls := 0
-		d = dialDetached(t, server.ClientConfig(tickstorm.Stocks), &onTrade{do: func(*tickstorm.Trade) {
+		d = dialDetached(t, server.ClientConfig(tickstorm.Stocks), &fixture.OnTrade{Do: func(*tickstorm.Trade) {
 			calls++
 			require.NoError(t, d.Close())
 			require.NotEqual(t, -1, d.Fd(), "the handler is still running")
 		}})
 		l := newLoop(t, d)
-		require.NoError(t, d.Request(nil, topics(t, "T.*")...))
+		require.NoError(t, d.Request(nil, fixture.Topics(t, "T.*")...))
 		require.ErrorIs(t, l.until(func() bool { return false }), tickstorm.ErrClosed)
 		require.Equal(t, -1, d.Fd())
 		require.Positive(t, calls)
 	})
 	t.Run("by a panic", func(t *testing.T) {
 		server := startSim(t, sim.Config{})
-		d := dialDetached(t, server.ClientConfig(tickstorm.Stocks), &onTrade{do: func(*tickstorm.Trade) { panic("a bug") }})
+		d := dialDetached(t, server.ClientConfig(tickstorm.Stocks), &fixture.OnTrade{Do: func(*tickstorm.Trade) { panic("a bug") }})
 		l := newLoop(t, d)
-		require.NoError(t, d.Request(nil, topics(t, "T.*")...))
+		require.NoError(t, d.Request(nil, fixture.Topics(t, "T.*")...))
 		require.PanicsWithValue(t, "a bug", func() { _ = l.until(func() bool { return false }) })
 		require.Equal(t, -1, d.Fd(), "the descriptor is closed")
 		var panicked *tickstorm.PanicError
@@ -352,7 +354,7 @@ func TestDetachedClose(t *testing.T) {
 		require.NoError(t, server.Await(t.Context(), func(s sim.Stats) bool { return s.Open == 0 }))
 	})
 	t.Run("by the server", func(t *testing.T) {
-		forTransports(t, quietServer, func(t *testing.T, server *sim.Server, cfg tickstorm.Config) {
+		forTransports(t, fixture.Quiet, func(t *testing.T, server *sim.Server, cfg tickstorm.Config) {
 			d := dialDetached(t, cfg, nil)
 			l := newLoop(t, d)
 			server.Conns()[0].Kick(1008, "enough")
@@ -363,10 +365,10 @@ func TestDetachedClose(t *testing.T) {
 		})
 	})
 	t.Run("by the network", func(t *testing.T) {
-		forTransports(t, quietServer, func(t *testing.T, server *sim.Server, cfg tickstorm.Config) {
+		forTransports(t, fixture.Quiet, func(t *testing.T, server *sim.Server, cfg tickstorm.Config) {
 			d := dialDetached(t, cfg, nil)
 			var result error
-			require.NoError(t, d.Request(func(err error) { result = err }, topics(t, "T.A")...))
+			require.NoError(t, d.Request(func(err error) { result = err }, fixture.Topics(t, "T.A")...))
 			l := newLoop(t, d)
 			server.Conns()[0].Cut()
 			require.ErrorIs(t, l.until(func() bool { return false }), tickstorm.ErrDisconnected)
@@ -438,7 +440,7 @@ func manyTopics(n int) (topics []tickstorm.Topic, request string) {
 
 // TestDetachedWriteTimeout: a peer that reads nothing does not hold bytes for ever.
 func TestDetachedWriteTimeout(t *testing.T) {
-	server := startSim(t, quietServer)
+	server := startSim(t, fixture.Quiet)
 	cfg := server.ClientConfig(tickstorm.Stocks)
 	cfg.WriteTimeout, cfg.ChunkTopics = time.Minute, 1000
 	for _, room := range []int{0, 1, 1000} {
@@ -485,11 +487,11 @@ func TestDetachedFull(t *testing.T) {
 	defer ends[1].Close()
 	defer reading()
 	peer.Go(func() {
-		_, answer, err := accept(ends[1])
+		_, answer, err := fixture.Accept(ends[1])
 		if err != nil {
 			return
 		}
-		_, _ = ends[1].Write(append(answer, welcome()...))
+		_, _ = ends[1].Write(append(answer, fixture.Welcome()...))
 		<-reads
 		texts := &collector{}
 		f := frame.New(frame.Config{Server: true, MaxMessage: 1 << 30}, texts)
@@ -501,7 +503,7 @@ func TestDetachedFull(t *testing.T) {
 		}
 		requests <- texts.messages[1]
 	})
-	cfg := dialConfig("ws://host")
+	cfg := fixture.DialConfig("ws://host")
 	cfg.NetDial = func(context.Context, string, string) (net.Conn, error) { return ends[0], nil }
 	cfg.ChunkTopics, cfg.AckTimeout, cfg.WriteTimeout = 1<<30, time.Hour, time.Hour
 	d := dialDetached(t, cfg, nil)

@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
@@ -21,7 +23,7 @@ import (
 func TestPollerAsksLate(t *testing.T) {
 	const limit = 400 * time.Millisecond // in all less than what is taken for a loop that was busy elsewhere
 	afterQuiet := func(t *testing.T, do func(*testing.T, *epoll.Poller, *epoll.Detached, *ending)) {
-		server := startSim(t, quietServer)
+		server := startSim(t, fixture.Quiet)
 		synctest.Test(t, func(t *testing.T) {
 			cfg := server.ClientConfig(tickstorm.Stocks)
 			cfg.AckTimeout, cfg.CloseTimeout = limit, 2*limit
@@ -37,7 +39,7 @@ func TestPollerAsksLate(t *testing.T) {
 		afterQuiet(t, func(t *testing.T, p *epoll.Poller, d *epoll.Detached, _ *ending) {
 			answered, answer := false, error(nil)
 			require.NoError(t, p.Do(func() {
-				require.NoError(t, d.Request(func(err error) { answered, answer = true, err }, topics(t, "T.A")...))
+				require.NoError(t, d.Request(func(err error) { answered, answer = true, err }, fixture.Topics(t, "T.A")...))
 			}))
 			pollUntil(t, p, func() bool { return answered })
 			require.NoError(t, answer)
@@ -56,7 +58,7 @@ func TestPollerAsksLate(t *testing.T) {
 // thread busy has come in time.
 func TestPollerSlowNeighbour(t *testing.T) {
 	const pong = 100 * time.Millisecond // shorter than what is taken for a loop that was busy elsewhere
-	server := startSim(t, quietServer)
+	server := startSim(t, fixture.Quiet)
 	synctest.Test(t, func(t *testing.T) {
 		p := newPoller(t, epoll.Config{})
 		cfg := server.ClientConfig(tickstorm.Stocks)
@@ -91,7 +93,7 @@ func TestPollerTaskPanics(t *testing.T) {
 // TestPollerSharedDescriptor: a descriptor of which the program has kept a duplicate stays
 // in the kernel's epoll set when it is closed, unless it is taken out.
 func TestPollerSharedDescriptor(t *testing.T) {
-	server := startSim(t, quietServer)
+	server := startSim(t, fixture.Quiet)
 	p := newPoller(t, epoll.Config{})
 	cfg := server.ClientConfig(tickstorm.Stocks)
 	var kept *os.File
@@ -119,7 +121,7 @@ func TestPollerSharedDescriptor(t *testing.T) {
 // TestPollerClientMaxAttempts: the bound is that of a Client.
 func TestPollerClientMaxAttempts(t *testing.T) {
 	p := newPoller(t, epoll.Config{})
-	cfg := dialConfig("ws://host")
+	cfg := fixture.DialConfig("ws://host")
 	dials := 0 // of goroutines that follow one another
 	cfg.Backoff = tickstorm.Backoff{Min: time.Millisecond, Max: time.Millisecond, MaxAttempts: 3}
 	cfg.NetDial = func(context.Context, string, string) (net.Conn, error) {
@@ -136,14 +138,14 @@ func TestPollerClientMaxAttempts(t *testing.T) {
 // TestPollerClientRetryAfter: a server that names its wait is obeyed, as by a Client.
 func TestPollerClientRetryAfter(t *testing.T) {
 	for after, least := range map[string]time.Duration{"100": 100 * time.Second, "99999999999999999999": 5 * time.Minute} {
-		feed := listen(t, func(nc net.Conn) {
-			if _, _, err := accept(nc); err == nil {
+		feed := fixture.Listen(t, func(nc net.Conn) {
+			if _, _, err := fixture.Accept(nc); err == nil {
 				_, _ = nc.Write([]byte("HTTP/1.1 503 Service Unavailable\r\nRetry-After: " + after + "\r\nContent-Length: 0\r\n\r\n"))
 			}
 		})
 		synctest.Test(t, func(t *testing.T) {
 			p := newPoller(t, epoll.Config{})
-			cfg := dialConfig(feed)
+			cfg := fixture.DialConfig(feed)
 			cfg.Backoff = tickstorm.Backoff{Min: time.Millisecond, Max: time.Millisecond}
 			addClient(t, p, cfg, nil)
 			pollUntil(t, p, func() bool { return !p.Deadline().IsZero() })
@@ -157,7 +159,7 @@ func TestPollerClientRetryAfter(t *testing.T) {
 func TestPollerClientPanic(t *testing.T) {
 	server := startSim(t, sim.Config{})
 	p := newPoller(t, epoll.Config{})
-	c, end := addClient(t, p, quickly(server), &onTrade{do: func(*tickstorm.Trade) { panic("a bug") }})
+	c, end := addClient(t, p, quickly(server), &fixture.OnTrade{Do: func(*tickstorm.Trade) { panic("a bug") }})
 	require.NoError(t, c.Subscribe(tickstorm.Trades, tickstorm.All))
 	require.PanicsWithValue(t, "a bug", func() { pollUntil(t, p, func() bool { return false }) })
 	pollUntil(t, p, func() bool { return end.over })
@@ -195,10 +197,10 @@ func TestPollerEndedPanics(t *testing.T) {
 
 // TestDetachedCloseInside: what was read behind the message is not handled any more.
 func TestDetachedCloseInside(t *testing.T) {
-	server := startSim(t, quietServer)
+	server := startSim(t, fixture.Quiet)
 	trades := 0
 	var d *epoll.Detached
-	d = dialDetached(t, server.ClientConfig(tickstorm.Stocks), &onTrade{do: func(*tickstorm.Trade) {
+	d = dialDetached(t, server.ClientConfig(tickstorm.Stocks), &fixture.OnTrade{Do: func(*tickstorm.Trade) {
 		trades++
 		require.NoError(t, d.Close())
 	}})
@@ -214,7 +216,7 @@ func TestDetachedCloseInside(t *testing.T) {
 
 // TestDetachLate: nobody listened before Detach.
 func TestDetachLate(t *testing.T) {
-	server := startSim(t, quietServer)
+	server := startSim(t, fixture.Quiet)
 	synctest.Test(t, func(t *testing.T) {
 		cfg := server.ClientConfig(tickstorm.Stocks)
 		cfg.AckTimeout, cfg.IdleTimeout, cfg.PingInterval = 200*time.Millisecond, 300*time.Millisecond, -1
@@ -224,7 +226,7 @@ func TestDetachLate(t *testing.T) {
 		d, err := epoll.Detach(conn)
 		require.NoError(t, err)
 		answered, answer := false, error(nil)
-		require.NoError(t, d.Request(func(err error) { answered, answer = true, err }, topics(t, "T.A")...))
+		require.NoError(t, d.Request(func(err error) { answered, answer = true, err }, fixture.Topics(t, "T.A")...))
 		l := newLoop(t, d)
 		require.NoError(t, l.until(func() bool { return answered }))
 		require.NoError(t, answer)

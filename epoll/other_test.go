@@ -6,6 +6,8 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
@@ -18,10 +20,10 @@ func TestUnsupported(t *testing.T) {
 	require.ErrorIs(t, err, errors.ErrUnsupported)
 	require.ErrorIs(t, err, errors.ErrUnsupported)
 
-	server, err := sim.Start(quietServer)
+	server, err := sim.Start(fixture.Quiet)
 	require.NoError(t, err)
 	defer server.Close()
-	conn := dialSim(t, server, nil)
+	conn := fixture.Dial(t, server, nil)
 	defer conn.Close()
 	_, err = epoll.Detach(conn)
 	require.ErrorIs(t, err, errors.ErrUnsupported)

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
@@ -132,9 +134,9 @@ func TestPollerSixMarkets(t *testing.T) {
 func TestPollerAdd(t *testing.T) {
 	forTransports(t, sim.Config{}, func(t *testing.T, server *sim.Server, cfg tickstorm.Config) {
 		p := newPoller(t, epoll.Config{Budget: 512}) // which is less than a TLS record
-		running := runs(context.Background(), p)
+		running := fixture.Runs(context.Background(), p)
 		trades := make(chan struct{}, 1)
-		conn, err := tickstorm.Dial(t.Context(), cfg, &onTrade{do: func(*tickstorm.Trade) {
+		conn, err := tickstorm.Dial(t.Context(), cfg, &fixture.OnTrade{Do: func(*tickstorm.Trade) {
 			select {
 			case trades <- struct{}{}:
 			default:
@@ -147,7 +149,7 @@ func TestPollerAdd(t *testing.T) {
 		require.NoError(t, p.Add(d, func(err error) { ended <- err }))
 		acked := make(chan error, 1)
 		require.NoError(t, p.Do(func() {
-			if err := d.Request(func(err error) { acked <- err }, topics(t, "T.*")...); err != nil {
+			if err := d.Request(func(err error) { acked <- err }, fixture.Topics(t, "T.*")...); err != nil {
 				acked <- err
 			}
 		}))
@@ -173,7 +175,7 @@ func TestPollerAdd(t *testing.T) {
 }
 
 func TestPollerRemove(t *testing.T) {
-	server := startSim(t, quietServer)
+	server := startSim(t, fixture.Quiet)
 	p := newPoller(t, epoll.Config{})
 	var end ending
 	d := dialDetached(t, server.ClientConfig(tickstorm.Stocks), nil)
@@ -190,13 +192,13 @@ func TestPollerRemove(t *testing.T) {
 
 // TestPollerRunContext: connections outlive a Run whose context ends.
 func TestPollerRunContext(t *testing.T) {
-	server := startSim(t, quietServer)
+	server := startSim(t, fixture.Quiet)
 	p := newPoller(t, epoll.Config{Spin: 10})
 	var end ending
 	require.NoError(t, p.Add(dialDetached(t, server.ClientConfig(tickstorm.Stocks), nil), end.ended))
 	for range 3 {
 		ctx, cancel := context.WithCancel(t.Context())
-		running := runs(ctx, p)
+		running := fixture.Runs(ctx, p)
 		require.Eventually(t, func() bool { return p.Stats().Connections == 1 }, patience, time.Millisecond)
 		cancel()
 		require.ErrorIs(t, <-running, context.Canceled)
@@ -212,9 +214,9 @@ func TestPollerNested(t *testing.T) {
 	forTransports(t, sim.Config{Rate: 5000}, func(t *testing.T, server *sim.Server, cfg tickstorm.Config) {
 		p := newPoller(t, epoll.Config{Budget: 1000})
 		trades := 0
-		d := dialDetached(t, cfg, &onTrade{do: func(*tickstorm.Trade) { trades++ }})
+		d := dialDetached(t, cfg, &fixture.OnTrade{Do: func(*tickstorm.Trade) { trades++ }})
 		require.NoError(t, p.Add(d, nil))
-		require.NoError(t, p.Do(func() { _ = d.Request(nil, topics(t, "T.*")...) }))
+		require.NoError(t, p.Do(func() { _ = d.Request(nil, fixture.Topics(t, "T.*")...) }))
 		outer, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
 		require.NoError(t, err)
 		defer func() { require.NoError(t, syscall.Close(outer)) }()
@@ -252,14 +254,14 @@ func TestPollerNested(t *testing.T) {
 func TestPollerPanic(t *testing.T) {
 	server := startSim(t, sim.Config{MaxConnections: 2})
 	p := newPoller(t, epoll.Config{})
-	bad := dialDetached(t, server.ClientConfig(tickstorm.Stocks), &onTrade{do: func(*tickstorm.Trade) { panic("a bug") }})
+	bad := dialDetached(t, server.ClientConfig(tickstorm.Stocks), &fixture.OnTrade{Do: func(*tickstorm.Trade) { panic("a bug") }})
 	trades := 0
-	good := dialDetached(t, server.ClientConfig(tickstorm.Stocks), &onTrade{do: func(*tickstorm.Trade) { trades++ }})
+	good := dialDetached(t, server.ClientConfig(tickstorm.Stocks), &fixture.OnTrade{Do: func(*tickstorm.Trade) { trades++ }})
 	var badEnd, goodEnd ending
 	require.NoError(t, p.Add(bad, badEnd.ended))
 	require.NoError(t, p.Add(good, goodEnd.ended))
-	require.NoError(t, p.Do(func() { _ = bad.Request(nil, topics(t, "T.*")...) }))
-	require.NoError(t, p.Do(func() { _ = good.Request(nil, topics(t, "T.*")...) }))
+	require.NoError(t, p.Do(func() { _ = bad.Request(nil, fixture.Topics(t, "T.*")...) }))
+	require.NoError(t, p.Do(func() { _ = good.Request(nil, fixture.Topics(t, "T.*")...) }))
 	require.PanicsWithValue(t, "a bug", func() { pollUntil(t, p, func() bool { return false }) })
 	require.Equal(t, -1, bad.Fd())
 	pollUntil(t, p, func() bool { return trades > 100 })
@@ -274,20 +276,20 @@ func TestPollerHandlersReach(t *testing.T) {
 	p := newPoller(t, epoll.Config{})
 	var other *epoll.Detached
 	asked, trades := false, 0
-	one := dialDetached(t, server.ClientConfig(tickstorm.Stocks), &onTrade{do: func(*tickstorm.Trade) {
+	one := dialDetached(t, server.ClientConfig(tickstorm.Stocks), &fixture.OnTrade{Do: func(*tickstorm.Trade) {
 		if !asked {
 			asked = true
-			require.NoError(t, other.Request(nil, topics(t, "T.*")...))
+			require.NoError(t, other.Request(nil, fixture.Topics(t, "T.*")...))
 		}
 		if trades > 10 {
 			require.NoError(t, other.Close())
 		}
 	}})
-	other = dialDetached(t, server.ClientConfig(tickstorm.Stocks), &onTrade{do: func(*tickstorm.Trade) { trades++ }})
+	other = dialDetached(t, server.ClientConfig(tickstorm.Stocks), &fixture.OnTrade{Do: func(*tickstorm.Trade) { trades++ }})
 	var end ending
 	require.NoError(t, p.Add(one, nil))
 	require.NoError(t, p.Add(other, end.ended))
-	require.NoError(t, p.Do(func() { _ = one.Request(nil, topics(t, "T.*")...) }))
+	require.NoError(t, p.Do(func() { _ = one.Request(nil, fixture.Topics(t, "T.*")...) }))
 	pollUntil(t, p, func() bool { return end.over })
 	require.NoError(t, end.err)
 	require.Greater(t, trades, 10)
@@ -300,39 +302,39 @@ func TestPollerHandlersReach(t *testing.T) {
 // handled.
 func TestPollerStarvation(t *testing.T) {
 	const budget, others, rounds = 16 << 10, 5, 200
-	flood := slices.Repeat(wire(false, true, ws.OpText, `[{"ev":"T","sym":"FLOOD","p":1.5,"s":100,"t":1786000000123}]`), 2000)
-	flooding := listen(t, func(nc net.Conn) {
-		_, answer, err := accept(nc)
+	flood := slices.Repeat(fixture.Wire(false, true, ws.OpText, `[{"ev":"T","sym":"FLOOD","p":1.5,"s":100,"t":1786000000123}]`), 2000)
+	flooding := fixture.Listen(t, func(nc net.Conn) {
+		_, answer, err := fixture.Accept(nc)
 		if err != nil {
 			return
 		}
-		_, err = nc.Write(append(answer, welcome()...))
+		_, err = nc.Write(append(answer, fixture.Welcome()...))
 		for err == nil {
 			_, err = nc.Write(flood)
 		}
 	})
-	trickle := wire(false, true, ws.OpText, `[{"ev":"T","sym":"TRICKLE","p":1.5,"s":100,"t":1786000000123}]`)
+	trickle := fixture.Wire(false, true, ws.OpText, `[{"ev":"T","sym":"TRICKLE","p":1.5,"s":100,"t":1786000000123}]`)
 	ask := make(chan net.Conn, others)
-	trickling := listen(t, func(nc net.Conn) {
-		_, answer, err := accept(nc)
+	trickling := fixture.Listen(t, func(nc net.Conn) {
+		_, answer, err := fixture.Accept(nc)
 		if err != nil {
 			return
 		}
-		_, _ = nc.Write(append(answer, welcome()...))
+		_, _ = nc.Write(append(answer, fixture.Welcome()...))
 		ask <- nc
-		attend(nc)
+		fixture.Attend(nc)
 	})
 
 	p := newPoller(t, epoll.Config{Budget: budget})
 	var flooded int
-	d := dialDetached(t, dialConfig(flooding), &onTrade{do: func(*tickstorm.Trade) { flooded++ }})
+	d := dialDetached(t, fixture.DialConfig(flooding), &fixture.OnTrade{Do: func(*tickstorm.Trade) { flooded++ }})
 	arrived(t, d, budget+1)
 	require.NoError(t, p.Add(d, nil))
 	got := make([]int, others)
 	servers := make([]net.Conn, others)
 	trickles := make([]*epoll.Detached, others)
 	for i := range others {
-		trickles[i] = dialDetached(t, dialConfig(trickling), &onTrade{do: func(*tickstorm.Trade) { got[i]++ }})
+		trickles[i] = dialDetached(t, fixture.DialConfig(trickling), &fixture.OnTrade{Do: func(*tickstorm.Trade) { got[i]++ }})
 		servers[i] = <-ask
 		require.NoError(t, p.Add(trickles[i], nil))
 	}
@@ -391,14 +393,14 @@ func TestPollerCycles(t *testing.T) {
 	}
 	settled := func(s sim.Stats) bool { return s.Open == 0 }
 	require.NoError(t, server.Await(t.Context(), settled))
-	files, goroutines, memory := descriptors(t), runtime.NumGoroutine(), heap()
+	files, goroutines, memory := fixture.Descriptors(t), runtime.NumGoroutine(), fixture.Heap()
 	for i := range cycles {
 		cycle(i)
 	}
 	require.NoError(t, server.Await(t.Context(), settled))
-	require.Eventually(t, func() bool { return descriptors(t) <= files }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return fixture.Descriptors(t) <= files }, patience, time.Millisecond)
 	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= goroutines+1 }, patience, time.Millisecond)
-	require.Less(t, int64(heap())-int64(memory), int64(4<<20), "bytes, of a thousand connections")
+	require.Less(t, int64(fixture.Heap())-int64(memory), int64(4<<20), "bytes, of a thousand connections")
 	require.Zero(t, p.Stats().Connections)
 }
 
@@ -406,9 +408,9 @@ func TestPollerCycles(t *testing.T) {
 func TestPollerWindow(t *testing.T) {
 	server := startSim(t, sim.Config{Quiet: true, MaxConnections: -1})
 	p := newPoller(t, epoll.Config{Budget: 700})
-	recorders := make([]*recorder, 4)
+	recorders := make([]*fixture.Recorder, 4)
 	for i := range recorders {
-		recorders[i] = new(recorder)
+		recorders[i] = new(fixture.Recorder)
 		cfg := server.ClientConfig(tickstorm.Stocks)
 		cfg.ReadBuffer = 1000 << i
 		require.NoError(t, p.Add(dialDetached(t, cfg, recorders[i]), nil))
@@ -425,8 +427,8 @@ func TestPollerWindow(t *testing.T) {
 		total += n
 	}
 	for _, r := range recorders {
-		pollUntil(t, p, func() bool { return len(r.events) == total })
-		require.Empty(t, r.errors)
+		pollUntil(t, p, func() bool { return len(r.Events) == total })
+		require.Empty(t, r.Errors)
 	}
 }
 
@@ -496,22 +498,22 @@ func TestPollerOptions(t *testing.T) {
 			server := startSim(t, sim.Config{})
 			p := newPoller(t, epoll.Config{Spin: spin})
 			trades := 0
-			d := dialDetached(t, server.ClientConfig(tickstorm.Stocks), &onTrade{do: func(*tickstorm.Trade) { trades++ }})
+			d := dialDetached(t, server.ClientConfig(tickstorm.Stocks), &fixture.OnTrade{Do: func(*tickstorm.Trade) { trades++ }})
 			require.NoError(t, p.Add(d, nil))
-			require.NoError(t, p.Do(func() { _ = d.Request(nil, topics(t, "T.*")...) }))
+			require.NoError(t, p.Do(func() { _ = d.Request(nil, fixture.Topics(t, "T.*")...) }))
 			pollUntil(t, p, func() bool { return trades > 100 })
 		}
 	})
 }
 
 func TestSocketOptions(t *testing.T) {
-	forTransports(t, quietServer, func(t *testing.T, server *sim.Server, cfg tickstorm.Config) {
+	forTransports(t, fixture.Quiet, func(t *testing.T, server *sim.Server, cfg tickstorm.Config) {
 		cfg.Socket = tickstorm.SocketOptions{
 			ReceiveBuffer: 100_000, QuickAck: true, UserTimeout: 12345 * time.Millisecond, Timestamps: true,
 		}
 		cfg.Socket.KeepAlive.Enable = true
 		cfg.Socket.KeepAlive.Idle = 77 * time.Second
-		r := new(recorder)
+		r := new(fixture.Recorder)
 		before := time.Now().Add(-time.Second).UnixNano()
 		d := dialDetached(t, cfg, r)
 		option := func(level, number int) int {
@@ -525,8 +527,8 @@ func TestSocketOptions(t *testing.T) {
 		require.Equal(t, 1, option(syscall.SOL_SOCKET, syscall.SO_KEEPALIVE))
 		l := newLoop(t, d)
 		server.Broadcast([]byte(`[{"ev":"T","sym":"A","p":1.5}]`))
-		require.NoError(t, l.until(func() bool { return len(r.events) == 3 }))
-		stamp := r.events[2].Head().Received
+		require.NoError(t, l.until(func() bool { return len(r.Events) == 3 }))
+		stamp := r.Events[2].Head().Received
 		require.Greater(t, stamp, before)
 		require.LessOrEqual(t, stamp, time.Now().UnixNano())
 	})
@@ -534,10 +536,10 @@ func TestSocketOptions(t *testing.T) {
 		// The loop's clock is an hour off, so that the two cannot be confused. The kernel
 		// begins to take timestamps a moment after it was told to.
 		for _, on := range []bool{false, true} {
-			server := startSim(t, quietServer)
+			server := startSim(t, fixture.Quiet)
 			cfg := server.ClientConfig(tickstorm.Stocks)
 			cfg.Socket.Timestamps = on
-			r := new(recorder)
+			r := new(fixture.Recorder)
 			d := dialDetached(t, cfg, r)
 			stamped := false
 			waits := patient(t)
@@ -548,14 +550,14 @@ func TestSocketOptions(t *testing.T) {
 				d.Advance(time.Now().Add(time.Hour))
 				require.NoError(t, d.Err())
 				require.NoError(t, d.ReadReady(0))
-				at := time.Unix(0, r.events[len(r.events)-1].Head().Received)
+				at := time.Unix(0, r.Events[len(r.Events)-1].Head().Received)
 				stamped = at.Before(time.Now())
 			}
 			require.Equal(t, on, stamped)
 		}
 	})
 	t.Run("refused", func(t *testing.T) {
-		server := startSim(t, quietServer)
+		server := startSim(t, fixture.Quiet)
 		for _, o := range []tickstorm.SocketOptions{{ReceiveBuffer: -1}, {BusyPoll: -1}, {UserTimeout: -time.Second}, {BusyPoll: time.Hour}} {
 			cfg := server.ClientConfig(tickstorm.Stocks)
 			cfg.Socket = o
@@ -578,7 +580,7 @@ func TestPollerConcurrently(t *testing.T) {
 	const goroutines, rounds = 4, 25
 	server := startSim(t, sim.Config{MaxConnections: -1, Rate: 5000})
 	p := newPoller(t, epoll.Config{Spin: 5})
-	running := runs(context.Background(), p)
+	running := fixture.Runs(context.Background(), p)
 	var all sync.WaitGroup
 	errs := make([]error, goroutines)
 	for i := range goroutines {
@@ -587,7 +589,7 @@ func TestPollerConcurrently(t *testing.T) {
 				for round := range rounds {
 					ended := make(chan error, 1)
 					got := make(chan struct{}, 1)
-					c, err := p.AddClient(server.ClientConfig(tickstorm.Stocks), &onTrade{do: func(*tickstorm.Trade) {
+					c, err := p.AddClient(server.ClientConfig(tickstorm.Stocks), &fixture.OnTrade{Do: func(*tickstorm.Trade) {
 						select {
 						case got <- struct{}{}:
 						default:

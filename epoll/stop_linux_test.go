@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
@@ -42,20 +44,20 @@ func TestStopDetached(t *testing.T) {
 	} {
 		for _, method := range []string{"trade", "unknown", "error", "end", "raw"} {
 			t.Run(tc.name+" in "+method, func(t *testing.T) {
-				raw := &rawStopping{stopping{on: method, nth: 9, quick: true}}
-				h, handler := &raw.stopping, tickstorm.Handler(&raw.stopping)
+				raw := &fixture.RawStopping{Stopping: fixture.Stopping{On: method, Nth: 9, Quick: true}}
+				h, handler := &raw.Stopping, tickstorm.Handler(&raw.Stopping)
 				if method == "raw" {
 					handler = raw
 				}
 				gate := make(chan struct{})
-				d := dialDetached(t, dialConfig(listen(t, stopServerAfter(gate))), handler)
+				d := dialDetached(t, fixture.DialConfig(fixture.Listen(t, fixture.StopServerAfter(gate))), handler)
 				close(gate)
-				h.do = func() { tc.stop(d) }
+				h.Do = func() { tc.stop(d) }
 				l := newLoop(t, d)
-				_ = l.until(func() bool { return h.done })
+				_ = l.until(func() bool { return h.Done })
 				d.Shutdown()
 				require.ErrorIs(t, l.until(func() bool { return false }), tickstorm.ErrClosed)
-				require.Empty(t, h.after)
+				require.Empty(t, h.After)
 			})
 		}
 	}
@@ -63,11 +65,11 @@ func TestStopDetached(t *testing.T) {
 
 // stopClients adds clients with a window each to a poller. The first trade of any that is
 // handled is where to stop.
-func stopClients(t *testing.T, p *epoll.Poller, h *stopping, n int) ([]*epoll.Client, []*ending) {
+func stopClients(t *testing.T, p *epoll.Poller, h *fixture.Stopping, n int) ([]*epoll.Client, []*ending) {
 	t.Helper()
 	clients, ends := make([]*epoll.Client, n), make([]*ending, n)
 	for i := range n {
-		clients[i], ends[i] = addClient(t, p, dialConfig(listen(t, stopServer)), h)
+		clients[i], ends[i] = addClient(t, p, fixture.DialConfig(fixture.Listen(t, fixture.StopServer)), h)
 	}
 	return clients, ends
 }
@@ -77,13 +79,13 @@ func TestStopPollerClient(t *testing.T) {
 		for _, method := range []string{"status", "trade", "unknown", "end"} {
 			t.Run(from.name+" of "+method, func(t *testing.T) {
 				p := newPoller(t, epoll.Config{})
-				h := &stopping{on: method, nth: 2, quick: true}
+				h := &fixture.Stopping{On: method, Nth: 2, Quick: true}
 				clients, ends := stopClients(t, p, h, 1)
-				h.do = func() { from.call(func() { _ = clients[0].Close() }) }
+				h.Do = func() { from.call(func() { _ = clients[0].Close() }) }
 				pollUntil(t, p, func() bool { return ends[0].over })
 				require.Equal(t, &ending{over: true, times: 1}, ends[0])
-				require.True(t, h.done)
-				require.Empty(t, h.after)
+				require.True(t, h.Done)
+				require.Empty(t, h.After)
 			})
 		}
 	}
@@ -96,15 +98,15 @@ func TestShutdownPollerClient(t *testing.T) {
 			p := newPoller(t, epoll.Config{Budget: 4 << 10})
 			var c *epoll.Client
 			trades := 0
-			h := &onTrade{do: func(*tickstorm.Trade) {
+			h := &fixture.OnTrade{Do: func(*tickstorm.Trade) {
 				if trades++; trades == 7 {
 					from.call(c.Shutdown)
 				}
 			}}
-			c, end := addClient(t, p, dialConfig(listen(t, stopServer)), h)
+			c, end := addClient(t, p, fixture.DialConfig(fixture.Listen(t, fixture.StopServer)), h)
 			pollUntil(t, p, func() bool { return end.over })
 			require.NoError(t, end.err)
-			require.Equal(t, stopMessages*stopTrades, trades)
+			require.Equal(t, fixture.StopMessages*fixture.StopTrades, trades)
 		})
 	}
 }
@@ -114,29 +116,29 @@ func TestStopPoller(t *testing.T) {
 	for _, from := range fromAnywhere {
 		t.Run("Close, "+from.name, func(t *testing.T) {
 			p := newPoller(t, epoll.Config{})
-			h := &stopping{on: "trade", nth: 60, quick: true}
+			h := &fixture.Stopping{On: "trade", Nth: 60, Quick: true}
 			_, ends := stopClients(t, p, h, 4)
-			h.do = func() { from.call(func() { _ = p.Close() }) }
+			h.Do = func() { from.call(func() { _ = p.Close() }) }
 			require.NoError(t, p.Run(t.Context()))
-			require.True(t, h.done)
-			require.Empty(t, h.after)
+			require.True(t, h.Done)
+			require.Empty(t, h.After)
 			for _, end := range ends {
 				require.Equal(t, &ending{over: true, times: 1}, end)
 			}
 		})
 		t.Run("Remove, "+from.name, func(t *testing.T) {
 			p := newPoller(t, epoll.Config{})
-			h := &stopping{on: "trade", nth: 60, quick: true}
+			h := &fixture.Stopping{On: "trade", Nth: 60, Quick: true}
 			gate := make(chan struct{})
-			d := dialDetached(t, dialConfig(listen(t, stopServerAfter(gate))), h)
+			d := dialDetached(t, fixture.DialConfig(fixture.Listen(t, fixture.StopServerAfter(gate))), h)
 			close(gate)
-			h.do = func() { from.call(func() { p.Remove(d) }) }
+			h.Do = func() { from.call(func() { p.Remove(d) }) }
 			end := new(ending)
 			require.NoError(t, p.Add(d, end.ended))
-			other := dialDetached(t, dialConfig(listen(t, stopServer)), nil)
+			other := dialDetached(t, fixture.DialConfig(fixture.Listen(t, fixture.StopServer)), nil)
 			p.Remove(other) // which is not its own
 			pollUntil(t, p, func() bool { return end.over })
-			require.Empty(t, h.after)
+			require.Empty(t, h.After)
 			require.NoError(t, other.Err())
 		})
 	}
@@ -153,14 +155,14 @@ func TestPollerRunCancel(t *testing.T) {
 	seen := make([]int, connections)
 	var served []int
 	for i := range seen {
-		h := &onTrade{do: func(*tickstorm.Trade) {
+		h := &fixture.OnTrade{Do: func(*tickstorm.Trade) {
 			if ctx.Err() != nil && seen[i] == 0 {
 				served = append(served, i)
 			}
 			seen[i]++
 			cancel()
 		}}
-		d := dialDetached(t, dialConfig(listen(t, stopServerAfter(gate))), h)
+		d := dialDetached(t, fixture.DialConfig(fixture.Listen(t, fixture.StopServerAfter(gate))), h)
 		require.NoError(t, p.Add(d, nil))
 	}
 	close(gate)
@@ -168,11 +170,11 @@ func TestPollerRunCancel(t *testing.T) {
 	require.Empty(t, served, "others had a turn: %v", seen)
 	pollUntil(t, p, func() bool {
 		for _, n := range seen {
-			if n < stopMessages*stopTrades {
+			if n < fixture.StopMessages*fixture.StopTrades {
 				return false
 			}
 		}
 		return true
 	})
-	require.Equal(t, slices.Repeat([]int{stopMessages * stopTrades}, connections), seen)
+	require.Equal(t, slices.Repeat([]int{fixture.StopMessages * fixture.StopTrades}, connections), seen)
 }

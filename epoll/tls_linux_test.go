@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
+
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
@@ -53,7 +55,7 @@ type relay struct {
 
 func startRelay(t *testing.T, server tickstorm.Feed) *relay {
 	r := &relay{came: make(chan struct{}, 1)}
-	feed := listen(t, func(nc net.Conn) {
+	feed := fixture.Listen(t, func(nc net.Conn) {
 		up, err := net.Dial("tcp", strings.TrimPrefix(string(server), "ws://"))
 		if err != nil {
 			return
@@ -184,14 +186,14 @@ func expected() (frames [][]byte, events int) {
 		if i%2 == 0 {
 			msg = strings.ReplaceAll(msg, "100", "1e2")
 		}
-		frames = append(frames, wire(false, true, ws.OpText, msg))
+		frames = append(frames, fixture.Wire(false, true, ws.OpText, msg))
 		events += n
 	}
 	return frames, events
 }
 
 // last is what the servers send last: no event.
-var last = wire(false, true, ws.OpText, "[]")
+var last = fixture.Wire(false, true, ws.OpText, "[]")
 
 func inOne(frames [][]byte) []byte { return bytes.Join(frames, nil) }
 
@@ -208,17 +210,17 @@ func passAll(t *testing.T, r *relay, d *epoll.Detached, cut func([]byte) int, do
 	return wouldBlock
 }
 
-func requireTrades(t *testing.T, r *recorder, frames [][]byte) {
+func requireTrades(t *testing.T, r *fixture.Recorder, frames [][]byte) {
 	t.Helper()
-	want := new(recorder)
-	session, err := tickstorm.NewSession(tickstorm.Config{Key: testKey, Market: tickstorm.Stocks}, want)
+	want := new(fixture.Recorder)
+	session, err := tickstorm.NewSession(tickstorm.Config{Key: fixture.Key, Market: tickstorm.Stocks}, want)
 	require.NoError(t, err)
-	require.NoError(t, session.Feed(welcome()))
+	require.NoError(t, session.Feed(fixture.Welcome()))
 	require.NoError(t, session.Feed(inOne(frames)))
-	require.Empty(t, r.errors)
-	require.Len(t, r.events, len(want.events))
-	for i, e := range r.events {
-		require.Equal(t, string(want.events[i].Head().Raw), string(e.Head().Raw))
+	require.Empty(t, r.Errors)
+	require.Len(t, r.Events, len(want.Events))
+	for i, e := range r.Events {
+		require.Equal(t, string(want.Events[i].Head().Raw), string(e.Head().Raw))
 	}
 }
 
@@ -229,30 +231,30 @@ func TestTLSResumption(t *testing.T) {
 		for _, c := range cuts {
 			t.Run(tls.VersionName(version)+"/"+c.name, func(t *testing.T) {
 				start := make(chan struct{})
-				r := startRelay(t, listen(t, func(raw net.Conn) {
+				r := startRelay(t, fixture.Listen(t, func(raw net.Conn) {
 					nc := tls.Server(raw, serverConfig)
-					_, answer, err := accept(nc)
+					_, answer, err := fixture.Accept(nc)
 					if err != nil {
 						return
 					}
-					_, _ = nc.Write(append(answer, welcome()...))
+					_, _ = nc.Write(append(answer, fixture.Welcome()...))
 					<-start
 					for _, f := range frames {
 						_, _ = nc.Write(f)
 					}
 					_, _ = nc.Write(inOne(frames))
 					_, _ = nc.Write(last)
-					attend(nc)
+					fixture.Attend(nc)
 				}))
-				cfg := dialConfig(r.feed)
+				cfg := fixture.DialConfig(r.feed)
 				cfg.TLS = clientConfig.Clone()
 				cfg.TLS.MinVersion, cfg.TLS.MaxVersion = version, version
-				got := new(recorder)
+				got := new(fixture.Recorder)
 				d := dialDetached(t, cfg, got)
 				require.NoError(t, d.ReadReady(0))
 				r.hold()
 				close(start)
-				blocked := passAll(t, r, d, c.make(), func() bool { return len(got.events) >= 2+2*events })
+				blocked := passAll(t, r, d, c.make(), func() bool { return len(got.Events) >= 2+2*events })
 				requireTrades(t, got, append(frames, frames...))
 				if c.name == "single bytes" {
 					require.Greater(t, blocked, 10_000)
@@ -277,7 +279,7 @@ type keyServer struct {
 
 func startKeyServer(t *testing.T, cfg *tls.Config) (*keyServer, tickstorm.Feed) {
 	s := &keyServer{ready: make(chan struct{})}
-	return s, listen(t, func(nc net.Conn) {
+	return s, fixture.Listen(t, func(nc net.Conn) {
 		if s.err = s.dialogue(nc, cfg); s.err != nil {
 			close(s.ready)
 			return
@@ -321,7 +323,7 @@ func (s *keyServer) dialogue(nc net.Conn, cfg *tls.Config) error {
 	if err != nil {
 		return err
 	}
-	_, err = nc.Write(s.peer.data(append(accepted(r), welcome()...)))
+	_, err = nc.Write(s.peer.data(append(fixture.Accepted(r), fixture.Welcome()...)))
 	return err
 }
 
@@ -349,7 +351,7 @@ func dialKeyServer(t *testing.T, h tickstorm.Handler, relayed bool) (*keyServer,
 	t.Helper()
 	serverConfig, clientConfig := serverTLS(t)
 	s, feed := startKeyServer(t, serverConfig)
-	cfg := dialConfig(tickstorm.Feed(strings.Replace(string(feed), "ws://", "wss://", 1)))
+	cfg := fixture.DialConfig(tickstorm.Feed(strings.Replace(string(feed), "ws://", "wss://", 1)))
 	var r *relay
 	if relayed {
 		r = startRelay(t, feed)
@@ -374,7 +376,7 @@ func TestTLSKeyUpdates(t *testing.T) {
 	frames, events := expected()
 	for _, c := range cuts {
 		t.Run(c.name, func(t *testing.T) {
-			got := new(recorder)
+			got := new(fixture.Recorder)
 			s, r, d := dialKeyServer(t, got, true)
 			r.hold()
 			for _, f := range frames {
@@ -387,10 +389,10 @@ func TestTLSKeyUpdates(t *testing.T) {
 			}
 			_, err := s.peer.nc.Write(append(s.peer.data(frames[0]), s.peer.data(last)...))
 			require.NoError(t, err)
-			passAll(t, r, d, c.make(), func() bool { return len(got.events) >= 2+events+1 })
+			passAll(t, r, d, c.make(), func() bool { return len(got.Events) >= 2+events+1 })
 			requireTrades(t, got, append(frames, frames[0]))
 
-			require.NoError(t, d.Request(nil, topics(t, "T.LAST")...))
+			require.NoError(t, d.Request(nil, fixture.Topics(t, "T.LAST")...))
 			require.Eventually(t, func() bool {
 				updates, messages := s.answered(t)
 				return updates == len(frames) && len(messages) > 0 && strings.Contains(messages[len(messages)-1], "T.LAST")
@@ -404,7 +406,7 @@ func TestTLSKeyUpdates(t *testing.T) {
 func TestTLSKeyUpdateBlocked(t *testing.T) {
 	for _, room := range []int{0, 3, 1000, 20_000} { // the request begins nowhere, in a header, in a record, in the second
 		t.Run(fmt.Sprint(room), func(t *testing.T) {
-			got := new(recorder)
+			got := new(fixture.Recorder)
 			s, _, d := dialKeyServer(t, got, false)
 			l := newLoop(t, d)
 			many, request := manyTopics(10_000)
@@ -415,10 +417,10 @@ func TestTLSKeyUpdateBlocked(t *testing.T) {
 			for range updates {
 				update, err := s.peer.keyUpdate()
 				require.NoError(t, err)
-				_, err = s.peer.nc.Write(append(update, s.peer.data(wire(false, true, ws.OpText, "["+trades(1)+"]"))...))
+				_, err = s.peer.nc.Write(append(update, s.peer.data(fixture.Wire(false, true, ws.OpText, "["+trades(1)+"]"))...))
 				require.NoError(t, err)
 			}
-			require.NoError(t, l.until(func() bool { return len(got.events) == 2+updates }))
+			require.NoError(t, l.until(func() bool { return len(got.Events) == 2+updates }))
 			require.True(t, d.WantWrite())
 			n, messages := s.answered(t)
 			require.Zero(t, n)
@@ -443,7 +445,7 @@ func TestTLSKeyUpdateFlood(t *testing.T) {
 	defer writer.Wait()
 	defer d.Close()
 	writer.Go(func() {
-		note := wire(false, true, ws.OpText, `[]`) // without data in between crypto/tls itself objects
+		note := fixture.Wire(false, true, ws.OpText, `[]`) // without data in between crypto/tls itself objects
 		for {
 			var records []byte
 			for range 100 {

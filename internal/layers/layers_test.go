@@ -46,11 +46,12 @@ var guarded = []string{"C", "syscall", "unsafe"}
 var house = map[string]layer{
 	".": {
 		knows: []string{"frame", "internal/jsonscan", "internal/poison", "internal/sock", "internal/swar", fastjson, ws, "syscall"},
-		tests: []string{"internal/leak", "sim", testify},
+		tests: []string{"internal/fixture", "internal/leak", "sim", testify},
 	},
 	"frame":             {knows: []string{"internal/poison", "internal/swar", ws}, tests: []string{testify}},
-	"epoll":             {knows: []string{".", "internal/sock", "syscall"}, tests: []string{"internal/leak", "internal/poison", "sim", testify, ws}},
-	"internal/faults":   {knows: []string{".", "epoll", "sim"}, tests: []string{"internal/leak", testify, ws}},
+	"epoll":             {knows: []string{".", "internal/sock", "syscall"}, tests: []string{"internal/fixture", "internal/leak", "internal/poison", "frame", "sim", testify, ws}},
+	"internal/faults":   {knows: []string{".", "epoll", "sim"}, tests: []string{"internal/fixture", "internal/leak", testify, ws}},
+	"internal/fixture":  {knows: []string{".", "frame", "sim", testify, ws, "syscall"}},
 	"internal/jsonscan": {knows: []string{"internal/swar"}, tests: []string{fastjson, testify}},
 	"internal/layers":   {tests: []string{testify}},
 	"internal/leak":     {},

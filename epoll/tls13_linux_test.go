@@ -1,4 +1,4 @@
-package tickstorm_test
+package epoll_test
 
 import (
 	"bytes"
