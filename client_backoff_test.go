@@ -13,12 +13,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/tickstorm/tickstorm/internal/fixture"
-
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/frame"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -47,7 +46,7 @@ func TestClientBackoffGrows(t *testing.T) {
 					}
 					return nil, errors.New("refused")
 				}
-				require.ErrorIs(t, newClient(t, cfg, nil).Run(ctx), context.Canceled)
+				require.ErrorIs(t, fixture.NewClient(t, cfg, nil).Run(ctx), context.Canceled)
 				require.Len(t, at, attempts)
 				var longest time.Duration
 				bound := tc.min
@@ -106,7 +105,7 @@ func TestClientBackoffReset(t *testing.T) {
 						ended = time.Now()
 					})(ctx, network, addr)
 				}
-				require.ErrorIs(t, newClient(t, cfg, nil).Run(ctx), context.Canceled)
+				require.ErrorIs(t, fixture.NewClient(t, cfg, nil).Run(ctx), context.Canceled)
 				require.Len(t, waits, connections)
 				longest := time.Duration(0)
 				for _, wait := range waits {
@@ -134,13 +133,13 @@ func TestClientMaxConnections(t *testing.T) {
 				fixture.InBubble(t, sim.Config{Quiet: true, Eviction: eviction}, func(t *testing.T, server *sim.Server) {
 					cfg := server.ClientConfig(tickstorm.Stocks)
 					cfg.Backoff.MaxConnections = tc.limit
-					c := newClient(t, cfg, nil)
+					c := fixture.NewClient(t, cfg, nil)
 					require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
 					var running <-chan error
 					var rival *tickstorm.Conn
 					if eviction == sim.EvictOlder {
 						running = fixture.Runs(t.Context(), c)
-						settled(t, server, 1, 1)
+						fixture.Settled(t, server, 1, 1)
 						rival = fixture.Dial(t, server, nil)
 					} else {
 						rival = fixture.Dial(t, server, nil)
@@ -152,7 +151,7 @@ func TestClientMaxConnections(t *testing.T) {
 					synctest.Wait()
 					require.NoError(t, rival.Close())
 					require.NoError(t, <-rivalRuns)
-					settled(t, server, 3, 1)
+					fixture.Settled(t, server, 3, 1)
 					require.GreaterOrEqual(t, time.Since(start), tc.wait)
 					require.NoError(t, c.Close())
 					require.NoError(t, <-running)
@@ -175,7 +174,7 @@ func TestClientMaxAttempts(t *testing.T) {
 				dials++
 				return nil, refused
 			}
-			err := newClient(t, cfg, nil).Run(t.Context())
+			err := fixture.NewClient(t, cfg, nil).Run(t.Context())
 			var e *tickstorm.AttemptsError
 			require.ErrorAs(t, err, &e)
 			require.ErrorIs(t, err, refused)
@@ -189,17 +188,17 @@ func TestClientMaxAttempts(t *testing.T) {
 			fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 				cfg := server.ClientConfig(tickstorm.Stocks)
 				cfg.Backoff.MaxAttempts = 3
-				c := newClient(t, cfg, nil)
+				c := fixture.NewClient(t, cfg, nil)
 				running := fixture.Runs(t.Context(), c)
 				for n := 1; n <= 3; n++ {
-					settled(t, server, n, 0)
+					fixture.Settled(t, server, n, 0)
 					if healthy {
 						time.Sleep(10 * time.Second)
 					}
 					server.Conns()[0].Cut()
 				}
 				if healthy {
-					settled(t, server, 4, 0)
+					fixture.Settled(t, server, 4, 0)
 					require.NoError(t, c.Close())
 					require.NoError(t, <-running)
 					return
@@ -297,7 +296,7 @@ func waitsAfter(t *testing.T, b tickstorm.Backoff, n int, serve func(net.Conn)) 
 			}
 			return pipeTo(serve)(ctx, network, addr)
 		}
-		require.ErrorIs(t, newClient(t, cfg, h).Run(ctx), context.Canceled)
+		require.ErrorIs(t, fixture.NewClient(t, cfg, h).Run(ctx), context.Canceled)
 		waits = h.waits
 	})
 	require.Len(t, waits, n)

@@ -10,12 +10,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/tickstorm/tickstorm/internal/fixture"
-
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -67,7 +66,7 @@ func TestClientClose(t *testing.T) {
 					dials++
 					return tc.dial(ctx)
 				}
-				c := newClient(t, cfg, nil)
+				c := fixture.NewClient(t, cfg, nil)
 				require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
 				running := fixture.Runs(t.Context(), c)
 				synctest.Wait()
@@ -79,7 +78,7 @@ func TestClientClose(t *testing.T) {
 				require.NoError(t, c.Close())
 				require.Equal(t, 1, dials, "who was told to close does not dial again")
 
-				c = newClient(t, cfg, nil)
+				c = fixture.NewClient(t, cfg, nil)
 				require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
 				ctx, cancel := context.WithCancel(t.Context())
 				running = fixture.Runs(ctx, c)
@@ -203,7 +202,7 @@ func TestClientCloseUnanswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := fixture.DialConfig("ws://host")
 		cfg.NetDial = pipeTo(muteAfterWelcome)
-		c := newClient(t, cfg, nil)
+		c := fixture.NewClient(t, cfg, nil)
 		running := fixture.Runs(t.Context(), c)
 		synctest.Wait()
 		start := time.Now()

@@ -13,12 +13,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/tickstorm/tickstorm/internal/fixture"
-
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -84,7 +83,7 @@ func TestClientLogsNoKey(t *testing.T) {
 			return pipeTo(serve)(ctx, network, addr)
 		}
 		d := new(diary)
-		c := newClient(t, cfg, d)
+		c := fixture.NewClient(t, cfg, d)
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A", "B"))
 		err := c.Run(t.Context())
 		require.ErrorIs(t, err, tickstorm.ErrAuthFailed)
@@ -115,7 +114,7 @@ func TestClientLogsRefused(t *testing.T) {
 			cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
 		})
 		running := fixture.Runs(t.Context(), c)
-		settled(t, server, 1, 0)
+		fixture.Settled(t, server, 1, 0)
 		c.Request(nil, fixture.Topics(t, "T.A")...)
 		time.Sleep(time.Minute)
 		require.NoError(t, c.Close())

@@ -10,11 +10,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/tickstorm/tickstorm/internal/fixture"
-
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -50,7 +49,7 @@ func startStuck(t *testing.T, server *sim.Server, change func(*tickstorm.Config)
 	c := simClientWith(t, server, h, change)
 	require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, tickstorm.All))
 	running := fixture.Runs(t.Context(), c)
-	settled(t, server, 1, 1)
+	fixture.Settled(t, server, 1, 1)
 	server.Broadcast([]byte("[" + fixture.Trade("S0") + "]"))
 	<-h.entered
 	return c, h, running
@@ -120,7 +119,7 @@ func TestClientCloseWhileFull(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				running := fixture.Runs(ctx, c)
-				settled(t, server, 1, 1)
+				fixture.Settled(t, server, 1, 1)
 				for i := range 300 {
 					server.Broadcast([]byte("[" + fixture.Trade(fmt.Sprint("S", i)) + "]"))
 				}
@@ -156,7 +155,7 @@ func TestClientOverflowDisconnects(t *testing.T) {
 		}
 		require.NoError(t, server.Await(t.Context(), func(s sim.Stats) bool { return s.Open == 0 }))
 		close(h.release)
-		settled(t, server, 2, 1)
+		fixture.Settled(t, server, 2, 1)
 		server.Broadcast([]byte("[" + fixture.Trade("LAST") + "]"))
 		synctest.Wait()
 		require.Equal(t, 1, told)
@@ -213,7 +212,7 @@ func TestClientConsumers(t *testing.T) {
 				require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, tickstorm.All))
 				running := fixture.Runs(t.Context(), c)
 				for n := 1; n <= 2; n++ {
-					settled(t, server, n, 1)
+					fixture.Settled(t, server, n, 1)
 					server.Broadcast(message())
 					synctest.Wait()
 					if n == 1 {
@@ -283,7 +282,7 @@ func TestClientInConsumers(t *testing.T) {
 						defer close(ran) // runs too where the handler ends this goroutine
 						running <- c.Run(t.Context())
 					}()
-					settled(t, server, 1, 1)
+					fixture.Settled(t, server, 1, 1)
 					start := time.Now()
 					server.Broadcast([]byte("[" + fixture.Trade(fmt.Sprint("S", i)) + "]"))
 					<-ran
@@ -302,7 +301,7 @@ func TestClientInConsumers(t *testing.T) {
 
 // TestClientEventsConsumers: a loop's body cannot run on several goroutines.
 func TestClientEventsConsumers(t *testing.T) {
-	c := newClientAsIs(t, tickstorm.Config{Key: "k", Market: tickstorm.Stocks, Queue: tickstorm.QueueConfig{Consumers: 2}}, nil)
+	c := fixture.NewClientAsIs(t, tickstorm.Config{Key: "k", Market: tickstorm.Stocks, Queue: tickstorm.QueueConfig{Consumers: 2}}, nil)
 	n := 0
 	for _, err := range c.Events(t.Context()) {
 		require.ErrorIs(t, err, tickstorm.ErrConsumers)
@@ -315,7 +314,7 @@ func TestClientEventsConsumers(t *testing.T) {
 func TestClientShardAsks(t *testing.T) {
 	var c *tickstorm.Client
 	h := &asking{ask: func() {}}
-	c = newClientAsIs(t, tickstorm.Config{Key: "k", Market: tickstorm.Stocks}, h)
+	c = fixture.NewClientAsIs(t, tickstorm.Config{Key: "k", Market: tickstorm.Stocks}, h)
 	h.ask = func() { c.Stats() }
 	synctest.Test(t, func(t *testing.T) {
 		set := make(chan struct{})
@@ -382,7 +381,7 @@ func TestErrorsWithoutKey(t *testing.T) {
 			h := new(errorTexts)
 			c := simClientWith(t, server, h, func(cfg *tickstorm.Config) { cfg.Queue.Inline = inline })
 			running := fixture.Runs(t.Context(), c)
-			settled(t, server, 1, 0)
+			fixture.Settled(t, server, 1, 0)
 			server.Broadcast([]byte(`[{"ev":"status","message":"not the key ` + sim.Key + `" x}]`))
 			server.Broadcast([]byte(`not the key ` + sim.Key))
 			synctest.Wait()
@@ -428,11 +427,11 @@ func TestBackfillInHandler(t *testing.T) {
 				})
 				require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
 				running := fixture.Runs(t.Context(), c)
-				settled(t, server, 1, 1)
+				fixture.Settled(t, server, 1, 1)
 				server.Broadcast(tradeMessageAt("A", time.Now()))
 				synctest.Wait()
 				server.Conns()[0].Cut()
-				settled(t, server, 2, 1)
+				fixture.Settled(t, server, 2, 1)
 				server.Broadcast(tradeMessageAt("A", time.Now()))
 				require.NoError(t, <-running)
 				require.ErrorIs(t, <-inside, tickstorm.ErrInHandler)

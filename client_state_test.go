@@ -7,11 +7,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/tickstorm/tickstorm/internal/fixture"
-
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -121,7 +120,7 @@ func TestClientStateFinal(t *testing.T) {
 				cfg := server.ClientConfig(tickstorm.Stocks)
 				cfg.Key = tc.key
 				d := new(diary)
-				err := newClient(t, cfg, d).Run(t.Context())
+				err := fixture.NewClient(t, cfg, d).Run(t.Context())
 				require.ErrorIs(t, err, tickstorm.ErrAuthFailed)
 				require.Equal(t, tc.want, d.text())
 				require.Equal(t, err, d.changes[len(d.changes)-1].Err)
@@ -136,13 +135,13 @@ func TestClientStateAttempts(t *testing.T) {
 		d := new(diary)
 		c := simClient(t, server, d)
 		running := fixture.Runs(t.Context(), c)
-		settled(t, server, 3, 0)
+		fixture.Settled(t, server, 3, 0)
 		time.Sleep(9 * time.Second)
 		server.Conns()[0].Cut() // not healthy yet
-		settled(t, server, 4, 0)
+		fixture.Settled(t, server, 4, 0)
 		time.Sleep(10 * time.Second)
 		server.Conns()[0].Cut()
-		settled(t, server, 5, 0)
+		fixture.Settled(t, server, 5, 0)
 		require.NoError(t, c.Close())
 		require.NoError(t, <-running)
 		var attempts []string
@@ -187,7 +186,7 @@ func TestClientReplayRefused(t *testing.T) {
 				require.Equal(t, tc.unnamed, last.Unnamed)
 				require.Equal(t, tc.wanted, fixture.Listed(c.Topics()))
 				server.Conns()[0].Cut()
-				settled(t, server, 2, 1)
+				fixture.Settled(t, server, 2, 1)
 				time.Sleep(time.Minute)
 				synctest.Wait()
 				last = d.changes[len(d.changes)-1]

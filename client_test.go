@@ -3,54 +3,26 @@ package tickstorm_test
 import (
 	"context"
 	"fmt"
-	"os"
 	"testing"
 	"testing/synctest"
-
-	"github.com/tickstorm/tickstorm/internal/fixture"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
-// inlineClients has the tests use clients without a queue, where they do not ask for either:
-// "make test-inline".
-var inlineClients = os.Getenv("TICKSTORM_TEST_INLINE") != ""
-
-func newClient(t *testing.T, cfg tickstorm.Config, h tickstorm.Handler) *tickstorm.Client {
-	t.Helper()
-	cfg.Queue.Inline = cfg.Queue.Inline || inlineClients
-	return newClientAsIs(t, cfg, h)
-}
-
-func newClientAsIs(t *testing.T, cfg tickstorm.Config, h tickstorm.Handler) *tickstorm.Client {
-	t.Helper()
-	c, err := tickstorm.NewClient(cfg, h)
-	require.NoError(t, err)
-	return c
-}
-
 func simClient(t *testing.T, server *sim.Server, h tickstorm.Handler) *tickstorm.Client {
 	t.Helper()
-	return newClient(t, server.ClientConfig(tickstorm.Stocks), h)
+	return fixture.NewClient(t, server.ClientConfig(tickstorm.Stocks), h)
 }
 
 func simClientWith(t *testing.T, server *sim.Server, h tickstorm.Handler, change func(*tickstorm.Config)) *tickstorm.Client {
 	t.Helper()
 	cfg := server.ClientConfig(tickstorm.Stocks)
 	change(&cfg)
-	return newClientAsIs(t, cfg, h)
-}
-
-// settled waits until the server's n-th connection is up and holds so many topics.
-func settled(t *testing.T, server *sim.Server, opened, topics int) {
-	t.Helper()
-	require.NoError(t, server.Await(t.Context(), func(s sim.Stats) bool {
-		return s.Opened >= opened && s.Authenticated == 1 && s.Topics == topics
-	}))
-	synctest.Wait()
+	return fixture.NewClientAsIs(t, cfg, h)
 }
 
 // TestClientReconnects: whatever ends a connection, the next has the same topics.
@@ -75,13 +47,13 @@ func TestClientReconnects(t *testing.T) {
 				require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "B", "A"))
 				running := fixture.Runs(t.Context(), c)
 				for n := 1; n <= 3; n++ {
-					settled(t, server, n, 2)
+					fixture.Settled(t, server, n, 2)
 					require.Equal(t, "T.A,T.B", fixture.ServerTopics(t, server))
 					server.Broadcast([]byte("[" + fixture.Trade("A") + "]"))
 					synctest.Wait()
 					server.Conns()[0].Do(tc.do)
 				}
-				settled(t, server, 4, 2)
+				fixture.Settled(t, server, 4, 2)
 				require.Empty(t, running)
 				stats := c.Stats()
 				require.EqualValues(t, 3, stats.Reconnects)
@@ -102,7 +74,7 @@ func TestClientRetriesHandshake(t *testing.T) {
 				c := simClient(t, server, nil)
 				require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
 				running := fixture.Runs(t.Context(), c)
-				settled(t, server, 4, 1)
+				fixture.Settled(t, server, 4, 1)
 				require.Zero(t, c.Stats().Reconnects, "there was no connection before")
 				require.NoError(t, c.Close())
 				require.NoError(t, <-running)
@@ -129,7 +101,7 @@ func TestClientGivesUp(t *testing.T) {
 			fixture.InBubble(t, cfg, func(t *testing.T, server *sim.Server) {
 				config := server.ClientConfig(tickstorm.Stocks)
 				config.Key = tc.key
-				err := newClient(t, config, nil).Run(t.Context())
+				err := fixture.NewClient(t, config, nil).Run(t.Context())
 				require.False(t, tickstorm.Retryable(err))
 				if tc.is != nil {
 					require.ErrorIs(t, err, tc.is)
@@ -147,7 +119,7 @@ func TestClientKeyWithdrawn(t *testing.T) {
 	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 		c := simClient(t, server, nil)
 		running := fixture.Runs(t.Context(), c)
-		settled(t, server, 1, 0)
+		fixture.Settled(t, server, 1, 0)
 		require.NoError(t, server.Conns()[0].SendStatus("auth_failed", "authentication failed"))
 		require.ErrorIs(t, <-running, tickstorm.ErrAuthFailed)
 		again := c.Run(t.Context())
@@ -170,7 +142,7 @@ func TestClientSubscribe(t *testing.T) {
 		require.Equal(t, want, c.Topics(), "in the order they were asked for")
 
 		running := fixture.Runs(t.Context(), c)
-		settled(t, server, 1, 3)
+		fixture.Settled(t, server, 1, 3)
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "E"))
 		require.Equal(t, "Q.B,T.A,T.C,T.E", fixture.ServerTopics(t, server))
 		require.NoError(t, c.Unsubscribe(t.Context(), tickstorm.Trades, "C"))
@@ -182,7 +154,7 @@ func TestClientSubscribe(t *testing.T) {
 		require.Equal(t, fixture.Topics(t, "T.E,Q.F"), c.Topics())
 
 		server.Conns()[0].Cut()
-		settled(t, server, 2, 2)
+		fixture.Settled(t, server, 2, 2)
 		require.Equal(t, "Q.F,T.E", fixture.ServerTopics(t, server))
 		require.NoError(t, c.Close())
 		require.NoError(t, <-running)
@@ -194,7 +166,7 @@ func TestClientSubscribe(t *testing.T) {
 
 // TestClientTopicsStayInOrder: also after many have come and gone.
 func TestClientTopicsStayInOrder(t *testing.T) {
-	c := newClient(t, testConfig(), nil)
+	c := fixture.NewClient(t, testConfig(), nil)
 	topic := func(i int) tickstorm.Topic { return tickstorm.Topic{Channel: "T", Symbol: fmt.Sprintf("S%04d", i)} }
 	for i := range 500 {
 		c.Request(nil, topic(i))
@@ -223,7 +195,7 @@ func TestClientSubscribeDuringBackoff(t *testing.T) {
 		require.Zero(t, server.Stats().Open)
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
 		c.Request(nil, fixture.Topics(t, "Q.A")...)
-		settled(t, server, 2, 2)
+		fixture.Settled(t, server, 2, 2)
 		require.Equal(t, "Q.A,T.A", fixture.ServerTopics(t, server))
 		require.NoError(t, c.Close())
 		require.NoError(t, <-running)
@@ -231,7 +203,7 @@ func TestClientSubscribeDuringBackoff(t *testing.T) {
 }
 
 func TestClientSubscribeErrors(t *testing.T) {
-	c := newClient(t, testConfig(), nil)
+	c := fixture.NewClient(t, testConfig(), nil)
 	ctx := t.Context()
 	require.ErrorIs(t, c.Subscribe(ctx, tickstorm.Trades), tickstorm.ErrNoSymbols)
 	require.ErrorIs(t, c.SubscribeTopics(ctx), tickstorm.ErrNoSymbols)
@@ -247,7 +219,7 @@ func TestClientOptionQuotes(t *testing.T) {
 	cfg := testConfig()
 	cfg.Market = tickstorm.Options
 	cfg.MaxOptionQuotes = 2
-	c := newClient(t, cfg, nil)
+	c := fixture.NewClient(t, cfg, nil)
 	require.NoError(t, c.SubscribeTopics(t.Context(), fixture.Topics(t, "Q.O:A,Q.O:B")...))
 	require.ErrorIs(t, c.SubscribeTopics(t.Context(), fixture.Topics(t, "Q.O:C")...), tickstorm.ErrSubscriptionLimit)
 	require.Equal(t, fixture.Topics(t, "Q.O:A,Q.O:B"), c.Topics())
@@ -258,7 +230,7 @@ func TestClientRefused(t *testing.T) {
 	fixture.InBubble(t, sim.Config{Quiet: true, Keys: map[string]sim.Plan{"k": {Channels: []string{"T"}}}}, func(t *testing.T, server *sim.Server) {
 		c := simClient(t, server, nil)
 		running := fixture.Runs(t.Context(), c)
-		settled(t, server, 1, 0)
+		fixture.Settled(t, server, 1, 0)
 		err := c.SubscribeTopics(t.Context(), fixture.Topics(t, "Q.A,T.A,A.A")...)
 		require.ErrorIs(t, err, tickstorm.ErrNotAuthorized)
 		require.Equal(t, fixture.Topics(t, "T.A"), c.Topics())
@@ -273,9 +245,9 @@ func TestClientPendingStaysWanted(t *testing.T) {
 	fixture.InBubble(t, cfg, func(t *testing.T, server *sim.Server) {
 		c := simClient(t, server, nil)
 		running := fixture.Runs(t.Context(), c)
-		settled(t, server, 1, 0)
+		fixture.Settled(t, server, 1, 0)
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
-		settled(t, server, 2, 1)
+		fixture.Settled(t, server, 2, 1)
 		require.Equal(t, "T.A", fixture.ServerTopics(t, server))
 		require.NoError(t, c.Close())
 		require.NoError(t, <-running)
@@ -297,7 +269,7 @@ func TestClientInHandler(t *testing.T) {
 		c = simClient(t, server, h)
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A", "Z"))
 		running := fixture.Runs(t.Context(), c)
-		settled(t, server, 1, 2)
+		fixture.Settled(t, server, 1, 2)
 		server.Broadcast([]byte("[" + fixture.Trade("A") + "]"))
 		synctest.Wait()
 		require.Equal(t, fixture.Topics(t, "T.A,T.C"), c.Topics())
@@ -312,12 +284,12 @@ func TestClientSetHandler(t *testing.T) {
 		first, second := new(fixture.Recorder), new(fixture.Recorder)
 		c := simClient(t, server, first)
 		running := fixture.Runs(t.Context(), c)
-		settled(t, server, 1, 0)
+		fixture.Settled(t, server, 1, 0)
 		c.SetHandler(second)
 		server.Broadcast([]byte("[" + fixture.Trade("A") + "]"))
 		synctest.Wait()
 		server.Conns()[0].Cut()
-		settled(t, server, 2, 0)
+		fixture.Settled(t, server, 2, 0)
 		server.Broadcast([]byte("[" + fixture.Trade("B") + "]"))
 		synctest.Wait()
 		require.Len(t, first.Events, 2)
@@ -338,7 +310,7 @@ func TestClientSetHandlerWhileDialling(t *testing.T) {
 		h := &callbacks{status: func() { c.SetHandler(next) }}
 		c = simClientWith(t, server, h, func(cfg *tickstorm.Config) { cfg.Queue.Inline = true })
 		running := fixture.Runs(t.Context(), c)
-		settled(t, server, 1, 0)
+		fixture.Settled(t, server, 1, 0)
 		server.Broadcast([]byte("[" + fixture.Trade("A") + "]"))
 		synctest.Wait()
 		require.NoError(t, c.Close())
@@ -356,7 +328,7 @@ func TestClientSymbols(t *testing.T) {
 		running := fixture.Runs(t.Context(), c)
 		var ids []uint32
 		for n, symbols := range []string{"A B", "B A"} {
-			settled(t, server, n+1, 0)
+			fixture.Settled(t, server, n+1, 0)
 			r.Events = nil
 			var first, second string
 			_, err := fmt.Sscan(symbols, &first, &second)

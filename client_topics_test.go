@@ -10,12 +10,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/tickstorm/tickstorm/internal/fixture"
-
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -27,7 +26,7 @@ func TestClientSetTopics(t *testing.T) {
 		require.NoError(t, c.SetTopics(t.Context(), fixture.Topics(t, "T.B,T.C,T.D")...))
 		require.Equal(t, fixture.Topics(t, "T.C,T.B,T.D"), c.Topics())
 		running := fixture.Runs(t.Context(), c)
-		settled(t, server, 1, 3)
+		fixture.Settled(t, server, 1, 3)
 
 		require.NoError(t, c.SetTopics(t.Context(), fixture.Topics(t, "Q.A,T.B,T.D")...))
 		require.Equal(t, "Q.A,T.B,T.D", fixture.ServerTopics(t, server))
@@ -40,7 +39,7 @@ func TestClientSetTopics(t *testing.T) {
 		}, server.Conns()[0].Requests(), "no more than the difference")
 
 		server.Conns()[0].Cut()
-		settled(t, server, 2, 3)
+		fixture.Settled(t, server, 2, 3)
 		require.NoError(t, c.SetTopics(t.Context()))
 		require.Empty(t, fixture.ServerTopics(t, server))
 		require.Empty(t, c.Topics())
@@ -53,7 +52,7 @@ func TestClientSetTopics(t *testing.T) {
 func TestClientSetTopicsErrors(t *testing.T) {
 	cfg := testConfig()
 	cfg.Market, cfg.MaxOptionQuotes = tickstorm.Options, 2
-	c := newClient(t, cfg, nil)
+	c := fixture.NewClient(t, cfg, nil)
 	require.NoError(t, c.SetTopics(t.Context(), fixture.Topics(t, "Q.O:A,Q.O:B")...))
 	require.ErrorIs(t, c.SetTopics(t.Context(), fixture.Topics(t, "Q.O:C,Q.O:D,Q.O:E")...), tickstorm.ErrSubscriptionLimit)
 	require.ErrorIs(t, c.SetTopics(t.Context(), tickstorm.Topic{Channel: "T", Symbol: "O:"}), tickstorm.ErrBadTopic)
@@ -67,7 +66,7 @@ func TestClientSetTopicsWaits(t *testing.T) {
 	fixture.InBubble(t, sim.Config{Quiet: true, Keys: map[string]sim.Plan{"a-key": {Channels: []string{"T"}}}}, func(t *testing.T, server *sim.Server) {
 		c := simClient(t, server, nil)
 		running := fixture.Runs(t.Context(), c)
-		settled(t, server, 1, 0)
+		fixture.Settled(t, server, 1, 0)
 		require.NoError(t, c.SetTopics(t.Context(), fixture.Topics(t, "T.A")...))
 		err := c.SetTopics(t.Context(), fixture.Topics(t, "T.B,Q.A")...)
 		require.ErrorIs(t, err, tickstorm.ErrNotAuthorized)
@@ -94,7 +93,7 @@ func TestClientTopicsConcurrently(t *testing.T) {
 			c := simClient(t, server, nil)
 			running := fixture.Runs(t.Context(), c)
 			if round%2 == 0 {
-				settled(t, server, 1, 0)
+				fixture.Settled(t, server, 1, 0)
 			}
 			var all sync.WaitGroup
 			for worker := range 8 {
@@ -145,11 +144,11 @@ func TestClientManyTopics(t *testing.T) {
 			c := simClient(t, server, nil)
 			require.NoError(t, c.SetTopics(t.Context(), list(0, n)...))
 			running := fixture.Runs(t.Context(), c)
-			settled(t, server, 1, n)
+			fixture.Settled(t, server, 1, n)
 			require.NoError(t, c.SetTopics(t.Context(), list(n/2, n)...))
 			require.Equal(t, list(n/2, n), c.Topics())
 			server.Conns()[0].Cut()
-			settled(t, server, 2, n)
+			fixture.Settled(t, server, 2, n)
 			require.Equal(t, fixture.Listed(list(n/2, n)), fixture.ServerTopics(t, server))
 			require.NoError(t, c.SetTopics(t.Context()))
 			require.NoError(t, c.Close())
@@ -171,7 +170,7 @@ func TestClientRequestRefused(t *testing.T) {
 	fixture.InBubble(t, sim.Config{Quiet: true, Keys: map[string]sim.Plan{"a-key": {Channels: []string{"T"}}}}, func(t *testing.T, server *sim.Server) {
 		c := simClient(t, server, nil)
 		running := fixture.Runs(t.Context(), c)
-		settled(t, server, 1, 0)
+		fixture.Settled(t, server, 1, 0)
 		c.Request(nil, fixture.Topics(t, "Q.A,T.A")...)
 		synctest.Wait()
 		require.Equal(t, fixture.Topics(t, "T.A"), c.Topics())
@@ -201,7 +200,7 @@ func TestClientAskedAgain(t *testing.T) {
 			say(fixture.Acks("Q.A")[0])
 			fixture.Attend(nc)
 		})
-		c := newClient(t, cfg, nil)
+		c := fixture.NewClient(t, cfg, nil)
 		running := fixture.Runs(t.Context(), c)
 		synctest.Wait()
 		c.Request(nil, fixture.Topics(t, "Q.A")...)

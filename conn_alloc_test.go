@@ -7,12 +7,11 @@ import (
 	"runtime"
 	"testing"
 
-	"github.com/tickstorm/tickstorm/internal/fixture"
-
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/sim"
 )
 

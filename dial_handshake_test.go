@@ -20,12 +20,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/tickstorm/tickstorm/internal/fixture"
-
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 )
 
 // The opening handshake against servers written by hand. PROOF in an answer stands for the

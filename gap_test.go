@@ -10,12 +10,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/tickstorm/tickstorm/internal/fixture"
-
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/frame"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -30,7 +29,7 @@ func TestGap(t *testing.T) {
 		c := simClient(t, server, d)
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A", "B", "C"))
 		running := fixture.Runs(t.Context(), c)
-		settled(t, server, 1, 3)
+		fixture.Settled(t, server, 1, 3)
 		require.NoError(t, c.Unsubscribe(t.Context(), tickstorm.Trades, "B"))
 		server.Broadcast(tradeMessageAt("A", time.Now().Add(-time.Hour)))
 		lastEvent, last := time.Now().Add(-15*time.Millisecond), time.Now()
@@ -41,7 +40,7 @@ func TestGap(t *testing.T) {
 		synctest.Wait()
 		c.Withdraw(nil, fixture.Topics(t, "T.C")...)
 		c.Request(nil, fixture.Topics(t, "T.D")...)
-		settled(t, server, 2, 2)
+		fixture.Settled(t, server, 2, 2)
 		require.Empty(t, d.gaps, "its end has not come yet")
 		time.Sleep(900 * time.Millisecond)
 		firstEvent, first := time.Now().Add(-7*time.Millisecond), time.Now()
@@ -72,10 +71,10 @@ func TestGapQuiet(t *testing.T) {
 		c := simClient(t, server, d)
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
 		running := fixture.Runs(t.Context(), c)
-		settled(t, server, 1, 1)
+		fixture.Settled(t, server, 1, 1)
 		time.Sleep(time.Second)
 		server.Conns()[0].Cut()
-		settled(t, server, 2, 1)
+		fixture.Settled(t, server, 2, 1)
 		end := time.Now()
 		time.Sleep(time.Second)
 		synctest.Wait()
@@ -103,12 +102,12 @@ func TestGapGoesOn(t *testing.T) {
 		c := simClient(t, server, d)
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
 		running := fixture.Runs(t.Context(), c)
-		settled(t, server, 1, 1)
+		fixture.Settled(t, server, 1, 1)
 		last := time.Now()
 		server.Broadcast(tradeMessageAt("A", last))
 		synctest.Wait()
 		server.Conns()[0].Kick(1001, "restart")
-		settled(t, server, 5, 1)
+		fixture.Settled(t, server, 5, 1)
 		server.Broadcast(tradeMessageAt("A", time.Now()))
 		synctest.Wait()
 		require.Len(t, d.gaps, 1)
@@ -161,11 +160,11 @@ func TestGapRaw(t *testing.T) {
 		c := simClient(t, server, d)
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
 		running := fixture.Runs(t.Context(), c)
-		settled(t, server, 1, 1)
+		fixture.Settled(t, server, 1, 1)
 		server.Broadcast(tradeMessageAt("A", time.Now()))
 		synctest.Wait()
 		server.Conns()[0].Cut()
-		settled(t, server, 2, 1)
+		fixture.Settled(t, server, 2, 1)
 		d.lines = nil
 		server.Broadcast(tradeMessageAt("A", time.Now()))
 		synctest.Wait()
@@ -190,14 +189,14 @@ func missed(t *testing.T, mode tickstorm.BackfillMode, d tickstorm.Handler, fetc
 	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 		cfg := server.ClientConfig(tickstorm.Stocks)
 		cfg.Backfill, cfg.BackfillMode = fetch, mode
-		c := newClient(t, cfg, d)
+		c := fixture.NewClient(t, cfg, d)
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
 		running := fixture.Runs(t.Context(), c)
-		settled(t, server, 1, 1)
+		fixture.Settled(t, server, 1, 1)
 		server.Broadcast(tradeMessageAt("A", time.Now()))
 		synctest.Wait()
 		server.Conns()[0].Cut()
-		settled(t, server, 2, 1)
+		fixture.Settled(t, server, 2, 1)
 		test(t, c, server, running)
 		require.NoError(t, c.Close())
 	})
@@ -280,12 +279,12 @@ func testBackfillBesideWhileDialling(t *testing.T, inline bool) {
 			return deliver([]byte("[" + fixture.Trade("X") + "]"))
 		}
 		d := new(diary)
-		c := newClientAsIs(t, cfg, d)
+		c := fixture.NewClientAsIs(t, cfg, d)
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
 		running := fixture.Runs(t.Context(), c)
-		settled(t, server, 1, 1)
+		fixture.Settled(t, server, 1, 1)
 		server.Conns()[0].Cut()
-		settled(t, server, 2, 1)
+		fixture.Settled(t, server, 2, 1)
 		server.Broadcast(tradeMessageAt("B", time.Now()))
 		synctest.Wait()
 		server.Conns()[0].Cut()
@@ -294,7 +293,7 @@ func testBackfillBesideWhileDialling(t *testing.T, inline bool) {
 		close(more)
 		synctest.Wait()
 		require.Equal(t, tickstorm.StateAuthenticating, c.State())
-		settled(t, server, 3, 1)
+		fixture.Settled(t, server, 3, 1)
 		require.Contains(t, d.text(), "authenticating, X again, subscribing")
 		require.NoError(t, c.Close())
 		require.NoError(t, <-running)
@@ -370,12 +369,12 @@ func TestBackfillCancel(t *testing.T) {
 				return ctx.Err()
 			}
 			d := new(diary)
-			c := newClient(t, cfg, d)
+			c := fixture.NewClient(t, cfg, d)
 			require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
 			running := fixture.Runs(ctx, c)
-			settled(t, server, 1, 1)
+			fixture.Settled(t, server, 1, 1)
 			server.Conns()[0].Cut()
-			settled(t, server, 2, 1)
+			fixture.Settled(t, server, 2, 1)
 			time.Sleep(time.Second) // then nothing has come, and the gap is told
 			synctest.Wait()
 			start := time.Now()
@@ -424,7 +423,7 @@ func TestBackfillBusy(t *testing.T) {
 			server.Broadcast(tradeMessageAt("B", time.Now()))
 			synctest.Wait()
 			server.Conns()[0].Cut()
-			settled(t, server, n, 1)
+			fixture.Settled(t, server, n, 1)
 		}
 		require.Len(t, d.gaps, 9)
 		require.Len(t, failures, 1)
@@ -498,18 +497,18 @@ func TestGapLateTopics(t *testing.T) {
 				c := simClientWith(t, server, d, func(cfg *tickstorm.Config) { cfg.ChunkTopics, cfg.Queue.Inline = 1, inline })
 				require.NoError(t, c.SubscribeTopics(t.Context(), fixture.Topics(t, "T.A,T.B")...))
 				running := fixture.Runs(t.Context(), c)
-				settled(t, server, 1, 2)
+				fixture.Settled(t, server, 1, 2)
 				last := time.Now()
 				server.Broadcast(tradeMessageAt("A", last))
 				synctest.Wait()
 				server.Conns()[0].Cut()
-				settled(t, server, 2, 1) // B is not asked for until A's time is up
+				fixture.Settled(t, server, 2, 1) // B is not asked for until A's time is up
 				time.Sleep(time.Second)
 				server.Broadcast(tradeMessageAt("A", time.Now()))
 				synctest.Wait()
 				if broken {
 					server.Conns()[0].Cut()
-					settled(t, server, 3, 2)
+					fixture.Settled(t, server, 3, 2)
 					server.Broadcast(tradeMessageAt("A", time.Now()))
 				}
 				time.Sleep(time.Minute)
@@ -537,7 +536,7 @@ func TestGapMoreTopics(t *testing.T) {
 				require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "B"))
 				require.NoError(t, c.SetTopics(t.Context(), fixture.Topics(t, kept)...))
 				server.Conns()[0].Cut()
-				settled(t, server, 3, strings.Count(kept, "T."))
+				fixture.Settled(t, server, 3, strings.Count(kept, "T."))
 				server.Broadcast(tradeMessageAt("B", time.Now()))
 				synctest.Wait()
 				require.Len(t, d.gaps, 1)

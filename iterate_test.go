@@ -8,11 +8,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/tickstorm/tickstorm/internal/fixture"
-
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -162,7 +161,7 @@ func TestClientEventsFinalError(t *testing.T) {
 		cfg := server.ClientConfig(tickstorm.Stocks)
 		cfg.Key = sim.BadKey
 		var last error
-		for e, err := range newClient(t, cfg, nil).Events(t.Context()) {
+		for e, err := range fixture.NewClient(t, cfg, nil).Events(t.Context()) {
 			if e == nil {
 				last = err
 			}

@@ -8,11 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tickstorm/tickstorm/internal/fixture"
-
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 )
 
 // byHand drives a Lasting without sockets: what is posted waits until serve.

@@ -8,11 +8,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/tickstorm/tickstorm/internal/fixture"
-
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -147,7 +146,7 @@ func TestClientHandlerPanics(t *testing.T) {
 				d := new(diary)
 				cfg := server.ClientConfig(tickstorm.Stocks)
 				tc.bug(d, &cfg)
-				c := newClient(t, cfg, &unknownPanics{d})
+				c := fixture.NewClient(t, cfg, &unknownPanics{d})
 				require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
 				cut := time.AfterFunc(time.Minute, func() {
 					for _, peer := range server.Conns() {

@@ -7,11 +7,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tickstorm/tickstorm/internal/fixture"
-
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 )
 
 // transcript writes down each call it receives: the kind and the element as it came.

@@ -8,12 +8,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tickstorm/tickstorm/internal/fixture"
-
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 )
 
 // timeless is a logger into w whose lines are the same at any time.

@@ -4,12 +4,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tickstorm/tickstorm/internal/fixture"
-
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 )
 
 func TestSessionAuthTimeout(t *testing.T) {

@@ -11,12 +11,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/tickstorm/tickstorm/internal/fixture"
-
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -326,11 +325,11 @@ func TestReconnectCauses(t *testing.T) {
 				require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
 				running := fixture.Runs(t.Context(), c)
 				for n := 1; n <= 2; n++ {
-					settled(t, server, n, 1)
+					fixture.Settled(t, server, n, 1)
 					require.Equal(t, 1, c.Stats().AckedTopics)
 					server.Conns()[0].Do(tc.do)
 				}
-				settled(t, server, 3, 1)
+				fixture.Settled(t, server, 3, 1)
 				var want tickstorm.ReconnectCounts
 				want[tc.cause] = 2
 				s := c.Stats()
@@ -353,9 +352,9 @@ func TestReconnectCauses(t *testing.T) {
 				}
 				return dial(ctx, network, address)
 			}
-			c := newClient(t, cfg, nil)
+			c := fixture.NewClient(t, cfg, nil)
 			running := fixture.Runs(t.Context(), c)
-			settled(t, server, 1, 0)
+			fixture.Settled(t, server, 1, 0)
 			s := c.Stats()
 			require.EqualValues(t, 3, s.ReconnectCauses[tickstorm.ReconnectDial])
 			require.Zero(t, s.Reconnects, "there was no connection before")
@@ -377,7 +376,7 @@ func testClientStats(t *testing.T, inline bool) {
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
 		running := fixture.Runs(t.Context(), c)
 		for n := 1; n <= 2; n++ {
-			settled(t, server, n, 1)
+			fixture.Settled(t, server, n, 1)
 			server.Broadcast(fmt.Appendf(nil, `[{"ev":"T","sym":"A","t":%d},%d]`, time.Now().Add(-time.Second).UnixMilli(), n))
 			synctest.Wait()
 			s := c.Stats()
@@ -394,7 +393,7 @@ func testClientStats(t *testing.T, inline bool) {
 			require.Equal(t, "1", s.ErrorSamples[tickstorm.CauseNotObject])
 			server.Conns()[0].Do(sim.Drop())
 		}
-		settled(t, server, 3, 1)
+		fixture.Settled(t, server, 3, 1)
 		require.NoError(t, c.Close())
 		require.NoError(t, <-running)
 	})

@@ -10,12 +10,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/tickstorm/tickstorm/internal/fixture"
-
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -42,10 +41,10 @@ var stopDrivers = []struct {
 	}},
 	{"Client inline", false, func(t *testing.T, cfg tickstorm.Config, h tickstorm.Handler) stopped {
 		cfg.Queue.Inline = true
-		return newClientAsIs(t, cfg, h)
+		return fixture.NewClientAsIs(t, cfg, h)
 	}},
 	{"Client", true, func(t *testing.T, cfg tickstorm.Config, h tickstorm.Handler) stopped {
-		return newClientAsIs(t, cfg, h)
+		return fixture.NewClientAsIs(t, cfg, h)
 	}},
 	{"Queue", true, func(t *testing.T, cfg tickstorm.Config, h tickstorm.Handler) stopped {
 		q := newQueue(t, cfg.Queue, h)
@@ -244,11 +243,11 @@ func TestStopInBackfill(t *testing.T) {
 							h.Do = func() { require.NoError(t, c.Close()) }
 						}
 						running := fixture.Runs(ctx, c)
-						settled(t, server, 1, 1)
+						fixture.Settled(t, server, 1, 1)
 						server.Broadcast(tradeMessageAt("A", time.Now()))
 						time.Sleep(time.Second)
 						server.Conns()[0].Cut()
-						settled(t, server, 2, 1)
+						fixture.Settled(t, server, 2, 1)
 						require.Equal(t, closes, <-running == nil)
 						require.True(t, h.Done, "%v", h.Calls)
 						require.Empty(t, h.After)
@@ -441,7 +440,7 @@ func TestClientShutdown(t *testing.T) {
 					cfg := fixture.DialConfig("ws://host")
 					cfg.NetDial, cfg.Queue.Inline = tc.dial, inline
 					cfg.Backoff = tickstorm.Backoff{Min: time.Hour, Max: time.Hour}
-					c := newClientAsIs(t, cfg, nil)
+					c := fixture.NewClientAsIs(t, cfg, nil)
 					running := fixture.Runs(t.Context(), c)
 					synctest.Wait()
 					require.Equal(t, tc.name, c.State().String())
@@ -455,7 +454,7 @@ func TestClientShutdown(t *testing.T) {
 			})
 		}
 	}
-	c := newClientAsIs(t, fixture.DialConfig("ws://host"), nil)
+	c := fixture.NewClientAsIs(t, fixture.DialConfig("ws://host"), nil)
 	require.NoError(t, c.Shutdown(t.Context()), "before Run")
 	require.NoError(t, c.Run(t.Context()))
 }

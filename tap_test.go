@@ -8,11 +8,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/tickstorm/tickstorm/internal/fixture"
-
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -68,11 +67,11 @@ func TestConfigCallbacks(t *testing.T) {
 		})
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
 		running := fixture.Runs(t.Context(), c)
-		settled(t, server, 1, 1)
+		fixture.Settled(t, server, 1, 1)
 		server.Broadcast([]byte("[" + fixture.Trade("A") + "]"))
 		synctest.Wait()
 		server.Conns()[0].Cut()
-		settled(t, server, 2, 1)
+		fixture.Settled(t, server, 2, 1)
 		server.Broadcast([]byte("[" + fixture.Trade("A") + "]"))
 		synctest.Wait()
 		require.Equal(t, "connecting, authenticating, subscribing, streaming, backoff, "+

@@ -8,11 +8,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/tickstorm/tickstorm/internal/fixture"
-
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -390,7 +389,7 @@ func TestWatchPassesOn(t *testing.T) {
 		c := simClientWith(t, server, tickstorm.NewWatch(drops, tickstorm.WatchConfig{}), smallQueue(tickstorm.OverflowDropNewest))
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, tickstorm.All))
 		running := fixture.Runs(t.Context(), c)
-		settled(t, server, 1, 1)
+		fixture.Settled(t, server, 1, 1)
 		for i := range 300 {
 			server.Broadcast([]byte("[" + fixture.Trade(fmt.Sprint("S", i)) + "]"))
 		}
@@ -399,7 +398,7 @@ func TestWatchPassesOn(t *testing.T) {
 		close(h.release)
 		synctest.Wait()
 		server.Conns()[0].Cut()
-		settled(t, server, 2, 1)
+		fixture.Settled(t, server, 2, 1)
 		server.Broadcast([]byte("[" + fixture.Trade("LAST") + "]"))
 		synctest.Wait()
 		require.NoError(t, c.Close())

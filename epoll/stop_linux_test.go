@@ -5,12 +5,11 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/tickstorm/tickstorm/internal/fixture"
-
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/epoll"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 )
 
 // elsewhere calls f on another goroutine and waits for it.

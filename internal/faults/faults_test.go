@@ -1,4 +1,4 @@
-package tickstorm_test
+package faults_test
 
 import (
 	"fmt"
@@ -7,11 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tickstorm/tickstorm/internal/fixture"
-
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -130,7 +129,7 @@ func newRig(t *testing.T, server *sim.Server, queue tickstorm.QueueConfig) *rig 
 func rigOf(t *testing.T, server *sim.Server, cfg tickstorm.Config) *rig {
 	t.Helper()
 	r := &rig{t: t, server: server, audit: new(auditor)}
-	r.client = newClient(t, cfg, r.audit)
+	r.client = fixture.NewClient(t, cfg, r.audit)
 	require.NoError(t, r.client.SubscribeTopics(t.Context(), fixture.Topics(t, "T.*,Q.*")...))
 	return r
 }

@@ -1,4 +1,4 @@
-package tickstorm_test
+package faults_test
 
 import (
 	"bytes"
@@ -6,12 +6,11 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/tickstorm/tickstorm/internal/fixture"
-
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/sim"
 )
 

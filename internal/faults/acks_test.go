@@ -1,4 +1,4 @@
-package tickstorm_test
+package faults_test
 
 import (
 	"fmt"
@@ -8,11 +8,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/tickstorm/tickstorm/internal/fixture"
-
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -69,12 +68,12 @@ func TestFaultsAcks(t *testing.T) {
 					cfg := server.ClientConfig(tickstorm.Stocks)
 					cfg.Queue = queue
 					audit := new(auditor)
-					c := newClient(t, cfg, audit)
+					c := fixture.NewClient(t, cfg, audit)
 					require.NoError(t, c.SubscribeTopics(t.Context(), fixture.Topics(t, "T.A,T.B,Q.A")...))
 					running := fixture.Runs(t.Context(), c)
 					number := 0
 					for n := 1; n <= 3; n++ { // the third time round as well as the first
-						settled(t, server, n, len(c.Topics()))
+						fixture.Settled(t, server, n, len(c.Topics()))
 						conn := server.Conns()[0]
 						tc.say(func(status, message string) {
 							if status != "error" || n == 1 { // what was refused is not asked for again
@@ -97,7 +96,7 @@ func TestFaultsAcks(t *testing.T) {
 						number++ // one that nobody gets
 						conn.Cut()
 					}
-					settled(t, server, 4, len(c.Topics()))
+					fixture.Settled(t, server, 4, len(c.Topics()))
 					report := audit.Report()
 					require.NoError(t, report.Err())
 					require.EqualValues(t, 30, report.Events)
