@@ -16,6 +16,7 @@ type link struct {
 	events  bool        // some came
 	quiet   *time.Timer // for a gap after which none come
 	late    *Gap        // of topics that the server had not acknowledged when they came
+	preview preview     // of the message at hand, as long as a gap needs it
 }
 
 // start makes the connection the client's and asks it for what is wanted. It reports
@@ -85,13 +86,7 @@ func (l *link) stream(change StateChange) {
 	l.settled = time.Now()
 	change.State = StateStreaming
 	l.client.notify(l.client.enter(change))
-	if late := l.late; late != nil {
-		l.late = nil
-		l.client.tell(late, Moment{Received: l.settled})
-	}
-	if l.client.missed != nil && !l.events {
-		l.quiet = time.AfterFunc(gapPatience, func() { l.conn.ask(l.nothingCame) })
-	}
+	l.awaitEnd()
 }
 
 func (l *link) stop() {

@@ -33,11 +33,11 @@ type Gap struct {
 // Moment is one end of a [Gap].
 type Moment struct {
 	// Event is the event's own time: in From of the newest among the last events of each
-	// kind, in To of the first one. An aggregate's is its end. It is zero if that is not
-	// known: in From if nothing was decoded, in To if nothing came within a second
-	// after all topics were answered.
+	// kind, in To of the first one in its message that has a time. An aggregate's is its
+	// end. It is zero if that is not known: in From if nothing was decoded, in To if nothing
+	// came within a second after all topics were answered.
 	Event time.Time
-	// Received is when the message came; where To has no event, when the topics had been
+	// Received is when the message came; where nothing came in To, when the topics had been
 	// answered.
 	Received time.Time
 }
@@ -52,8 +52,9 @@ func (g *Gap) String() string {
 // each [Gap], after the connection was made again and before its first event. A
 // connection that breaks again before that makes it a longer gap, not another. Many topics
 // are asked for in several requests: those that were not acknowledged when the first event
-// came have a Gap of their own, which is told when all are answered, right after
-// StateStreaming. The gap is the handler's to keep.
+// came have a Gap of their own. It ends with the first event after all are answered, and is
+// told before that; behind a [Queue], where the last answer and the event are in one message,
+// after that message. The gap is the handler's to keep.
 type GapHandler interface {
 	OnGap(*Gap)
 }
@@ -95,25 +96,41 @@ func setOf(topics []Topic) map[Topic]bool {
 	return set
 }
 
-// scan sees the connection's messages until one has events, before those are delivered.
+// scan sees the connection's messages before they are delivered: until one has events, and
+// where some topics were not answered by then, until one has events after those are.
 func (l *link) scan(msg []byte) {
-	c := l.client
-	var first firstEvent
-	_ = c.scanner.Parse(msg, &first) // the handler is told what is wrong with it
-	if !first.seen {
+	c, s := l.client, l.conn.session
+	if l.late != nil && l.settled.IsZero() && !mayHaveStatus(msg) {
+		return // the last answer is not in it
+	}
+	l.preview.begin(s.parser.stats.Events[KindStatus])
+	_ = c.scanner.Parse(msg, &l.preview) // the handler is told what is wrong with it
+	first, came := l.preview.behind(0)
+	if !came {
 		return
 	}
-	s := l.conn.session
-	s.before = nil
-	l.events = true
-	to := Moment{Received: time.Unix(0, s.received)}
-	if first.time != 0 {
-		to.Event = time.Unix(0, first.time)
+	switch to := s.moment(first); {
+	case !l.events:
+		l.events = true
+		if l.mayCall() {
+			l.split()
+			c.tellGap(to)
+		}
+	case !l.settled.IsZero():
+		l.tellLate(to)
 	}
-	if l.mayCall() {
-		l.split()
-		c.tellGap(to)
+	if l.late == nil {
+		s.before = nil
 	}
+}
+
+// moment is the message at hand, and an event in it.
+func (s *Session) moment(event int64) Moment {
+	m := Moment{Received: time.Unix(0, s.received)}
+	if event != 0 {
+		m.Event = time.Unix(0, event)
+	}
+	return m
 }
 
 // split makes a gap of its own of the topics whose turn to be asked for comes after the
@@ -146,7 +163,33 @@ func (l *link) split() {
 
 // nothingCame tells of the gap without waiting for an event any longer.
 func (l *link) nothingCame() {
-	l.call(func() { l.client.tellGap(Moment{Received: l.settled}) })
+	l.call(func() {
+		l.client.tellGap(Moment{Received: l.settled})
+		l.tellLate(Moment{Received: l.settled})
+	})
+}
+
+// awaitEnd is called when all is answered. What is missed until then ends with the next event,
+// which may be behind the last answer in one message.
+func (l *link) awaitEnd() {
+	s := l.conn.session
+	if l.late != nil && s.answering {
+		if next, came := l.preview.behind(s.parser.stats.Events[KindStatus]); came {
+			l.tellLate(s.moment(next))
+			s.before = nil
+		}
+	}
+	if l.late != nil || l.client.missed != nil && !l.events {
+		l.quiet = time.AfterFunc(gapPatience, func() { l.conn.ask(l.nothingCame) })
+	}
+}
+
+// tellLate closes the gap of the topics that were answered late.
+func (l *link) tellLate(to Moment) {
+	if late := l.late; late != nil && l.mayCall() {
+		l.late = nil
+		l.client.tell(late, to)
+	}
 }
 
 // tellGap closes the gap and tells the handler.
@@ -187,30 +230,62 @@ func (c *Client) tell(gap *Gap, to Moment) {
 	})
 }
 
-// firstEvent notes the first event of a message.
-type firstEvent struct {
+// preview is what there is in a message, before it is delivered.
+type preview struct {
 	NopHandler
-	seen bool
+	statuses uint64      // those of the messages before
+	firsts   []firstSeen // what comes before the first status, and behind each of them up to the next
+}
+
+// firstSeen is the first of some events; time is 0 if none of them has one.
+type firstSeen struct {
+	came bool
 	time int64
 }
 
-func (f *firstEvent) note(e Event) {
-	if !f.seen {
-		f.seen, f.time = true, eventTime(e).Nanoseconds()
+// begin makes it that of a message before which there were so many statuses.
+func (p *preview) begin(statuses uint64) {
+	p.statuses = statuses
+	p.firsts = append(p.firsts[:0], firstSeen{})
+}
+
+// behind returns the time of the first event that has one, 0 if none has, and whether any
+// comes behind so many statuses, counted like those given to begin; 0 is the whole message.
+func (p *preview) behind(statuses uint64) (first int64, came bool) {
+	skip := uint64(0)
+	if statuses > p.statuses {
+		skip = min(statuses-p.statuses, uint64(len(p.firsts)))
+	}
+	for _, f := range p.firsts[skip:] {
+		came = came || f.came
+		if f.time != 0 {
+			return f.time, true
+		}
+	}
+	return 0, came
+}
+
+func (p *preview) note(e Event) {
+	f := &p.firsts[len(p.firsts)-1]
+	f.came = true
+	if f.time == 0 {
+		f.time = eventTime(e).Nanoseconds()
 	}
 }
 
-func (f *firstEvent) OnTrade(e *Trade)         { f.note(e) }
-func (f *firstEvent) OnQuote(e *Quote)         { f.note(e) }
-func (f *firstEvent) OnAggregate(e *Aggregate) { f.note(e) }
-func (f *firstEvent) OnBook(e *Book)           { f.note(e) }
-func (f *firstEvent) OnLULD(e *LULD)           { f.note(e) }
-func (f *firstEvent) OnImbalance(e *Imbalance) { f.note(e) }
-func (f *firstEvent) OnValue(e *Value)         { f.note(e) }
-func (f *firstEvent) OnUnknown(e *Unknown)     { f.note(e) }
+func (p *preview) OnTrade(e *Trade)         { p.note(e) }
+func (p *preview) OnQuote(e *Quote)         { p.note(e) }
+func (p *preview) OnAggregate(e *Aggregate) { p.note(e) }
+func (p *preview) OnBook(e *Book)           { p.note(e) }
+func (p *preview) OnLULD(e *LULD)           { p.note(e) }
+func (p *preview) OnImbalance(e *Imbalance) { p.note(e) }
+func (p *preview) OnValue(e *Value)         { p.note(e) }
+func (p *preview) OnUnknown(e *Unknown)     { p.note(e) }
+func (p *preview) OnStatus(*Status)         { p.firsts = append(p.firsts, firstSeen{}) }
 
 // lastEventTime returns the newest of the times of the last event of each kind, 0 if there
-// is none. It costs nothing while events are delivered: the parser still has them.
+// is none. It costs nothing while events are delivered: the parser still has them, but for
+// a kind of which something broken came behind the last one.
 func (p *Parser) lastEventTime() int64 {
 	newest := int64(0)
 	for k := range Kind(Kinds) {
