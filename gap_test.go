@@ -526,6 +526,240 @@ func TestGapLateTopics(t *testing.T) {
 	}
 }
 
+// TestGapLateEnd: the gap of topics that are answered late ends as any other does, with the
+// first event after all are answered, and is told before that.
+func TestGapLateEnd(t *testing.T) {
+	ack := fixture.Status("success", "subscribed to: T.B")
+	at := func(symbol string, ago time.Duration) string {
+		return strings.Trim(string(tradeMessageAt(symbol, time.Now().Add(-ago))), "[]")
+	}
+	for _, tc := range []struct {
+		name     string
+		do       func(send func(elements ...string))
+		event    time.Duration // how long before the last message, or before the answer; 0 for none
+		received time.Duration // when the gap ends, after the first event
+		lines    string        // after that
+		queued   string        // the same behind a queue, if it differs
+	}{
+		{
+			name: "the next message",
+			do: func(send func(...string)) {
+				send(ack)
+				time.Sleep(300 * time.Millisecond)
+				send(at("B", 7*time.Millisecond), at("C", time.Millisecond))
+			},
+			event: 7 * time.Millisecond, received: 300 * time.Millisecond, lines: "streaming, gap, B, C",
+		},
+		{
+			name:  "none",
+			do:    func(send func(...string)) { send(ack) },
+			lines: "streaming, gap",
+		},
+		{
+			name: "only events before",
+			do: func(send func(...string)) {
+				send(at("A", 0))
+				send(at("C", 0), ack)
+			},
+			lines: "A, C, streaming, gap", queued: "A, C, streaming, gap",
+		},
+		{
+			name:  "the message of the answer",
+			do:    func(send func(...string)) { send(at("A", 0), ack, at("B", 7*time.Millisecond), at("C", 0)) },
+			event: 7 * time.Millisecond, lines: "A, streaming, gap, B, C", queued: "A, B, C, streaming, gap",
+		},
+		{
+			name: "an event without a time first",
+			do: func(send func(...string)) {
+				send(ack)
+				send(`{"ev":"new"}`, `{"ev":"T","sym":"B"}`, at("C", 7*time.Millisecond), at("D", 0))
+			},
+			event: 7 * time.Millisecond, lines: "streaming, gap, B, C, D",
+		},
+		{
+			name: "only events without a time",
+			do: func(send func(...string)) {
+				send(ack)
+				time.Sleep(time.Millisecond)
+				send(`{"ev":"T","sym":"B"}`)
+				time.Sleep(time.Millisecond)
+				send(at("C", 0))
+			},
+			received: time.Millisecond, lines: "streaming, gap, B, C",
+		},
+		{
+			name: "never answered",
+			do: func(send func(...string)) {
+				time.Sleep(10*time.Second + 300*time.Millisecond)
+				send(at("A", 7*time.Millisecond))
+			},
+			event: 7 * time.Millisecond, received: 10*time.Second + 300*time.Millisecond, lines: "streaming, gap, A",
+		},
+		{
+			name: "too late",
+			do: func(send func(...string)) {
+				send(ack)
+				time.Sleep(1500 * time.Millisecond)
+				send(at("A", 7*time.Millisecond))
+			},
+			lines: "streaming, gap, A",
+		},
+		{
+			name: "a second answer",
+			do: func(send func(...string)) {
+				send(ack, ack, at("B", 7*time.Millisecond), ack, at("C", 0))
+			},
+			event: 7 * time.Millisecond, lines: "streaming, gap, B, C", queued: "B, C, streaming, gap",
+		},
+	} {
+		for queue, qc := range map[string]tickstorm.QueueConfig{
+			"inline": {Inline: true}, "queue": {}, "conflating": {Overflow: tickstorm.OverflowConflate}, "two consumers": {Consumers: 2},
+		} {
+			t.Run(tc.name+", "+queue, func(t *testing.T) {
+				fixture.InBubble(t, sim.Config{Quiet: true, Acks: sim.AckNothing}, func(t *testing.T, server *sim.Server) {
+					d := new(diary)
+					var h tickstorm.Handler = d
+					if qc.Consumers > 1 {
+						h = &firstShard{d}
+					}
+					c := simClientWith(t, server, h, func(cfg *tickstorm.Config) { cfg.ChunkTopics, cfg.Queue = 1, qc })
+					require.NoError(t, c.SubscribeTopics(t.Context(), fixture.Topics(t, "T.A,T.B")...))
+					running := fixture.Runs(t.Context(), c)
+					fixture.Settled(t, server, 1, 1)
+					acked(t, server, "T.A")
+					last := time.Now()
+					server.Broadcast(tradeMessageAt("A", last))
+					synctest.Wait()
+					server.Conns()[0].Cut()
+					fixture.Settled(t, server, 2, 1)
+					first := time.Now()
+					server.Broadcast(tradeMessageAt("A", first))
+					synctest.Wait()
+					acked(t, server, "T.A")
+					fixture.Settled(t, server, 2, 2)
+					tc.do(func(elements ...string) {
+						server.Broadcast([]byte("[" + strings.Join(elements, ",") + "]"))
+						synctest.Wait()
+					})
+					time.Sleep(time.Minute)
+					require.NoError(t, c.Close())
+					require.NoError(t, <-running)
+					require.Len(t, d.gaps, 2)
+					require.Equal(t, "T.A", fixture.Listed(d.gaps[0].Topics))
+					gap := d.gaps[1]
+					require.Equal(t, "T.B", fixture.Listed(gap.Topics))
+					require.True(t, gap.From.Received.Equal(last))
+					end := first.Add(tc.received)
+					require.True(t, gap.To.Received.Equal(end), "%v after %v", gap.To.Received.Sub(first), first)
+					if tc.event == 0 {
+						require.True(t, gap.To.Event.IsZero(), "%v", gap.To.Event)
+					} else {
+						want := end.Add(-tc.event).Truncate(time.Millisecond)
+						require.True(t, gap.To.Event.Equal(want), "%v, not %v", gap.To.Event, want)
+					}
+					if qc.Consumers > 1 {
+						return // which of them comes first is open
+					}
+					want := tc.lines
+					if tc.queued != "" && !qc.Inline {
+						want = tc.queued
+					}
+					want = "subscribing, gap, A, " + want + ", closed"
+					require.True(t, strings.HasSuffix(d.text(), want), "%s, not %s", d.text(), want)
+				})
+			})
+		}
+	}
+}
+
+// firstShard keeps what is told beside the events.
+type firstShard struct{ *diary }
+
+func (h *firstShard) Shard(i, _ int) tickstorm.Handler {
+	if i == 0 {
+		return h.diary
+	}
+	return tickstorm.NopHandler{}
+}
+
+// TestGapLateBroken: where the connection breaks before an event has ended a gap of topics
+// that were answered late, it goes on.
+func TestGapLateBroken(t *testing.T) {
+	for _, inline := range []bool{true, false} {
+		t.Run(fmt.Sprintf("inline %v", inline), func(t *testing.T) {
+			fixture.InBubble(t, sim.Config{Quiet: true, Acks: sim.AckNothing}, func(t *testing.T, server *sim.Server) {
+				d := new(diary)
+				c := simClientWith(t, server, d, func(cfg *tickstorm.Config) { cfg.ChunkTopics, cfg.Queue.Inline = 1, inline })
+				require.NoError(t, c.SubscribeTopics(t.Context(), fixture.Topics(t, "T.A,T.B")...))
+				running := fixture.Runs(t.Context(), c)
+				fixture.Settled(t, server, 1, 1)
+				acked(t, server, "T.A")
+				last := time.Now()
+				server.Broadcast(tradeMessageAt("A", last))
+				synctest.Wait()
+				server.Conns()[0].Cut()
+				fixture.Settled(t, server, 2, 1)
+				server.Broadcast(tradeMessageAt("A", time.Now()))
+				synctest.Wait()
+				acked(t, server, "T.A", "T.B")
+				require.Equal(t, tickstorm.StateStreaming, c.State())
+				server.Conns()[0].Cut()
+				fixture.Settled(t, server, 3, 1)
+				acked(t, server, "T.A", "T.B")
+				end := time.Now()
+				server.Broadcast(tradeMessageAt("B", end))
+				time.Sleep(time.Minute)
+				require.NoError(t, c.Close())
+				require.NoError(t, <-running)
+				require.Len(t, d.gaps, 2)
+				gap := d.gaps[1]
+				require.Equal(t, "T.A,T.B", fixture.Listed(gap.Topics))
+				require.True(t, gap.From.Event.Equal(last.Truncate(time.Millisecond)))
+				require.True(t, gap.To.Event.Equal(end.Truncate(time.Millisecond)))
+			})
+		})
+	}
+}
+
+// acked has the server acknowledge topics, one message each.
+func acked(t *testing.T, server *sim.Server, topics ...string) {
+	t.Helper()
+	for _, topic := range topics {
+		require.NoError(t, server.Conns()[0].SendStatus("success", "subscribed to: "+topic))
+		synctest.Wait()
+	}
+}
+
+// TestGapBrokenEvents: what is no event has no time, neither before a gap nor after it.
+func TestGapBrokenEvents(t *testing.T) {
+	for _, inline := range []bool{true, false} {
+		t.Run(fmt.Sprintf("inline %v", inline), func(t *testing.T) {
+			fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+				d := new(diary)
+				c := simClientWith(t, server, d, func(cfg *tickstorm.Config) { cfg.Queue.Inline = inline })
+				require.NoError(t, c.SubscribeTopics(t.Context(), fixture.Topics(t, "T.A,Q.A")...))
+				running := fixture.Runs(t.Context(), c)
+				fixture.Settled(t, server, 1, 2)
+				last := time.Now().Truncate(time.Millisecond)
+				quote := fmt.Sprintf(`{"ev":"Q","sym":"A","t":%d}`, last.UnixMilli())
+				sound := fmt.Sprintf(`{"ev":"T","sym":"A","p":1.5,"t":%d}`, last.Add(-time.Second).UnixMilli())
+				broken := fmt.Sprintf(`{"ev":"T","sym":"A","p":1.5,"t":%d,"q":}`, last.Add(1000*time.Hour).UnixMilli())
+				server.Broadcast([]byte("[" + quote + "," + sound + "," + broken + "]"))
+				synctest.Wait()
+				server.Conns()[0].Cut()
+				fixture.Settled(t, server, 2, 2)
+				server.Broadcast([]byte("[" + broken + "," + sound + "]"))
+				time.Sleep(time.Minute)
+				require.NoError(t, c.Close())
+				require.NoError(t, <-running)
+				require.Len(t, d.gaps, 1)
+				require.True(t, d.gaps[0].From.Event.Equal(last), "%v", d.gaps[0].From.Event.Sub(last))
+				require.True(t, d.gaps[0].To.Event.Equal(last.Add(-time.Second)), "%v", d.gaps[0].To.Event)
+			})
+		})
+	}
+}
+
 // TestGapMoreTopics: what a connection in between was asked for is missed as well.
 func TestGapMoreTopics(t *testing.T) {
 	for _, kept := range []string{"T.A,T.B", "T.B"} {

@@ -33,11 +33,11 @@ type Gap struct {
 // Moment is one end of a [Gap].
 type Moment struct {
 	// Event is the event's own time: in From of the newest among the last events of each
-	// kind, in To of the first one. An aggregate's is its end. It is zero if that is not
-	// known: in From if nothing was decoded, in To if nothing came within a second
-	// after all topics were answered.
+	// kind, in To of the first one in its message that has a time. An aggregate's is its
+	// end. It is zero if that is not known: in From if nothing was decoded, in To if nothing
+	// came within a second after all topics were answered.
 	Event time.Time
-	// Received is when the message came; where To has no event, when the topics had been
+	// Received is when the message came; where nothing came in To, when the topics had been
 	// answered.
 	Received time.Time
 }
@@ -53,8 +53,9 @@ func (g *Gap) String() string {
 // each [Gap], after the connection was made again and before its first event. A
 // connection that breaks again before that makes it a longer gap, not another. Many topics
 // are asked for in several requests: those that were not acknowledged when the first event
-// came have a Gap of their own, which is told when all are answered, right after
-// StateStreaming. The gap is the handler's to keep.
+// came have a Gap of their own. It ends with the first event after all are answered, and is
+// told before that; behind a [Queue], where the last answer and the event are in one message,
+// after that message. The gap is the handler's to keep.
 type GapHandler interface {
 	OnGap(*Gap)
 }
@@ -99,21 +100,36 @@ func setOf(topics []Topic) map[Topic]bool {
 	return set
 }
 
-// scan sees the connection's messages until one has events, before those are delivered.
+// scan sees the connection's messages before they are delivered: until one has events, and
+// where some topics were not answered by then, until one has events after those are.
 func (k *link) scan(msg []byte) {
-	l := k.lasting
-	var first firstEvent
-	_ = l.scanner.Parse(msg, &first) // the handler is told what is wrong with it
-	if !first.seen {
+	l, s := k.lasting, k.session
+	if k.late != nil && k.settled.IsZero() && !mayHaveStatus(msg) {
+		return // the last answer is not in it
+	}
+	k.preview.begin(s.parser.stats.Events[KindStatus])
+	_ = l.scanner.Parse(msg, &k.preview) // the handler is told what is wrong with it
+	first, came := k.preview.behind(0)
+	if !came {
 		return
 	}
-	k.events, k.quiet = true, time.Time{}
-	to := Moment{Received: time.Unix(0, k.session.received)}
-	if first.time != 0 {
-		to.Event = time.Unix(0, first.time)
+	switch to := s.moment(first); {
+	case !k.events:
+		k.events = true
+		k.split()
+		l.tellGap(to)
+	case !k.settled.IsZero():
+		k.tellLate(to)
 	}
-	k.split()
-	l.tellGap(to)
+}
+
+// moment is the message at hand, and an event in it.
+func (s *Session) moment(event int64) Moment {
+	m := Moment{Received: time.Unix(0, s.received)}
+	if event != 0 {
+		m.Event = time.Unix(0, event)
+	}
+	return m
 }
 
 // split makes a gap of its own of the topics whose turn to be asked for comes after the
@@ -135,6 +151,28 @@ func (k *link) split() {
 	}
 	if len(late.Topics) > 0 {
 		k.late = &late
+	}
+}
+
+// awaitEnd is called when all is answered. What is missed until then ends with the next event,
+// which may be behind the last answer in one message, and without one after a while.
+func (k *link) awaitEnd() {
+	s := k.session
+	if k.late != nil && s.answering {
+		if next, came := k.preview.behind(s.parser.stats.Events[KindStatus]); came {
+			k.tellLate(s.moment(next))
+		}
+	}
+	if k.late != nil || k.lasting.missed != nil && !k.events {
+		k.quiet = k.settled.Add(gapPatience)
+	}
+}
+
+// tellLate closes the gap of the topics that were answered late.
+func (k *link) tellLate(to Moment) {
+	if late := k.late; late != nil {
+		k.late = nil
+		k.lasting.tell(late, to)
 	}
 }
 
@@ -169,30 +207,62 @@ func (l *Lasting) tell(gap *Gap, to Moment) {
 	l.driver.OnGap(gap)
 }
 
-// firstEvent notes the first event of a message.
-type firstEvent struct {
+// preview is what there is in a message, before it is delivered.
+type preview struct {
 	NopHandler
-	seen bool
+	statuses uint64      // those of the messages before
+	firsts   []firstSeen // what comes before the first status, and behind each of them up to the next
+}
+
+// firstSeen is the first of some events; time is 0 if none of them has one.
+type firstSeen struct {
+	came bool
 	time int64
 }
 
-func (f *firstEvent) note(e Event) {
-	if !f.seen {
-		f.seen, f.time = true, eventTime(e).Nanoseconds()
+// begin makes it that of a message before which there were so many statuses.
+func (p *preview) begin(statuses uint64) {
+	p.statuses = statuses
+	p.firsts = append(p.firsts[:0], firstSeen{})
+}
+
+// behind returns the time of the first event that has one, 0 if none has, and whether any
+// comes behind so many statuses, counted like those given to begin; 0 is the whole message.
+func (p *preview) behind(statuses uint64) (first int64, came bool) {
+	skip := uint64(0)
+	if statuses > p.statuses {
+		skip = min(statuses-p.statuses, uint64(len(p.firsts)))
+	}
+	for _, f := range p.firsts[skip:] {
+		came = came || f.came
+		if f.time != 0 {
+			return f.time, true
+		}
+	}
+	return 0, came
+}
+
+func (p *preview) note(e Event) {
+	f := &p.firsts[len(p.firsts)-1]
+	f.came = true
+	if f.time == 0 {
+		f.time = eventTime(e).Nanoseconds()
 	}
 }
 
-func (f *firstEvent) OnTrade(e *Trade)         { f.note(e) }
-func (f *firstEvent) OnQuote(e *Quote)         { f.note(e) }
-func (f *firstEvent) OnAggregate(e *Aggregate) { f.note(e) }
-func (f *firstEvent) OnBook(e *Book)           { f.note(e) }
-func (f *firstEvent) OnLULD(e *LULD)           { f.note(e) }
-func (f *firstEvent) OnImbalance(e *Imbalance) { f.note(e) }
-func (f *firstEvent) OnValue(e *Value)         { f.note(e) }
-func (f *firstEvent) OnUnknown(e *Unknown)     { f.note(e) }
+func (p *preview) OnTrade(e *Trade)         { p.note(e) }
+func (p *preview) OnQuote(e *Quote)         { p.note(e) }
+func (p *preview) OnAggregate(e *Aggregate) { p.note(e) }
+func (p *preview) OnBook(e *Book)           { p.note(e) }
+func (p *preview) OnLULD(e *LULD)           { p.note(e) }
+func (p *preview) OnImbalance(e *Imbalance) { p.note(e) }
+func (p *preview) OnValue(e *Value)         { p.note(e) }
+func (p *preview) OnUnknown(e *Unknown)     { p.note(e) }
+func (p *preview) OnStatus(*Status)         { p.firsts = append(p.firsts, firstSeen{}) }
 
 // lastEventTime returns the newest of the times of the last event of each kind, 0 if there
-// is none. It costs nothing while events are delivered: the parser still has them.
+// is none. It costs nothing while events are delivered: the parser still has them, but for
+// a kind of which something broken came behind the last one.
 func (p *Parser) lastEventTime() int64 {
 	newest := int64(0)
 	for k := range Kind(Kinds) {

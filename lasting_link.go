@@ -16,12 +16,13 @@ type link struct {
 	events  bool      // some came
 	quiet   time.Time // when a gap is told though no event came; zero for never
 	late    *Gap      // of topics that the server had not acknowledged when they came
+	preview preview   // of the message at hand, as long as a gap needs it
 	waiting []*errand // for topics of the first request
 }
 
 // before sees each message before it is decoded.
 func (k *link) before(msg []byte) {
-	if k.started && !k.events {
+	if k.started && (!k.events || k.late != nil) {
 		k.scan(msg)
 	}
 }
@@ -112,13 +113,7 @@ func (k *link) stream(change StateChange) {
 	k.settled = k.session.now
 	change.State = StateStreaming
 	l.enter(change, k.settled)
-	if late := k.late; late != nil {
-		k.late = nil
-		l.tell(late, Moment{Received: k.settled})
-	}
-	if l.missed != nil && !k.events {
-		k.quiet = k.settled.Add(gapPatience)
-	}
+	k.awaitEnd()
 }
 
 // advance does what is due.
@@ -128,6 +123,7 @@ func (k *link) advance(now time.Time) {
 	}
 	k.quiet = time.Time{}
 	k.lasting.tellGap(Moment{Received: k.settled})
+	k.tellLate(Moment{Received: k.settled})
 }
 
 // healthy reports whether the connection streamed for long enough.

@@ -419,6 +419,7 @@ func (p *Parser) deliver(e Event, kind Kind, hs *handlers) {
 
 func (p *Parser) fail(err error, raw []byte, hs *handlers) {
 	p.countError(err, raw)
+	p.clearSpoiled()
 	if key := []byte(p.key); len(key) > 0 && bytes.Contains(raw, key) { // for the sake of handlers that print it
 		raw = bytes.ReplaceAll(raw, key, []byte(redacted))
 	}
@@ -427,6 +428,18 @@ func (p *Parser) fail(err error, raw []byte, hs *handlers) {
 	if poison.On {
 		poison.Bytes(p.failure.Raw)
 		p.failure = EventError{}
+	}
+}
+
+// clearSpoiled takes from the parser's events what the fast path has read of an element that
+// turned out to be none: see lastEventTime.
+func (p *Parser) clearSpoiled() {
+	for k := range Kind(Kinds) {
+		e := p.flyweight(k)
+		if h := e.Head(); h.Has == ^Fields(0) {
+			clearFields(e, h.Has)
+			h.Has, h.Null, h.Odd = 0, 0, 0
+		}
 	}
 }
 

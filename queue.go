@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// This file is what users of a Queue see. queue_scan.go takes messages apart,
+// This file is what users of a Queue see. A Splitter takes messages apart, queue_scan.go says
+// what becomes of their elements,
 // queue_ring.go holds their elements, queue_overflow.go makes room for them, and
 // queue_consume.go hands them to the handler.
 
@@ -24,8 +25,8 @@ type QueueConfig struct {
 	// multiple of 16, and 16 bytes more.
 	Bytes int
 	// Consumers is how many goroutines call handlers; default 1. With more, symbols are
-	// dealt out among them: events of one symbol keep their order, as long as messages are in
-	// the vendor's compact form, events of different symbols do not, and each consumer has an
+	// dealt out among them: events of one symbol keep their order, except to those in a
+	// message that is broken as a whole, events of different symbols do not, and each consumer has an
 	// equal part of Bytes.
 	Consumers int
 	// Overflow is what happens to events that there is no room for; by default the
@@ -80,9 +81,8 @@ func (c QueueConfig) withDefaults() (QueueConfig, error) {
 //   - A handler with OnRaw is given messages as they came. They are not split then: one
 //     message is one entry, all are handled by the first consumer, and none is conflated.
 //
-// With several consumers, events without a symbol, those that the scan does not
-// understand and messages that are not in the vendor's compact form are the first
-// consumer's. A handler with [ShardHandler] gives each consumer a handler of its own;
+// With several consumers, events without a symbol, what is no event and messages that are
+// broken as a whole, such as by ErrTruncated, are the first consumer's. A handler with [ShardHandler] gives each consumer a handler of its own;
 // another is called by all of them at once.
 //
 // Nothing is allocated for an event. One goroutine at a time may feed a queue; Stats,
@@ -277,11 +277,15 @@ func (q *Queue) push(msg []byte, received int64) bool {
 	var flags entryFlags
 	q.feed.Lock()
 	defer q.feed.Unlock()
-	if q.whole.Load() || !q.scanner.split(msg) {
+	skipped, ok := 0, false
+	if !q.whole.Load() {
+		skipped, ok = q.scanner.split(msg)
+	}
+	if !ok {
 		q.scanner.all(msg)
 		flags |= entryWhole
-	} else if n := q.scanner.identify(msg); n > 0 {
-		q.skipped.Add(uint64(n))
+	} else if skipped > 0 {
+		q.skipped.Add(uint64(skipped))
 	}
 	return q.put(msg, received, flags)
 }

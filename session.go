@@ -96,8 +96,9 @@ type Session struct {
 	lastMessage time.Time        // when the last one was completed
 	silentNow   bool             // none was since time was told last
 
-	received int64 // of the last message, in nanoseconds since 1970
-	link     *link // of a Lasting; nil of a session on its own
+	received  int64 // of the last message, in nanoseconds since 1970
+	answering bool  // a status is acted on, and what is behind it in its message comes next
+	link      *link // of a Lasting; nil of a session on its own
 
 	mu        sync.Mutex // protects what follows, which other goroutines read
 	published Counters
@@ -526,6 +527,8 @@ func (s *Session) framed(err error) error {
 
 // onStatus acts on what the server says, before the handler sees it.
 func (s *Session) onStatus(e *Status) {
+	s.answering = true
+	defer func() { s.answering = false }()
 	code := e.Code()
 	if key := []byte(s.cfg.Key); bytes.Contains(e.Raw, key) { // for the sake of handlers that print it
 		e.Raw = bytes.ReplaceAll(e.Raw, key, []byte(redacted))

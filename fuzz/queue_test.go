@@ -1,6 +1,8 @@
 package fuzz
 
 import (
+	"bytes"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -10,16 +12,17 @@ import (
 )
 
 // FuzzQueue handles the same messages inline and behind a queue: events, errors and counts
-// must be the same, in the same order. In a queue that conflates or overflows, all must be
-// accounted for.
+// must be the same, in the same order; with several consumers, in that of each symbol. In a
+// queue that conflates or overflows, all must be accounted for.
 func FuzzQueue(f *testing.F) {
 	for i, name := range sim.Corpora() {
 		messages, err := sim.Corpus(name, 40, int64(i))
 		require.NoError(f, err)
 		for _, m := range messages {
 			f.Add(name, m)
+			f.Add(name, bytes.ReplaceAll(m, []byte(`:`), []byte(" : ")))
 		}
-		for _, m := range append(oddMessages, splitMessages...) {
+		for _, m := range append(append(oddMessages, splitMessages...), spacedMessages...) {
 			f.Add(name, []byte(m))
 		}
 	}
@@ -49,9 +52,8 @@ func FuzzQueue(f *testing.F) {
 			}
 			return l, p.Stats()
 		}
-		queued := func(cfg tickstorm.QueueConfig) (everything, *tickstorm.Queue) {
-			var l everything
-			q, err := tickstorm.NewQueue(tickstorm.Config{Market: market, Symbols: tickstorm.NewSymbols(3), Queue: cfg}, &l)
+		queue := func(h tickstorm.Handler, cfg tickstorm.QueueConfig) *tickstorm.Queue {
+			q, err := tickstorm.NewQueue(tickstorm.Config{Market: market, Symbols: tickstorm.NewSymbols(3), Queue: cfg}, h)
 			require.NoError(t, err)
 			p := tickstorm.NewParser(market)
 			for i := range 2 {
@@ -62,6 +64,11 @@ func FuzzQueue(f *testing.F) {
 			require.NoError(t, q.Run(t.Context()))
 			st := q.Stats()
 			require.Equal(t, st.Enqueued, st.Delivered+st.Dropped+st.Conflated)
+			return q
+		}
+		queued := func(cfg tickstorm.QueueConfig) (everything, *tickstorm.Queue) {
+			var l everything
+			q := queue(&l, cfg)
 			return l, q
 		}
 
@@ -78,9 +85,41 @@ func FuzzQueue(f *testing.F) {
 		if q.Stats().Conflated == 0 {
 			require.Equal(t, want, got)
 		}
+		dealt := dealt{handlers: []*everything{{}, {}, {}}}
+		queue(dealt, tickstorm.QueueConfig{Bytes: 3 * 512 << 10, Consumers: len(dealt.handlers)})
+		require.Equal(t, bySymbol(&want), bySymbol(dealt.handlers...))
+
 		queued(tickstorm.QueueConfig{Bytes: 1 << 10, Overflow: tickstorm.OverflowConflate})
 		queued(tickstorm.QueueConfig{Bytes: 1 << 10, Overflow: tickstorm.OverflowDropOldest})
 	})
+}
+
+// dealt has a handler for each of a queue's consumers.
+type dealt struct {
+	tickstorm.NopHandler
+	handlers []*everything
+}
+
+func (d dealt) Shard(i, _ int) tickstorm.Handler { return d.handlers[i] }
+
+// bySymbol lists what handlers were given, apart by symbol, and in the order of each. Numbers of
+// symbols, which they get as they come, are left out, and so is the order of errors.
+func bySymbol(handlers ...*everything) map[string]everything {
+	all := map[string]everything{}
+	for _, l := range handlers {
+		for _, e := range l.events {
+			h := e.Head()
+			h.SymbolID = 0
+			of := all[h.Symbol]
+			of.events = append(of.events, e)
+			all[h.Symbol] = of
+		}
+		of := all[""]
+		of.errs = append(of.errs, l.errs...)
+		slices.Sort(of.errs)
+		all[""] = of
+	}
+	return all
 }
 
 // splitMessages are hard to split, or have their symbols in odd places.
