@@ -317,20 +317,20 @@ func TestQueueCountsUnsplit(t *testing.T) {
 	long := strings.Repeat("x", 1<<10)
 	for _, tc := range []struct {
 		name, message string
-		raw           bool // a RawHandler is behind the queue, which does not split then
+		raw           bool // a RawHandler is behind the queue, which does not split then; else it cannot
 	}{
 		{"compact", "[" + events(50) + "]", true},
-		{"spaced", "[" + strings.ReplaceAll(events(50), ",", " ,\n") + " ]", false},
-		{"in space", " \t[" + events(50) + "] ", false},
-		{"with escapes", `[{"ev":"T","i":"\"],[\\"},{"ev":"T","i":"\u005d"},` + events(30) + "]", false},
+		{"spaced", "[" + strings.ReplaceAll(events(50), ",", " ,\n") + " ]", true},
+		{"in space", " \t[" + events(50) + "] ", true},
+		{"with escapes", `[{"ev":"T","i":"\"],[\\"},{"ev":"T","i":"\u005d"},` + events(30) + "]", true},
 		{"lists and texts", `[{"ev":"T","c":[1,[2,3],{"a":4,"b":5}]},{"ev":"T","sym":"],}[{"},` + events(30) + "]", true},
 		{"of more elements than are split", "[" + strings.Repeat("{},", 20_000) + "{}]", false},
-		{"numbers", "[" + strings.Repeat("1,", 1000) + "1]", false},
+		{"numbers", "[" + strings.Repeat("1,", 1000) + "1]", true},
 		{"broken elements", `[{"ev":"T"]},{bad,}},x,"],[\"",,` + events(30) + "]", false},
 		{"with no end", "[" + events(30) + `,{"ev":"T"`, false},
-		{"one object", `{"ev":"T","c":[1,2],"i":"` + long + `"}`, false},
+		{"one object", `{"ev":"T","c":[1,2],"i":"` + long + `"}`, true},
 		{"no array", "what, [1,2,3]" + long, false},
-		{"empty", "[" + strings.Repeat(" ", 1<<10) + "]", false},
+		{"empty", "[" + strings.Repeat(" ", 1<<10) + "]", true},
 	} {
 		var r fixture.Recorder
 		p := tickstorm.NewParser(tickstorm.Stocks)

@@ -80,8 +80,7 @@ type pkg struct {
 }
 
 func TestHouse(t *testing.T) {
-	require.Empty(t, violations(house, packages(t),
-	))
+	require.Empty(t, violations(house, packages(t)))
 }
 
 func TestViolations(t *testing.T) {
