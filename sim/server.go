@@ -110,9 +110,9 @@ func (s *Server) accept() {
 		s.last++
 		c := newConn(s, s.last, nc)
 		s.conns = append(s.conns, c)
+		s.counters.opened.Add(1) // before a client can have an answer
 		s.running.Go(c.serve)
 		s.mu.Unlock()
-		s.counters.opened.Add(1)
 		s.change()
 	}
 }
