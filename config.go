@@ -13,6 +13,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/tickstorm/tickstorm/internal/redact"
 )
 
 // Config says where to connect, with which key, and within which bounds. Key and
@@ -240,7 +242,7 @@ func (c Config) String() string {
 	def(&feed, RealTime)
 	key := "none"
 	if c.Key != "" {
-		key = redacted
+		key = redact.Mask
 	}
 	return fmt.Sprintf("tickstorm.Config{%s/%s, key %s}", feed, c.Market, key)
 }

@@ -12,11 +12,11 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/gobwas/ws"
 
+	"github.com/tickstorm/tickstorm/internal/redact"
 	"github.com/tickstorm/tickstorm/internal/sock"
 )
 
@@ -125,8 +125,8 @@ func (e *redactedError) Error() string { return e.text }
 func (e *redactedError) Unwrap() error { return e.error }
 
 func withoutKey(err error, key string) error {
-	if text := err.Error(); strings.Contains(text, key) {
-		return &redactedError{err, strings.ReplaceAll(text, key, redacted)}
+	if text := err.Error(); redact.Index(text, key) >= 0 {
+		return &redactedError{err, redact.String(text, key)}
 	}
 	return err
 }

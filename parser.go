@@ -7,6 +7,7 @@ import (
 
 	"github.com/tickstorm/tickstorm/internal/jsonscan"
 	"github.com/tickstorm/tickstorm/internal/poison"
+	"github.com/tickstorm/tickstorm/internal/redact"
 )
 
 // This file takes a message apart and hands events out; fast.go turns an element into an
@@ -84,7 +85,7 @@ type Parser struct {
 
 	stats   Counters
 	latency *liveLatency // of its own, so that what is hot stays close together
-	key     string       // what must not get into samples
+	key     string       // what is taken out of statuses, errors and samples
 	lagDue  bool         // no event since SetReceived has told its time
 
 	trade     Trade
@@ -127,6 +128,7 @@ func (c *Config) newParser() *Parser {
 	p.SetLimits(c.Limits)
 	p.SetSymbols(c.Symbols)
 	p.SetInterest(c.Interest)
+	p.key = c.Key
 	return p
 }
 
@@ -390,7 +392,9 @@ func (p *Parser) deliver(e Event, kind Kind, hs *handlers) {
 		if p.onStatus != nil {
 			p.onStatus(&p.status)
 		}
+		p.status.redact(p.key)
 		hs.OnStatus(&p.status)
+		p.status.code = StatusOther
 	case KindUnknown:
 		hs.OnUnknown(&p.unknown)
 	}
@@ -402,9 +406,7 @@ func (p *Parser) deliver(e Event, kind Kind, hs *handlers) {
 
 func (p *Parser) fail(err error, raw []byte, hs *handlers) {
 	p.countError(err, raw)
-	if key := []byte(p.key); len(key) > 0 && bytes.Contains(raw, key) { // for the sake of handlers that print it
-		raw = bytes.ReplaceAll(raw, key, []byte(redacted))
-	}
+	raw = redact.Bytes(raw, p.key) // for the sake of handlers that print it
 	p.failure = EventError{Err: err, Market: p.market, Received: p.received, Raw: raw[:len(raw):len(raw)]}
 	hs.OnError(&p.failure)
 	if poison.On {
