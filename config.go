@@ -203,6 +203,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.ReadBuffer < 0 || c.ChunkTopics < 0 {
 		return c, errors.New("a negative size in the Config")
 	}
+	if err := c.Interest.check(c.Market); err != nil {
+		return c, err
+	}
 	var err error
 	if c.Queue, err = c.Queue.withDefaults(); err != nil {
 		return c, err
