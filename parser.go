@@ -389,12 +389,12 @@ func (p *Parser) deliver(e Event, kind Kind, hs *handlers) {
 	case KindValue:
 		hs.OnValue(&p.value)
 	case KindStatus:
+		p.status.code = StatusOther
 		if p.onStatus != nil {
 			p.onStatus(&p.status)
 		}
 		p.status.redact(p.key)
 		hs.OnStatus(&p.status)
-		p.status.code = StatusOther
 	case KindUnknown:
 		hs.OnUnknown(&p.unknown)
 	}
