@@ -26,11 +26,13 @@ type SubscribeError struct {
 	// always pending.
 	Pending []Topic
 	// Unnamed is how many of the Pending were refused: the server does not say which.
+	// Errors whose text the library does not know are not counted.
 	Unnamed int
 	// Refused are the topics of a request that was answered in full, with refusals for
 	// these. Where the answer was incomplete, refused topics are among the Pending.
 	Refused []Topic
-	// Refusals are the server's words, which name no topic.
+	// Refusals are the server's words, which name no topic. Among them are errors whose text
+	// the library does not know ([StatusRefused]): those have refused nothing that is known.
 	Refusals []*StatusError
 	// Err is why the wait ended before its time: the end of the connection, or of the
 	// context. nil if every request was waited for.
@@ -82,8 +84,9 @@ const (
 	unsubscribe = "unsubscribe"
 )
 
-// settle is how long refusals that speak for a whole request may go on coming: the
-// server prints about one for each topic, of which the first tells all.
+// settle is how long more answers are waited for where it is not known how many will come:
+// of refusals that speak for a whole request the server prints about one for each topic, of
+// which the first tells all; and an answer that is not understood may have been the last.
 const settle = time.Second
 
 // request is one call: topics that share a result.
@@ -135,11 +138,13 @@ const (
 // chunk is the part of a request that fits a message.
 type chunk struct {
 	*request
-	topics   []Topic // once it is in flight, those without a result
-	deadline time.Time
-	refusals int  // that came and may each be one of the topics
-	refused  bool // as a whole; waiting for the refusals to settle
-	answered bool // by a server that knows the channel; else it holds nobody up
+	topics   []Topic   // once it is in flight, those without a result
+	limit    time.Time // of the wait for answers
+	deadline time.Time // limit, or earlier
+	refusals int       // that came and may each be one of the topics
+	refused  bool      // as a whole; waiting for the refusals to settle
+	doubted  bool      // an answer was not understood; waiting for the answers to settle
+	answered bool      // by a server that knows the channel; else it holds nobody up
 }
 
 type ledger struct {
@@ -268,7 +273,8 @@ func (l *ledger) next(now time.Time, buf []byte) ([]byte, bool) {
 				l.hold(t, l.held[t]|leaving)
 			}
 		}
-		c.deadline = now.Add(l.timeout)
+		c.limit = now.Add(l.timeout)
+		c.deadline = c.limit
 		l.flight = append(l.flight, c)
 		return appendRequest(buf, c.action, c.topics), true
 	}
@@ -291,17 +297,15 @@ func (l *ledger) skip(c *chunk) {
 }
 
 // ack takes the acknowledgement of one topic, late ones included.
-func (l *ledger) ack(action string, t Topic) {
+func (l *ledger) ack(action string, t Topic, now time.Time) {
 	t = l.market.canonical(t, l.keepCase)
-	for i, c := range l.flight {
-		if c.action != action {
-			continue
-		}
-		if j := slices.Index(c.topics, t); j >= 0 {
-			l.grant(c, j)
-			l.check(i)
-			return
-		}
+	i, j := l.find(action, t)
+	if i >= 0 {
+		c := l.flight[i]
+		l.grant(c, j)
+		c.settle(now)
+		l.check(i)
+		return
 	}
 	// After its time. What was asked for since then counts: the server answers in order.
 	switch now, held := l.held[t]; {
@@ -321,16 +325,85 @@ func (l *ledger) ack(action string, t Topic) {
 	}
 }
 
-// ackAll takes an acknowledgement that names no topic.
-func (l *ledger) ackAll() {
+// find returns the chunk in flight that a topic was asked for by, and its place there; -1 if
+// there is none. A topic that nothing is known of is one of them in a spelling of the server's
+// own, if it can be one only.
+func (l *ledger) find(action string, t Topic) (chunk, topic int) {
 	for i, c := range l.flight {
-		if c.answered {
-			for len(c.topics) > 0 {
-				l.grant(c, 0)
+		if c.action == action {
+			if j := slices.Index(c.topics, t); j >= 0 {
+				return i, j
 			}
-			l.check(i)
+		}
+	}
+	chunk, topic = -1, -1
+	if _, held := l.held[t]; held || l.refused[t] {
+		return chunk, topic
+	}
+	for i, c := range l.flight {
+		for j, asked := range c.topics {
+			if c.action != action || !asked.resembles(t) {
+				continue
+			}
+			if chunk >= 0 {
+				return -1, -1
+			}
+			chunk, topic = i, j
+		}
+	}
+	return chunk, topic
+}
+
+// resembles reports whether topics are the same but for case and separators.
+func (t Topic) resembles(o Topic) bool {
+	return strings.EqualFold(t.Channel, o.Channel) && strings.EqualFold(unparted(t.Symbol), unparted(o.Symbol))
+}
+
+// unparted returns a symbol without its separators.
+func unparted(symbol string) string {
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune("-/.", r) {
+			return -1
+		}
+		return r
+	}, symbol)
+}
+
+// ackAll takes an acknowledgement that names no topic; action is "" if it does not say of
+// what it is one.
+func (l *ledger) ackAll(action string, now time.Time) {
+	for i, c := range l.flight {
+		if !c.answered {
+			continue
+		}
+		if action != "" && action != c.action {
+			l.doubt(now)
 			return
 		}
+		for len(c.topics) > 0 {
+			l.grant(c, 0)
+		}
+		l.check(i)
+		return
+	}
+}
+
+// doubt takes an answer that is not understood: nothing follows from it but that the request
+// in flight is being answered.
+func (l *ledger) doubt(now time.Time) {
+	for _, c := range l.flight {
+		if c.answered {
+			c.doubted = true
+			c.settle(now)
+			return
+		}
+	}
+}
+
+// settle makes the wait for further answers a short one, if that is in order.
+func (c *chunk) settle(now time.Time) {
+	if c.doubted && !c.refused {
+		c.deadline = earlier(c.limit, now.Add(settle))
 	}
 }
 
@@ -395,9 +468,23 @@ func (l *ledger) refusal(e *StatusError, whole bool, now time.Time) {
 			c.deadline = now.Add(settle)
 			return
 		}
+		c.settle(now)
 		l.check(i)
 		return
 	}
+}
+
+// unclear takes an error that may be a refusal, or about something else: it is told with the
+// result of the request in flight, and takes no topic from what is wanted.
+func (l *ledger) unclear(e *StatusError, now time.Time) {
+	l.refuse++
+	for _, c := range l.flight {
+		if c.answered {
+			c.update(func(r *SubscribeError) { r.Refusals = append(r.Refusals, e) })
+			break
+		}
+	}
+	l.doubt(now)
 }
 
 // check ends the chunk in flight if every topic of it is accounted for.

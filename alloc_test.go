@@ -165,6 +165,12 @@ func TestWatchAllocs(t *testing.T) {
 }
 
 func TestStatusCodeAllocs(t *testing.T) {
-	s := &tickstorm.Status{Status: []byte("error"), Message: []byte("You don't have access real-time data.")}
-	require.Zero(t, testing.AllocsPerRun(100, func() { s.Code() }))
+	for _, s := range []*tickstorm.Status{
+		{Status: []byte("error"), Message: []byte("You don't have access real-time data.")},
+		{Status: []byte("error"), Message: []byte(strings.Repeat("Something new. ", 100))},
+		{Status: []byte("success"), Message: []byte("subscribed to: " + strings.Repeat("T.AAPL,", 100))},
+		{Status: []byte("disconnected"), Message: []byte("Maximum number of websocket connections exceeded. ")},
+	} {
+		require.Zero(t, testing.AllocsPerRun(100, func() { s.Code() }))
+	}
 }

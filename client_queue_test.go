@@ -396,6 +396,26 @@ func TestErrorsWithoutKey(t *testing.T) {
 	}
 }
 
+// TestStatusesWithoutKey: a consumer behind the queue decodes the server's words once more.
+func TestStatusesWithoutKey(t *testing.T) {
+	for _, inline := range []bool{false, true} {
+		fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+			h := new(texts)
+			c := simClientWith(t, server, h, func(cfg *tickstorm.Config) { cfg.Queue.Inline = inline })
+			running := fixture.Runs(t.Context(), c)
+			fixture.Settled(t, server, 1, 0)
+			server.Broadcast([]byte("[" + fixture.Status("error", "not authorized, "+sim.Key) + "]"))
+			synctest.Wait()
+			require.NoError(t, c.Close())
+			require.NoError(t, <-running)
+			require.Contains(t, h.texts, "not authorized, [redacted]")
+			for _, text := range h.texts {
+				require.NotContains(t, text, sim.Key)
+			}
+		})
+	}
+}
+
 type errorTexts struct {
 	tickstorm.NopHandler
 	texts []string

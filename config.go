@@ -13,6 +13,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/tickstorm/tickstorm/internal/redact"
 )
 
 // Config says where to connect, with which key, and within which bounds. Key and
@@ -235,6 +237,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.ReadBuffer < 0 || c.ChunkTopics < 0 {
 		return c, errors.New("a negative size in the Config")
 	}
+	if err := c.Interest.check(c.Market); err != nil {
+		return c, err
+	}
 	if c.Queue, err = c.Queue.withDefaults(); err != nil {
 		return c, err
 	}
@@ -274,7 +279,7 @@ func (c Config) String() string {
 	def(&feed, RealTime)
 	key := "none"
 	if c.Key != "" {
-		key = redacted
+		key = redact.Mask
 	}
 	return fmt.Sprintf("tickstorm.Config{%s/%s, key %s}", feed.trimmed(), c.Market, key)
 }

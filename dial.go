@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/redact"
 	"github.com/tickstorm/tickstorm/internal/sock"
 )
 
@@ -170,20 +171,17 @@ func (e *redactedError) Unwrap() error { return e.error }
 
 func withoutKey(err error, key string) error {
 	text := err.Error()
-	if clean := redact(text, key); clean != text {
+	if clean := hide(text, key); clean != text {
 		return &redactedError{err, clean}
 	}
 	return err
 }
 
-// redact takes secrets out of a text, also as a URL spells them.
-func redact(text string, secrets ...string) string {
+// hide takes secrets out of a text, also as a URL spells them.
+func hide(text string, secrets ...string) string {
 	for _, secret := range secrets {
-		if secret == "" {
-			continue
-		}
 		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
-			text = strings.ReplaceAll(text, form, redacted)
+			text = redact.String(text, form)
 		}
 	}
 	return text

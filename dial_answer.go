@@ -211,7 +211,7 @@ func withoutUser(location string) string {
 // quotable returns what a peer wrote as an error may show it.
 func (r *answerReader) quotable(text string) string {
 	const most = 200
-	if text = redact(strings.TrimSpace(text), r.secrets...); len(text) > most {
+	if text = hide(strings.TrimSpace(text), r.secrets...); len(text) > most {
 		text = text[:most] + "…"
 	}
 	return text

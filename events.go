@@ -90,6 +90,9 @@ type Header struct {
 	// connection, to fill a gap.
 	Backfilled bool
 
+	// code is what a status meant before the key was taken out of it; StatusOther in all
+	// others. It is here because there is room.
+	code StatusCode
 	// own is the memory behind the texts of a copy; nil in a lent event.
 	own []byte
 }

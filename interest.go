@@ -2,6 +2,7 @@ package tickstorm
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 
 	"github.com/tickstorm/tickstorm/internal/swar"
@@ -17,15 +18,16 @@ type Interest struct {
 	// Streams are the streams that are wanted; nil means all.
 	Streams []Stream
 	// Symbols are the symbols that are wanted, in any spelling that a subscription
-	// takes; nil means all. Events without a symbol are wanted, symbols longer than
-	// MaxSymbol are not.
+	// takes; nil means all, and so does [All] among them. Events without a symbol are wanted,
+	// symbols longer than MaxSymbol are not. A symbol that cannot be meant on any channel of
+	// the market is an [ErrBadTopic] in a [Config]; a Parser takes it, and no event has it.
 	Symbols []string
 }
 
 // SetInterest makes the parser pass over all other events, from the next event on.
 func (p *Parser) SetInterest(i Interest) {
 	p.wanted = nil
-	if i.Symbols != nil {
+	if i.Symbols != nil && !slices.ContainsFunc(i.Symbols, p.isAll) {
 		symbols := NewSymbols(0)
 		for _, symbol := range i.Symbols {
 			symbols.Intern([]byte(symbol))
@@ -37,6 +39,27 @@ func (p *Parser) SetInterest(i Interest) {
 	}
 	p.streams = slices.Clone(i.Streams)
 	p.fast.setInterest()
+}
+
+// isAll reports whether a symbol stands for all of a channel.
+func (p *Parser) isAll(symbol string) bool {
+	return symbol == All || slices.ContainsFunc(p.channels, func(c *channel) bool { return c.form.apply(symbol, false) == All })
+}
+
+// check returns what is wrong with a symbol that cannot be meant: it would hide every event.
+func (i *Interest) check(m Market) error {
+	for _, symbol := range i.Symbols {
+		var wrong error
+		for _, c := range m.channels() {
+			if _, wrong = m.topic(Topic{c.name, symbol}, false); wrong == nil {
+				break
+			}
+		}
+		if wrong != nil {
+			return fmt.Errorf("Config.Interest: %w", wrong)
+		}
+	}
+	return nil
 }
 
 // wants reports whether an event that was decoded is wanted.

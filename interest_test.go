@@ -88,6 +88,55 @@ func TestInterestSpelling(t *testing.T) {
 	require.Equal(t, uint64(2), p.Stats().Skipped)
 }
 
+// TestInterestInPairs: without a separator too, and for all of them.
+func TestInterestInPairs(t *testing.T) {
+	const msg = `[{"ev":"XT","pair":"BTC-USD"},{"ev":"XT","pair":"ETH-USD"},{"ev":"FMV","sym":"X:BTC-USD"},{"ev":"AM","sym":"X:ETH-USD"}]`
+	for _, tc := range []struct {
+		symbols []string
+		events  int
+	}{
+		{[]string{"BTCUSD"}, 2},
+		{[]string{"x:btcusd"}, 2},
+		{[]string{"X:BTC/USD", "ethusd"}, 4},
+		{[]string{"SOLUSD"}, 0},
+		{[]string{tickstorm.All}, 4},
+		{[]string{"SOLUSD", "X:*"}, 4},
+		{[]string{}, 0},
+	} {
+		t.Run(strings.Join(tc.symbols, " "), func(t *testing.T) {
+			for _, engine := range []tickstorm.Engine{tickstorm.EngineAuto, tickstorm.EngineFastJSON} {
+				p := tickstorm.NewParser(tickstorm.Crypto)
+				p.SetEngine(engine)
+				p.SetInterest(tickstorm.Interest{Symbols: tc.symbols})
+				var got fixture.Recorder
+				for range 2 {
+					require.NoError(t, p.Parse([]byte(msg), &got))
+				}
+				require.Len(t, got.Events, 2*tc.events)
+			}
+		})
+	}
+}
+
+// TestInterestThatCannotBe: what no event can have would hide all of them.
+func TestInterestThatCannotBe(t *testing.T) {
+	for _, symbol := range []string{"T.AAPL", "SPY*", "", "AAPL,MSFT"} {
+		cfg := testConfig()
+		cfg.Interest.Symbols = []string{"AAPL", symbol}
+		_, err := tickstorm.NewSession(cfg, nil)
+		require.ErrorIs(t, err, tickstorm.ErrBadTopic)
+		_, err = tickstorm.NewClient(cfg, nil)
+		require.ErrorIs(t, err, tickstorm.ErrBadTopic)
+	}
+	cfg := testConfig()
+	cfg.Interest.Symbols = []string{"AAPL", "aapl", "BRK.B", tickstorm.All}
+	_, err := tickstorm.NewSession(cfg, nil)
+	require.NoError(t, err)
+	cfg.Market, cfg.Interest.Symbols = "bonds", []string{"SPY*"}
+	_, err = tickstorm.NewSession(cfg, nil)
+	require.NoError(t, err, "of a market that the library does not know nothing is known")
+}
+
 // TestInterestCutsRight: events of no interest that hold braces, quotes and events must not
 // be taken for others, nor swallow them.
 func TestInterestCutsRight(t *testing.T) {

@@ -59,7 +59,7 @@ func (h LogHandler) OnStatus(e *Status) {
 	switch e.Code() {
 	case StatusAuthFailed, StatusNoPlan, StatusAuthTimeout, StatusMaxConnections:
 		level = slog.LevelError
-	case StatusNotAuthorized, StatusSubscriptionLimit, StatusNotRealTime, StatusRefused, StatusOther:
+	case StatusNotAuthorized, StatusSubscriptionLimit, StatusNotRealTime, StatusRefused, StatusBadRequest, StatusOther:
 		level = slog.LevelWarn
 	}
 	h.logger().Log(context.Background(), level, "status",

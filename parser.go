@@ -8,6 +8,7 @@ import (
 	"github.com/tickstorm/tickstorm/frame"
 	"github.com/tickstorm/tickstorm/internal/jsonscan"
 	"github.com/tickstorm/tickstorm/internal/poison"
+	"github.com/tickstorm/tickstorm/internal/redact"
 )
 
 // This file takes a message apart and hands events out; fast.go turns an element into an
@@ -85,7 +86,7 @@ type Parser struct {
 
 	stats   Counters
 	latency *liveLatency // of its own, so that what is hot stays close together
-	key     string       // what must not get into samples
+	key     string       // what is taken out of statuses, errors and samples
 	lagDue  bool         // no event since SetReceived has told its time
 
 	trade     Trade
@@ -131,6 +132,7 @@ func (c *Config) newParser() *Parser {
 	p.SetLimits(c.Limits)
 	p.SetSymbols(c.Symbols)
 	p.SetInterest(c.Interest)
+	p.key = c.Key
 	return p
 }
 
@@ -402,9 +404,11 @@ func (p *Parser) deliver(e Event, kind Kind, hs *handlers) {
 	case KindValue:
 		hs.OnValue(&p.value)
 	case KindStatus:
+		p.status.code = StatusOther
 		if p.onStatus != nil {
 			p.onStatus(&p.status)
 		}
+		p.status.redact(p.key)
 		if !p.halted() { // by what the session has told
 			hs.OnStatus(&p.status)
 		}
@@ -420,9 +424,7 @@ func (p *Parser) deliver(e Event, kind Kind, hs *handlers) {
 func (p *Parser) fail(err error, raw []byte, hs *handlers) {
 	p.countError(err, raw)
 	p.clearSpoiled()
-	if key := []byte(p.key); len(key) > 0 && bytes.Contains(raw, key) { // for the sake of handlers that print it
-		raw = bytes.ReplaceAll(raw, key, []byte(redacted))
-	}
+	raw = redact.Bytes(raw, p.key) // for the sake of handlers that print it
 	p.failure = EventError{Err: err, Market: p.market, Received: p.received, Raw: raw[:len(raw):len(raw)]}
 	hs.OnError(&p.failure)
 	if poison.On {

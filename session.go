@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/tickstorm/tickstorm/frame"
+	"github.com/tickstorm/tickstorm/internal/redact"
 )
 
 // Identities of how a session ends, for [errors.Is]. The server's own words are a
@@ -125,7 +125,7 @@ func newSession(cfg Config, h Handler) (*Session, error) {
 		Buffer:     cfg.ReadBuffer,
 		MaxMessage: cfg.Limits.Message,
 	}, sessionFrames{s})
-	s.parser.onStatus, s.parser.tellAll, s.parser.key, s.parser.halt = s.onStatus, true, cfg.Key, &s.muted
+	s.parser.onStatus, s.parser.tellAll, s.parser.halt = s.onStatus, true, &s.muted
 	l := &s.ledger
 	l.market, l.keepCase, l.perChunk, l.maxQuote = cfg.Market, cfg.KeepCase, cfg.ChunkTopics, cfg.MaxOptionQuotes
 	l.timeout, l.held = cfg.AckTimeout, map[Topic]holding{}
@@ -519,7 +519,7 @@ func (s *Session) framed(err error) error {
 	}
 	var closed *frame.CloseError
 	if errors.As(err, &closed) {
-		closed.Reason = strings.ReplaceAll(closed.Reason, s.cfg.Key, redacted)
+		closed.Reason = redact.String(closed.Reason, s.cfg.Key)
 	}
 	s.end(err)
 	return s.err
@@ -529,13 +529,7 @@ func (s *Session) framed(err error) error {
 func (s *Session) onStatus(e *Status) {
 	s.answering = true
 	defer func() { s.answering = false }()
-	code := e.Code()
-	if key := []byte(s.cfg.Key); bytes.Contains(e.Raw, key) { // for the sake of handlers that print it
-		e.Raw = bytes.ReplaceAll(e.Raw, key, []byte(redacted))
-		e.Message = bytes.ReplaceAll(e.Message, key, []byte(redacted))
-		e.Status = bytes.ReplaceAll(e.Status, key, []byte(redacted))
-	}
-	switch code {
+	switch code := e.Code(); code {
 	case StatusConnected:
 	case StatusAuthSuccess:
 		if s.State() == Authenticating {
@@ -546,27 +540,48 @@ func (s *Session) onStatus(e *Status) {
 	case StatusAuthFailed, StatusNoPlan, StatusAuthTimeout, StatusMaxConnections:
 		s.end(statusError(e, s.cfg.Key))
 	case StatusSubscribed, StatusUnsubscribed:
-		t, ok := e.Topic()
-		if !ok {
-			s.cfg.Logger.Warn("acknowledgement of no topic", "status", statusError(e, s.cfg.Key))
-			return
-		}
-		action := subscribe
-		if code == StatusUnsubscribed {
-			action = unsubscribe
-		}
-		s.ledger.ack(action, t)
+		s.acknowledged(e)
 		s.pump()
 	case StatusAcknowledged:
-		s.ledger.ackAll()
+		action, _ := acknowledgement(e.Message)
+		s.ledger.ackAll(action, s.now)
 		s.pump()
-	case StatusNotAuthorized, StatusRefused, StatusSubscriptionLimit, StatusNotRealTime:
+	case StatusNotAuthorized, StatusSubscriptionLimit, StatusNotRealTime:
 		err := statusError(e, s.cfg.Key)
 		s.cfg.Logger.Warn("refused", "err", err)
-		s.ledger.refusal(err, code == StatusSubscriptionLimit || code == StatusNotRealTime, s.now)
+		s.ledger.refusal(err, code != StatusNotAuthorized, s.now)
 		s.pump()
+	case StatusRefused:
+		err := statusError(e, s.cfg.Key)
+		s.cfg.Logger.Warn("unknown error", "err", err)
+		s.ledger.unclear(err, s.now)
+	case StatusBadRequest:
+		s.cfg.Logger.Warn("bad request", "err", statusError(e, s.cfg.Key))
 	default:
 		s.cfg.Logger.Warn("unknown status", "err", statusError(e, s.cfg.Key))
+		if bytes.EqualFold(bytes.TrimSpace(e.Status), []byte("success")) {
+			s.ledger.doubt(s.now)
+		}
+	}
+}
+
+// acknowledged takes an acknowledgement of topics. What is no topic in it may be one that
+// the server calls by another name.
+func (s *Session) acknowledged(e *Status) {
+	action, list := acknowledgement(e.Message)
+	topics, others := 0, 0
+	for name := range named(list) {
+		t, err := ParseTopic(name)
+		if err != nil {
+			others++
+			continue
+		}
+		topics++
+		s.ledger.ack(action, t, s.now)
+	}
+	if topics == 0 || others > 0 {
+		s.cfg.Logger.Warn("acknowledgement of no topic", "status", statusError(e, s.cfg.Key))
+		s.ledger.doubt(s.now)
 	}
 }
 

@@ -78,9 +78,39 @@ func TestSessionAcknowledgements(t *testing.T) {
 			acked: "T.A", pending: "A.A,Q.A", is: tickstorm.ErrNotAuthorized, refusals: 1,
 		},
 		{
-			name: "refused by another text", topics: "T.A", messages: [][]string{{fixture.Status("error", "not today")}},
-			refused: "T.A", refusals: 1,
+			name: "an error of another text", topics: "T.A", messages: [][]string{{fixture.Status("error", "not today")}}, wait: settling,
+			pending: "T.A", refusals: 1,
 		},
+		{
+			name: "an error of another text, and all", topics: "T.A,T.B", messages: [][]string{fixture.Acks("T.A"), {fixture.Status("error", "slow down")}, fixture.Acks("T.B")},
+			acked: "T.A,T.B", refusals: 1,
+		},
+		{
+			name: "an error of another text and a refusal", topics: "T.A,Q.A", messages: [][]string{{fixture.Status("error", "slow down"), refused}, fixture.Acks("T.A")},
+			acked: "T.A", refused: "Q.A", is: tickstorm.ErrNotAuthorized, refusals: 2,
+		},
+		{
+			name: "an error of another text, silence in part", topics: "T.A,T.B,T.C", messages: [][]string{{fixture.Status("error", "not today")}, fixture.Acks("T.B")}, wait: settling,
+			acked: "T.B", pending: "T.A,T.C", refusals: 1,
+		},
+		{name: "a bad request of nobody's", topics: "T.A,T.B", messages: [][]string{{fixture.Status("error", "Invalid JSON")}, fixture.Acks("T.A", "T.B")}, acked: "T.A,T.B"},
+		{name: "a bad request, silence", topics: "T.A", messages: [][]string{{fixture.Status("error", "Invalid JSON")}}, wait: ackTimeout, pending: "T.A"},
+		{name: "several in one", topics: "T.AAPL,T.MSFT", messages: [][]string{{fixture.Status("success", "subscribed to: T.AAPL,T.MSFT")}}, acked: "T.AAPL,T.MSFT"},
+		{name: "several in one, spaced", topics: "T.AAPL,T.MSFT", messages: [][]string{{fixture.Status("success", "subscribed to: T.AAPL, T.MSFT")}}, acked: "T.AAPL,T.MSFT"},
+		{name: "several in one, loudly", topics: "T.A,T.B", messages: [][]string{{fixture.Status("Success", "Subscribed to: T.A,T.B.")}}, acked: "T.A,T.B"},
+		{name: "several and a stranger", topics: "T.A,T.B", messages: [][]string{{fixture.Status("success", "subscribed to: T.A,nonsense,T.B")}}, acked: "T.A,T.B"},
+		{
+			name: "one and a stranger", topics: "T.A,T.B", messages: [][]string{{fixture.Status("success", "subscribed to: T.A,nonsense")}}, wait: settling,
+			acked: "T.A", pending: "T.B",
+		},
+		{name: "of nothing", topics: "T.A", messages: [][]string{{fixture.Status("success", "subscribed to: ")}}, wait: settling, pending: "T.A"},
+		{name: "of the opposite", topics: "T.A", messages: [][]string{{fixture.Status("success", "unsubscribed")}}, wait: settling, pending: "T.A"},
+		{name: "by another word", topics: "T.A", messages: [][]string{{fixture.Status("success", "you have got it")}}, wait: settling, pending: "T.A"},
+		{name: "in capitals", topics: "T.AMpB", messages: [][]string{fixture.Acks("T.AMPB")}, acked: "T.AMpB"},
+		{name: "of another that is held", topics: "T.AMpB,T.AMPB", messages: [][]string{fixture.Acks("T.AMPB", "T.AMPB"), fixture.Acks("T.AMpB")}, acked: "T.AMPB,T.AMpB"},
+		{name: "with another separator", topics: "T.BRK.B", messages: [][]string{fixture.Acks("T.BRK/B")}, acked: "T.BRK.B"},
+		{name: "of one of two", topics: "T.AMpB,T.AMPb", messages: [][]string{fixture.Acks("T.AMPB")}, wait: ackTimeout, pending: "T.AMPb,T.AMpB"},
+		{name: "forex without separator", market: tickstorm.Forex, topics: "C.EUR/USD", messages: [][]string{fixture.Acks("C.C:EURUSD")}, acked: "C.EUR/USD"},
 		{
 			name: "over the limit", market: tickstorm.Options, topics: "Q.O:A,Q.O:B,Q.O:C", messages: [][]string{{limit}}, wait: settling,
 			refused: "Q.O:A,Q.O:B,Q.O:C", is: tickstorm.ErrSubscriptionLimit, refusals: 1,
@@ -132,6 +162,80 @@ func TestSessionAcknowledgements(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSessionUnclearAnswers: what is not understood costs a request no more than a moment,
+// and the connection nothing that it may have been granted.
+func TestSessionUnclearAnswers(t *testing.T) {
+	for _, answer := range []string{fixture.Status("error", "not today"), fixture.Status("success", "as you wish"), fixture.Status("success", "subscribed to: everything")} {
+		t.Run(answer, func(t *testing.T) {
+			p := readyPeer(t, testConfig(), nil)
+			var first, second outcome
+			require.NoError(t, p.s.Request(first.done, fixture.Topics(t, "T.A")...))
+			require.NoError(t, p.s.Request(second.done, fixture.Topics(t, "T.B")...))
+			require.NoError(t, p.say(answer))
+			require.Equal(t, settling, p.after(0))
+			p.after(settling)
+			require.Equal(t, "T.A", fixture.Listed(first.detail(t).Pending))
+			require.Equal(t, []string{"T.A", "T.B"}, p.subscribed(), "the next one goes out")
+			require.NoError(t, p.say(fixture.Acks("T.A", "T.B")...))
+			require.Equal(t, outcome{calls: 1}, second)
+			acked, pending := held(p.s)
+			require.Equal(t, "T.A,T.B", acked, "it was granted after all")
+			require.Empty(t, pending)
+		})
+	}
+}
+
+// TestSessionUnclearIsPatient: answers that go on coming are waited for, as long as any.
+func TestSessionUnclearIsPatient(t *testing.T) {
+	p := readyPeer(t, testConfig(), nil)
+	var o outcome
+	require.NoError(t, p.s.Request(o.done, fixture.Topics(t, "T.A,T.B,T.C")...))
+	require.NoError(t, p.say(fixture.Status("error", "slow down")))
+	p.after(settling - 1)
+	require.NoError(t, p.say(fixture.Acks("T.A")...))
+	p.after(settling - 1)
+	require.NoError(t, p.say(fixture.Acks("T.B")...))
+	p.after(settling - 1)
+	require.NoError(t, p.say(fixture.Acks("T.C")...))
+	require.Equal(t, outcome{calls: 1}, o)
+
+	var again outcome
+	require.NoError(t, p.s.Request(again.done, fixture.Topics(t, "Q.A")...))
+	for range 2 * ackTimeout / settling {
+		p.after(settling / 2)
+		require.NoError(t, p.say(fixture.Status("error", "slow down")))
+	}
+	require.Equal(t, "Q.A", fixture.Listed(again.detail(t).Pending), "but no longer than without them")
+}
+
+func TestSessionUnsubscribesByOtherWords(t *testing.T) {
+	for _, answer := range []string{"unsubscribed from: T.A,T.B", "unsubscribed to: T.A, T.B", "Unsubscribed from T.B,T.A.", "unsubscribed"} {
+		t.Run(answer, func(t *testing.T) {
+			p := readyPeer(t, testConfig(), nil)
+			require.NoError(t, p.s.Request(nil, fixture.Topics(t, "T.A,T.B")...))
+			require.NoError(t, p.say(fixture.Acks("T.A", "T.B")...))
+			var o outcome
+			require.NoError(t, p.s.Withdraw(o.done, fixture.Topics(t, "T.A,T.B")...))
+			require.NoError(t, p.say(fixture.Status("success", answer)))
+			require.Equal(t, outcome{calls: 1}, o)
+			acked, pending := held(p.s)
+			require.Empty(t, acked+pending)
+		})
+	}
+}
+
+// TestSessionOldWordsForTheKey: older servers answer it by success and error.
+func TestSessionOldWordsForTheKey(t *testing.T) {
+	p := newPeer(t, testConfig(), nil)
+	require.NoError(t, p.say(fixture.Status("success", "Connected Successfully")))
+	require.Equal(t, tickstorm.Authenticating, p.s.State())
+	require.NoError(t, p.say(fixture.Status("success", "authenticated")))
+	require.Equal(t, tickstorm.Ready, p.s.State())
+
+	p = newPeer(t, testConfig(), nil)
+	require.ErrorIs(t, p.say(fixture.Status("error", "authentication failed")), tickstorm.ErrAuthFailed)
 }
 
 func TestSessionLateAcknowledgement(t *testing.T) {
@@ -518,7 +622,7 @@ func TestSessionUnsubscribeRefused(t *testing.T) {
 	require.NoError(t, p.say(fixture.Acks("T.A")...))
 	var o outcome
 	require.NoError(t, p.s.Withdraw(o.done, fixture.Topics(t, "T.A")...))
-	require.NoError(t, p.say(fixture.Status("error", "no")))
+	require.NoError(t, p.say(fixture.Status("error", "not authorized")))
 	require.Equal(t, "T.A", fixture.Listed(o.detail(t).Refused))
 	p.requests()
 	require.NoError(t, p.s.Request(nil, fixture.Topics(t, "T.A")...))
@@ -538,13 +642,13 @@ func TestSessionUnnamedRefusals(t *testing.T) {
 	require.Empty(t, e.Refused)
 }
 
-// TestSessionRefusedWrongly: an error status that was no refusal was taken for one; the
+// TestSessionRefusedWrongly: a refusal was put down to a topic that it did not mean; the
 // acknowledgement behind it says that the topic is held, and it can be given up.
 func TestSessionRefusedWrongly(t *testing.T) {
 	p := readyPeer(t, testConfig(), nil)
 	var o outcome
 	require.NoError(t, p.s.Request(o.done, fixture.Topics(t, "T.A,Q.A")...))
-	require.NoError(t, p.say(fixture.Status("error", "something"), fixture.Acks("T.A")[0]))
+	require.NoError(t, p.say(fixture.Status("error", "not authorized"), fixture.Acks("T.A")[0]))
 	require.Equal(t, "Q.A", fixture.Listed(o.detail(t).Refused))
 	require.EqualValues(t, 1, p.s.Stats().RefusedTopics)
 	require.NoError(t, p.say(fixture.Acks("Q.A")...))

@@ -113,6 +113,11 @@ func TestSessionStatuses(t *testing.T) {
 		{"success", "subscribed to: T.AAPL", tickstorm.StatusSubscribed, nil, false},
 		{"success", "unsubscribed to: T.AAPL", tickstorm.StatusUnsubscribed, nil, false},
 		{"success", "subscribed to: nothing", tickstorm.StatusSubscribed, nil, false},
+		{"success", "authenticated", tickstorm.StatusAuthSuccess, nil, false},
+		{"error", "authentication failed", tickstorm.StatusAuthFailed, []string{"auth"}, false},
+		{"error", "Connection limit exceeded", tickstorm.StatusMaxConnections, []string{"connections"}, true},
+		{"disconnected", "Maximum number of connections exceeded.", tickstorm.StatusMaxConnections, []string{"connections"}, true},
+		{"error", "Invalid JSON", tickstorm.StatusBadRequest, nil, false},
 		{"success", "subscribed", tickstorm.StatusAcknowledged, nil, false},
 		{"success", "", tickstorm.StatusAcknowledged, nil, false},
 		{"error", "not authorized", tickstorm.StatusNotAuthorized, nil, false},
@@ -188,6 +193,78 @@ func TestSessionRedactsKey(t *testing.T) {
 	require.NotEmpty(t, log.String())
 	require.NotContains(t, log.String(), fixture.Key)
 }
+
+// TestSessionKeyInServersWords: what the server says is understood before the key is taken
+// out of it, whatever the key is.
+func TestSessionKeyInServersWords(t *testing.T) {
+	for _, key := range []string{
+		"T", "s", "u", ":", " ", "\"", "AAPL", "T.AAPL", "success", "auth_success", "status", "subscribed to: ", "subscribed to: T.AAPL",
+		"redacted", "[redacted]", "e", "not authorized", "ev", "{",
+	} {
+		t.Run(key, func(t *testing.T) {
+			var log bytes.Buffer
+			cfg := testConfig()
+			cfg.Key, cfg.Logger = key, slog.New(slog.NewTextHandler(&log, nil))
+			var codes []tickstorm.StatusCode
+			var seen []string
+			p := readyPeer(t, cfg, &onStatus{do: func(s *tickstorm.Status) {
+				codes = append(codes, s.Code(), s.Clone().Code())
+				seen = append(seen, string(s.Status), string(s.Message), string(s.Raw))
+			}})
+			codes = nil
+			var o outcome
+			require.NoError(t, p.s.Request(o.done, fixture.Topics(t, "T.AAPL,Q.AAPL")...))
+			require.NoError(t, p.say(fixture.Status("success", "subscribed to: T.AAPL"), fixture.Status("error", "not authorized")))
+			require.Equal(t, "T.AAPL", fixture.Listed(o.detail(t).Acked))
+			require.Equal(t, "Q.AAPL", fixture.Listed(o.detail(t).Refused))
+			require.ErrorIs(t, o.err, tickstorm.ErrNotAuthorized)
+			require.Equal(t, []tickstorm.StatusCode{
+				tickstorm.StatusSubscribed, tickstorm.StatusSubscribed, tickstorm.StatusNotAuthorized, tickstorm.StatusNotAuthorized,
+			}, codes, "the handler is told what was meant")
+			for _, text := range append(seen, o.detail(t).Refusals[0].Status, o.detail(t).Refusals[0].Message) {
+				require.NotContains(t, text, key)
+			}
+			err := p.say(fixture.Status("max_connections", "Maximum number of connections exceeded."))
+			require.ErrorIs(t, err, tickstorm.ErrMaxConnections)
+			require.NotEmpty(t, log.String())
+		})
+	}
+}
+
+// TestSessionRedactsEscapedKey: JSON can write a key in many ways.
+func TestSessionRedactsEscapedKey(t *testing.T) {
+	cfg := testConfig()
+	cfg.Key = `tEst"kEy`
+	for _, written := range []string{`tEst\"kEy`, `\u0074Est\u0022\u006BEy`} {
+		h := new(texts)
+		p := readyPeer(t, cfg, h)
+		h.texts = nil
+		require.NoError(t, p.say(`{"ev":"status","status":"error","message":"no `+written+`","more":"`+written+`"}`, `{"ev":"T","i":"`+written+`" x}`))
+		require.NoError(t, p.s.Feed(fixture.Wire(false, true, ws.OpText, written)))
+		require.Len(t, h.texts, 5)
+		for _, text := range h.texts {
+			require.NotContains(t, text, cfg.Key)
+			require.NotContains(t, text, written)
+		}
+		for _, cause := range []tickstorm.ErrorCause{tickstorm.CauseSyntax, tickstorm.CauseNotArray} {
+			require.Equal(t, "[redacted]", p.s.Stats().ErrorSamples[cause])
+		}
+		err := p.s.Feed(fixture.Wire(false, true, ws.OpClose, closeBody(1008, "no "+cfg.Key)))
+		require.ErrorContains(t, err, "no [redacted]")
+	}
+}
+
+// texts keeps what it is given to print.
+type texts struct {
+	tickstorm.NopHandler
+	texts []string
+}
+
+func (h *texts) OnStatus(s *tickstorm.Status) {
+	h.texts = append(h.texts, string(s.Status), string(s.Message), string(s.Raw))
+}
+
+func (h *texts) OnError(e *tickstorm.EventError) { h.texts = append(h.texts, e.Error()) }
 
 func TestSessionDataBeforeAcknowledgement(t *testing.T) {
 	r := new(fixture.Recorder)

@@ -1,9 +1,10 @@
 package tickstorm
 
 import (
-	"bytes"
 	"sync/atomic"
 	"time"
+
+	"github.com/tickstorm/tickstorm/internal/redact"
 )
 
 // Stats is what a parser, or the connection around it, has seen. It is a snapshot: a plain
@@ -222,11 +223,12 @@ func eventTime(e Event) Timestamp {
 // maxSample is the most of what was no event that is kept as a sample.
 const maxSample = 128
 
-// sampleOf returns the beginning of raw, unless the key is in it.
+// sampleOf returns the beginning of raw, unless the key begins in it.
 func sampleOf(raw []byte, key string) string {
-	// As much more as it takes to see a key whole that begins in the sample.
-	if key != "" && bytes.Contains(raw[:min(len(raw), maxSample+len(key)-1)], []byte(key)) {
-		return redacted
+	const longest = len(`\u0000`) // as which JSON can write a byte
+	seen := raw[:min(len(raw), maxSample+longest*len(key))]
+	if at := redact.Index(seen, key); 0 <= at && at < maxSample {
+		return redact.String(redact.Mask, key)
 	}
 	return string(raw[:min(len(raw), maxSample)])
 }

@@ -3,11 +3,16 @@ package tickstorm
 import (
 	"bytes"
 	"errors"
+	"iter"
 	"strings"
+	"unicode"
+
+	"github.com/tickstorm/tickstorm/internal/redact"
 )
 
 // StatusCode is what a status event means. The vendor tells several meanings apart
-// by the message's text only.
+// by the message's text only. What the library half knows is reported, and costs nothing: no
+// topic that is wanted, and no connection.
 type StatusCode uint8
 
 // The meanings of a status.
@@ -24,7 +29,7 @@ const (
 	StatusNoPlan
 	// StatusAuthTimeout: no key was sent in time.
 	StatusAuthTimeout
-	// StatusSubscribed and StatusUnsubscribed acknowledge one topic; see [Status.Topic].
+	// StatusSubscribed and StatusUnsubscribed acknowledge topics; see [Status.Topics].
 	StatusSubscribed
 	StatusUnsubscribed
 	// StatusAcknowledged acknowledges a request as a whole, naming no topic.
@@ -38,14 +43,19 @@ const (
 	// StatusMaxConnections: the account has too many connections to this market;
 	// this one, or an older one, is closed.
 	StatusMaxConnections
-	// StatusRefused is an error whose text the library does not know.
+	// StatusRefused is an error whose text the library does not know. It may be about the
+	// request in flight, and is reported as such, but refuses no topic: what was asked for
+	// stays wanted.
 	StatusRefused
+	// StatusBadRequest: the server could not read something that it was sent. It speaks of
+	// no topic.
+	StatusBadRequest
 	statusCodes
 )
 
 var statusCodeNames = [statusCodes]string{
 	"other", "connected", "auth success", "auth failed", "no plan", "auth timeout", "subscribed", "unsubscribed",
-	"acknowledged", "not authorized", "subscription limit", "not real-time", "max connections", "refused",
+	"acknowledged", "not authorized", "subscription limit", "not real-time", "max connections", "refused", "bad request",
 }
 
 // String returns the code's name, such as "auth failed".
@@ -56,71 +66,193 @@ func (c StatusCode) String() string {
 	return statusCodeNames[StatusOther]
 }
 
-// The openings of messages that carry meaning, as the vendor's servers print them.
-const (
-	subscribedTo   = "subscribed to: "
-	unsubscribedTo = "unsubscribed to: "
-)
-
-// Code returns what the status means.
+// Code returns what the status means. Case, spaces around and a full stop behind make no
+// difference. Beside the words of the vendor's servers of today it knows those of older ones,
+// which public mock servers have as well: success and "authenticated", error and
+// "authentication failed", disconnected and a text about connections.
+//
+// Of a status that was received it is what the server meant, also where the API key, which
+// is taken out of the texts, was one of its words.
 func (s *Status) Code() StatusCode {
-	switch string(s.Status) {
+	if s.code != StatusOther {
+		return s.code
+	}
+	var words [32]byte
+	var texts [256]byte // what is known is said within this
+	text := plain(texts[:0], s.Message)
+	switch string(plain(words[:0], s.Status)) {
 	case "connected":
 		return StatusConnected
 	case "auth_success":
 		return StatusAuthSuccess
 	case "auth_failed":
-		if bytes.Contains(s.Message, []byte("plan doesn't include")) {
+		if says(text, "plan doesn't include") {
 			return StatusNoPlan
 		}
 		return StatusAuthFailed
 	case "auth_timeout":
 		return StatusAuthTimeout
-	case "max_connections":
+	case "max_connections", "max_connection":
 		return StatusMaxConnections
+	case "disconnected":
+		if says(text, "connections") || says(text, "connection") && (tooMuch(text) || says(text, "another")) {
+			return StatusMaxConnections
+		}
 	case "success":
-		switch {
-		case bytes.HasPrefix(s.Message, []byte(subscribedTo)):
-			return StatusSubscribed
-		case bytes.HasPrefix(s.Message, []byte(unsubscribedTo)):
-			return StatusUnsubscribed
-		}
-		switch string(s.Message) {
-		case "subscribed", "unsubscribed", "":
-			return StatusAcknowledged
-		}
-		return StatusOther
+		return successCode(text, s.Message)
 	case "error":
-		switch {
-		case bytes.HasPrefix(s.Message, []byte("not authorized")):
-			return StatusNotAuthorized
-		case bytes.HasPrefix(s.Message, []byte("Subscription limit")):
-			return StatusSubscriptionLimit
-		case bytes.Contains(s.Message, []byte("access real-time data")):
-			return StatusNotRealTime
-		default:
-			return StatusRefused
-		}
+		return errorCode(text)
 	}
 	return StatusOther
 }
 
-// Topic returns the topic that a StatusSubscribed or StatusUnsubscribed names, as
-// the request spelled it. ok is false for other statuses and for texts that are no
-// topic. The strings are safe to keep.
-func (s *Status) Topic() (t Topic, ok bool) {
-	if string(s.Status) != "success" {
-		return Topic{}, false
+func successCode(text, message []byte) StatusCode {
+	switch {
+	case len(text) == 0 || string(text) == subscribed || string(text) == unsubscribed:
+		return StatusAcknowledged
+	case begins(text, "authenticated"):
+		return StatusAuthSuccess
+	case begins(text, "connected"):
+		return StatusConnected
 	}
-	text, ok := bytes.CutPrefix(s.Message, []byte(subscribedTo))
-	if !ok {
-		text, ok = bytes.CutPrefix(s.Message, []byte(unsubscribedTo))
+	switch action, _ := acknowledgement(message); action {
+	case subscribe:
+		return StatusSubscribed
+	case unsubscribe:
+		return StatusUnsubscribed
 	}
-	if !ok {
-		return Topic{}, false
+	return StatusOther
+}
+
+// errorCode is strict about what costs something: only a text that is known to refuse topics
+// does, and only one that is known to end the connection does.
+func errorCode(text []byte) StatusCode {
+	switch {
+	case begins(text, "not authorized"):
+		return StatusNotAuthorized
+	case begins(text, "subscription limit"), begins(text, "subscriptions limit"):
+		return StatusSubscriptionLimit
+	case says(text, "access real-time data"), says(text, "access to real-time data"):
+		return StatusNotRealTime
+	case begins(text, "authentication failed"), begins(text, "auth failed"):
+		return StatusAuthFailed
+	case says(text, "plan doesn't include websocket"):
+		return StatusNoPlan
+	case begins(text, "no authentication request"):
+		return StatusAuthTimeout
+	case begins(text, "invalid json"), begins(text, "invalid message"), begins(text, "invalid action"), begins(text, "unknown action"):
+		return StatusBadRequest
+	case says(text, "connection limit"), says(text, "max connection"), says(text, "maximum connection"),
+		says(text, "connections") && tooMuch(text) && !says(text, "subscription"): // of which there can be too many as well
+		return StatusMaxConnections
 	}
-	t, err := ParseTopic(strings.TrimSpace(string(text)))
-	return t, err == nil
+	return StatusRefused
+}
+
+// tooMuch reports whether a text speaks of a limit.
+func tooMuch(text []byte) bool {
+	return says(text, "limit") || says(text, "max") || says(text, "exceed") || says(text, "too many")
+}
+
+func says(text []byte, words string) bool { return bytes.Contains(text, []byte(words)) }
+
+func begins(text []byte, words string) bool { return bytes.HasPrefix(text, []byte(words)) }
+
+// plain appends text to dst in lower case, with single spaces between its words and no full
+// stop behind, as far as dst has room.
+func plain(dst, text []byte) []byte {
+	text = bare(text)
+	for i, c := range text {
+		switch {
+		case len(dst) == cap(dst):
+			return dst
+		case isSpace(c):
+			if isSpace(text[i-1]) {
+				continue
+			}
+			c = ' '
+		case 'A' <= c && c <= 'Z':
+			c += 'a' - 'A'
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+// bare returns a text without space around it and full stops behind.
+func bare(text []byte) []byte {
+	return bytes.TrimRightFunc(bytes.TrimSpace(text), func(r rune) bool { return r == '.' || unicode.IsSpace(r) })
+}
+
+func isSpace(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
+
+// The words that acknowledgements begin with.
+const (
+	subscribed   = "subscribed"
+	unsubscribed = "unsubscribed"
+)
+
+// acknowledgement takes apart "subscribed to: T.AAPL,T.MSFT" and "unsubscribed from: T.AAPL",
+// with "to", "from" and the colon or without. list is what is named; action is "" of other texts.
+func acknowledgement(message []byte) (action string, list []byte) {
+	message = bare(message) // a topic has no full stop behind
+	if rest, ok := cutWord(message, subscribed); ok {
+		action, list = subscribe, rest
+	} else if rest, ok := cutWord(message, unsubscribed); ok {
+		action, list = unsubscribe, rest
+	} else {
+		return "", nil
+	}
+	if rest, cut := cutWord(list, "to"); cut {
+		list = rest
+	} else if rest, cut := cutWord(list, "from"); cut {
+		list = rest
+	}
+	list = bytes.TrimSpace(bytes.TrimPrefix(list, []byte(":")))
+	if bytes.HasPrefix(list, []byte("[")) && bytes.HasSuffix(list, []byte("]")) {
+		list = list[1 : len(list)-1]
+	}
+	return action, list
+}
+
+// cutWord takes a word in any case and the space behind it from a text's beginning.
+func cutWord(text []byte, word string) (rest []byte, ok bool) {
+	n := len(word)
+	if len(text) < n || !bytes.EqualFold(text[:n], []byte(word)) || len(text) > n && text[n] != ':' && !isSpace(text[n]) {
+		return text, false
+	}
+	return bytes.TrimLeft(text[n:], " \t\r\n"), true
+}
+
+// named yields what an acknowledgement's list names, topics or not. The texts are safe to keep.
+func named(list []byte) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for name := range strings.FieldsFuncSeq(string(list), func(r rune) bool { return r == ',' || r == ';' || unicode.IsSpace(r) }) {
+			if !yield(strings.Trim(name, `"'`)) {
+				return
+			}
+		}
+	}
+}
+
+// Topics yields the topics that a StatusSubscribed or StatusUnsubscribed names, as the
+// request spelled them: one by the vendor's servers of today, any number by others. What is
+// no topic among them is left out, and other statuses have none. It is to be ranged over
+// while the status is valid; the topics are safe to keep.
+func (s *Status) Topics() iter.Seq[Topic] {
+	return func(yield func(Topic) bool) {
+		switch s.Code() {
+		case StatusSubscribed, StatusUnsubscribed:
+		default:
+			return
+		}
+		_, list := acknowledgement(s.Message)
+		for name := range named(list) {
+			if t, err := ParseTopic(name); err == nil && !yield(t) {
+				return
+			}
+		}
+	}
 }
 
 // Identities of what the server refuses, for [errors.Is]; the error that carries
@@ -181,12 +313,17 @@ func (e *StatusError) Is(target error) bool {
 
 // statusError keeps a lent status as an error, with the key taken out of its text.
 func statusError(s *Status, key string) *StatusError {
-	e := &StatusError{Code: s.Code(), Status: string(s.Status), Message: string(s.Message)}
-	if key != "" {
-		e.Status = strings.ReplaceAll(e.Status, key, redacted)
-		e.Message = strings.ReplaceAll(e.Message, key, redacted)
+	return &StatusError{
+		Code: s.Code(), Status: redact.String(string(s.Status), key), Message: redact.String(string(s.Message), key),
 	}
-	return e
 }
 
-const redacted = "[redacted]"
+// redact takes the key out of a status, for the sake of handlers that print it. What the
+// status means stays what it was.
+func (s *Status) redact(key string) {
+	if redact.Index(s.Raw, key) < 0 { // nor is it in the fields, then
+		return
+	}
+	s.code = s.Code()
+	s.Raw, s.Status, s.Message = redact.Bytes(s.Raw, key), redact.Bytes(s.Status, key), redact.Bytes(s.Message, key)
+}

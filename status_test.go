@@ -3,12 +3,15 @@ package tickstorm_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 )
 
 func parseStatus(t *testing.T, members string) *tickstorm.Status {
@@ -16,50 +19,95 @@ func parseStatus(t *testing.T, members string) *tickstorm.Status {
 	return parseOne(t, tickstorm.NewParser(tickstorm.Stocks), `{"ev":"status"`+members+`}`).(*tickstorm.Status)
 }
 
-// TestStatusCodes has the server's words as they were seen.
+// TestStatusCodes has the server's words as they were seen, and as others have them.
 func TestStatusCodes(t *testing.T) {
 	const (
-		noTopic     = ""
+		none        = ""
 		connections = "Maximum number of websocket connections exceeded. "
 	)
 	tests := []struct {
 		status, message string
 		code            tickstorm.StatusCode
-		topic           string
+		topics          string
 	}{
-		{"connected", "Connected Successfully", tickstorm.StatusConnected, noTopic},
-		{"auth_success", "authenticated", tickstorm.StatusAuthSuccess, noTopic},
-		{"auth_success", "", tickstorm.StatusAuthSuccess, noTopic},
-		{"auth_failed", "authentication failed", tickstorm.StatusAuthFailed, noTopic},
-		{"auth_failed", "", tickstorm.StatusAuthFailed, noTopic},
-		{"auth_failed", "Your plan doesn't include websocket access. Visit https://massive.com/pricing to upgrade.", tickstorm.StatusNoPlan, noTopic},
-		{"auth_timeout", "No authentication request received.", tickstorm.StatusAuthTimeout, noTopic},
+		{"connected", "Connected Successfully", tickstorm.StatusConnected, none},
+		{"auth_success", "authenticated", tickstorm.StatusAuthSuccess, none},
+		{"auth_success", "", tickstorm.StatusAuthSuccess, none},
+		{"auth_failed", "authentication failed", tickstorm.StatusAuthFailed, none},
+		{"auth_failed", "", tickstorm.StatusAuthFailed, none},
+		{"auth_failed", "Your plan doesn't include websocket access. Visit https://massive.com/pricing to upgrade.", tickstorm.StatusNoPlan, none},
+		{"auth_timeout", "No authentication request received.", tickstorm.StatusAuthTimeout, none},
 		{"success", "subscribed to: T.AAPL", tickstorm.StatusSubscribed, "T.AAPL"},
 		{"success", "subscribed to: XT.X:BTC-USD", tickstorm.StatusSubscribed, "XT.X:BTC-USD"},
 		{"success", "subscribed to: T.BRK.B", tickstorm.StatusSubscribed, "T.BRK.B"},
 		{"success", "subscribed to: Q.*", tickstorm.StatusSubscribed, "Q.*"},
 		{"success", "subscribed to: T.AAPL ", tickstorm.StatusSubscribed, "T.AAPL"},
 		{"success", "unsubscribed to: T.AAPL", tickstorm.StatusUnsubscribed, "T.AAPL"},
-		{"success", "subscribed to: ", tickstorm.StatusSubscribed, noTopic},
-		{"success", "subscribed to: everything", tickstorm.StatusSubscribed, noTopic},
-		{"success", "subscribed to: T.AAPL,Q.AAPL", tickstorm.StatusSubscribed, noTopic},
-		{"success", "subscribed", tickstorm.StatusAcknowledged, noTopic},
-		{"success", "", tickstorm.StatusAcknowledged, noTopic},
-		{"success", "you are subscribed to: T.AAPL", tickstorm.StatusOther, noTopic},
-		{"error", "not authorized", tickstorm.StatusNotAuthorized, noTopic},
-		{"error", "Subscription limit reached for feed. Please remove some subscriptions and try again.", tickstorm.StatusSubscriptionLimit, noTopic},
-		{"error", "You don't have access real-time data. If your plan only includes delayed data, you can connect to the delayed websocket at wss://delayed.polygon.io/stocks.", tickstorm.StatusNotRealTime, noTopic},
-		{"error", "You don't have access real-time data. If you're already subscribed to a plan that includes real-time data, you may need to visit the dashboard to sign your agreements.", tickstorm.StatusNotRealTime, noTopic},
-		{"error", "subscribed to: T.AAPL", tickstorm.StatusRefused, noTopic},
-		{"error", "something new", tickstorm.StatusRefused, noTopic},
-		{"error", "", tickstorm.StatusRefused, noTopic},
-		{"max_connections", "Maximum number of connections exceeded.", tickstorm.StatusMaxConnections, noTopic},
-		{"max_connections", connections, tickstorm.StatusMaxConnections, noTopic},
-		{"max_connections", connections + "You have reached the connection limit for your account. Please contact support at https://polygon.io/contact to increase your limit.", tickstorm.StatusMaxConnections, noTopic},
-		{"disconnected", "", tickstorm.StatusOther, noTopic},
-		{"Connected", "Connected Successfully", tickstorm.StatusOther, noTopic},
-		{"SUCCESS", "subscribed to: T.AAPL", tickstorm.StatusOther, noTopic},
-		{"", "subscribed to: T.AAPL", tickstorm.StatusOther, noTopic},
+		{"success", "subscribed to: ", tickstorm.StatusSubscribed, none},
+		{"success", "subscribed to: everything", tickstorm.StatusSubscribed, none},
+		{"success", "subscribed to: T.AAPL,Q.AAPL", tickstorm.StatusSubscribed, "T.AAPL,Q.AAPL"},
+		{"success", "subscribed to: T.AAPL, Q.AAPL ,AM.*", tickstorm.StatusSubscribed, "T.AAPL,Q.AAPL,AM.*"},
+		{"success", "subscribed to: T.AAPL,nonsense,,Q.AAPL", tickstorm.StatusSubscribed, "T.AAPL,Q.AAPL"},
+		{"success", "subscribed to: [T.AAPL Q.BRK.B]", tickstorm.StatusSubscribed, "T.AAPL,Q.BRK.B"},
+		{"success", `subscribed to: ["T.AAPL","Q.AAPL"]`, tickstorm.StatusSubscribed, "T.AAPL,Q.AAPL"},
+		{"success", "Subscribed to T.AAPL.", tickstorm.StatusSubscribed, "T.AAPL"},
+		{"success", "subscribed: T.AAPL;Q.AAPL", tickstorm.StatusSubscribed, "T.AAPL,Q.AAPL"},
+		{"success", "SUBSCRIBED TO:T.AMpB", tickstorm.StatusSubscribed, "T.AMpB"},
+		{"success", "unsubscribed from: T.AAPL,Q.AAPL", tickstorm.StatusUnsubscribed, "T.AAPL,Q.AAPL"},
+		{"success", "Unsubscribed from T.AAPL", tickstorm.StatusUnsubscribed, "T.AAPL"},
+		{"success", "subscribed together", tickstorm.StatusSubscribed, none},
+		{"success", "subscribedto: T.AAPL", tickstorm.StatusOther, none},
+		{"success", "subscribed", tickstorm.StatusAcknowledged, none},
+		{"success", "Unsubscribed.", tickstorm.StatusAcknowledged, none},
+		{"success", "", tickstorm.StatusAcknowledged, none},
+		{"success", " \t", tickstorm.StatusAcknowledged, none},
+		{"success", "authenticated", tickstorm.StatusAuthSuccess, none},
+		{" Success", "Authenticated.", tickstorm.StatusAuthSuccess, none},
+		{"success", "Connected Successfully", tickstorm.StatusConnected, none},
+		{"success", "not authenticated", tickstorm.StatusOther, none},
+		{"success", "you are subscribed to: T.AAPL", tickstorm.StatusOther, none},
+		{"error", "not authorized", tickstorm.StatusNotAuthorized, none},
+		{"error", "Subscription limit reached for feed. Please remove some subscriptions and try again.", tickstorm.StatusSubscriptionLimit, none},
+		{"error", "You don't have access real-time data. If your plan only includes delayed data, you can connect to the delayed websocket at wss://delayed.polygon.io/stocks.", tickstorm.StatusNotRealTime, none},
+		{"error", "You don't have access real-time data. If you're already subscribed to a plan that includes real-time data, you may need to visit the dashboard to sign your agreements.", tickstorm.StatusNotRealTime, none},
+		{"error", "Not authorized.", tickstorm.StatusNotAuthorized, none},
+		{"error", "subscription  limit reached", tickstorm.StatusSubscriptionLimit, none},
+		{"error", "You don't have access to real-time data", tickstorm.StatusNotRealTime, none},
+		{"error", "authentication failed", tickstorm.StatusAuthFailed, none},
+		{"error", "Authentication failed: no such key", tickstorm.StatusAuthFailed, none},
+		{"error", "Your plan doesn't include websocket access.", tickstorm.StatusNoPlan, none},
+		{"error", "Your plan doesn't include quotes.", tickstorm.StatusRefused, none},
+		{"error", "No authentication request received.", tickstorm.StatusAuthTimeout, none},
+		{"error", "Invalid JSON", tickstorm.StatusBadRequest, none},
+		{"error", "invalid json.", tickstorm.StatusBadRequest, none},
+		{"error", "connection limit exceeded", tickstorm.StatusMaxConnections, none},
+		{"error", "Connection limit reached for your subscription", tickstorm.StatusMaxConnections, none},
+		{"error", "Too many connections", tickstorm.StatusMaxConnections, none},
+		{"error", "Maximum connection count exceeded", tickstorm.StatusMaxConnections, none},
+		{"error", "Maximum number of websocket connections exceeded. ", tickstorm.StatusMaxConnections, none},
+		{"error", "too many subscriptions on your connections", tickstorm.StatusRefused, none},
+		{"error", "symbol limit of this connection exceeded", tickstorm.StatusRefused, none},
+		{"error", "connection is slow", tickstorm.StatusRefused, none},
+		{"error", "you are not authorized to see this", tickstorm.StatusRefused, none},
+		{"error", "subscribed to: T.AAPL", tickstorm.StatusRefused, none},
+		{"error", "something new", tickstorm.StatusRefused, none},
+		{"error", "", tickstorm.StatusRefused, none},
+		{"max_connections", "Maximum number of connections exceeded.", tickstorm.StatusMaxConnections, none},
+		{"max_connections", connections, tickstorm.StatusMaxConnections, none},
+		{"max_connections", connections + "You have reached the connection limit for your account. Please contact support at https://polygon.io/contact to increase your limit.", tickstorm.StatusMaxConnections, none},
+		{"MAX_CONNECTION", "", tickstorm.StatusMaxConnections, none},
+		{"disconnected", "Max connections reached", tickstorm.StatusMaxConnections, none},
+		{"disconnected", "Number of connections: 2", tickstorm.StatusMaxConnections, none},
+		{"disconnected", "Connection limit exceeded", tickstorm.StatusMaxConnections, none},
+		{"disconnected", "Another connection was opened", tickstorm.StatusMaxConnections, none},
+		{"disconnected", "connection closed for maintenance", tickstorm.StatusOther, none},
+		{"disconnected", "", tickstorm.StatusOther, none},
+		{"Connected", "Connected Successfully", tickstorm.StatusConnected, none},
+		{"SUCCESS", "subscribed to: T.AAPL", tickstorm.StatusSubscribed, "T.AAPL"},
+		{"auth_success ", "", tickstorm.StatusAuthSuccess, none},
+		{"AUTH_FAILED.", "Your plan doesn't include websocket access", tickstorm.StatusNoPlan, none},
+		{"auth_success                      x", "", tickstorm.StatusOther, none},
+		{"", "subscribed to: T.AAPL", tickstorm.StatusOther, none},
 	}
 	for _, tt := range tests {
 		t.Run(tt.status+" "+tt.message, func(t *testing.T) {
@@ -68,15 +116,20 @@ func TestStatusCodes(t *testing.T) {
 			escaped := parseStatus(t, `,"message":`+strconv.Quote(tt.message)+`,"\u0073tatus":`+strconv.Quote(tt.status))
 			for _, s := range []*tickstorm.Status{made, parsed, escaped} {
 				require.Equal(t, tt.code, s.Code())
-				topic, ok := s.Topic()
-				require.Equal(t, tt.topic != noTopic, ok)
-				if ok {
-					require.Equal(t, tt.topic, topic.String())
-				}
+				require.Equal(t, tt.topics, joined(s))
 			}
 			require.Equal(t, tt.message, string(parsed.Message))
 		})
 	}
+}
+
+// joined returns the topics that a status names.
+func joined(s *tickstorm.Status) string {
+	var names []string
+	for topic := range s.Topics() {
+		names = append(names, topic.String())
+	}
+	return strings.Join(names, ",")
 }
 
 // TestStatusMissing: neither word nor text need be there.
@@ -97,21 +150,20 @@ func TestStatusMissing(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := parseStatus(t, tt.members)
 			require.Equal(t, tt.code, s.Code())
-			_, ok := s.Topic()
-			require.False(t, ok)
+			require.Empty(t, joined(s))
 		})
 	}
 }
 
-// TestStatusTopicIsSafe: the topic of a lent status outlives it.
-func TestStatusTopicIsSafe(t *testing.T) {
+// TestStatusTopicsAreSafe: the topics of a lent status outlive it.
+func TestStatusTopicsAreSafe(t *testing.T) {
 	var h topicKeeper
 	p := tickstorm.NewParser(tickstorm.Stocks)
-	msg := []byte(`[{"ev":"status","status":"success","message":"subscribed to: T.ACME"}]`)
+	msg := []byte(`[{"ev":"status","status":"success","message":"subscribed to: T.ACME,T.BRK.B"}]`)
 	require.NoError(t, p.Parse(msg, &h))
 	clear(msg)
-	require.NoError(t, p.Parse([]byte(`[{"ev":"status","status":"success","message":"subscribed to: Q.ZZZZ"}]`), &h))
-	require.Equal(t, []string{"T.ACME", "Q.ZZZZ"}, []string{h.topics[0].String(), h.topics[1].String()})
+	require.NoError(t, p.Parse([]byte(`[{"ev":"status","status":"success","message":"subscribed to: Q.ZZZZ,Q.YYYYY"}]`), &h))
+	require.Equal(t, fixture.Topics(t, "T.ACME,T.BRK.B,Q.ZZZZ,Q.YYYYY"), h.topics)
 }
 
 type topicKeeper struct {
@@ -120,8 +172,16 @@ type topicKeeper struct {
 }
 
 func (h *topicKeeper) OnStatus(s *tickstorm.Status) {
-	topic, _ := s.Topic()
-	h.topics = append(h.topics, topic)
+	h.topics = slices.AppendSeq(h.topics, s.Topics())
+}
+
+// TestStatusTopicsStops: who has found what he looked for need not see the rest.
+func TestStatusTopicsStops(t *testing.T) {
+	s := &tickstorm.Status{Status: []byte("success"), Message: []byte("subscribed to: T.A,T.B,T.C")}
+	for topic := range s.Topics() {
+		require.Equal(t, "T.A", topic.String())
+		break
+	}
 }
 
 func TestStatusError(t *testing.T) {
@@ -136,7 +196,7 @@ func TestStatusError(t *testing.T) {
 		tickstorm.StatusSubscribed:  nil, tickstorm.StatusUnsubscribed: nil, tickstorm.StatusAcknowledged: nil,
 		tickstorm.StatusNotAuthorized: {tickstorm.ErrNotAuthorized}, tickstorm.StatusSubscriptionLimit: {tickstorm.ErrSubscriptionLimit},
 		tickstorm.StatusNotRealTime: {tickstorm.ErrNotRealTime}, tickstorm.StatusMaxConnections: {tickstorm.ErrMaxConnections},
-		tickstorm.StatusRefused: nil,
+		tickstorm.StatusRefused: nil, tickstorm.StatusBadRequest: nil,
 	}
 	names := make(map[string]bool)
 	for code, is := range want {
@@ -155,7 +215,7 @@ func TestStatusError(t *testing.T) {
 		names[code.String()] = true
 	}
 	require.Equal(t, "other", tickstorm.StatusCode(200).String())
-	require.Equal(t, "other", (tickstorm.StatusRefused + 1).String())
+	require.Equal(t, "other", (tickstorm.StatusBadRequest + 1).String())
 }
 
 func TestStatusErrorText(t *testing.T) {

@@ -42,7 +42,7 @@ func (s Stream) String() string {
 }
 
 // All as a symbol stands for every symbol of the stream. The vendor has no partial
-// wildcards.
+// wildcards: one is an [ErrBadTopic].
 const All = "*"
 
 // Topic is one subscription in the wire's words, such as T.AAPL. It is a value and
@@ -56,7 +56,9 @@ type Topic struct {
 // String returns the wire's form, "T.AAPL".
 func (t Topic) String() string { return t.Channel + "." + t.Symbol }
 
-// ErrBadTopic is the identity of the errors about topics that cannot be sent.
+// ErrBadTopic is the identity of the errors about topics that cannot be sent, or cannot be
+// meant: a topic for a symbol ("T.AAPL"), a partial wildcard ("SPY*"), a crypto symbol that may
+// be a coin or a pair ("WBTC"). The error says what to write instead.
 var ErrBadTopic = errors.New("bad topic")
 
 // ErrNoSymbols is returned by a subscription to nothing. Every symbol is [All].
@@ -161,7 +163,7 @@ func (m Market) StreamOf(channel string) (s Stream, ok bool) {
 
 // Topics returns the topics of a stream for symbols, in the canonical form of
 // [Market.Canonical]. No symbols is ErrNoSymbols; a stream that the market lacks
-// is ErrNoStream.
+// is ErrNoStream; a symbol that cannot be sent or meant is ErrBadTopic.
 func (m Market) Topics(s Stream, symbols ...string) ([]Topic, error) {
 	channel, err := m.Channel(s)
 	if err != nil {
@@ -181,10 +183,16 @@ func (m Market) Topics(s Stream, symbols ...string) ([]Topic, error) {
 
 // Canonical returns the one spelling of a topic that is sent, matched with
 // acknowledgements and counted in sets: the market's prefix and separator are put
-// in place ("EUR-USD", "C:EUR-USD" and "eur/usd" are all C.EUR/USD on forex), and a
-// symbol without any upper-case letter is upper-cased. Symbols with mixed case stay
-// as they are: AMpB and AMPB are different securities. Topics of channels that the
-// library does not know stay as they are.
+// in place ("EUR-USD", "C:EUR-USD", "eur/usd" and "EURUSD" are all C.EUR/USD on forex), and
+// a symbol without any upper-case letter is upper-cased. Symbols with mixed case stay
+// as they are: AMpB and AMPB are different securities. The prefix before [All], "O:*", is All.
+//
+// A crypto pair without a separator, "BTCUSD", is taken apart if it ends in a usual quote
+// currency (USD, USDT, USDC, EUR, GBP, JPY, AUD, CAD, CHF, BTC, ETH) with three characters
+// or more before it. With less it stays as it is, and is an [ErrBadTopic] when it is asked for:
+// WBTC is a coin, and so is W. Any other symbol without a separator stays as it is.
+//
+// Topics of channels that the library does not know stay as they are.
 func (m Market) Canonical(t Topic) Topic { return m.canonical(t, false) }
 
 func (m Market) canonical(t Topic, keepCase bool) Topic {
@@ -196,17 +204,58 @@ func (m Market) canonical(t Topic, keepCase bool) Topic {
 	return t
 }
 
-// topic returns the canonical form of a topic if it can be sent.
+// topic returns the canonical form of a topic if it can be sent and meant.
 func (m Market) topic(t Topic, keepCase bool) (Topic, error) {
 	if err := t.check(); err != nil {
 		return t, err
 	}
 	given := t
 	t = m.canonical(t, keepCase)
-	if c := channelNamed(m.channels(), []byte(t.Channel)); c != nil && (t.Symbol == "" || t.Symbol == c.form.prefix) {
-		return t, fmt.Errorf("%w: %q has nothing behind the prefix", ErrBadTopic, clip(given.String()))
+	if c := channelNamed(m.channels(), []byte(t.Channel)); c != nil && c != statusChannel {
+		for _, spelling := range [2]Topic{given, t} { // a separator that is taken out may have hidden something
+			if err := m.meant(c, spelling, keepCase); err != nil {
+				return t, err
+			}
+		}
 	}
 	return t, t.check() // a prefix has made it longer
+}
+
+// meant returns what is wrong with a topic that could be sent, and would be acknowledged, but
+// never bring an event.
+func (m Market) meant(c *channel, t Topic, keepCase bool) error {
+	symbol := c.form.bare(t.Symbol, keepCase)
+	switch symbol {
+	case "":
+		return fmt.Errorf("%w: %q has nothing behind the prefix", ErrBadTopic, clip(t.String()))
+	case All:
+		return nil
+	}
+	if channel, rest, ok := strings.Cut(symbol, "."); ok && m.names(channel) && (rest == All || utf8.RuneCountInString(rest) > longestSuffix) {
+		return fmt.Errorf("%w: %q is a topic, not a symbol: of that the channel is no part", ErrBadTopic, clip(symbol))
+	}
+	if strings.Contains(symbol, All) {
+		return fmt.Errorf("%w: %q: there are no partial wildcards; ask for symbols, or for tickstorm.All with an Interest in some",
+			ErrBadTopic, clip(t.String()))
+	}
+	if base, quote := c.form.quoted(symbol); base != "" && len(base) < leastBase {
+		return fmt.Errorf("%w: %q may be a coin or a pair: if it is a pair, write %q", ErrBadTopic, clip(t.String()), base+c.form.to+quote)
+	}
+	return nil
+}
+
+// longestSuffix is how long what follows the dot is where the part before it is a company
+// with the name of a channel: A.WI is what Agilent would be when issued.
+const longestSuffix = 2
+
+// names reports whether a channel of the market has this name, in any case.
+func (m Market) names(channel string) bool {
+	for _, c := range m.channels() {
+		if strings.EqualFold(c.name, channel) {
+			return true
+		}
+	}
+	return false
 }
 
 // Topics is [Market.Topics] that leaves the case of symbols alone where KeepCase says so. What
@@ -244,60 +293,6 @@ func (c *Config) checked(topics []Topic) ([]Topic, error) {
 		return nil, ErrNoSymbols
 	}
 	return c.canonical(topics)
-}
-
-// symbolForm is how a channel spells its symbols.
-type symbolForm struct {
-	prefix string // which the wire has
-	strip  string // a prefix that users write and the wire lacks
-	from   string // separators that users write
-	to     string // the separator that the wire has; "-" and "/" within pairs
-	pair   bool   // symbols are currency pairs
-}
-
-var (
-	optionForm       = symbolForm{prefix: "O:"}
-	indexForm        = symbolForm{prefix: "I:"}
-	forexForm        = symbolForm{strip: "C:", from: "-", to: "/", pair: true}
-	forexTightForm   = symbolForm{prefix: "C:", from: "-/", to: "", pair: true}
-	forexDashForm    = symbolForm{prefix: "C:", from: "/", to: "-", pair: true}
-	cryptoForm       = symbolForm{strip: "X:", from: "/", to: "-"}
-	cryptoPrefixForm = symbolForm{prefix: "X:", from: "/", to: "-"}
-)
-
-// apply gives a form that it does not change again: sets of topics rest on that.
-func (f symbolForm) apply(s string, keepCase bool) string {
-	for _, separator := range f.from {
-		s = strings.ReplaceAll(s, string(separator), f.to)
-	}
-	s = f.bare(s, keepCase)
-	if !keepCase && s == strings.ToLower(s) {
-		s = strings.Map(toUpper, s)
-	}
-	if f.pair && f.to != "" && len(s) == 6 && strings.Trim(s, letters) == "" {
-		s = s[:3] + f.to + s[3:] // EURUSD: ISO 4217 codes have three letters
-	}
-	return f.prefix + s
-}
-
-// bare takes off the prefix, which is no part of the name when it comes to case.
-func (f symbolForm) bare(s string, keepCase bool) string {
-	prefix := f.prefix + f.strip // one of them is empty
-	n := len(prefix)
-	for n > 0 && len(s) >= n && (s[:n] == prefix || !keepCase && strings.EqualFold(s[:n], prefix)) {
-		s = s[n:]
-	}
-	return s
-}
-
-// Symbols are ASCII: upper-casing other letters could make a prefix out of none.
-const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-
-func toUpper(r rune) rune {
-	if 'a' <= r && r <= 'z' {
-		return r - 'a' + 'A'
-	}
-	return r
 }
 
 // appendRequest appends a request for topics, {"action":"subscribe","params":"T.A,T.B"}.

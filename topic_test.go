@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 )
 
 func TestMarkets(t *testing.T) {
@@ -190,7 +191,27 @@ func TestCanonical(t *testing.T) {
 		{tickstorm.Crypto, "XQ", "PEPE1000-USDT", []string{"PEPE1000-USDT", "pepe1000/usdt"}},
 		{tickstorm.Crypto, "FMV", "X:BTC-USD", []string{"X:BTC-USD", "BTC-USD", "btc/usd", "x:btc-usd", "X:btc-usd"}},
 		{tickstorm.Crypto, "AM", "X:BTC-USD", []string{"X:BTC-USD", "BTC/USD"}},
-		{tickstorm.Crypto, "XT", "BTCUSD", []string{"BTCUSD", "btcusd"}}, // where a coin's name ends is not to be guessed
+		{tickstorm.Crypto, "XT", "BTC-USD", []string{"BTCUSD", "btcusd", "X:BTCUSD", "x:btcusd", "X:btcusd"}},
+		{tickstorm.Crypto, "FMV", "X:BTC-USD", []string{"BTCUSD", "X:BTCUSD", "x:btcusd"}},
+		{tickstorm.Crypto, "XQ", "ETH-USDT", []string{"ETHUSDT", "X:ETHUSDT"}},
+		{tickstorm.Crypto, "XQ", "ETH-BTC", []string{"ETHBTC", "ethbtc"}},
+		{tickstorm.Crypto, "XQ", "USDT-EUR", []string{"USDTEUR"}},
+		{tickstorm.Crypto, "XQ", "USDC-USDT", []string{"USDCUSDT"}},
+		{tickstorm.Crypto, "XA", "1INCH-USD", []string{"1INCHUSD", "1inchusd"}},
+		{tickstorm.Crypto, "XT", "DOGE-CHF", []string{"DOGECHF"}},
+		{tickstorm.Crypto, "XT", "WBTC", []string{"WBTC", "wbtc", "X:WBTC"}}, // a coin, or W in BTC
+		{tickstorm.Crypto, "XT", "BTC", []string{"BTC", "btc"}},
+		{tickstorm.Crypto, "XT", "PEPE", []string{"PEPE"}},
+		{tickstorm.Crypto, "XT", "BTC.USD", []string{"BTC.USD"}},
+		{tickstorm.Options, "Q", "*", []string{"O:*", "o:*", "O:O:*"}},
+		{tickstorm.Options, "T", "*", []string{"O:*"}},
+		{tickstorm.Indices, "AM", "*", []string{"I:*"}},
+		{tickstorm.Forex, "C", "*", []string{"C:*"}},
+		{tickstorm.Forex, "FMV", "*", []string{"C:*"}},
+		{tickstorm.Forex, "AM", "*", []string{"C:*"}},
+		{tickstorm.Crypto, "XT", "*", []string{"X:*"}},
+		{tickstorm.Crypto, "LV", "*", []string{"X:*"}},
+		{tickstorm.Stocks, "T", "A.WI", []string{"A.WI", "a.wi"}},
 		{tickstorm.FuturesCME, "T", "6CH5", []string{"6CH5", "6ch5"}},
 		{tickstorm.Futures, "AM", "ESZ4", []string{"ESZ4", "esz4"}},
 	}
@@ -215,7 +236,7 @@ func TestCanonicalOddSymbols(t *testing.T) {
 			require.NoError(t, err)
 			for _, symbol := range []string{
 				"", "C:", "X:", "O:", "I:", "C:C:EURUSD", "X:X:BTC-USD", "I:I:SPX", "c:C:eurusd", "C:c:eurusd", "EUR--USD", "EUR-/USD", "-", "/", "EUR-USD-JPY",
-				"A/B/C/D", "EURU/D", "ééé", "€€", "C:*", "x:*", "C-:X", "ı:spx", "ſ", "ǆ", "ß", "K",
+				"A/B/C/D", "EURU/D", "ééé", "€€", "C:*", "x:*", "-*", "C:-*", "*-*", "BTCUSD*", "X:X:BTCUSD", "x:X:btcusd", "usd", "BTCUSDUSD", "BTC-USDUSD", "C-:X", "ı:spx", "ſ", "ǆ", "ß", "K",
 			} {
 				once := m.Canonical(tickstorm.Topic{Channel: channel, Symbol: symbol})
 				require.Equal(t, once, m.Canonical(once), "%s.%s on %s", channel, symbol, m)
@@ -248,10 +269,29 @@ func TestMarketTopics(t *testing.T) {
 		{"empty symbol", tickstorm.Stocks, tickstorm.Trades, []string{"AAPL", ""}, tickstorm.ErrBadTopic},
 		{"nothing behind the prefix", tickstorm.Forex, tickstorm.Quotes, []string{"C:"}, tickstorm.ErrBadTopic},
 		{"nothing behind the option prefix", tickstorm.Options, tickstorm.Trades, []string{"O:"}, tickstorm.ErrBadTopic},
+		{"nothing but a separator", tickstorm.Forex, tickstorm.FairMarketValues, []string{"-"}, tickstorm.ErrBadTopic},
 		{"nothing behind prefixes", tickstorm.Options, tickstorm.Trades, []string{"o:O:"}, tickstorm.ErrBadTopic},
 		{"nothing behind the index prefix", tickstorm.Indices, tickstorm.Values, []string{"I:"}, tickstorm.ErrBadTopic},
 		{"too long with the prefix", tickstorm.Options, tickstorm.Trades, []string{strings.Repeat("A", 126)}, tickstorm.ErrBadTopic},
 		{"list in one string", tickstorm.Stocks, tickstorm.Trades, []string{"AAPL,MSFT"}, tickstorm.ErrBadTopic},
+		{"topic for a symbol", tickstorm.Stocks, tickstorm.Trades, []string{"T.AAPL"}, tickstorm.ErrBadTopic},
+		{"topic of another channel", tickstorm.Stocks, tickstorm.Trades, []string{"AM.AAPL"}, tickstorm.ErrBadTopic},
+		{"topic in lower case", tickstorm.Stocks, tickstorm.Trades, []string{"t.aapl"}, tickstorm.ErrBadTopic},
+		{"topic with a class", tickstorm.Stocks, tickstorm.Quotes, []string{"Q.BRK.B"}, tickstorm.ErrBadTopic},
+		{"topic of all", tickstorm.Stocks, tickstorm.Trades, []string{"T.*"}, tickstorm.ErrBadTopic},
+		{"topic with prefix", tickstorm.Crypto, tickstorm.Trades, []string{"XT.X:BTC-USD"}, tickstorm.ErrBadTopic},
+		{"topic with prefix, which the wire has", tickstorm.Crypto, tickstorm.FairMarketValues, []string{"XT.X:BTC-USD"}, tickstorm.ErrBadTopic},
+		{"topic behind the prefix", tickstorm.Options, tickstorm.Trades, []string{"O:T.SPY241220P00720000"}, tickstorm.ErrBadTopic},
+		{"topic of a pair", tickstorm.Forex, tickstorm.Quotes, []string{"C.EUR/USD"}, tickstorm.ErrBadTopic},
+		{"topic behind a separator", tickstorm.Forex, tickstorm.FairMarketValues, []string{"F-MV.EURUSD"}, tickstorm.ErrBadTopic},
+		{"partial wildcard", tickstorm.Stocks, tickstorm.Trades, []string{"SPY*"}, tickstorm.ErrBadTopic},
+		{"partial wildcard behind a prefix", tickstorm.Options, tickstorm.Quotes, []string{"O:SPY*"}, tickstorm.ErrBadTopic},
+		{"partial wildcard in a pair", tickstorm.Crypto, tickstorm.Trades, []string{"*-USD"}, tickstorm.ErrBadTopic},
+		{"wildcard with a separator", tickstorm.Forex, tickstorm.FairMarketValues, []string{"C:-*"}, tickstorm.ErrBadTopic},
+		{"two wildcards", tickstorm.Stocks, tickstorm.Trades, []string{"**"}, tickstorm.ErrBadTopic},
+		{"all of another market", tickstorm.Stocks, tickstorm.Trades, []string{"O:*"}, tickstorm.ErrBadTopic},
+		{"coin or pair", tickstorm.Crypto, tickstorm.Trades, []string{"WBTC"}, tickstorm.ErrBadTopic},
+		{"coin or pair, with prefix", tickstorm.Crypto, tickstorm.FairMarketValues, []string{"x:tusd"}, tickstorm.ErrBadTopic},
 		{"space", tickstorm.Stocks, tickstorm.Trades, []string{"AAPL "}, tickstorm.ErrBadTopic},
 		{"no UTF-8", tickstorm.Stocks, tickstorm.Trades, []string{"a\xff"}, tickstorm.ErrBadTopic},
 		{"too long", tickstorm.Stocks, tickstorm.Trades, []string{strings.Repeat("A", 127)}, tickstorm.ErrBadTopic},
@@ -262,5 +302,75 @@ func TestMarketTopics(t *testing.T) {
 			require.ErrorIs(t, err, tt.want)
 			require.Nil(t, got)
 		})
+	}
+}
+
+// TestSymbolsThatAreMeant look like what is refused.
+func TestSymbolsThatAreMeant(t *testing.T) {
+	tests := []struct {
+		market  tickstorm.Market
+		stream  tickstorm.Stream
+		symbols []string
+		want    string
+	}{
+		{tickstorm.Stocks, tickstorm.Trades, []string{"A.WI", "BRK.B", "T.WI", "Q.U", "BF.A", "T", "AM", "AGM.A", "X.WSA"}, "T.A.WI,T.BRK.B,T.T.WI,T.Q.U,T.BF.A,T.T,T.AM,T.AGM.A,T.X.WSA"},
+		{tickstorm.Crypto, tickstorm.Trades, []string{"W-BTC", "T/USD", "BTC", "X:*"}, "XT.W-BTC,XT.T-USD,XT.BTC,XT.*"},
+		{tickstorm.Options, tickstorm.FairMarketValues, []string{"O:*", "*"}, "FMV.*,FMV.*"},
+		{tickstorm.Forex, tickstorm.FairMarketValues, []string{"C:*"}, "FMV.*"},
+		{tickstorm.Futures, tickstorm.Trades, []string{"ESZ4"}, "T.ESZ4"},
+	}
+	for _, tt := range tests {
+		t.Run(string(tt.market), func(t *testing.T) {
+			got, err := tt.market.Topics(tt.stream, tt.symbols...)
+			require.NoError(t, err)
+			require.Equal(t, fixture.Topics(t, tt.want), got)
+		})
+	}
+}
+
+// TestBadTopicHints: who wrote what cannot be meant is told what to write.
+func TestBadTopicHints(t *testing.T) {
+	for symbol, hint := range map[string]string{
+		"T.AAPL": `"T.AAPL" is a topic, not a symbol`,
+		"SPY*":   `there are no partial wildcards`,
+		"O:*":    `there are no partial wildcards`,
+	} {
+		_, err := tickstorm.Stocks.Topics(tickstorm.Trades, symbol)
+		require.ErrorContains(t, err, hint)
+	}
+	_, err := tickstorm.Crypto.Topics(tickstorm.Trades, "X:WBTC")
+	require.ErrorContains(t, err, `write "W-BTC"`)
+}
+
+// TestBadTopicsAreNotSent: whichever way they are asked for.
+func TestBadTopicsAreNotSent(t *testing.T) {
+	bad := []tickstorm.Topic{{Channel: "T", Symbol: "T.AAPL"}, {Channel: "Q", Symbol: "SPY*"}}
+	for _, topic := range bad {
+		p := readyPeer(t, testConfig(), nil)
+		require.ErrorIs(t, p.s.Request(nil, topic), tickstorm.ErrBadTopic)
+		require.Empty(t, p.requests())
+
+		c := fixture.NewClient(t, testConfig(), nil)
+		require.ErrorIs(t, c.SubscribeTopics(t.Context(), topic), tickstorm.ErrBadTopic)
+		require.ErrorIs(t, c.SetTopics(t.Context(), topic), tickstorm.ErrBadTopic)
+		require.ErrorIs(t, c.Subscribe(t.Context(), tickstorm.Trades, topic.Symbol), tickstorm.ErrBadTopic)
+		require.ErrorIs(t, c.Request(nil, topic), tickstorm.ErrBadTopic)
+		require.Empty(t, c.Topics())
+		require.NoError(t, c.Close())
+	}
+	unknown := tickstorm.Topic{Channel: "ZZ", Symbol: "SPY*"}
+	p := readyPeer(t, testConfig(), nil)
+	require.NoError(t, p.s.Request(nil, unknown), "of a channel that the library does not know nothing is known")
+}
+
+// TestAllOfOptionQuotes: all of them are too many, however that is written.
+func TestAllOfOptionQuotes(t *testing.T) {
+	for _, all := range []string{"*", "O:*", "o:*"} {
+		cfg := testConfig()
+		cfg.Market = tickstorm.Options
+		p := readyPeer(t, cfg, nil)
+		require.ErrorIs(t, p.s.Request(nil, tickstorm.Topic{Channel: "Q", Symbol: all}), tickstorm.ErrSubscriptionLimit)
+		require.NoError(t, p.s.Request(nil, tickstorm.Topic{Channel: "T", Symbol: all}))
+		require.Equal(t, []string{"T.*"}, p.subscribed())
 	}
 }

@@ -16,7 +16,7 @@ func FuzzTopic(f *testing.F) {
 	for _, seed := range []string{
 		"T.AAPL", "T.*", "T.BRK.B", "Q.O:SPY241220P00720000", "C.EUR/USD", "C.eurusd", "C.C:eur-usd", "FMV.C:EURUSD", "AM.C:USD-EUR", "AM.usd/eur",
 		"XT.X:BTC-USD", "XQ.btc/usd", "LV.X:btc-usd", "V.I:SPX", "V.spx", "T.AMpB", "status.T.A", "ZZ.zz", "C.C:C:EUR--USD", "C.ééé", "T.", ".", "", "T.A,Q.B", " T.A , Q.B ", "T.\xff",
-		"V.ı:spx", "FMV.C-:X",
+		"V.ı:spx", "FMV.C-:X", "XT.BTCUSD", "XT.X:btcusdt", "FMV.x:WBTC", "XT.1INCHUSD", "Q.O:*", "FMV.C:-*", "AM.X:X:*", "T.SPY*", "T.T.AAPL", "XT.XT.X:BTC-USD", "T.A.WI",
 	} {
 		f.Add(seed)
 	}
@@ -55,6 +55,10 @@ func FuzzTopic(f *testing.F) {
 				require.NoError(t, err)
 				require.Equal(t, topics[0], back)
 				require.Equal(t, back, m.Canonical(back))
+				require.True(t, back.Symbol == tickstorm.All || !strings.Contains(back.Symbol, tickstorm.All), "no partial wildcards")
+				again, err := m.Topics(s, back.Symbol)
+				require.NoError(t, err, "what can be asked for can be asked for in its canonical form")
+				require.Equal(t, topics, again)
 			}
 		}
 

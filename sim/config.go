@@ -90,6 +90,10 @@ type Config struct {
 	OptionLimit int
 	// Acks is how subscriptions are acknowledged.
 	Acks AckStyle
+	// OldWords has the server speak as older ones did, and public mock servers do: it answers
+	// the key by success or error, evicts by disconnected, acknowledges by "unsubscribed from:"
+	// and answers what is no JSON by error and "Invalid JSON".
+	OldWords bool
 
 	// SendBuffer is how many bytes may wait for a client that reads too slowly, beside
 	// those in the operating system's buffers; 0 means DefaultSendBuffer. If it is set,
@@ -153,6 +157,9 @@ const (
 	AckRequest
 	// AckNothing is silent.
 	AckNothing
+	// AckList sends one status for the whole request that names all of its topics,
+	// "subscribed to: T.AAPL,T.MSFT", as public mock servers do.
+	AckList
 )
 
 const (

@@ -9,6 +9,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/redact"
 )
 
 // This file is the server's side of the dialogue: the vendor's greeting, keys,
@@ -25,7 +26,13 @@ const (
 // maxRequests is how many requests of a connection are kept.
 const maxRequests = 10_000
 
-const redacted = "[redacted]"
+// The words of older servers, and of mock servers, for those of today.
+var oldWords = map[statusText]statusText{
+	{"auth_success", "authenticated"}:        {"success", "authenticated"},
+	{"auth_failed", "authentication failed"}: {"error", "authentication failed"},
+	{"auth_failed", textNoPlan}:              {"error", textNoPlan},
+	{"max_connections", textMaxConnections}:  {"disconnected", textMaxConnections},
+}
 
 // ear receives what the client sends.
 type ear struct{ c *Conn }
@@ -66,17 +73,28 @@ func appendStatuses(dst []byte, statuses ...statusText) []byte {
 
 // sendStatuses sends statuses, some in each message.
 func (c *Conn) sendStatuses(statuses ...statusText) {
+	if c.server.cfg.OldWords {
+		for i, s := range statuses {
+			if old, ok := oldWords[s]; ok {
+				statuses[i] = old
+			}
+		}
+	}
 	for some := range slices.Chunk(statuses, acksPerMessage) {
 		c.out.append(appendFrame(nil, ws.OpText, appendStatuses(nil, some...)))
 	}
 }
 
-// request answers one message of the client. What is not a request is ignored.
+// request answers one message of the client. What is not a request is ignored, unless
+// Config.OldWords says otherwise.
 func (c *Conn) request(p []byte) {
 	var r struct{ Action, Params string }
 	err := json.Unmarshal(p, &r)
 	c.record(p, r.Action, r.Params, err)
 	if err != nil {
+		if c.server.cfg.OldWords {
+			c.sendStatuses(statusText{"error", "Invalid JSON"})
+		}
 		return
 	}
 	switch r.Action {
@@ -95,17 +113,15 @@ func (c *Conn) record(p []byte, action, params string, err error) {
 	text := string(p)
 	switch {
 	case err != nil && strings.Contains(text, "auth"):
-		text = redacted
+		text = redact.Mask
 	case action == "auth" && params != "":
-		text = `{"action":"auth","params":"` + redacted + `"}`
+		text = `{"action":"auth","params":"` + redact.Mask + `"}`
 	}
-	known := slices.Collect(maps.Keys(c.server.cfg.Keys))
 	c.mu.Lock()
-	known = append(known, c.key)
+	known := append(slices.Collect(maps.Keys(c.server.cfg.Keys)), c.key)
+	slices.SortFunc(known, func(a, b string) int { return len(b) - len(a) }) // one may be the beginning of another
 	for _, key := range known {
-		if key != "" {
-			text = strings.ReplaceAll(text, key, redacted)
-		}
+		text = redact.String(text, key)
 	}
 	if len(c.requests) < maxRequests {
 		c.requests = append(c.requests, text)
@@ -226,7 +242,8 @@ func (c *Conn) subscribe(params string) {
 		c.sendStatuses(statusText{"error", textDelay})
 		return
 	}
-	var refused, accepted []statusText
+	var refused []statusText
+	var accepted []string
 	var added []tickstorm.Topic
 	c.mu.Lock()
 	topics := c.topics(params)
@@ -246,10 +263,10 @@ func (c *Conn) subscribe(params string) {
 		}
 		c.held[t.id] = struct{}{}
 		added = append(added, t.id)
-		accepted = append(accepted, statusText{"success", "subscribed to: " + t.topic.String()})
+		accepted = append(accepted, t.topic.String())
 	}
 	c.mu.Unlock()
-	c.answer(refused, accepted, "subscribed", func() {
+	c.answer(refused, c.acks("subscribed", "to", accepted), func() {
 		for _, t := range added {
 			c.generator.Subscribe(t)
 		}
@@ -260,7 +277,7 @@ func (c *Conn) subscribe(params string) {
 }
 
 func (c *Conn) unsubscribe(params string) {
-	var accepted []statusText
+	var accepted []string
 	var removed []tickstorm.Topic
 	c.mu.Lock()
 	if c.authenticated {
@@ -268,29 +285,45 @@ func (c *Conn) unsubscribe(params string) {
 			if _, held := c.held[t.id]; held {
 				delete(c.held, t.id)
 				removed = append(removed, t.id)
-				accepted = append(accepted, statusText{"success", "unsubscribed to: " + t.topic.String()})
+				accepted = append(accepted, t.topic.String())
 			}
 		}
 	}
 	c.mu.Unlock()
-	c.answer(nil, accepted, "unsubscribed", func() {
+	preposition := "to"
+	if c.server.cfg.OldWords {
+		preposition = "from"
+	}
+	c.answer(nil, c.acks("unsubscribed", preposition, accepted), func() {
 		for _, t := range removed {
 			c.generator.Unsubscribe(t)
 		}
 	})
 }
 
+// acks returns the acknowledgements of topics in the server's style.
+func (c *Conn) acks(what, preposition string, topics []string) []statusText {
+	if len(topics) == 0 {
+		return nil
+	}
+	var acks []statusText
+	switch c.server.cfg.Acks {
+	case AckTopics:
+		for _, topic := range topics {
+			acks = append(acks, statusText{"success", what + " " + preposition + ": " + topic})
+		}
+	case AckList:
+		acks = append(acks, statusText{"success", what + " " + preposition + ": " + strings.Join(topics, ",")})
+	case AckRequest:
+		acks = append(acks, statusText{"success", what})
+	}
+	return acks
+}
+
 // answer sends the answers to a request and then lets the change take effect on the
 // stream: no event of a topic comes before it is acknowledged, and none after it has
 // been given up.
-func (c *Conn) answer(refused, accepted []statusText, whole string, change func()) {
-	switch {
-	case len(accepted) == 0 || c.server.cfg.Acks == AckTopics:
-	case c.server.cfg.Acks == AckRequest:
-		accepted = []statusText{{"success", whole}}
-	default:
-		accepted = nil
-	}
+func (c *Conn) answer(refused, accepted []statusText, change func()) {
 	c.streaming.Lock()
 	change()
 	c.sendStatuses(append(refused, accepted...)...)

@@ -103,6 +103,25 @@ func TestKeyIsNeverShown(t *testing.T) {
 	require.NotContains(t, log.String(), "wr0ng")
 }
 
+// TestKeysInPartsAreNeverShown: one key may be the beginning of another, and JSON can write
+// it in many ways.
+func TestKeysInPartsAreNeverShown(t *testing.T) {
+	keys := []string{"s3cret", "s3cret-more", `quo"ted`}
+	cfg := sim.Config{Keys: map[string]sim.Plan{}, Quiet: true}
+	for _, key := range keys {
+		cfg.Keys[key] = sim.Plan{}
+	}
+	s := start(t, cfg)
+	c := connect(t, s, tickstorm.Stocks)
+	c.send(`{"action":"auth","params":"s3cret-more"}`)
+	c.send(`{"action":"subscribe","params":"T.s3cret,T.s3cret-more"}`)
+	c.send(`{"action":"snapshot","params":"quo\"ted"}`)
+	await(t, s, func(st sim.Stats) bool { return st.Requests == 3 })
+	require.Equal(t, []string{
+		`{"action":"auth","params":"[redacted]"}`, subscribe("T.[redacted],T.[redacted]"), `{"action":"snapshot","params":"[redacted]"}`,
+	}, s.Conns()[0].Requests())
+}
+
 func TestAuthTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := startPipe(t, sim.Config{AuthTimeout: 3 * time.Second})
@@ -154,12 +173,45 @@ func TestAckStyles(t *testing.T) {
 	c.send(subscribe("T.AAPL,A.AAPL"))
 	c.expect("[" + status("success", "subscribed") + "]")
 
+	s = start(t, sim.Config{Quiet: true, Acks: sim.AckList})
+	c = login(t, s, tickstorm.Stocks)
+	c.send(subscribe("T.AAPL, A.AAPL,ZZ.Z"))
+	c.expect("[" + status("success", "subscribed to: T.AAPL,A.AAPL") + "]")
+	c.send(`{"action":"unsubscribe","params":"T.AAPL,A.AAPL"}`)
+	c.expect("[" + status("success", "unsubscribed to: T.AAPL,A.AAPL") + "]")
+
 	s = start(t, sim.Config{Quiet: true, Acks: sim.AckNothing})
 	c = login(t, s, tickstorm.Stocks)
 	c.send(subscribe("T.AAPL,A.AAPL"))
 	await(t, s, func(st sim.Stats) bool { return st.Topics == 2 })
 	s.Broadcast([]byte(`[]`))
 	c.expect(`[]`)
+}
+
+func TestOldWords(t *testing.T) {
+	s := start(t, sim.Config{Quiet: true, OldWords: true, Keys: map[string]sim.Plan{"k": {}}})
+	c := connect(t, s, tickstorm.Stocks)
+	c.next()
+	c.send(`this is not JSON`)
+	c.expect("[" + status("error", "Invalid JSON") + "]")
+	c.send(`{"action":"auth","params":"k"}`)
+	c.expect("[" + status("success", "authenticated") + "]")
+	c.send(subscribe("T.AAPL"))
+	c.expect(acks("T.AAPL"))
+	c.send(`{"action":"unsubscribe","params":"T.AAPL"}`)
+	c.expect("[" + status("success", "unsubscribed from: T.AAPL") + "]")
+
+	bad := connect(t, s, tickstorm.Stocks)
+	bad.next()
+	bad.send(`{"action":"auth","params":"wrong"}`)
+	bad.expect("[" + status("error", "authentication failed") + "]")
+	require.ErrorIs(t, bad.end(), io.EOF)
+
+	newer := connect(t, s, tickstorm.Stocks)
+	newer.next()
+	newer.send(`{"action":"auth","params":"k"}`)
+	newer.expect("[" + status("success", "authenticated") + "]")
+	c.expect("[" + status("disconnected", tooMany) + "]")
 }
 
 func TestManyAcks(t *testing.T) {
