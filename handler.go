@@ -51,6 +51,26 @@ type MessageEndHandler interface {
 	OnMessageEnd()
 }
 
+// Tap gets a connection's messages as they came, for whoever records or forwards the stream.
+// It costs the handler nothing: a [RawHandler] behind a queue keeps that from splitting, and
+// so from conflating and from dealing out symbols, while a Tap sits in front of it.
+//
+// Its methods are called on the goroutine that reads, one at a time, before the handler, or
+// the queue, has the message: they must not wait for anything. What they get is valid until
+// they return. A [Session] calls OnMessage alone, a [Lasting] the others as well.
+type Tap interface {
+	// OnMessage gets each text message whole, statuses among them, with the time at which
+	// it was read in nanoseconds since 1970. The API key, which a server may echo, reads
+	// "[redacted]"; one of less than eight characters is looked for in messages with statuses
+	// only, because it may be part of any event. Binary messages, which the vendor does not send, go to
+	// OnError alone.
+	OnMessage(msg []byte, received int64)
+	// OnState and OnGap are those of [Config].OnState and OnGap, in their order among the
+	// messages: a gap comes before the message that ended it.
+	StateHandler
+	GapHandler
+}
+
 // NopHandler does nothing. Embed it to write only the methods that matter. It has
 // none of the optional abilities.
 type NopHandler struct{}

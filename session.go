@@ -621,6 +621,17 @@ func (f sessionFrames) OnMessage(op ws.OpCode, p []byte) error {
 	return s.err
 }
 
+// minSecret is how long a key must be not to be taken for a part of an event.
+const minSecret = 8
+
+// tap gives a message to the Tap, without the key.
+func (s *Session) tap(msg []byte) {
+	if key := s.cfg.Key; mayHaveStatus(msg) || len(key) >= minSecret && bytes.Contains(msg, []byte(key)) {
+		msg = redact.Bytes(msg, key)
+	}
+	s.cfg.Tap.OnMessage(msg[:len(msg):len(msg)], s.received)
+}
+
 // observeInterval counts the time since the message before. None passes between the messages
 // of one read, so that the outcome does not depend on how they were cut.
 func (s *Session) observeInterval() {

@@ -47,7 +47,7 @@ func TestTap(t *testing.T) {
 	auth := "[" + fixture.Status("auth_success", "authenticated") + "] at 0s"
 	require.Equal(t, []string{
 		"connecting", "authenticating", auth, "subscribing", "[" + fixture.Acks("T.A")[0] + "] at 0s", "streaming",
-		"[" + fixture.Trade("A") + `,{"ev":"status","status":"success","message":"your key is ********"}] at 1s`, "backoff",
+		"[" + fixture.Trade("A") + `,{"ev":"status","status":"success","message":"your key is [redacted]"}] at 1s`, "backoff",
 		"connecting", "authenticating", auth, "subscribing", "[" + fixture.Acks("T.A")[0] + "] at 0s", "streaming",
 		"gap T.A", "[" + fixture.Trade("A") + "] at 0s",
 	}, j.lines)

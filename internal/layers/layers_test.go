@@ -45,7 +45,7 @@ var guarded = []string{"C", "syscall", "unsafe"}
 // several; a folder's own row goes before patterns.
 var house = map[string]layer{
 	".": {
-		knows: []string{"frame", "internal/jsonscan", "internal/poison", "internal/sock", "internal/swar", fastjson, ws, "syscall"},
+		knows: []string{"frame", "internal/jsonscan", "internal/poison", "internal/redact", "internal/sock", "internal/swar", fastjson, ws, "syscall"},
 		tests: []string{"internal/fixture", "internal/leak", "sim", testify},
 	},
 	"frame":             {knows: []string{"internal/poison", "internal/swar", ws}, tests: []string{testify}},
@@ -56,16 +56,17 @@ var house = map[string]layer{
 	"internal/layers":   {tests: []string{testify}},
 	"internal/leak":     {},
 	"internal/poison":   {},
+	"internal/redact":   {tests: []string{testify}},
 	"internal/sock":     {knows: []string{"syscall"}, tests: []string{testify}},
 	"internal/swar":     {tests: []string{testify}},
 
-	"sim":       {knows: []string{".", "frame", ws}, tests: []string{"internal/leak", testify}},
+	"sim":       {knows: []string{".", "frame", "internal/redact", ws}, tests: []string{"internal/leak", testify}},
 	"metrics/*": {knows: []string{"."}, tests: []string{"sim", testify}},
 
 	"bench":               {knows: []string{".", "epoll", "frame", "internal/jsonscan", "sim", fastjson, ws, "syscall", "unsafe"}, tests: []string{"internal/leak", testify}},
 	"bench/rivals":        {knows: []string{".", "bench", "unsafe"}},
 	"bench/rivals/tables": {knows: []string{"bench", "bench/rivals", "syscall"}},
-	"fuzz":                {tests: []string{".", "frame", "internal/jsonscan", "sim", testify, ws}},
+	"fuzz":                {tests: []string{".", "frame", "internal/jsonscan", "internal/redact", "sim", testify, ws}},
 
 	"examples/internal/simproc": {knows: []string{".", "sim"}},
 	"examples/*":                {knows: []string{".", "epoll", "examples/internal/simproc", "frame", "sim", ws, "syscall"}},
