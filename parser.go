@@ -11,8 +11,8 @@ import (
 	"github.com/tickstorm/tickstorm/internal/redact"
 )
 
-// This file takes a message apart and hands events out; fast.go turns an element into an
-// event, and parser_fastjson.go those that it leaves.
+// This file takes a message apart and hands events out; decode_fast.go turns an element into an
+// event, and decode_reference.go those that it leaves.
 
 // Limits bound what a parser accepts. The zero value of a field means its default.
 type Limits struct {

@@ -5,7 +5,7 @@ package tickstorm
 // field. Topics, parsing, encoding and the simulator are all driven by it.
 
 // member ties one JSON key of a channel to a field. The field's Go type decides
-// which JSON it takes (see parser_fastjson.go and encode.go).
+// which JSON it takes (see decode_reference.go and encode.go).
 type member struct {
 	key   string
 	field Fields

@@ -18,7 +18,7 @@ import (
 //
 // Which fields an event has, which keys were unknown and which came twice is known by
 // the path alone. A key that no step knows is looked up in the schema, and becomes a
-// step while there is room (fast_learn.go): any order of keys is decoded, and a field
+// step while there is room (decode_learn.go): any order of keys is decoded, and a field
 // that the vendor adds is learned once.
 //
 // What the decoder does not understand, such as space between tokens, an escape, null,
