@@ -51,7 +51,7 @@ type Conn struct {
 	// The driver's own.
 	armed time.Time       // the read deadline that is set
 	early []byte          // came with the handshake
-	life  context.Context // the end of which mutes the session; nil outside Dial and Run
+	life  context.Context // the end of which mutes the session
 
 	mu   sync.Mutex // protects what follows, setting the read deadline, and that nothing is asked of what is over
 	asks []func()   // what other goroutines want the driver to do
@@ -89,7 +89,7 @@ func Dial(ctx context.Context, cfg Config, h Handler) (*Conn, error) {
 		c.shut(err)
 		return nil, err
 	}
-	c.heed(nil)
+	c.heed(context.Background())
 	return c, nil
 }
 
@@ -102,7 +102,7 @@ func newConn(o *Opened) *Conn {
 	}
 }
 
-// heed has ctx, which may be nil, asked before handlers are called. It is the driver's.
+// heed has ctx asked before handlers are called. It is the driver's.
 func (c *Conn) heed(ctx context.Context) {
 	c.life = ctx
 	c.session.parser.heed(ctx, 0, 0) // a handler is slow until it is known to be quick

@@ -244,7 +244,7 @@ func TestConnPings(t *testing.T) {
 		time.Sleep(25*time.Second - 1)
 		synctest.Wait()
 		require.Zero(t, server.Stats().Pings)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		require.Equal(t, 1, server.Stats().Pings)
 		time.Sleep(time.Hour)

@@ -270,12 +270,6 @@ func (l *Lasting) Mute() {
 	}
 }
 
-func (l *Lasting) isClosed() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.closed
-}
-
 // SetHandler exchanges the handler of this session, from the next message on, and of those
 // that follow; nil drops events.
 func (l *Lasting) SetHandler(h Handler) {

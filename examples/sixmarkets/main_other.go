@@ -4,9 +4,8 @@
 package main
 
 import (
+	"errors"
 	"log"
-
-	"github.com/tickstorm/tickstorm"
 )
 
-func main() { log.Fatal(tickstorm.ErrUnsupported) }
+func main() { log.Fatal(errors.ErrUnsupported) }
