@@ -46,11 +46,13 @@ type Config struct {
 	// [Server.CertPool]. StartPipe takes it too.
 	TLS bool
 
-	// Seed chooses the market. 0 means 1.
+	// Seed chooses the market, which begins anew with each connection: prices, sequence
+	// numbers and the day's volume are where they were. 0 means 1.
 	Seed int64
 	// Rate is how many events a second each connection gets, once it has subscribed to
 	// something that has data. 0 means DefaultRate, a negative number as fast as the
-	// connection takes them. Events are sent at ticks of at least 2 ms: those that are
+	// connection takes them. Where nothing but bars is subscribed to there can be fewer: a
+	// bar comes when it is due. Events are sent at ticks of at least 2 ms: those that are
 	// due together come in one message, or several.
 	Rate int
 	// Quiet turns the generator off: clients get acknowledgements, and what a test

@@ -14,6 +14,7 @@ var (
 	exchanges       = [16]int32{11, 12, 10, 19, 15, 8, 21, 1, 3, 12, 11, 12, 10, 4, 4, 4}
 	optionExchanges = [8]int32{302, 303, 312, 316, 318, 323, 325, 65}
 	finra           = int32(4)
+	overTheCounter  = int32(62)
 )
 
 // conditions are the usual combinations of condition codes; nil is none.
@@ -25,22 +26,34 @@ var (
 // lots are the sizes seen most.
 var lots = [16]int64{100, 100, 100, 100, 200, 300, 400, 80, 1000, 100, 40, 200, 50, 10, 25, 5}
 
+// wholeShare is a share in lots, which are millionths of it.
+const wholeShare = 1_000_000
+
+func stockSize(_ *state, r uint64) int64 { return lots[r&15] * wholeShare }
+
+func contractSize(_ *state, r uint64) int64 { return 1 + int64(zipf(uint32(r), 200)) }
+
+func futuresSize(_ *state, r uint64) int64 { return 1 + int64(zipf(uint32(r), 100)) }
+
 const stockTradeFields = tickstorm.TradeSymbol | tickstorm.TradeID | tickstorm.TradeExchange | tickstorm.TradePrice |
 	tickstorm.TradeSize | tickstorm.TradeTimestamp | tickstorm.TradeParticipantTimestamp | tickstorm.TradeSequence | tickstorm.TradeTape
 
-func (g *Generator) stockTrade(s *source, symbol string, st *state, r uint64) tickstorm.Event {
-	st.step(uint8(r))
+func (g *Generator) stockTrade(s *source, st *state, r uint64) tickstorm.Event {
 	st.trades++
 	t := &g.trade
-	t.Market, t.Stream, t.Symbol = g.market, s.stream, symbol
+	s.head(g, &t.Header, st)
 	t.Has = stockTradeFields
-	t.ID = strconv.AppendInt(g.id[:0], st.trades, 10)
+	t.ID = strconv.AppendInt(g.id[:0], int64(st.trades), 10)
 	if r>>8&15 == 0 { // some exchanges pad
 		t.ID = append(g.id[:0], "00"...)
-		t.ID = strconv.AppendInt(t.ID, st.trades, 10)
+		t.ID = strconv.AppendInt(t.ID, int64(st.trades), 10)
 	}
 	t.Exchange = exchanges[r>>12&15]
-	t.Price = st.money(st.price)
+	if st.otc {
+		t.Exchange = overTheCounter
+	}
+	price := st.between(uint8(r >> 56))
+	t.Price = st.money(price)
 	shares := lots[r>>16&15]
 	t.Conditions = conditions[r>>20&15]
 	if len(t.Conditions) > 0 {
@@ -49,30 +62,42 @@ func (g *Generator) stockTrade(s *source, symbol string, st *state, r uint64) ti
 			shares = 1 + int64(r>>24&0x3F)
 		}
 	}
-	t.Size = float64(shares)
-	st.volume += shares
-	t.Timestamp = tickstorm.Timestamp(g.millis)
-	t.ParticipantTimestamp = tickstorm.Timestamp(g.millis - int64(r>>32&3))
+	micros := shares * wholeShare
+	t.Timestamp = tickstorm.Timestamp(g.stamp)
+	reported := g.stamp - int64(r>>40&7)
+	t.ParticipantTimestamp = tickstorm.Timestamp(g.stamp - int64(r>>32&3))
 	t.Sequence = g.sequence(st, uint8(r>>35))
-	t.Tape = st.tape
+	t.Tape = int32(st.tape)
 	if t.Exchange == finra {
 		t.Has |= tickstorm.TradeTRF | tickstorm.TradeTRFTimestamp
 		t.TRF = 201 + int64(r>>38&3)%3
-		t.TRFTimestamp = tickstorm.Timestamp(g.millis - int64(r>>40&7))
+		t.TRFTimestamp = tickstorm.Timestamp(reported)
+		t.ParticipantTimestamp = tickstorm.Timestamp(reported - int64(r>>32&3))
 	}
 	if r>>43&3 != 0 {
 		t.Has |= tickstorm.TradeSizeDecimal
-		text := g.text[0][:0]
-		if t.Exchange == finra && r>>45&7 == 0 { // a fraction of a share
-			micros := 1 + int64(r>>48)*15%999_999
-			t.Size = 0
-			text = appendMicros(text, micros)
+		if t.Exchange == finra && r>>45&7 == 0 && g.accounts[st.index].fractional(g.stamp) {
+			shares = 0
+			micros = 1 + int64(r>>48)*15%999_999
+			t.SizeDecimal.Text = appendMicros(g.text[0][:0], micros)
 		} else {
-			text = append(strconv.AppendInt(text, shares, 10), ".0"...)
+			t.SizeDecimal.Text = append(strconv.AppendInt(g.text[0][:0], shares, 10), ".0"...)
 		}
-		t.SizeDecimal.Text = text
 	}
+	t.Size = float64(shares)
+	g.record(st, price, micros, uint8(r>>58))
 	return t
+}
+
+// fractional reports whether a trade of a fraction of a share may happen: one a minute, so
+// that the whole shares of a bar are both the sum of its trades' and those of its decimal volume.
+func (a *account) fractional(now int64) bool {
+	this := minute.startOf(now)
+	if a.fraction == this {
+		return false
+	}
+	a.fraction = this
+	return true
 }
 
 // appendMicros appends millionths as a decimal number, "0.740474".
@@ -95,21 +120,22 @@ var (
 	quoteIndicators = []int32{604}
 )
 
-func (g *Generator) stockQuote(s *source, symbol string, st *state, r uint64) tickstorm.Event {
-	st.step(uint8(r))
+func (g *Generator) stockQuote(s *source, st *state, r uint64) tickstorm.Event {
 	q := &g.quote
-	q.Market, q.Stream, q.Symbol = g.market, s.stream, symbol
+	s.head(g, &q.Header, st)
 	q.Has = stockQuoteFields
-	q.BidExchange = exchanges[r>>8&7]
-	q.AskExchange = exchanges[r>>12&7]
+	q.BidExchange, q.AskExchange = exchanges[r>>8&7], exchanges[r>>12&7]
+	if st.otc {
+		q.BidExchange, q.AskExchange = overTheCounter, overTheCounter
+	}
 	q.BidPrice = st.money(st.bid())
 	q.AskPrice = st.money(st.ask())
 	q.BidSize = float64(lots[r>>16&15])
 	q.AskSize = float64(lots[r>>20&15])
-	q.Timestamp = tickstorm.Timestamp(g.millis)
-	q.ParticipantTimestamp = tickstorm.Timestamp(g.millis - int64(r>>24&1))
+	q.Timestamp = tickstorm.Timestamp(g.stamp)
+	q.ParticipantTimestamp = tickstorm.Timestamp(g.stamp - int64(r>>24&1))
 	q.Sequence = g.sequence(st, uint8(r>>32))
-	q.Tape = st.tape
+	q.Tape = int32(st.tape)
 	switch r >> 48 & 0xFF {
 	case 0: // nobody bids
 		q.Has &^= tickstorm.QuoteBidExchange | tickstorm.QuoteBidPrice | tickstorm.QuoteBidSize
@@ -125,123 +151,53 @@ func (g *Generator) stockQuote(s *source, symbol string, st *state, r uint64) ti
 	return q
 }
 
-// bar fills what all aggregates have: prices around the present one and the last whole
-// window that has been over for a second.
-func (g *Generator) bar(s *source, symbol string, st *state, r uint64) *tickstorm.Aggregate {
-	st.step(uint8(r))
-	window := int64(1000)
-	if s.stream != tickstorm.SecondAggregates {
-		window = 60_000
-	}
-	low := st.price - int64(r>>8&7) - 1
-	high := st.price + int64(r>>11&7) + 1
-	span := int(high - low + 1)
-	a := &g.aggregate
-	a.Market, a.Stream, a.Symbol = g.market, s.stream, symbol
-	a.Has = tickstorm.AggregateSymbol | tickstorm.AggregateOpen | tickstorm.AggregateClose | tickstorm.AggregateHigh |
-		tickstorm.AggregateLow | tickstorm.AggregateStart | tickstorm.AggregateEnd
-	a.Low, a.High = st.money(low), st.money(high)
-	a.Open = st.money(low + int64(below(uint32(r>>20), span)))
-	a.Close = st.money(low + int64(below(uint32(r>>28), span)))
-	start := g.millis - 1000
-	start -= start%window + window
-	a.Start, a.End = tickstorm.Timestamp(start), tickstorm.Timestamp(start+window)
-	a.OTC = false
-	return a
-}
+// luldIndicators in the proportions of a recording: most are 16 and 22. There are no halts,
+// which have others.
+var luldIndicators = [16]int32{16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 22, 22, 22, 22, 15}
 
-// averages fills the volume-weighted prices, which have four digits more than prices.
-func (g *Generator) averages(a *tickstorm.Aggregate, st *state, r uint64) {
-	a.Has |= tickstorm.AggregateVWAP | tickstorm.AggregateDayVWAP
-	a.VWAP = float64(st.price*10_000+int64(r>>32&0x3FFF)) / (st.unit * 10_000)
-	a.DayVWAP = float64((st.price+st.opened)/2*10_000+int64(r>>40&0x3FFF)) / (st.unit * 10_000)
-}
-
-// tradedBar is a bar of stocks or options, with a volume.
-func (g *Generator) tradedBar(s *source, symbol string, st *state, r uint64, most int) *tickstorm.Aggregate {
-	a := g.bar(s, symbol, st, r)
-	g.averages(a, st, r)
-	volume := 1 + int64(zipf(uint32(r>>16), most))
-	st.volume += volume
-	a.Has |= tickstorm.AggregateVolume | tickstorm.AggregateDayVolume | tickstorm.AggregateAverageSize
-	a.Volume, a.DayVolume = float64(volume), float64(st.volume)
-	a.AverageSize = float64(1 + volume/int64(1+r>>50&0x3F))
-	if r>>56 != 0 { // before the auction there is no official open
-		a.Has |= tickstorm.AggregateOfficialOpen
-		a.OfficialOpen = st.money(st.opened)
-	}
-	return a
-}
-
-func (g *Generator) stockBar(s *source, symbol string, st *state, r uint64) tickstorm.Event {
-	a := g.tradedBar(s, symbol, st, r, 50_000)
-	a.Has |= tickstorm.AggregateVolumeDecimal | tickstorm.AggregateDayVolumeDecimal
-	a.VolumeDecimal.Text = append(strconv.AppendInt(g.text[0][:0], int64(a.Volume), 10), ".0"...)
-	a.DayVolumeDecimal.Text = appendMicros(g.text[1][:0], st.volume*1_000_000+int64(r>>36&0x7FFFF))
-	if r>>58&0x1F == 0 {
-		a.Has |= tickstorm.AggregateOTC
-		a.OTC = true
-	}
-	return a
-}
-
-func (g *Generator) contractBar(s *source, symbol string, st *state, r uint64) tickstorm.Event {
-	return g.tradedBar(s, symbol, st, r, 500)
-}
-
-func (g *Generator) indexBar(s *source, symbol string, st *state, r uint64) tickstorm.Event {
-	a := g.bar(s, symbol, st, r)
-	a.Has |= tickstorm.AggregateOfficialOpen
-	a.OfficialOpen = st.money(st.opened)
-	return a
-}
-
-func (g *Generator) futuresBar(s *source, symbol string, st *state, r uint64) tickstorm.Event {
-	a := g.bar(s, symbol, st, r)
-	contracts := 1 + int64(zipf(uint32(r>>16), 2000))
-	a.Has |= tickstorm.AggregateVolume | tickstorm.AggregateTurnover | tickstorm.AggregateTransactions
-	a.Volume = float64(contracts)
-	a.Turnover = st.money(contracts * st.price)
-	a.Transactions = 1 + contracts/3
-	return a
-}
-
-// luldIndicators in the proportions of a recording: most are 22 and 16.
-var luldIndicators = [8]int32{16, 16, 16, 22, 22, 15, 17, 18}
-
-func (g *Generator) priceBand(s *source, symbol string, st *state, r uint64) tickstorm.Event {
+func (g *Generator) priceBand(s *source, st *state, r uint64) tickstorm.Event {
+	lower, upper := st.band()
 	l := &g.luld
-	l.Market, l.Stream, l.Symbol = g.market, s.stream, symbol
+	s.head(g, &l.Header, st)
 	l.Has = tickstorm.LULDSymbol | tickstorm.LULDUpperBand | tickstorm.LULDLowerBand | tickstorm.LULDIndicators |
 		tickstorm.LULDTimestamp | tickstorm.LULDSequence | tickstorm.LULDTape
-	l.UpperBand = st.money(st.price + st.price/20 + 1)
-	l.LowerBand = st.money(st.price - st.price/20)
-	g.indicators[0] = luldIndicators[r&7]
+	l.UpperBand, l.LowerBand = st.money(upper), st.money(lower)
+	g.indicators[0] = luldIndicators[r>>8&15]
 	l.Indicators = g.indicators[:]
 	l.Timestamp = g.nanoseconds(r)
-	l.Sequence = g.sequence(st, uint8(r>>3))
-	l.Tape = st.tape
+	l.Sequence = g.sequence(st, uint8(r>>12))
+	l.Tape = int32(st.tape)
 	return l
 }
 
-// nanoseconds is now in the unit of the channels that have it.
+// nanoseconds is now in the unit of the channels that have it, and some microseconds on. It
+// never runs backwards.
 func (g *Generator) nanoseconds(r uint64) tickstorm.Timestamp {
-	return tickstorm.Timestamp(g.millis*1_000_000 + int64(below(uint32(r>>32), 1_000_000)))
+	g.nanos = max(g.nanos, g.now.UnixNano()+int64(below(uint32(r>>32), 20_000)))
+	return tickstorm.Timestamp(g.nanos)
 }
 
-var auctions = [4]tickstorm.Auction{tickstorm.AuctionOpen, tickstorm.AuctionClose, tickstorm.AuctionEarlyOpen, tickstorm.AuctionReopening}
+// nextAuction returns the auction that comes next, and when, in Eastern time.
+func nextAuction(millis int64) (tickstorm.Auction, int32) {
+	const minutesOfDay = 24 * 60
+	switch now := (millis/60_000 - 5*60) % minutesOfDay; {
+	case now < 4*60:
+		return tickstorm.AuctionEarlyOpen, 400
+	case now < 9*60+30:
+		return tickstorm.AuctionOpen, 930
+	case now < 16*60:
+		return tickstorm.AuctionClose, 1600
+	}
+	return tickstorm.AuctionEarlyOpen, 400 // tomorrow's
+}
 
-func (g *Generator) auction(s *source, symbol string, st *state, r uint64) tickstorm.Event {
+func (g *Generator) auction(s *source, st *state, r uint64) tickstorm.Event {
 	n := &g.imbalance
-	n.Market, n.Stream, n.Symbol = g.market, s.stream, symbol
+	s.head(g, &n.Header, st)
 	n.Has = tickstorm.ImbalanceSymbol | tickstorm.ImbalanceTimestamp | tickstorm.ImbalanceAuctionTime | tickstorm.ImbalanceAuction |
 		tickstorm.ImbalanceSequence | tickstorm.ImbalanceExchange | tickstorm.ImbalanceImbalance | tickstorm.ImbalancePaired |
 		tickstorm.ImbalanceBookClearingPrice
-	n.Auction = auctions[r&3]
-	n.AuctionTime = 930
-	if n.Auction == tickstorm.AuctionClose {
-		n.AuctionTime = 1600
-	}
+	n.Auction, n.AuctionTime = nextAuction(g.millis)
 	n.Timestamp = g.nanoseconds(r)
 	n.Sequence = g.sequence(st, uint8(r>>2))
 	n.Exchange = 10
@@ -254,50 +210,49 @@ func (g *Generator) auction(s *source, symbol string, st *state, r uint64) ticks
 const valueFields = tickstorm.ValueSymbol | tickstorm.ValueVal | tickstorm.ValueTimestamp
 
 // estimate is a fair market value or a Launchpad value: a price with more digits.
-func (g *Generator) estimate(s *source, symbol string, st *state, r uint64) tickstorm.Event {
+func (g *Generator) estimate(s *source, st *state, r uint64) tickstorm.Event {
 	v := &g.value
-	v.Market, v.Stream, v.Symbol = g.market, s.stream, symbol
+	s.head(g, &v.Header, st)
 	v.Has = valueFields
-	v.Val = float64(st.price*100+int64(r&63)) / (st.unit * 100)
+	v.Val = float64(int64(st.price)*100+int64(r&63)) / (st.unit * 100)
 	v.Timestamp = g.nanoseconds(r)
 	return v
 }
 
-func (g *Generator) indexValue(s *source, symbol string, st *state, r uint64) tickstorm.Event {
-	st.step(uint8(r))
+func (g *Generator) indexValue(s *source, st *state, r uint64) tickstorm.Event {
 	v := &g.value
-	v.Market, v.Stream, v.Symbol = g.market, s.stream, symbol
+	s.head(g, &v.Header, st)
 	v.Has = valueFields
 	v.Val = st.money(st.price)
-	v.Timestamp = tickstorm.Timestamp(g.millis)
+	v.Timestamp = tickstorm.Timestamp(g.stamp)
+	g.record(st, st.price, 1, uint8(r>>8))
 	return v
 }
 
 const optionTradeFields = tickstorm.TradeSymbol | tickstorm.TradeExchange | tickstorm.TradePrice | tickstorm.TradeSize |
 	tickstorm.TradeConditions | tickstorm.TradeTimestamp | tickstorm.TradeSequence
 
-func (g *Generator) optionTrade(s *source, symbol string, st *state, r uint64) tickstorm.Event {
-	st.step(uint8(r))
+func (g *Generator) optionTrade(s *source, st *state, r uint64) tickstorm.Event {
 	t := &g.trade
-	t.Market, t.Stream, t.Symbol = g.market, s.stream, symbol
+	s.head(g, &t.Header, st)
 	t.Has = optionTradeFields
 	t.Exchange = optionExchanges[r>>8&7]
-	t.Price = st.money(st.price)
-	t.Size = float64(1 + zipf(uint32(r>>16), 200))
-	st.volume += int64(t.Size)
+	price, size := st.between(uint8(r>>56)), contractSize(st, r>>16)
+	t.Price = st.money(price)
+	t.Size = float64(size)
 	t.Conditions = optionConditions[r>>11&7]
-	t.Timestamp = tickstorm.Timestamp(g.millis)
+	t.Timestamp = tickstorm.Timestamp(g.stamp)
 	t.Sequence = g.sequence(st, uint8(r>>52))
+	g.record(st, price, size, uint8(r>>58))
 	return t
 }
 
 const optionQuoteFields = tickstorm.QuoteSymbol | tickstorm.QuoteBidExchange | tickstorm.QuoteAskExchange | tickstorm.QuoteBidPrice |
 	tickstorm.QuoteAskPrice | tickstorm.QuoteBidSize | tickstorm.QuoteAskSize | tickstorm.QuoteTimestamp | tickstorm.QuoteSequence
 
-func (g *Generator) optionQuote(s *source, symbol string, st *state, r uint64) tickstorm.Event {
-	st.step(uint8(r))
+func (g *Generator) optionQuote(s *source, st *state, r uint64) tickstorm.Event {
 	q := &g.quote
-	q.Market, q.Stream, q.Symbol = g.market, s.stream, symbol
+	s.head(g, &q.Header, st)
 	q.Has = optionQuoteFields
 	q.BidExchange = optionExchanges[r>>8&7]
 	q.AskExchange = optionExchanges[r>>11&7]
@@ -305,39 +260,56 @@ func (g *Generator) optionQuote(s *source, symbol string, st *state, r uint64) t
 	q.AskPrice = st.money(st.ask())
 	q.BidSize = float64(1 + r>>16&0x7F)
 	q.AskSize = float64(1 + r>>24&0x7F)
-	q.Timestamp = tickstorm.Timestamp(g.millis)
+	q.Timestamp = tickstorm.Timestamp(g.stamp)
 	q.Sequence = g.sequence(st, uint8(r>>52))
 	return q
 }
 
 const futuresTradeFields = tickstorm.TradeSymbol | tickstorm.TradePrice | tickstorm.TradeSize | tickstorm.TradeTimestamp | tickstorm.TradeSequence
 
-func (g *Generator) futuresTrade(s *source, symbol string, st *state, r uint64) tickstorm.Event {
-	st.step(uint8(r))
+func (g *Generator) futuresTrade(s *source, st *state, r uint64) tickstorm.Event {
 	t := &g.trade
-	t.Market, t.Stream, t.Symbol = g.market, s.stream, symbol
+	s.head(g, &t.Header, st)
 	t.Has = futuresTradeFields
-	t.Price = st.money(st.price)
-	t.Size = float64(1 + zipf(uint32(r>>16), 100))
-	t.Timestamp = tickstorm.Timestamp(g.millis)
+	price, size := st.between(uint8(r>>56)), futuresSize(st, r>>16)
+	t.Price = st.money(price)
+	t.Size = float64(size)
+	t.Timestamp = tickstorm.Timestamp(g.stamp)
 	t.Sequence = g.sequence(st, uint8(r>>52))
+	g.record(st, price, size, uint8(r>>58))
 	return t
 }
 
 const futuresQuoteFields = tickstorm.QuoteSymbol | tickstorm.QuoteBidPrice | tickstorm.QuoteBidSize | tickstorm.QuoteBidTime |
 	tickstorm.QuoteAskPrice | tickstorm.QuoteAskSize | tickstorm.QuoteAskTime | tickstorm.QuoteTimestamp
 
-func (g *Generator) futuresQuote(s *source, symbol string, st *state, r uint64) tickstorm.Event {
-	st.step(uint8(r))
+// futuresBook is the last quote of a future.
+type futuresBook struct {
+	bidTime, askTime int64
+	price            int32
+	bidSize, askSize int32
+}
+
+func (g *Generator) futuresQuote(s *source, st *state, r uint64) tickstorm.Event {
+	// A side is set when its price changes; if none does, one of them changes its size.
+	b := &g.futures[st.index]
+	moved := b.price != st.price
+	if moved || r>>24&1 == 0 {
+		b.bidTime, b.bidSize = g.stamp, 1+int32(r>>8&0x3F)
+	}
+	if moved || r>>24&1 == 1 {
+		b.askTime, b.askSize = g.stamp, 1+int32(r>>16&0x3F)
+	}
+	b.price = st.price
 	q := &g.quote
-	q.Market, q.Stream, q.Symbol = g.market, s.stream, symbol
+	s.head(g, &q.Header, st)
 	q.Has = futuresQuoteFields
 	q.BidPrice = st.money(st.bid())
 	q.AskPrice = st.money(st.ask())
-	q.BidSize = float64(1 + r>>8&0x3F)
-	q.AskSize = float64(1 + r>>16&0x3F)
-	q.Timestamp = tickstorm.Timestamp(g.millis)
-	q.BidTime = tickstorm.Timestamp(g.millis - int64(r>>24&0xFF))
-	q.AskTime = tickstorm.Timestamp(g.millis - int64(r>>32&0xFF))
+	q.BidSize = float64(b.bidSize)
+	q.AskSize = float64(b.askSize)
+	q.Timestamp = tickstorm.Timestamp(g.stamp)
+	q.BidTime = tickstorm.Timestamp(b.bidTime)
+	q.AskTime = tickstorm.Timestamp(b.askTime)
 	return q
 }

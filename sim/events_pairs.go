@@ -10,86 +10,66 @@ import (
 
 const forexQuoteFields = tickstorm.QuoteSymbol | tickstorm.QuoteExchange | tickstorm.QuoteAskPrice | tickstorm.QuoteBidPrice | tickstorm.QuoteTimestamp
 
-func (g *Generator) forexQuote(s *source, symbol string, st *state, r uint64) tickstorm.Event {
-	st.step(uint8(r))
+func (g *Generator) forexQuote(s *source, st *state, r uint64) tickstorm.Event {
 	q := &g.quote
-	q.Market, q.Stream, q.Symbol = g.market, s.stream, symbol
+	s.head(g, &q.Header, st)
 	q.Has = forexQuoteFields
 	q.Exchange = 48
 	q.BidPrice = st.money(st.bid())
 	q.AskPrice = st.money(st.ask())
-	q.Timestamp = tickstorm.Timestamp(g.millis)
+	q.Timestamp = tickstorm.Timestamp(g.stamp)
 	if r>>8&7 == 0 {
 		q.Has |= tickstorm.QuoteIndicators
 		g.indicators[0] = 0
 		q.Indicators = g.indicators[:]
 	}
+	g.record(st, st.bid(), 1, uint8(r>>16))
 	return q
 }
 
-func (g *Generator) forexBar(s *source, symbol string, st *state, r uint64) tickstorm.Event {
-	a := g.bar(s, symbol, st, r)
-	a.Has |= tickstorm.AggregateVolume
-	a.Volume = float64(1 + r>>16&0xFF)
-	return a
-}
-
-// launchpadBar has the shape of a stock's bar, with a volume in fractions.
-func (g *Generator) launchpadBar(s *source, symbol string, st *state, r uint64) tickstorm.Event {
-	a := g.bar(s, symbol, st, r)
-	g.averages(a, st, r)
-	volume := 1 + int64(zipf(uint32(r>>16), 50_000_000))
-	a.Has |= tickstorm.AggregateVolume | tickstorm.AggregateDayVolume | tickstorm.AggregateOfficialOpen | tickstorm.AggregateAverageSize
-	a.Volume = float64(volume) / 1e4
-	a.DayVolume = float64(volume*17) / 1e4
-	a.AverageSize = float64(volume / 3 / 10_000)
-	a.OfficialOpen = st.money(st.opened)
-	return a
-}
-
 // cryptoExchanges are Coinbase, Bitfinex, Bitstamp and Kraken.
-var cryptoExchanges = [8]int32{1, 1, 1, 23, 23, 2, 6, 1}
+var (
+	cryptoExchanges = [8]int32{1, 1, 1, 23, 23, 2, 6, 1}
+	kraken          = int32(23) // whose ids are UUIDs
+)
 
-// coinSize is a size as coins have it: from hundredths of millionths to thousands, the
-// small ones printed with an exponent.
-func coinSize(r uint32) float64 {
+// coinSize is a size in lots: of dear coins from hundredths of millionths to some ten, the
+// small ones printed with an exponent, of cheap ones up to a thousand million.
+func coinSize(st *state, r uint64) int64 {
 	if r&3 == 0 { // people like round numbers
-		return float64(1+r>>2&0x3FF) / 100
+		return (1 + int64(r>>2&0x3FF)) * int64(max(st.lot/100, 1))
 	}
-	return float64(1+zipf(r, 1<<30)) / 1e8
+	return 1 + int64(zipf(uint32(r), 1<<30))
 }
 
-// received is when the vendor got an event that the exchange stamped now: some ten
-// milliseconds later, rarely a hundred.
-func (g *Generator) received(r uint8) tickstorm.Timestamp {
-	late := int64(4 + r&7)
-	if r > 250 {
-		late = 70 + int64(r&63)
-	}
-	return tickstorm.Timestamp(g.millis + late)
-}
+// received is when the vendor got what an exchange stamped some time before.
+func (g *Generator) received() tickstorm.Timestamp { return tickstorm.Timestamp(g.millis) }
 
 const cryptoTradeFields = tickstorm.TradeSymbol | tickstorm.TradePrice | tickstorm.TradeTimestamp | tickstorm.TradeSize |
 	tickstorm.TradeConditions | tickstorm.TradeID | tickstorm.TradeExchange | tickstorm.TradeVendorReceived
 
-func (g *Generator) cryptoTrade(s *source, symbol string, st *state, r uint64) tickstorm.Event {
-	st.step(uint8(r))
+func (g *Generator) cryptoTrade(s *source, st *state, r uint64) tickstorm.Event {
 	st.trades++
 	t := &g.trade
-	t.Market, t.Stream, t.Symbol = g.market, s.stream, symbol
+	s.head(g, &t.Header, st)
 	t.Has = cryptoTradeFields
-	t.Price = st.money(st.price)
-	t.Size = coinSize(uint32(r >> 8))
-	g.side[0] = 1 + int32(r>>40&1)
-	t.Conditions = g.side[:]
-	if r>>48&3 != 0 {
-		t.ID = strconv.AppendInt(g.id[:0], 700_000_000+st.trades, 10)
-	} else {
-		t.ID = appendUUID(g.id[:0], scramble(r), scramble(r+1))
+	g.side[0] = 1 + int32(r>>40&1) // a sell meets the bid, a buy the ask
+	price, size := st.bid(), coinSize(st, r>>8)
+	if g.side[0] == 2 {
+		price = st.ask()
 	}
+	t.Price = st.money(price)
+	t.Size = st.amount(size)
+	t.Conditions = g.side[:]
 	t.Exchange = cryptoExchanges[r>>41&7]
-	t.Timestamp = tickstorm.Timestamp(g.millis)
-	t.VendorReceived = g.received(uint8(r >> 50))
+	if t.Exchange == kraken {
+		t.ID = appendUUID(g.id[:0], scramble(r), scramble(r+1))
+	} else {
+		t.ID = strconv.AppendInt(g.id[:0], 700_000_000+int64(st.trades), 10)
+	}
+	t.Timestamp = tickstorm.Timestamp(g.stamp)
+	t.VendorReceived = g.received()
+	g.record(st, price, size, uint8(r>>58))
 	return t
 }
 
@@ -113,19 +93,18 @@ const cryptoQuoteFields = tickstorm.QuoteSymbol | tickstorm.QuoteLastPrice | tic
 	tickstorm.QuoteBidSize | tickstorm.QuoteAskPrice | tickstorm.QuoteAskSize | tickstorm.QuoteTimestamp |
 	tickstorm.QuoteExchange | tickstorm.QuoteVendorReceived
 
-func (g *Generator) cryptoQuote(s *source, symbol string, st *state, r uint64) tickstorm.Event {
-	st.step(uint8(r))
+func (g *Generator) cryptoQuote(s *source, st *state, r uint64) tickstorm.Event {
 	q := &g.quote
-	q.Market, q.Stream, q.Symbol = g.market, s.stream, symbol
+	s.head(g, &q.Header, st)
 	q.Has = cryptoQuoteFields
 	q.LastPrice, q.LastSize = 0, 0
 	q.BidPrice = st.money(st.bid())
 	q.AskPrice = st.money(st.ask())
-	q.BidSize = coinSize(uint32(r >> 8))
-	q.AskSize = coinSize(uint32(r >> 24))
+	q.BidSize = st.amount(coinSize(st, r>>8))
+	q.AskSize = st.amount(coinSize(st, r>>24))
 	q.Exchange = cryptoExchanges[r>>41&7]
-	q.Timestamp = tickstorm.Timestamp(g.millis)
-	q.VendorReceived = g.received(uint8(r >> 50))
+	q.Timestamp = tickstorm.Timestamp(g.stamp)
+	q.VendorReceived = g.received()
 	return q
 }
 
@@ -135,56 +114,41 @@ const maxLevels = 100
 const bookFields = tickstorm.BookSymbol | tickstorm.BookBids | tickstorm.BookAsks | tickstorm.BookTimestamp |
 	tickstorm.BookVendorReceived | tickstorm.BookExchange
 
-func (g *Generator) cryptoBook(s *source, symbol string, st *state, r uint64) tickstorm.Event {
-	st.step(uint8(r))
+func (g *Generator) cryptoBook(s *source, st *state, r uint64) tickstorm.Event {
 	b := &g.book
-	b.Market, b.Stream, b.Symbol = g.market, s.stream, symbol
+	s.head(g, &b.Header, st)
 	b.Has = bookFields
 	bids, asks := 1+below(uint32(r>>8), maxLevels), 1+below(uint32(r>>24), maxLevels)
-	bids = int(min(int64(bids), st.bid()))
+	bids = min(bids, int(st.bid()))
 	// A generator of its own for the levels: they cost one number each.
 	x := r
 	price := st.bid()
 	for i := range bids {
 		x = x*6364136223846793005 + 1442695040888963407
-		g.levels[0][i] = tickstorm.Level{Price: st.money(price), Size: bookSize(uint32(x >> 32))}
-		price = max(price-1-int64(x>>61), int64(bids-i-1))
+		g.levels[0][i] = tickstorm.Level{Price: st.money(price), Size: bookSize(st, x>>32)}
+		price = max(price-1-int32(x>>61), int32(bids-i-1))
 	}
 	price = st.ask()
 	for i := range asks {
 		x = x*6364136223846793005 + 1442695040888963407
-		g.levels[1][i] = tickstorm.Level{Price: st.money(price), Size: bookSize(uint32(x >> 32))}
-		price += 1 + int64(x>>61)
+		g.levels[1][i] = tickstorm.Level{Price: st.money(price), Size: bookSize(st, x>>32)}
+		price += 1 + int32(x>>61)
 	}
 	b.Bids, b.Asks = g.levels[0][:bids], g.levels[1][:asks]
 	b.Exchange = cryptoExchanges[r>>41&7]
-	b.Timestamp = tickstorm.Timestamp(g.millis)
-	b.VendorReceived = g.received(uint8(r >> 50))
+	b.Timestamp = tickstorm.Timestamp(g.stamp)
+	b.VendorReceived = g.received()
 	return b
 }
 
 // bookSize is what stands at a level: mostly few digits.
-func bookSize(r uint32) float64 {
+func bookSize(st *state, r uint64) float64 {
 	if r&7 == 0 {
-		return coinSize(r >> 3)
+		return st.amount(coinSize(st, r>>3))
 	}
-	return float64(1+zipf(r, 1<<20)) / 1e4
-}
-
-func (g *Generator) cryptoBar(s *source, symbol string, st *state, r uint64) tickstorm.Event {
-	a := g.bar(s, symbol, st, r)
-	g.averages(a, st, r)
-	a.Has &^= tickstorm.AggregateDayVWAP
-	a.Has |= tickstorm.AggregateVolume | tickstorm.AggregateAverageSize
-	a.Volume = coinSize(uint32(r >> 8))
-	switch r >> 48 & 7 { // documented as an integer, but seen as all of these
-	case 0:
-		a.AverageSize = 0
-	case 1:
-		a.Volume = float64(r>>20&0xFFFFFFF) * 2
-		a.AverageSize = float64(r >> 20 & 0xFFFFFFF)
-	default:
-		a.AverageSize = coinSize(uint32(r >> 20))
+	size := 1 + int64(zipf(uint32(r), 1<<20))
+	if step := st.lot / 10_000; step > 0 {
+		return float64(size) / float64(step)
 	}
-	return a
+	return float64(size * 10_000)
 }

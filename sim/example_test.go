@@ -46,7 +46,7 @@ func Example() {
 	// Output:
 	// AAPL 282.41 300
 	// AAPL 282.4 6
-	// AAPL 282.4 80
+	// MSFT 487.25 80
 }
 
 // The server resets the first connection in the middle of the stream; the second lasts.
@@ -84,7 +84,7 @@ func ExampleGenerator() {
 	g := sim.NewGenerator(tickstorm.Crypto, 1)
 	g.Subscribe(tickstorm.Topic{Channel: "XT", Symbol: "BTC-USD"})
 	fmt.Printf("%s\n", g.AppendMessage(nil, noon, 1))
-	// Output: [{"ev":"XT","pair":"BTC-USD","p":93056.04,"t":1795194000000,"s":0.00015023,"c":[1],"i":"700029755","x":1,"r":1795194000008}]
+	// Output: [{"ev":"XT","pair":"BTC-USD","p":93056.03,"t":1795193999996,"s":0.00015023,"c":[1],"i":"700029755","x":1,"r":1795194000000}]
 }
 
 // gapTold is an audit that says when it was told of a gap.

@@ -12,68 +12,108 @@ type feature struct {
 	channel string
 	// weight is the channel's share of all events, where everything is subscribed to.
 	weight uint32
-	// make fills one of the generator's events; r is random.
-	make func(g *Generator, s *source, symbol string, st *state, r uint64) tickstorm.Event
+	// make fills one of the generator's events; r is random. nil for bars.
+	make func(g *Generator, s *source, st *state, r uint64) tickstorm.Event
+	// bar fills what not all bars have. nil for what is no bar.
+	bar func(g *Generator, a *tickstorm.Aggregate, st *state, w *bar)
+	// period is that of the bars.
+	period period
 
-	rank int // the place in the table
+	rank   int      // the place in the table
+	bit    channels // of the rank
+	before channels // those that move the price rather than this one
 }
 
-// features is the table of channels by family of markets. The shares of the busy
-// channels are those of the corpora; the others are rare on the real feed too.
-var features = map[tickstorm.Market][]feature{
-	tickstorm.Stocks: {
-		{channel: "T", weight: 1800, make: (*Generator).stockTrade},
+// channels is a set of the channels of a market, by rank.
+type channels uint16
+
+// class is what the generator does for a market, or for several of the same shape.
+type class struct {
+	// features are the channels. The price of a symbol is moved by the first of those that
+	// somebody has subscribed to; the others follow, so that a trade is within the quote
+	// that was sent before it.
+	features []feature
+	// tick is the channel whose events the bars count.
+	tick string
+	// size is that of one such event, in lots; r is random.
+	size func(st *state, r uint64) int64
+	// exact bars have all the events from the start: what has no volume is not late.
+	exact bool
+
+	ticks, moving channels          // the bit of tick; those that are no bars
+	bars          [periods]channels // those that are, by period
+}
+
+// classes is the table of channels. The shares of the busy ones are those of the corpora;
+// the others are rare on the real feed too. What bars come is decided in bars.go: their
+// weight is the share of those that have to be made up.
+var classes = map[tickstorm.Market]*class{
+	tickstorm.Stocks: {tick: "T", size: stockSize, features: []feature{
 		{channel: "Q", weight: 8000, make: (*Generator).stockQuote},
-		{channel: "A", weight: 150, make: (*Generator).stockBar},
-		{channel: "AM", weight: 50, make: (*Generator).stockBar},
+		{channel: "T", weight: 1800, make: (*Generator).stockTrade},
 		{channel: "LULD", weight: 10, make: (*Generator).priceBand},
 		{channel: "NOI", weight: 5, make: (*Generator).auction},
 		{channel: "FMV", weight: 20, make: (*Generator).estimate},
 		{channel: "LV", weight: 20, make: (*Generator).estimate},
-	},
-	tickstorm.Options: {
-		{channel: "T", weight: 600, make: (*Generator).optionTrade},
+		{channel: "A", weight: 150, bar: (*Generator).stockBar, period: second},
+		{channel: "AM", weight: 50, bar: (*Generator).stockBar, period: minute},
+	}},
+	tickstorm.Options: {tick: "T", size: contractSize, features: []feature{
 		{channel: "Q", weight: 9400, make: (*Generator).optionQuote},
-		{channel: "A", weight: 80, make: (*Generator).contractBar},
-		{channel: "AM", weight: 40, make: (*Generator).contractBar},
+		{channel: "T", weight: 600, make: (*Generator).optionTrade},
 		{channel: "FMV", weight: 20, make: (*Generator).estimate},
 		{channel: "LV", weight: 20, make: (*Generator).estimate},
-	},
-	tickstorm.Forex: {
+		{channel: "A", weight: 80, bar: (*Generator).tradedBar, period: second},
+		{channel: "AM", weight: 40, bar: (*Generator).tradedBar, period: minute},
+	}},
+	tickstorm.Forex: {tick: "C", size: one, features: []feature{
 		{channel: "C", weight: 9800, make: (*Generator).forexQuote},
-		{channel: "CAS", weight: 150, make: (*Generator).forexBar},
-		{channel: "CA", weight: 50, make: (*Generator).forexBar},
-		{channel: "AM", weight: 50, make: (*Generator).launchpadBar},
 		{channel: "FMV", weight: 20, make: (*Generator).estimate},
 		{channel: "LV", weight: 20, make: (*Generator).estimate},
-	},
-	tickstorm.Crypto: {
-		{channel: "XT", weight: 5000, make: (*Generator).cryptoTrade},
+		{channel: "CAS", weight: 150, bar: (*Generator).forexBar, period: second},
+		{channel: "CA", weight: 50, bar: (*Generator).forexBar, period: minute},
+		{channel: "AM", weight: 50, bar: (*Generator).tradedBar, period: minute},
+	}},
+	tickstorm.Crypto: {tick: "XT", size: coinSize, features: []feature{
 		{channel: "XQ", weight: 4500, make: (*Generator).cryptoQuote},
 		{channel: "XL2", weight: 500, make: (*Generator).cryptoBook},
-		{channel: "XAS", weight: 100, make: (*Generator).cryptoBar},
-		{channel: "XA", weight: 50, make: (*Generator).cryptoBar},
-		{channel: "AM", weight: 50, make: (*Generator).launchpadBar},
+		{channel: "XT", weight: 5000, make: (*Generator).cryptoTrade},
 		{channel: "FMV", weight: 20, make: (*Generator).estimate},
 		{channel: "LV", weight: 20, make: (*Generator).estimate},
-	},
-	tickstorm.Indices: {
+		{channel: "XAS", weight: 100, bar: (*Generator).cryptoBar, period: second},
+		{channel: "XA", weight: 50, bar: (*Generator).cryptoBar, period: minute},
+		{channel: "AM", weight: 50, bar: (*Generator).launchpadCoinBar, period: minute},
+	}},
+	tickstorm.Indices: {tick: "V", size: one, exact: true, features: []feature{
 		{channel: "V", weight: 9500, make: (*Generator).indexValue},
-		{channel: "A", weight: 400, make: (*Generator).indexBar},
-		{channel: "AM", weight: 100, make: (*Generator).indexBar},
-	},
-	tickstorm.Futures: {
-		{channel: "T", weight: 1800, make: (*Generator).futuresTrade},
+		{channel: "A", weight: 400, bar: (*Generator).indexBar, period: second},
+		{channel: "AM", weight: 100, bar: (*Generator).indexBar, period: minute},
+	}},
+	tickstorm.Futures: {tick: "T", size: futuresSize, features: []feature{
 		{channel: "Q", weight: 8000, make: (*Generator).futuresQuote},
-		{channel: "A", weight: 150, make: (*Generator).futuresBar},
-		{channel: "AM", weight: 50, make: (*Generator).futuresBar},
-	},
+		{channel: "T", weight: 1800, make: (*Generator).futuresTrade},
+		{channel: "A", weight: 150, bar: (*Generator).futuresBar, period: second},
+		{channel: "AM", weight: 50, bar: (*Generator).futuresBar, period: minute},
+	}},
 }
 
+// one is the size of what is counted and not measured.
+func one(*state, uint64) int64 { return 1 }
+
 func init() {
-	for _, channels := range features {
-		for i := range channels {
-			channels[i].rank = i
+	for _, c := range classes {
+		for i := range c.features {
+			f := &c.features[i]
+			f.rank, f.bit = i, 1<<i
+			if f.make == nil {
+				c.bars[f.period] |= f.bit
+				continue
+			}
+			f.before = c.moving
+			c.moving |= f.bit
+			if f.channel == c.tick {
+				c.ticks = f.bit
+			}
 		}
 	}
 }
@@ -87,13 +127,19 @@ func family(m tickstorm.Market) tickstorm.Market {
 	return tickstorm.Market(first)
 }
 
-func featuresOf(m tickstorm.Market) []feature { return features[family(m)] }
+// classOf returns what the generator does for a market; nothing for one that the vendor
+// does not have.
+func classOf(m tickstorm.Market) *class {
+	if c, ok := classes[family(m)]; ok {
+		return c
+	}
+	return &class{}
+}
 
-func featureOf(m tickstorm.Market, channel string) *feature {
-	channels := featuresOf(m)
-	for i := range channels {
-		if channels[i].channel == channel {
-			return &channels[i]
+func (c *class) feature(channel string) *feature {
+	for i := range c.features {
+		if c.features[i].channel == channel {
+			return &c.features[i]
 		}
 	}
 	return nil

@@ -1,7 +1,7 @@
 package sim
 
 import (
-	"slices"
+	"math"
 	"time"
 
 	"github.com/tickstorm/tickstorm"
@@ -12,19 +12,51 @@ import (
 // feed. What it generates is fixed by the market, the seed, the calls made on it and
 // the times that they are given.
 //
-// It allocates nothing once it runs. A Generator serves one goroutine at a time.
+// What it generates can be charted. Bars are those of the trades that were sent, or, where
+// the trades of a symbol are not subscribed to, of trades that nobody sees: open, high, low,
+// close, volume and averages agree with them to the digit, whatever the conditions of a
+// trade, and with the quotes. A trade counts in the second and minute of its Timestamp, a
+// quote of forex with its bid. A second's bar comes 1.5 s after its end, a minute's 2.5 s;
+// there is one for each symbol and start, and none without trades. In about one of 64 trades
+// the bars lack it at first, and come again with it, 7 s after it. The day, which DayVolume
+// and DayVWAP are of, begins at 05:00 UTC; it has the seconds whose bars are out, and volume
+// from before the Generator was there. A few symbols have no official open yet.
+//
+// It allocates nothing once it has seen as many bars as are under way at once. A Generator
+// serves one goroutine at a time.
 type Generator struct {
 	market   tickstorm.Market
+	family   tickstorm.Market
+	class    *class
 	universe *universe
 	seed     uint64
 	random   *random
-	states   []state // by index into the universe; opened at first use
+	states   []state       // by index into the universe; opened at first use
+	accounts []account     // the same
+	futures  []futuresBook // the same, on futures
 
-	sources []*source // the channels that are subscribed to with at least one symbol that has data
-	weight  uint32    // of all sources
+	// The channels that are subscribed to with at least one symbol that has data, in the order
+	// of the table, those with bars apart.
+	sources, bars    []*source
+	weight, barShare uint32 // of sources and of bars
+	all              channels
+	// moving and barred are since when all symbols of something that moves the price, or all
+	// bars of a second, are subscribed to; see state.
+	moving, barred int64
+	fresh          []int32 // symbols that have been subscribed to since the last event
+	freshAll       bool
 
 	now    time.Time
-	millis int64
+	millis int64 // of now
+	stamp  int64 // the timestamp of trades and quotes
+	second int64 // that stamp is in
+	nanos  int64 // the last timestamp in nanoseconds
+
+	// The bars under way: see bars.go.
+	seconds, minutes barQueue
+	late             belatedTrades
+	due              int64 // when the next of them is to be sent
+	out              broadcast
 
 	number func() int64 // where sequence numbers come from, nil if the symbols have their own
 
@@ -43,23 +75,19 @@ type Generator struct {
 	levels     [2][maxLevels]tickstorm.Level
 }
 
-// source is one channel with the symbols that are subscribed to.
-type source struct {
-	*feature
-	stream  tickstorm.Stream
-	all     bool
-	some    []int32  // sorted, so that the busier symbols stay busier
-	symbols []string // of the whole universe in the spelling of this channel
-}
-
 // NewGenerator returns a generator without subscriptions. A market that the vendor
 // does not have has no symbols.
 func NewGenerator(m tickstorm.Market, seed int64) *Generator {
 	return &Generator{
 		market:   m,
+		family:   family(m),
+		class:    classOf(m),
 		universe: universeOf(m),
 		seed:     scramble(uint64(seed)),
 		random:   newRandom(seed, m, 0),
+		seconds:  barQueue{period: second},
+		minutes:  barQueue{period: minute},
+		due:      math.MaxInt64,
 	}
 }
 
@@ -74,113 +102,12 @@ func (g *Generator) sequence(st *state, r uint8) int64 {
 	return st.skip(r)
 }
 
-// Subscribe adds a topic, whose symbol may be [tickstorm.All] and is otherwise taken in
-// any spelling that [tickstorm.Market.Canonical] knows. It reports whether the topic
-// adds data: not if the channel or the symbol is unknown or the topic is there already.
-func (g *Generator) Subscribe(t tickstorm.Topic) bool {
-	f := featureOf(g.market, t.Channel)
-	if f == nil {
-		return false
-	}
-	i, known := int32(0), len(g.universe.symbols) > 0
-	if t.Symbol != tickstorm.All {
-		i, known = g.find(f, t)
-	}
-	if !known {
-		return false
-	}
-	s := g.sourceOf(f)
-	if s == nil {
-		s = g.newSource(f)
-	}
-	if t.Symbol == tickstorm.All {
-		added := !s.all
-		s.all = true
-		return added
-	}
-	at, held := slices.BinarySearch(s.some, i)
-	if held {
-		return false
-	}
-	s.some = slices.Insert(s.some, at, i)
-	return true
-}
-
-// Unsubscribe takes back what Subscribe added with the same topic. Single symbols stay
-// when [tickstorm.All] goes, and the other way round.
-func (g *Generator) Unsubscribe(t tickstorm.Topic) {
-	f := featureOf(g.market, t.Channel)
-	if f == nil {
-		return
-	}
-	s := g.sourceOf(f)
-	if s == nil {
-		return
-	}
-	if t.Symbol == tickstorm.All {
-		s.all = false
-	} else if i, known := g.find(f, t); known {
-		if at, held := slices.BinarySearch(s.some, i); held {
-			s.some = slices.Delete(s.some, at, at+1)
-		}
-	}
-	if !s.all && len(s.some) == 0 {
-		g.sources = slices.DeleteFunc(g.sources, func(o *source) bool { return o == s })
-		g.weight -= f.weight
-	}
-}
-
 // Silent reports whether there is nothing to generate.
-func (g *Generator) Silent() bool { return len(g.sources) == 0 }
+func (g *Generator) Silent() bool { return len(g.sources)+len(g.bars) == 0 }
 
-func (g *Generator) sourceOf(f *feature) *source {
-	for _, s := range g.sources {
-		if s.feature == f {
-			return s
-		}
-	}
-	return nil
-}
-
-func (g *Generator) newSource(f *feature) *source {
-	s := &source{feature: f, symbols: g.universe.symbols}
-	s.stream, _ = g.market.StreamOf(f.channel)
-	if len(s.symbols) > 0 && g.spelling(f, s.symbols[0]) != s.symbols[0] {
-		s.symbols = make([]string, len(g.universe.symbols))
-		for i, symbol := range g.universe.symbols {
-			s.symbols[i] = g.spelling(f, symbol)
-		}
-	}
-	if g.states == nil {
-		g.states = make([]state, len(g.universe.symbols))
-	}
-	// Sources stand in the order of the table, whatever the order of subscriptions.
-	at, _ := slices.BinarySearchFunc(g.sources, f.rank, func(o *source, rank int) int { return o.rank - rank })
-	g.sources = slices.Insert(g.sources, at, s)
-	g.weight += f.weight
-	return s
-}
-
-// spelling returns how a channel spells a symbol of the universe: fair market values
-// of EUR/USD are those of C:EURUSD.
-func (g *Generator) spelling(f *feature, symbol string) string {
-	return g.market.Canonical(tickstorm.Topic{Channel: f.channel, Symbol: symbol}).Symbol
-}
-
-// find looks a topic's symbol up in the universe, which has the spelling of the
-// market's first channel.
-func (g *Generator) find(f *feature, t tickstorm.Topic) (int32, bool) {
-	symbol := g.market.Canonical(t).Symbol
-	if i, ok := g.universe.find(symbol); ok {
-		return i, ok
-	}
-	// C:EURUSD, C:EUR-USD, X:BTC-USD
-	first := &featuresOf(g.market)[0]
-	return g.universe.find(g.spelling(first, symbol))
-}
-
-// Next makes the next event, happening at now. The event is valid until the next call
-// of a method. It is nil if the generator is Silent.
+// Next makes the next event, happening at now, which should not be before the last one's: then
+// that is taken. The event is valid until the next call of a method. It is nil if the
+// generator is Silent, and if nothing but bars is subscribed to and none is due.
 func (g *Generator) Next(now time.Time) tickstorm.Event {
 	g.at(now)
 	if g.Silent() {
@@ -189,51 +116,132 @@ func (g *Generator) Next(now time.Time) tickstorm.Event {
 	return g.next()
 }
 
-// AppendMessage appends a message of so many events, a JSON array, to dst; nothing if
-// the generator is Silent or events is not positive. now is asked of nobody, so that a
-// recording of it is reproducible: all events of the message happen at now.
+// AppendMessage appends a message of so many events, a JSON array, to dst, all happening at
+// now; see [Generator.Next]. There are fewer where Next would return nil, and nothing is
+// appended if there are none.
 func (g *Generator) AppendMessage(dst []byte, now time.Time, events int) []byte {
+	dst, _ = g.appendMessage(dst, now, events)
+	return dst
+}
+
+// appendMessage returns how many events the message has, too.
+func (g *Generator) appendMessage(dst []byte, now time.Time, events int) ([]byte, int) {
 	if g.Silent() || events <= 0 {
-		return dst
+		return dst, 0
 	}
 	g.at(now)
-	dst = append(dst, '[')
-	for i := range events {
-		if i > 0 {
+	for n := range events {
+		e := g.next()
+		switch {
+		case e == nil && n == 0:
+			return dst, 0
+		case e == nil:
+			return append(dst, ']'), n
+		case n == 0:
+			dst = append(dst, '[')
+		default:
 			dst = append(dst, ',')
 		}
-		dst = g.next().AppendJSON(dst)
+		dst = e.AppendJSON(dst)
 	}
-	return append(dst, ']')
+	return append(dst, ']'), events
+}
+
+// ready reports whether there is an event to generate at now.
+func (g *Generator) ready(now time.Time) bool {
+	g.at(now)
+	return len(g.sources) > 0 || g.due <= g.millis && g.advance() || g.makeUpAny()
 }
 
 func (g *Generator) at(now time.Time) {
-	if !now.Equal(g.now) {
-		g.now, g.millis = now, now.UnixMilli()
+	if now.After(g.now) {
+		g.now = now
+		if ms := now.UnixMilli(); ms != g.millis {
+			g.millis = ms
+			g.stamp = max(g.stamp, ms-g.delay())
+			g.second = second.startOf(g.stamp)
+		}
+	}
+	if len(g.fresh) > 0 || g.freshAll {
+		g.settleIn()
 	}
 }
 
+// delay is how many milliseconds an exchange's timestamp is behind the vendor's: 4 to 11 on
+// crypto, at times up to some 130, none elsewhere.
+func (g *Generator) delay() int64 {
+	if g.family != tickstorm.Crypto {
+		return 0
+	}
+	const stretch = 7 // bits of the milliseconds in which it keeps its mind
+	h := scramble(g.seed ^ uint64(g.millis>>stretch))
+	if h>>56 < 6 {
+		return 8 + 1<<stretch // the timestamps stand still
+	}
+	return 4 + int64(h&7)
+}
+
 func (g *Generator) next() tickstorm.Event {
+	if g.due <= g.millis && g.advance() {
+		return g.barEvent()
+	}
 	r := g.random.next()
+	w := uint32(below(uint32(r>>32), int(g.weight+g.barShare)))
+	if w >= g.weight {
+		if g.makeUp(draw(g.bars, w-g.weight), r) || len(g.sources) == 0 && g.makeUpAny() {
+			g.advance()
+			return g.barEvent()
+		}
+		if len(g.sources) == 0 {
+			return nil
+		}
+		r = g.random.next()
+		w = uint32(below(uint32(r>>32), int(g.weight)))
+	}
 	s := g.sources[0]
 	if len(g.sources) > 1 {
-		w := uint32(below(uint32(r>>32), int(g.weight)))
-		for _, s = range g.sources {
-			if w < s.weight {
-				break
-			}
-			w -= s.weight
+		s = draw(g.sources, w)
+	}
+	st := g.stateOf(s.symbol(zipf(uint32(r), s.count())))
+	r = g.random.next()
+	subscribed := st.single | g.all
+	if subscribed&s.before == 0 {
+		st.step(uint8(r))
+	}
+	e := s.make(g, s, st, r)
+	if subscribed&g.class.ticks == 0 && subscribed&^g.class.moving != 0 {
+		g.unseen(st)
+	}
+	return e
+}
+
+// draw returns the source that has w of the weights.
+func draw(sources []*source, w uint32) *source {
+	for _, s := range sources {
+		if w < s.weight {
+			return s
+		}
+		w -= s.weight
+	}
+	panic("sim: a share of no source")
+}
+
+// makeUpAny makes a bar up for any channel that lacks one.
+func (g *Generator) makeUpAny() bool {
+	for _, s := range g.bars {
+		if g.makeUp(s, g.random.next()) {
+			return true
 		}
 	}
-	i := 0
-	if s.all {
-		i = zipf(uint32(r), len(s.symbols))
-	} else {
-		i = int(s.some[zipf(uint32(r), len(s.some))])
-	}
+	return false
+}
+
+// stateOf returns a symbol's market, which is set up now if it has not been.
+func (g *Generator) stateOf(i int32) *state {
 	st := &g.states[i]
 	if st.unit == 0 {
-		g.open(st, i)
+		st.index = i
+		g.open(st)
 	}
-	return s.make(g, s, s.symbols[i], st, g.random.next())
+	return st
 }

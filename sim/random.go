@@ -38,16 +38,15 @@ func scramble(x uint64) uint64 {
 func below(r uint32, n int) int { return int(uint64(r) * uint64(n) >> 32) }
 
 // zipf makes of 32 random bits a rank in [0, n), the lower the likelier: each doubling
-// of the rank, from 1 to 2 as from 1000 to 2000, has the same share. That is Zipf's law
-// with exponent 1, in steps.
+// of the rank, counted from 1, has the same share, and its ranks have equal parts of it;
+// a last doubling that is cut short has the share of the ranks that it has. So the rank
+// k, counted from 1, has a probability in proportion to 1 / 2^floor(log2 k): Zipf's law
+// with exponent 1, in steps. Beyond 2^16 ranks not every one comes.
 func zipf(r uint32, n int) int {
 	const one = 16 // bits of the fraction of a doubling
-	octaves := bits.Len(uint(n)) - 1
-	// The last doubling may be cut short: its part is taken as linear.
-	span := octaves<<one + int((uint64(n)-1<<octaves)<<one>>octaves)
-	if span == 0 {
-		return 0
-	}
+	// The ranks 1 to n are the doublings from 1 to n+1.
+	octaves := bits.Len(uint(n)+1) - 1
+	span := octaves<<one + int((uint64(n)+1-1<<octaves)<<one>>octaves)
 	x := below(r, span)
 	octave, fraction := x>>one, uint64(x&(1<<one-1))
 	return int(1<<octave + fraction<<octave>>one - 1)

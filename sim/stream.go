@@ -59,7 +59,10 @@ func (c *Conn) pace(rate int) {
 		timer.Reset(interval)
 		now := time.Now()
 		due := int(int64(now.Sub(start))*int64(rate)/int64(time.Second)) - sent
-		n, full := c.emit(due, c.sendBuffer())
+		n, full, dry := c.emit(due, c.sendBuffer())
+		if dry { // what there is nothing of is not owed
+			n = max(due, 0)
+		}
 		for sent += n; sent >= rate; sent -= rate { // keeps the product above small
 			start = start.Add(time.Second)
 		}
@@ -87,9 +90,25 @@ func (c *Conn) flood() {
 	limit := min(2*chunk, c.sendBuffer())
 	timer := newStopped()
 	for c.awaitTopics() && c.awaitRoom(limit, timer) {
-		if n, full := c.emit(1<<30, limit); n == 0 && !full && c.finishing.Load() {
+		n, full, dry := c.emit(1<<30, limit)
+		switch {
+		case n == 0 && !full && c.finishing.Load():
+			return
+		case dry && !c.pause(timer):
 			return
 		}
+	}
+}
+
+// pause waits for a tick, and reports whether the connection goes on.
+func (c *Conn) pause(timer *time.Timer) bool {
+	timer.Reset(tick)
+	select {
+	case <-timer.C:
+		return true
+	case <-c.dying:
+		timer.Stop()
+		return false
 	}
 }
 
@@ -131,8 +150,9 @@ func (c *Conn) awaitRoom(limit int, timer *time.Timer) bool {
 }
 
 // emit puts messages of up to due events into the outbox, as long as less than limit
-// waits there. It returns how many events, and whether the limit stopped it.
-func (c *Conn) emit(due, limit int) (events int, full bool) {
+// waits there. It returns how many events, whether the limit stopped it, and whether it ran
+// dry: of bars there are only those that are due.
+func (c *Conn) emit(due, limit int) (events int, full, dry bool) {
 	c.streaming.Lock()
 	defer c.streaming.Unlock()
 	messages, start := c.messages, c.bytes
@@ -146,8 +166,12 @@ func (c *Conn) emit(due, limit int) (events int, full bool) {
 		if n == 0 || c.generator.Silent() {
 			break
 		}
+		now := c.server.cfg.Now()
+		if dry = !c.generator.ready(now); dry {
+			break
+		}
 		c.streamFaults()
-		c.scratch = c.generator.AppendMessage(c.scratch[:0], c.server.cfg.Now(), n)
+		c.scratch, n = c.generator.appendMessage(c.scratch[:0], now, n)
 		c.chunk = appendFrame(c.chunk, ws.OpText, c.scratch)
 		c.next = 0
 		c.messages++
@@ -167,7 +191,7 @@ func (c *Conn) emit(due, limit int) (events int, full bool) {
 		s.counters.bytes.Add(c.bytes - start)
 		s.change()
 	}
-	return events, full
+	return events, full, dry
 }
 
 // streamFaults lets the faults happen that are due before the next message; streaming is held.

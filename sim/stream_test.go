@@ -34,6 +34,36 @@ func TestRate(t *testing.T) {
 	}
 }
 
+// TestBarsHaveTheirOwnRate: of bars there are those that are due, whatever the rate, and what
+// there was nothing of is not made up for later.
+func TestBarsHaveTheirOwnRate(t *testing.T) {
+	for _, rate := range []int{1000, -1} {
+		t.Run(fmt.Sprint(rate), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := startPipe(t, sim.Config{Rate: rate})
+				c := login(t, s, tickstorm.Stocks)
+				c.send(subscribe("A.AAPL,A.MSFT"))
+				c.next()
+				begun := time.Now()
+				p := tickstorm.NewParser(tickstorm.Stocks)
+				for time.Since(begun) < 20*time.Second {
+					require.NoError(t, p.Parse([]byte(c.next()), tickstorm.NopHandler{}))
+				}
+				require.InDelta(t, 2*21, total(p), 4)
+				if rate < 0 {
+					return
+				}
+				c.send(subscribe("T.AAPL"))
+				begun = time.Now()
+				for before := total(p); total(p) < before+5*uint64(rate); {
+					require.NoError(t, p.Parse([]byte(c.next()), tickstorm.NopHandler{}))
+				}
+				require.InDelta(t, 5, time.Since(begun).Seconds(), 0.1)
+			})
+		})
+	}
+}
+
 func TestBatch(t *testing.T) {
 	for _, rate := range []int{500, -1} {
 		s := start(t, sim.Config{Rate: rate, Batch: [2]int{5, 9}})
