@@ -88,6 +88,7 @@ compiler: ## check that the fast path is inlined and free of bounds checks as it
 smoke: ## run the examples briefly and check the main job's figures
 	go run ./examples/keep
 	go run ./examples/ownloop
+	go run ./examples/start
 	go run ./examples/epoll
 	go run ./examples/sixmarkets
 	go run ./examples/alltickers -for 3s -json | ./.ci/figures
@@ -103,7 +104,9 @@ share = $(shell echo $$((($(1) * $(PROOF) + 99) / 100)))
 .PHONY: proof
 proof: ## prove what takes long: races, repeated runs, fuzzing, soak; half an hour and more, PROOF=10 takes a tenth
 	$(MAKE) race COUNT=$(call share,3)
-	./.ci/repeat . $(call share,30) 600
+	./.ci/repeat . $(call share,30) 300
+	./.ci/repeat ./epoll $(call share,30) 300
+	./.ci/repeat ./internal/faults $(call share,30) 300
 	$(MAKE) fuzz FUZZTIME=$(call share,200000)x
 	$(MAKE) soak SOAK=$(call share,600)s
 

@@ -104,6 +104,9 @@ type Queue struct {
 	bytes      atomic.Uint64
 	skipped    atomic.Uint64
 	overflowed atomic.Bool
+	onDrop     func(*Drop) // Config's
+	fresh      drops       // of the message at hand, for it
+	told       Drop
 
 	// The life of it.
 	runs    runOnce
@@ -116,7 +119,7 @@ type Queue struct {
 	now func() time.Time
 }
 
-// NewQueue returns a queue in front of h. Of cfg it uses Market, Symbols, Interest,
+// NewQueue returns a queue in front of h. Of cfg it uses Market, Symbols, Interest, OnDrop,
 // Limits and Queue, which should be what the connection has; a Key is not needed. The
 // error is about these. The memory is allocated here, and no goroutine is started.
 func NewQueue(cfg Config, h Handler) (*Queue, error) {
@@ -139,7 +142,9 @@ func NewQueue(cfg Config, h Handler) (*Queue, error) {
 		p.tellAll, p.key, p.halt = true, cfg.Key, &q.halted
 		q.shards = append(q.shards, newShard(q, p))
 	}
+	q.onDrop = cfg.OnDrop
 	q.scanner.init(q.shards[0].parser, qc)
+	q.fresh.by = make([]uint64, len(q.scanner.channels))
 	q.setHandler(h)
 	return q, nil
 }
@@ -290,8 +295,16 @@ func (q *Queue) push(msg []byte, received int64) bool {
 	return q.put(msg, received, flags)
 }
 
-// put puts the scanner's elements into their shards.
+// put puts the scanner's elements into their shards, and tells at once what that has dropped.
 func (q *Queue) put(msg []byte, received int64, flags entryFlags) bool {
+	all := q.deal(msg, received, flags)
+	if q.onDrop != nil && q.fresh.take(&q.told, q.scanner.channels) {
+		q.onDrop(&q.told)
+	}
+	return all
+}
+
+func (q *Queue) deal(msg []byte, received int64, flags entryFlags) bool {
 	if len(q.shards) == 1 {
 		return q.shards[0].put(msg, q.scanner.elements, received, flags)
 	}

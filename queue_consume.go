@@ -135,7 +135,7 @@ func (s *shard) take() (drop bool, c *control, ok bool) {
 	if s.q.halted.Load() || s.head == s.tail && s.drops.count == 0 && len(s.markers) == 0 {
 		return false, nil, false
 	}
-	drop = s.takeDrops()
+	drop = s.drops.take(&s.drop, s.q.scanner.channels)
 	s.fill()
 	if len(s.markers) > 0 && s.markers[0].pos <= s.head {
 		c = s.markers[0].control

@@ -107,14 +107,10 @@ func (s *shard) countDrop(e *entry, first, second []byte) {
 		n = countElements(first, second)
 		s.totals.enqueued += n - 1
 	}
-	d := &s.drops
-	if d.count == 0 {
-		d.first, d.last = math.MaxInt64, math.MinInt64
+	s.drops.add(e, n)
+	if s.q.onDrop != nil {
+		s.q.fresh.add(e, n)
 	}
-	d.count += n
-	d.by[e.channel] += n
-	d.first = min(d.first, e.received)
-	d.last = max(d.last, e.received)
 	s.totals.dropped += n
 	s.dropped[e.channel] += n
 }
@@ -156,13 +152,23 @@ func countElements(first, second []byte) uint64 {
 	return n
 }
 
-// takeDrops moves what is to be told into s.drop and reports whether there is any.
-func (s *shard) takeDrops() bool {
-	d := &s.drops
+// add adds n events of an entry.
+func (d *drops) add(e *entry, n uint64) {
+	if d.count == 0 {
+		d.first, d.last = math.MaxInt64, math.MinInt64
+	}
+	d.count += n
+	d.by[e.channel] += n
+	d.first = min(d.first, e.received)
+	d.last = max(d.last, e.received)
+}
+
+// take moves what is to be told into drop and reports whether there is any.
+func (d *drops) take(drop *Drop, channels []string) bool {
 	if d.count == 0 {
 		return false
 	}
-	s.drop = Drop{Count: d.count, First: d.first, Last: d.last, Channels: appendCounts(s.drop.Channels[:0], s.q.scanner.channels, d.by)}
+	*drop = Drop{Count: d.count, First: d.first, Last: d.last, Channels: appendCounts(drop.Channels[:0], channels, d.by)}
 	clear(d.by)
 	d.count = 0
 	return true

@@ -97,3 +97,23 @@ func (d *onTradeDiary) OnTrade(e *tickstorm.Trade) {
 	d.do()
 	d.diary.OnTrade(e)
 }
+
+// TestConfigOnDrop: what a message has made the queue drop is told before the next one comes.
+func TestConfigOnDrop(t *testing.T) {
+	for _, consumers := range []int{1, 3} {
+		var told []string
+		q, err := tickstorm.NewQueue(tickstorm.Config{
+			Market: tickstorm.Stocks,
+			Queue:  tickstorm.QueueConfig{Bytes: 1 << 10 * consumers, Consumers: consumers, Overflow: tickstorm.OverflowDropNewest},
+			OnDrop: func(d *tickstorm.Drop) { told = append(told, fmt.Sprint(d.Count, d.Channels, d.First, d.Last)) },
+		}, nil)
+		require.NoError(t, err)
+		long := `{"ev":"T","sym":"A","i":"` + strings.Repeat("x", 1<<10) + `"}`
+		q.OnRaw([]byte("["+fixture.Trade("A")+"]"), 1)
+		require.Empty(t, told)
+		q.OnRaw([]byte("["+long+","+fixture.Trade("B")+","+strings.Replace(long, `"A"`, `"C"`, 1)+"]"), 2)
+		q.OnRaw([]byte("["+fixture.Trade("C")+"]"), 3)
+		q.OnRaw([]byte("["+strings.Replace(long, `"T"`, `"Q"`, 1)+"]"), 4)
+		require.Equal(t, []string{"2 [T 2] 2 2", "1 [Q 1] 4 4"}, told)
+	}
+}
