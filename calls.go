@@ -3,7 +3,6 @@ package tickstorm
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -84,14 +83,6 @@ func recovered(v any) *PanicError {
 	}
 	return &PanicError{Value: v, Stack: debug.Stack()}
 }
-
-var (
-	// ErrRunning: Run was called while another Run is at work.
-	ErrRunning = errors.New("already running")
-	// ErrEnded: Run was called on a [Conn], a [Client] or a [Queue] that has run: each does
-	// so once. The error is also what that Run has returned, if it was not nil.
-	ErrEnded = errors.New("has run already, and runs only once")
-)
 
 // runOnce is what runs only once.
 type runOnce struct {

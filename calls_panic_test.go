@@ -119,8 +119,8 @@ func TestClientHandlerPanics(t *testing.T) {
 			}
 		}
 	}
-	fill := func(mode tickstorm.BackfillMode, fetch tickstorm.Backfill) func(*diary, *tickstorm.Config) {
-		return func(_ *diary, cfg *tickstorm.Config) { cfg.Backfill, cfg.BackfillMode = fetch, mode }
+	fill := func(beside bool, fetch tickstorm.Backfill) func(*diary, *tickstorm.Config) {
+		return func(_ *diary, cfg *tickstorm.Config) { cfg.Backfill, cfg.BackfillBeside = fetch, beside }
 	}
 	bug := func(context.Context, *tickstorm.Gap, func([]byte) error) error { panic(errBug) }
 	bad := func(_ context.Context, _ *tickstorm.Gap, deliver func([]byte) error) error {
@@ -136,10 +136,10 @@ func TestClientHandlerPanics(t *testing.T) {
 		{"streaming", inState(tickstorm.StateStreaming)},
 		{"backoff", inState(tickstorm.StateBackoff)},
 		{"gap", func(d *diary, _ *tickstorm.Config) { d.onGap = func(*tickstorm.Gap) { panic(errBug) } }},
-		{"backfill in order", fill(tickstorm.BackfillInOrder, bug)},
-		{"backfill beside", fill(tickstorm.BackfillBeside, bug)},
-		{"backfilled event in order", fill(tickstorm.BackfillInOrder, bad)},
-		{"backfilled event beside", fill(tickstorm.BackfillBeside, bad)},
+		{"backfill in order", fill(false, bug)},
+		{"backfill beside", fill(true, bug)},
+		{"backfilled event in order", fill(false, bad)},
+		{"backfilled event beside", fill(true, bad)},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {

@@ -182,13 +182,13 @@ func TestStopInState(t *testing.T) {
 	for _, inline := range []bool{false, true} {
 		for _, closes := range []bool{false, true} {
 			for _, at := range []string{"connecting", "authenticating", "subscribing", "streaming", "gap", "backoff"} {
-				for _, mode := range []tickstorm.BackfillMode{tickstorm.BackfillInOrder, tickstorm.BackfillBeside} {
-					t.Run(fmt.Sprintf("inline %v, close %v, in %s, backfill %d", inline, closes, at, mode), func(t *testing.T) {
+				for _, beside := range []bool{false, true} {
+					t.Run(fmt.Sprintf("inline %v, close %v, in %s, backfill beside %v", inline, closes, at, beside), func(t *testing.T) {
 						fixture.InBubble(t, sim.Config{Rate: 1000, Faults: []sim.Fault{{At: sim.OnStreaming, After: 20, Times: 1, Do: sim.Cut()}}}, func(t *testing.T, server *sim.Server) {
 							h := &fixture.Stopping{On: at, Nth: 1}
 							c := simClientWith(t, server, h, func(cfg *tickstorm.Config) {
 								cfg.Queue.Inline = inline
-								cfg.BackfillMode = mode
+								cfg.BackfillBeside = beside
 								cfg.Backfill = func(_ context.Context, _ *tickstorm.Gap, deliver func([]byte) error) error {
 									return deliver([]byte(fixture.StopMessage()))
 								}
@@ -222,13 +222,13 @@ func TestStopInBackfill(t *testing.T) {
 			if closes && !inline {
 				continue
 			}
-			for _, mode := range []tickstorm.BackfillMode{tickstorm.BackfillInOrder, tickstorm.BackfillBeside} {
-				t.Run(fmt.Sprintf("inline %v, close %v, mode %d", inline, closes, mode), func(t *testing.T) {
+			for _, beside := range []bool{false, true} {
+				t.Run(fmt.Sprintf("inline %v, close %v, beside %v", inline, closes, beside), func(t *testing.T) {
 					fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 						h := &fixture.Stopping{On: "trade", Nth: 4}
 						delivered := make(chan error, 1)
 						c := simClientWith(t, server, h, func(cfg *tickstorm.Config) {
-							cfg.Queue.Inline, cfg.BackfillMode = inline, mode
+							cfg.Queue.Inline, cfg.BackfillBeside = inline, beside
 							cfg.Backfill = func(_ context.Context, _ *tickstorm.Gap, deliver func([]byte) error) error {
 								_ = deliver([]byte(fixture.StopMessage()))
 								delivered <- deliver([]byte(fixture.StopMessage()))

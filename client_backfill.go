@@ -2,7 +2,6 @@ package tickstorm
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -25,26 +24,8 @@ import (
 // logged and given to OnError as a [*BackfillError].
 type Backfill func(ctx context.Context, gap *Gap, deliver func(msg []byte) error) error
 
-// BackfillMode is when what was missed is delivered.
-type BackfillMode uint8
-
-const (
-	// BackfillInOrder delivers it before the first event after the gap. Live events wait
-	// in the queue meanwhile, as long as it has room. Without a queue nothing is read from
-	// the socket: a backfill that takes longer than a few seconds then gets the
-	// connection cut off as a slow consumer on a busy feed, which makes the next gap.
-	BackfillInOrder BackfillMode = iota
-	// BackfillBeside delivers it while live events go on, between their messages; the
-	// function runs on a goroutine of its own. Up to 8 run at once; a gap beyond that is
-	// an ErrBackfillBusy.
-	BackfillBeside
-)
-
 // maxBeside bounds the backfills at work.
 const maxBeside = 8
-
-// ErrBackfillBusy: too many backfills are at work to start another.
-var ErrBackfillBusy = errors.New("too many backfills at work")
 
 // BackfillError is a backfill that failed: some of the gap may not have been delivered. It
 // comes in an [*EventError] without bytes. It unwraps to Err.
@@ -68,7 +49,7 @@ func (c *Client) backfill(gap *Gap) {
 	f := &fill{client: c, parser: c.cfg.newParser(), gap: gap}
 	f.parser.halt = c.halt
 	f.parser.heed(c.life, 0, 0)
-	if c.cfg.BackfillMode == BackfillInOrder {
+	if !c.cfg.BackfillBeside {
 		f.hand = c.handInOrder
 		c.filled(gap, f.run(fetch))
 		return

@@ -187,7 +187,7 @@ func (s *shards) Shard(i, n int) tickstorm.Handler {
 // TestClientConsumers: each symbol has its handler, for live events and for backfilled
 // ones, in order; states and gaps are the first handler's.
 func TestClientConsumers(t *testing.T) {
-	for mode, name := range map[tickstorm.BackfillMode]string{tickstorm.BackfillInOrder: "in order", tickstorm.BackfillBeside: "beside"} {
+	for beside, name := range map[bool]string{false: "in order", true: "beside"} {
 		t.Run(name, func(t *testing.T) {
 			fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 				var all []string
@@ -204,7 +204,7 @@ func TestClientConsumers(t *testing.T) {
 				h := new(shards)
 				c := simClientWith(t, server, h, func(cfg *tickstorm.Config) {
 					cfg.Queue.Consumers = 4
-					cfg.BackfillMode = mode
+					cfg.BackfillBeside = beside
 					cfg.Backfill = func(_ context.Context, _ *tickstorm.Gap, deliver func([]byte) error) error {
 						return deliver(message())
 					}
@@ -234,7 +234,7 @@ func TestClientConsumers(t *testing.T) {
 								live = 0 // the line's first
 							}
 							require.GreaterOrEqual(t, again, 0, "%s has its backfill elsewhere: %s", s, text)
-							if mode == tickstorm.BackfillInOrder {
+							if !beside {
 								require.Less(t, again, live)
 							}
 						}

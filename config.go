@@ -126,8 +126,13 @@ type Config struct {
 	Backoff Backoff
 	// Backfill, if not nil, fetches what a [Client] has missed in a gap; see [Backfill].
 	Backfill Backfill
-	// BackfillMode is when; default [BackfillInOrder].
-	BackfillMode BackfillMode
+	// BackfillBeside delivers what was missed while live events go on, between their
+	// messages; the function runs on a goroutine of its own. Up to 8 run at once; a gap beyond
+	// that is an ErrBackfillBusy. By default it is delivered before the first event after the
+	// gap. Live events wait in the queue meanwhile, as long as it has room; without a queue
+	// nothing is read from the socket, and a backfill that takes longer than a few seconds
+	// gets the connection cut off as a slow consumer on a busy feed, which makes the next gap.
+	BackfillBeside bool
 	// Logger receives what happens to the connection, never events; nil is silent. Every
 	// line has the feed and the market.
 	Logger *slog.Logger
@@ -230,9 +235,6 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if b := c.Backoff; b.Min < 0 || b.Max < 0 || b.Healthy < 0 || b.MaxConnections < 0 || b.Evictions < 0 || b.MaxAttempts < 0 {
 		return c, fmt.Errorf("a negative Backoff in the Config: %+v", b)
-	}
-	if c.BackfillMode > BackfillBeside {
-		return c, fmt.Errorf("an unknown BackfillMode in the Config: %d", c.BackfillMode)
 	}
 	if c.ReadBuffer < 0 || c.ChunkTopics < 0 {
 		return c, errors.New("a negative size in the Config")

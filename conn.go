@@ -14,7 +14,7 @@ import (
 	"github.com/tickstorm/tickstorm/internal/sock"
 )
 
-// Errors of a [Conn].
+// Errors of a [Conn], a [Client] and a [Queue].
 var (
 	// ErrHandlerBusy: Close gave up waiting for a handler that is still running. The
 	// socket is closed; the goroutine ends when the handler returns.
@@ -22,8 +22,22 @@ var (
 	// ErrInHandler: the call would wait for its own goroutine; inside a handler use
 	// Request and Withdraw, which do not wait.
 	ErrInHandler = errors.New("called inside a handler, which would wait for itself")
+	// ErrRunning: Run was called while another Run is at work.
+	ErrRunning = errors.New("already running")
+	// ErrEnded: Run was called on a [Conn], a [Client] or a [Queue] that has run: each does
+	// so once. The error is also what that Run has returned, if it was not nil.
+	ErrEnded = errors.New("has run already, and runs only once")
 	// ErrNotStarted: Wait was called before Start or Run.
 	ErrNotStarted = errors.New("not started")
+	// ErrReleased: the Conn was released, and somebody else has its connection.
+	ErrReleased = errors.New("connection was released")
+	// ErrOverflow: a [Queue] with OverflowDisconnect was full.
+	ErrOverflow = errors.New("the queue is full: its handler is slower than the stream")
+	// ErrConsumers: a loop over Events cannot have several consumers; see
+	// QueueConfig.Consumers.
+	ErrConsumers = errors.New("a loop over Events has one consumer: Config.Queue.Consumers asks for more")
+	// ErrBackfillBusy: too many backfills are at work to start another.
+	ErrBackfillBusy = errors.New("too many backfills at work")
 )
 
 // longAgo is a deadline that has passed: setting it breaks a read off.

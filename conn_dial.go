@@ -187,9 +187,6 @@ func hide(text string, secrets ...string) string {
 	return text
 }
 
-// ErrReleased: the Conn was released, and somebody else has its connection.
-var ErrReleased = errors.New("connection was released")
-
 // Opened is an open WebSocket that nobody drives yet, for event loops of a program's own:
 // see [Session] for what such a loop does. It comes from [Open] or from [Conn.Release].
 type Opened struct {

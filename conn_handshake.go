@@ -22,6 +22,8 @@ var (
 	// ErrHandshake: what came back is not HTTP, or it accepts the handshake in a way that
 	// RFC 6455, section 4.1, forbids.
 	ErrHandshake = errors.New("handshake")
+	// ErrProxy: a proxy, or the way to it, has failed.
+	ErrProxy = errors.New("proxy")
 	// ErrAnswerTooLong: the status line and headers that a server or a proxy answered, those
 	// of interim answers included, are longer than 64 KiB.
 	ErrAnswerTooLong = errors.New("answer to the handshake is longer than 64 KiB")

@@ -3,7 +3,6 @@ package tickstorm
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -12,9 +11,6 @@ import (
 )
 
 // This file is about the HTTP proxy on the way to the server.
-
-// ErrProxy is the identity of the errors of a proxy, and of what failed on the way to it.
-var ErrProxy = errors.New("proxy")
 
 // proxyError is a failure of a proxy, or on the way to one.
 type proxyError struct {

@@ -40,8 +40,13 @@ func (k Kind) String() string {
 	return kindNames[KindUnknown]
 }
 
-// Kinds is the number of kinds: an array of this length can be indexed by [Kind].
-const Kinds = int(kindCount)
+// The numbers of kinds and causes: arrays of these lengths can be indexed by [Kind],
+// [ErrorCause] and [ReconnectCause].
+const (
+	Kinds           = int(kindCount)
+	ErrorCauses     = int(errorCauseCount)
+	ReconnectCauses = int(reconnectCauseCount)
+)
 
 // Event is one event of any kind: a pointer to [Trade], [Quote], [Aggregate],
 // [Book], [LULD], [Imbalance], [Value], [Status] or [Unknown], and nothing else.

@@ -31,9 +31,6 @@ func (c *Conn) Events(ctx context.Context) iter.Seq2[Event, error] {
 	return events(ctx, c.run, c.Close)
 }
 
-// ErrConsumers: a loop over Events cannot have several consumers; see QueueConfig.Consumers.
-var ErrConsumers = errors.New("a loop over Events has one consumer: Config.Queue.Consumers asks for more")
-
 // Events runs the client and yields its events across reconnects; see [Conn.Events]. States,
 // gaps and drops are not among them: who wants those uses a handler, and Run. After Close the
 // loop goes on with what is queued, as Run does; breaking out of it leaves that. With

@@ -184,11 +184,11 @@ func (d *rawDiary) OnRaw([]byte, int64) bool {
 
 // missed runs a client whose first connection breaks; test gets it when the second one
 // is up and nothing has come of it.
-func missed(t *testing.T, mode tickstorm.BackfillMode, d tickstorm.Handler, fetch tickstorm.Backfill, test func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error)) {
+func missed(t *testing.T, beside bool, d tickstorm.Handler, fetch tickstorm.Backfill, test func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error)) {
 	t.Helper()
 	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 		cfg := server.ClientConfig(tickstorm.Stocks)
-		cfg.Backfill, cfg.BackfillMode = fetch, mode
+		cfg.Backfill, cfg.BackfillBeside = fetch, beside
 		c := fixture.NewClient(t, cfg, d)
 		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
 		running := fixture.Runs(t.Context(), c)
@@ -214,7 +214,7 @@ func TestBackfillInOrder(t *testing.T) {
 		require.NoError(t, deliver([]byte("["+fixture.Trade("Z")+"]")))
 		return nil
 	}
-	missed(t, tickstorm.BackfillInOrder, d, fetch, func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error) {
+	missed(t, false, d, fetch, func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error) {
 		d.lines = nil
 		server.Broadcast(tradeMessageAt("B", time.Now()))
 		server.Broadcast(tradeMessageAt("C", time.Now()))
@@ -237,7 +237,7 @@ func TestBackfillBeside(t *testing.T) {
 		}
 		return nil
 	}
-	missed(t, tickstorm.BackfillBeside, d, fetch, func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error) {
+	missed(t, true, d, fetch, func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error) {
 		d.lines, more = nil, make(chan string)
 		server.Broadcast(tradeMessageAt("B", time.Now()))
 		synctest.Wait()
@@ -272,7 +272,7 @@ func testBackfillBesideWhileDialling(t *testing.T, inline bool) {
 	fixture.InBubble(t, cfg, func(t *testing.T, server *sim.Server) {
 		cfg := server.ClientConfig(tickstorm.Stocks)
 		cfg.Queue.Inline = inline
-		cfg.BackfillMode = tickstorm.BackfillBeside
+		cfg.BackfillBeside = true
 		more := make(chan struct{})
 		cfg.Backfill = func(_ context.Context, _ *tickstorm.Gap, deliver func([]byte) error) error {
 			<-more
@@ -302,13 +302,13 @@ func testBackfillBesideWhileDialling(t *testing.T, inline bool) {
 
 // TestBackfillFails: the handler is told, the client goes on.
 func TestBackfillFails(t *testing.T) {
-	for _, mode := range []tickstorm.BackfillMode{tickstorm.BackfillInOrder, tickstorm.BackfillBeside} {
+	for _, beside := range []bool{false, true} {
 		d := new(diary)
 		failure := errors.New("no such data for " + sim.Key)
 		fetch := func(context.Context, *tickstorm.Gap, func([]byte) error) error { return failure }
 		var told error
 		h := &errorDiary{diary: d, onError: func(e *tickstorm.EventError) { told = e.Err }}
-		missed(t, mode, h, fetch, func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error) {
+		missed(t, beside, h, fetch, func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error) {
 			server.Broadcast(tradeMessageAt("B", time.Now()))
 			synctest.Wait()
 			var e *tickstorm.BackfillError
@@ -332,7 +332,7 @@ func (d *errorDiary) OnError(e *tickstorm.EventError) { d.onError(e) }
 
 // TestBackfillClose: Close ends a backfill at work, which may not deliver any more.
 func TestBackfillClose(t *testing.T) {
-	for _, mode := range []tickstorm.BackfillMode{tickstorm.BackfillInOrder, tickstorm.BackfillBeside} {
+	for _, beside := range []bool{false, true} {
 		ended := false
 		d := new(diary)
 		fetch := func(ctx context.Context, _ *tickstorm.Gap, deliver func([]byte) error) error {
@@ -341,7 +341,7 @@ func TestBackfillClose(t *testing.T) {
 			ended = true
 			return ctx.Err()
 		}
-		missed(t, mode, d, fetch, func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error) {
+		missed(t, beside, d, fetch, func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error) {
 			server.Broadcast(tradeMessageAt("B", time.Now()))
 			synctest.Wait()
 			start := time.Now()
@@ -357,12 +357,12 @@ func TestBackfillClose(t *testing.T) {
 
 // TestBackfillCancel: so does Run's context.
 func TestBackfillCancel(t *testing.T) {
-	for _, mode := range []tickstorm.BackfillMode{tickstorm.BackfillInOrder, tickstorm.BackfillBeside} {
+	for _, beside := range []bool{false, true} {
 		fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			cfg := server.ClientConfig(tickstorm.Stocks)
-			cfg.BackfillMode = mode
+			cfg.BackfillBeside = beside
 			cfg.Backfill = func(ctx context.Context, _ *tickstorm.Gap, _ func([]byte) error) error {
 				time.AfterFunc(time.Minute, cancel)
 				<-ctx.Done()
@@ -388,13 +388,13 @@ func TestBackfillCancel(t *testing.T) {
 
 // TestBackfillDeaf: one that does not mind its context holds Run up, not Close.
 func TestBackfillDeaf(t *testing.T) {
-	for _, mode := range []tickstorm.BackfillMode{tickstorm.BackfillInOrder, tickstorm.BackfillBeside} {
+	for _, beside := range []bool{false, true} {
 		var release chan struct{}
 		fetch := func(context.Context, *tickstorm.Gap, func([]byte) error) error {
 			<-release
 			return nil
 		}
-		missed(t, mode, new(diary), fetch, func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error) {
+		missed(t, beside, new(diary), fetch, func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error) {
 			release = make(chan struct{})
 			server.Broadcast(tradeMessageAt("B", time.Now()))
 			synctest.Wait()
@@ -418,7 +418,7 @@ func TestBackfillBusy(t *testing.T) {
 	}
 	var failures []error
 	h := &errorDiary{diary: d, onError: func(e *tickstorm.EventError) { failures = append(failures, e.Err) }}
-	missed(t, tickstorm.BackfillBeside, h, fetch, func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error) {
+	missed(t, true, h, fetch, func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error) {
 		for n := 3; n < 12; n++ {
 			server.Broadcast(tradeMessageAt("B", time.Now()))
 			synctest.Wait()
@@ -434,7 +434,7 @@ func TestBackfillBusy(t *testing.T) {
 // TestBackfillFromOtherGoroutines: what is delivered in order may come from several, and
 // inside a handler from none.
 func TestBackfillFromOtherGoroutines(t *testing.T) {
-	for _, mode := range []tickstorm.BackfillMode{tickstorm.BackfillInOrder, tickstorm.BackfillBeside} {
+	for _, beside := range []bool{false, true} {
 		var again func([]byte) error
 		fetch := func(_ context.Context, _ *tickstorm.Gap, deliver func([]byte) error) error {
 			again = deliver
@@ -452,7 +452,7 @@ func TestBackfillFromOtherGoroutines(t *testing.T) {
 				inside = append(inside, again([]byte("["+fixture.Trade("W")+"]")))
 			}
 		}}
-		missed(t, mode, h, fetch, func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error) {
+		missed(t, beside, h, fetch, func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error) {
 			d.lines = nil
 			server.Broadcast(tradeMessageAt("B", time.Now()))
 			synctest.Wait()
@@ -480,7 +480,7 @@ func TestBackfillPanicsElsewhere(t *testing.T) {
 	fetch := func(_ context.Context, _ *tickstorm.Gap, deliver func([]byte) error) error {
 		return <-fixture.InBackground(func() error { return deliver([]byte(`[{"ev":"nonsense"}]`)) })
 	}
-	missed(t, tickstorm.BackfillInOrder, &unknownPanics{new(diary)}, fetch, func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error) {
+	missed(t, false, &unknownPanics{new(diary)}, fetch, func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error) {
 		server.Broadcast(tradeMessageAt("B", time.Now()))
 		requirePanic(t, <-running)
 	})
@@ -764,7 +764,7 @@ func TestGapBrokenEvents(t *testing.T) {
 func TestGapMoreTopics(t *testing.T) {
 	for _, kept := range []string{"T.A,T.B", "T.B"} {
 		t.Run(kept, func(t *testing.T) {
-			missed(t, tickstorm.BackfillInOrder, new(diary), nil, func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error) {
+			missed(t, false, new(diary), nil, func(t *testing.T, c *tickstorm.Client, server *sim.Server, running <-chan error) {
 				d := new(diary)
 				c.SetHandler(d)
 				require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "B"))

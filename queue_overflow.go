@@ -2,7 +2,6 @@ package tickstorm
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"math"
 )
@@ -42,9 +41,6 @@ func (o Overflow) String() string {
 	}
 	return "unknown"
 }
-
-// ErrOverflow: a [Queue] with OverflowDisconnect was full.
-var ErrOverflow = errors.New("the queue is full: its handler is slower than the stream")
 
 // Err returns [ErrOverflow] once OverflowDisconnect has found no room.
 func (q *Queue) Err() error {

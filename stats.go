@@ -259,9 +259,6 @@ const (
 	errorCauseCount
 )
 
-// ErrorCauses is the number of causes: an array of this length can be indexed by [ErrorCause].
-const ErrorCauses = int(errorCauseCount)
-
 var errorCauseNames = [ErrorCauses]string{
 	"other", "syntax", "too deep", "element too long", "not object", "no event", "truncated", "trailing",
 	"utf8", "not array", "message too long", "binary",
@@ -329,10 +326,6 @@ const (
 	ReconnectOverflow
 	reconnectCauseCount
 )
-
-// ReconnectCauses is the number of causes: an array of this length can be indexed by
-// [ReconnectCause].
-const ReconnectCauses = int(reconnectCauseCount)
 
 var reconnectCauseNames = [ReconnectCauses]string{
 	"other", "server closed", "disconnected", "idle", "protocol", "auth timeout", "max connections", "dial", "overflow",

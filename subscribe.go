@@ -56,16 +56,17 @@ type Topic struct {
 // String returns the wire's form, "T.AAPL".
 func (t Topic) String() string { return t.Channel + "." + t.Symbol }
 
-// ErrBadTopic is the identity of the errors about topics that cannot be sent, or cannot be
-// meant: a topic for a symbol ("T.AAPL"), a partial wildcard ("SPY*"), a crypto symbol that may
-// be a coin or a pair ("WBTC"). The error says what to write instead.
-var ErrBadTopic = errors.New("bad topic")
-
-// ErrNoSymbols is returned by a subscription to nothing. Every symbol is [All].
-var ErrNoSymbols = errors.New("no symbols: to get every symbol, ask for tickstorm.All")
-
-// ErrNoStream is returned for a stream that the market does not have.
-var ErrNoStream = errors.New("the market has no such stream")
+// Errors of what cannot be asked for.
+var (
+	// ErrBadTopic: a topic cannot be sent, or cannot be meant: a topic for a symbol ("T.AAPL"),
+	// a partial wildcard ("SPY*"), a crypto symbol that may be a coin or a pair ("WBTC"). The
+	// error says what to write instead.
+	ErrBadTopic = errors.New("bad topic")
+	// ErrNoSymbols: a subscription to nothing. Every symbol is [All].
+	ErrNoSymbols = errors.New("no symbols: to get every symbol, ask for tickstorm.All")
+	// ErrNoStream: the market does not have the stream.
+	ErrNoStream = errors.New("the market has no such stream")
+)
 
 // maxTopic bounds a topic's length: a request is a line of them.
 const maxTopic = 128

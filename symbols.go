@@ -37,13 +37,15 @@ const (
 	textChunk   = 4 << 10
 )
 
-// MaxSymbol is the longest symbol in bytes that is interned. The longest of the
-// vendor's, option contracts, have 21.
-const MaxSymbol = 64
-
-// DefaultSymbols is how many symbols a table holds unless told otherwise: more than
-// the option contracts listed in the US.
-const DefaultSymbols = 1 << 21
+// Bounds of a table of symbols.
+const (
+	// MaxSymbol is the longest symbol in bytes that is interned. The longest of the
+	// vendor's, option contracts, have 21.
+	MaxSymbol = 64
+	// DefaultSymbols is how many symbols a table holds unless told otherwise: more than
+	// the option contracts listed in the US.
+	DefaultSymbols = 1 << 21
+)
 
 // symbolTable is an open-addressing hash table: readers follow it without a lock,
 // the writer under Symbols.mu only ever fills empty slots and replaces it to grow.
