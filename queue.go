@@ -10,9 +10,8 @@ import (
 )
 
 // This file is what users of a Queue see. A Splitter takes messages apart, queue_scan.go says
-// what becomes of their elements,
-// queue_ring.go holds their elements, queue_overflow.go makes room for them, and
-// queue_consume.go hands them to the handler.
+// what becomes of their elements, queue_ring.go holds them, queue_overflow.go makes room for
+// them, and queue_consume.go hands them to the handler.
 
 // QueueConfig says how a [Queue] is built and what it does when it is full. A [Client]
 // uses one unless Inline is set; a [Conn] ignores it, and calls its handler inline.
@@ -25,9 +24,9 @@ type QueueConfig struct {
 	// multiple of 16, and 16 bytes more.
 	Bytes int
 	// Consumers is how many goroutines call handlers; default 1. With more, symbols are
-	// dealt out among them: events of one symbol keep their order, except to those in a
-	// message that is broken as a whole, events of different symbols do not, and each consumer has an
-	// equal part of Bytes.
+	// dealt out among them: events of one symbol keep their order, events of different
+	// symbols do not, and neither do those of a message that is broken as a whole. Each
+	// consumer has an equal part of Bytes.
 	Consumers int
 	// Overflow is what happens to events that there is no room for; by default the
 	// reader waits.
@@ -82,8 +81,9 @@ func (c QueueConfig) withDefaults() (QueueConfig, error) {
 //     message is one entry, all are handled by the first consumer, and none is conflated.
 //
 // With several consumers, events without a symbol, what is no event and messages that are
-// broken as a whole, such as by ErrTruncated, are the first consumer's. A handler with [ShardHandler] gives each consumer a handler of its own;
-// another is called by all of them at once.
+// broken as a whole, such as by ErrTruncated, are the first consumer's. A handler with
+// [ShardHandler] gives each consumer a handler of its own; another is called by all of them
+// at once.
 //
 // Nothing is allocated for an event. One goroutine at a time may feed a queue; Stats,
 // ParserStats, Err and Close may be called from any.

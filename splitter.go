@@ -28,8 +28,8 @@ import (
 // same order, whatever is wrong with it, and each event the channel and symbol that it has
 // there. An element in the vendor's compact form, which begins with {"ev":" and has no
 // escapes, is taken at a glance, and what is broken further inside goes unnoticed, unless
-// [Splitter.SetValidate] was called. All others are validated and searched, which takes a
-// few times as long.
+// [Splitter.SetValidate] was called. All others are validated and searched, which takes up
+// to ten times as long.
 //
 // A Splitter does not write to messages and allocates nothing in steady state. The names of
 // channels that the market does not have cost an allocation each, once for the first 64, else
