@@ -11,7 +11,8 @@ import (
 )
 
 // Client is a connection that lasts: it connects, subscribes to what is wanted and
-// runs, and when the connection breaks it does so again, after a wait that grows.
+// runs, and when the connection breaks it does so again, after a wait that grows. It is a
+// [Lasting] driven by goroutines: Start runs it on some of its own, Run on the caller's.
 // The server forgets subscriptions with the connection, and there is no replay: what
 // it sent meanwhile is missed, which a [GapHandler] is told, and Config.Backfill can fetch.
 //
@@ -20,7 +21,7 @@ import (
 // it is and what happens when it is full; QueueConfig.Inline does without.
 //
 // All methods may be called from any goroutine; Request, Withdraw, Close, Shutdown,
-// SetHandler, Topics, State and Stats from handlers as well. A Client runs once.
+// SetHandler, Topics, Granted, State and Stats from handlers as well. A Client runs once.
 type Client struct {
 	cfg     Config
 	lasting *Lasting // what this drives
@@ -53,7 +54,7 @@ type Client struct {
 	failure  error // of one of them, which ends Run
 }
 
-// NewClient returns a client that does nothing until Run is called. The error is
+// NewClient returns a client that does nothing until Start or Run is called. The error is
 // about the Config.
 func NewClient(cfg Config, h Handler) (*Client, error) {
 	c := &Client{halt: new(atomic.Bool), authenticated: make(chan struct{}), over: make(chan struct{}), wake: make(chan struct{}, 1)}

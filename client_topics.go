@@ -5,10 +5,12 @@ import (
 )
 
 // Subscribe adds a stream for symbols, or [All], to what the client wants, now and
-// after each reconnect. While a connection is up it waits for the acknowledgements
-// as [Conn.Subscribe] does; topics that the server refuses are not wanted any more,
-// those that were pending when the connection broke still are. Otherwise, before Run
-// and between connections, it records them and returns nil.
+// after each reconnect. Before Start, or Run, it records them and returns nil. From then on it
+// waits, through whatever connecting that takes, until the server has acknowledged them (nil),
+// has refused some or has not answered within Config.AckTimeout, until ctx ends, or until the
+// client does: all but the first is a [*SubscribeError]. Topics that the server refuses are
+// not wanted any more, those without an answer still are. The errors of what cannot be asked
+// for are those of [Conn.Subscribe].
 func (c *Client) Subscribe(ctx context.Context, s Stream, symbols ...string) error {
 	topics, err := c.cfg.Topics(s, symbols...)
 	if err != nil {
@@ -30,7 +32,8 @@ func (c *Client) SubscribeTopics(ctx context.Context, topics ...Topic) error {
 }
 
 // Unsubscribe takes a stream for symbols from what the client wants. While a
-// connection is up it waits for the acknowledgements.
+// connection is up it waits for the acknowledgements, or for the connection's end, with which
+// the server has forgotten them.
 func (c *Client) Unsubscribe(ctx context.Context, s Stream, symbols ...string) error {
 	topics, err := c.cfg.Topics(s, symbols...)
 	if err != nil {
@@ -51,11 +54,10 @@ func (c *Client) UnsubscribeTopics(ctx context.Context, topics ...Topic) error {
 	return c.wait(ctx, e)
 }
 
-// SetTopics makes topics, and no others, what the client wants; none at all is fine. While
-// a connection is up the server is sent the difference to what was wanted before,
-// and the answers are waited for as by Subscribe and Unsubscribe: the error is that of
-// either, or of both joined. Otherwise the topics are recorded. A topic that cannot be
-// sent, or one option quote too many, changes nothing.
+// SetTopics makes topics, and no others, what the client wants; none at all is fine. The
+// server is sent the difference to what was wanted before, and the answers are waited for as
+// by Subscribe and Unsubscribe: the error is that of either, or of both joined. A topic that
+// cannot be sent, or one option quote too many, changes nothing.
 func (c *Client) SetTopics(ctx context.Context, topics ...Topic) error {
 	if c.inHandler() {
 		return ErrInHandler

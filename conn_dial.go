@@ -130,7 +130,7 @@ func nameOf(u *url.URL) string {
 	return name
 }
 
-// secure does the TLS handshake on nc. [Conn.Detach] and whoever breaks a read off rely on
+// secure does the TLS handshake on nc. Package epoll and whoever breaks a read off rely on
 // the shim below it.
 func secure(ctx context.Context, nc net.Conn, config *tls.Config) (net.Conn, error) {
 	t := tls.Client(&sock.Shim{Conn: nc}, config)

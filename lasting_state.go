@@ -12,7 +12,7 @@ type State uint8
 // order of the constants as far as it comes, to StateBackoff from anywhere, and back to
 // StateConnecting; StateClosed is the last.
 const (
-	// StateIdle: Run has not been called.
+	// StateIdle: nothing has begun.
 	StateIdle State = iota
 	// StateConnecting: TCP, TLS and WebSocket handshake.
 	StateConnecting

@@ -34,9 +34,9 @@ func addClient(t *testing.T, p *epoll.Poller, cfg tickstorm.Config, h tickstorm.
 	return c, end
 }
 
-// TestPollerClientReconnects: whatever breaks the connection, the client subscribes
+// TestClientReconnects: whatever breaks the connection, the client subscribes
 // again, to what is wanted by then.
-func TestPollerClientReconnects(t *testing.T) {
+func TestClientReconnects(t *testing.T) {
 	forTransports(t, fixture.Quiet, func(t *testing.T, server *sim.Server, cfg tickstorm.Config) {
 		cfg.Backoff = quickly(server).Backoff
 		p := newPoller(t, epoll.Config{})
@@ -78,8 +78,8 @@ func TestPollerClientReconnects(t *testing.T) {
 	})
 }
 
-// TestPollerClientStatsOfFailures: connections that failed in authentication are in the total.
-func TestPollerClientStatsOfFailures(t *testing.T) {
+// TestClientStatsOfFailures: connections that failed in authentication are in the total.
+func TestClientStatsOfFailures(t *testing.T) {
 	server := startSim(t, sim.Config{Quiet: true, Faults: []sim.Fault{
 		{At: sim.OnAuth, Times: 2, Do: sim.Message("[" + fixture.Status("auth_timeout", "late") + "]")},
 	}})
@@ -94,8 +94,8 @@ func TestPollerClientStatsOfFailures(t *testing.T) {
 	require.Greater(t, s.Received, s.Bytes)
 }
 
-// TestPollerClientLogs: each line names feed and market, be the feed written with a slash.
-func TestPollerClientLogs(t *testing.T) {
+// TestClientLogs: each line names feed and market, be the feed written with a slash.
+func TestClientLogs(t *testing.T) {
 	server := startSim(t, fixture.Quiet)
 	p := newPoller(t, epoll.Config{})
 	var log bytes.Buffer
@@ -117,7 +117,7 @@ func TestPollerClientLogs(t *testing.T) {
 	}
 }
 
-func TestPollerClientEnds(t *testing.T) {
+func TestClientEnds(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		change func(*tickstorm.Config)
@@ -165,8 +165,8 @@ func TestPollerClientEnds(t *testing.T) {
 	})
 }
 
-// TestPollerClientClose in every state that a client can be in.
-func TestPollerClientClose(t *testing.T) {
+// TestClientClose in every state that a client can be in.
+func TestClientClose(t *testing.T) {
 	silent := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
@@ -250,9 +250,9 @@ func TestPollerClientClose(t *testing.T) {
 	}
 }
 
-// TestPollerClientHandler: the handler is called on the poller's thread alone, from the
+// TestClientHandler: the handler is called on the poller's thread alone, from the
 // first status on, and can be exchanged.
-func TestPollerClientHandler(t *testing.T) {
+func TestClientHandler(t *testing.T) {
 	server := startSim(t, sim.Config{})
 	p := newPoller(t, epoll.Config{})
 	first, second := new(fixture.Recorder), new(fixture.Recorder)
@@ -269,8 +269,8 @@ func TestPollerClientHandler(t *testing.T) {
 	pollUntil(t, p, func() bool { return len(second.Events) > n+10 })
 }
 
-// TestPollerClientRefused: what the plan does not have is not asked for again.
-func TestPollerClientRefused(t *testing.T) {
+// TestClientRefused: what the plan does not have is not asked for again.
+func TestClientRefused(t *testing.T) {
 	server := startSim(t, sim.Config{Quiet: true, Keys: map[string]sim.Plan{"trades": {Channels: []string{"T"}}}})
 	p := newPoller(t, epoll.Config{})
 	c, _ := addClient(t, p, quickly(server), nil)
@@ -282,9 +282,9 @@ func TestPollerClientRefused(t *testing.T) {
 	require.ErrorIs(t, c.Request(nil, tickstorm.Topic{Channel: "T", Symbol: "A,B"}), tickstorm.ErrBadTopic)
 }
 
-// TestPollerClientLimit: option quotes beyond the vendor's limit are refused before they
+// TestClientLimit: option quotes beyond the vendor's limit are refused before they
 // spoil the request of the others.
-func TestPollerClientLimit(t *testing.T) {
+func TestClientLimit(t *testing.T) {
 	server := startSim(t, fixture.Quiet)
 	p := newPoller(t, epoll.Config{})
 	cfg := quickly(server)

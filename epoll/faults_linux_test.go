@@ -117,8 +117,8 @@ func TestPollerSharedDescriptor(t *testing.T) {
 	require.Equal(t, wakes, p.Stats().Wakes, "nothing is there to tell")
 }
 
-// TestPollerClientMaxAttempts: the bound is that of a Client.
-func TestPollerClientMaxAttempts(t *testing.T) {
+// TestClientMaxAttempts: the bound is that of a Client.
+func TestClientMaxAttempts(t *testing.T) {
 	p := newPoller(t, epoll.Config{})
 	cfg := fixture.DialConfig("ws://host")
 	dials := 0 // of goroutines that follow one another
@@ -134,8 +134,8 @@ func TestPollerClientMaxAttempts(t *testing.T) {
 	require.Equal(t, 3, dials)
 }
 
-// TestPollerClientRetryAfter: a server that names its wait is obeyed, as by a Client.
-func TestPollerClientRetryAfter(t *testing.T) {
+// TestClientRetryAfter: a server that names its wait is obeyed, as by a Client.
+func TestClientRetryAfter(t *testing.T) {
 	for after, least := range map[string]time.Duration{"100": 100 * time.Second, "99999999999999999999": 5 * time.Minute} {
 		feed := fixture.Listen(t, func(nc net.Conn) {
 			if _, _, err := fixture.Accept(nc); err == nil {
@@ -154,8 +154,8 @@ func TestPollerClientRetryAfter(t *testing.T) {
 	}
 }
 
-// TestPollerClientPanic: a client whose handler has panicked did not end as asked.
-func TestPollerClientPanic(t *testing.T) {
+// TestClientPanic: a client whose handler has panicked did not end as asked.
+func TestClientPanic(t *testing.T) {
 	server := startSim(t, sim.Config{})
 	p := newPoller(t, epoll.Config{})
 	c, end := addClient(t, p, quickly(server), &fixture.OnTrade{Do: func(*tickstorm.Trade) { panic("a bug") }})

@@ -73,7 +73,7 @@ func stopClients(t *testing.T, p *epoll.Poller, h *fixture.Stopping, n int) ([]*
 	return clients, ends
 }
 
-func TestStopPollerClient(t *testing.T) {
+func TestStopClient(t *testing.T) {
 	for _, from := range fromAnywhere {
 		for _, method := range []string{"status", "trade", "unknown", "end"} {
 			t.Run(from.name+" of "+method, func(t *testing.T) {
@@ -90,8 +90,8 @@ func TestStopPollerClient(t *testing.T) {
 	}
 }
 
-// TestShutdownPollerClient: what comes before the server's answer is delivered.
-func TestShutdownPollerClient(t *testing.T) {
+// TestShutdownClient: what comes before the server's answer is delivered.
+func TestShutdownClient(t *testing.T) {
 	for _, from := range fromAnywhere {
 		t.Run(from.name, func(t *testing.T) {
 			p := newPoller(t, epoll.Config{Budget: 4 << 10})
