@@ -93,7 +93,7 @@ func (g *Generator) send(p period, w *bar) {
 func (g *Generator) endSecond(w *bar) {
 	st := &g.states[w.symbol]
 	g.late.end(st, second, w)
-	g.accounts[w.symbol].sent[second] = w.start
+	g.wasSent(second, w)
 	start := minute.startOf(w.start)
 	m := g.minutes.find(st, start)
 	if m == nil {
@@ -105,11 +105,17 @@ func (g *Generator) endSecond(w *bar) {
 	g.send(second, w)
 }
 
+// wasSent notes that a symbol's window has had its bar, for none to be made up.
+func (g *Generator) wasSent(p period, w *bar) {
+	a := &g.accounts[w.symbol]
+	a.sent[p] = max(a.sent[p], w.start)
+}
+
 // endMinute sends a minute that is over.
 func (g *Generator) endMinute(w *bar) {
 	st := &g.states[w.symbol]
 	g.late.end(st, minute, w)
-	g.accounts[w.symbol].sent[minute] = w.start
+	g.wasSent(minute, w)
 	g.send(minute, w)
 }
 

@@ -42,7 +42,7 @@ func TestMarketMakesSense(t *testing.T) {
 		{"everything of one, as fast as can be", every, 1, 20_000, noon.Add(59 * time.Second), 6 * time.Second, 0},
 		{"over midnight in New York", every, few, 200, midnight.Add(-100 * time.Second), 200 * time.Second, 0},
 		{"bars of a few", only(bars...), few, 1000, noon, 150 * time.Second, 0},
-		{"bars of everybody", only(bars...), 0, 2000, noon.Add(3 * time.Second), 70 * time.Second, 8 * time.Second},
+		{"bars of everybody", only(bars...), 0, 1500, noon.Add(57 * time.Second), 90 * time.Second, 15 * time.Second},
 		{"seconds of one", only(tickstorm.SecondAggregates), 1, 20, noon, 300 * time.Second, 0},
 		{"minutes of a few", only(tickstorm.MinuteAggregates, tickstorm.LaunchpadAggregates), few, 20, noon, 20 * time.Minute, 0},
 		{"quotes and bars of a few", only(append(bars, tickstorm.Quotes)...), few, 200, noon, 150 * time.Second, 0},
@@ -130,6 +130,8 @@ type candle struct {
 	start, came                 int64
 	open, high, low, close      float64
 	volume, worth, trades, vwap float64
+	whole                       float64 // shares, without fractions of one
+	counted                     bool    // the day's volume had it before
 }
 
 func (c *candle) add(price, size float64) {
@@ -193,12 +195,13 @@ func (c *chart) number(l *listing, q int64) {
 
 func second(at int64) int64 { return at - at%1000 }
 
-func (l *listing) tick(at tickstorm.Timestamp, price, size float64) {
+func (l *listing) tick(at tickstorm.Timestamp, price, size, whole float64) {
 	s := second(int64(at))
 	if l.ticks[s] == nil {
 		l.ticks[s] = &candle{start: s}
 	}
 	l.ticks[s].add(price, size)
+	l.ticks[s].whole += whole
 }
 
 func decimal(t *testing.T, d tickstorm.Decimal) float64 {
@@ -281,7 +284,7 @@ func (c *chart) OnTrade(e *tickstorm.Trade) {
 		above(c.t, e.VendorReceived, e.Timestamp)
 		same(c.t, c.now, int64(e.VendorReceived), "received before it is sent")
 	}
-	l.tick(e.Timestamp, e.Price, size)
+	l.tick(e.Timestamp, e.Price, size, e.Size)
 }
 
 func (c *chart) banded(l *listing, price float64) {
@@ -328,7 +331,7 @@ func (c *chart) OnQuote(e *tickstorm.Quote) {
 		l.bidTime, l.askTime = int64(e.BidTime), int64(e.AskTime)
 	}
 	if c.tick() == tickstorm.Quotes {
-		l.tick(e.Timestamp, e.BidPrice, 1)
+		l.tick(e.Timestamp, e.BidPrice, 1, 1)
 	}
 }
 
@@ -381,7 +384,7 @@ func (c *chart) OnValue(e *tickstorm.Value) {
 	c.at(&e.Header, e.Timestamp)
 	above(c.t, e.Val, 0)
 	if e.Stream == tickstorm.Values {
-		l.tick(e.Timestamp, e.Val, 1)
+		l.tick(e.Timestamp, e.Val, 1, 1)
 	} else if l.quoted && l.bid != 0 && l.ask != 0 {
 		atLeast(c.t, e.Val, l.bid)
 		atMost(c.t, e.Val, l.ask)
@@ -409,7 +412,7 @@ func (c *chart) OnAggregate(e *tickstorm.Aggregate) {
 	in(e.Open, "open")
 	in(e.Close, "close")
 	above(c.t, e.Low, 0)
-	b := &candle{start: int64(e.Start), came: c.now, open: e.Open, high: e.High, low: e.Low, close: e.Close, volume: e.Volume, vwap: e.VWAP}
+	b := &candle{start: int64(e.Start), came: c.now, open: e.Open, high: e.High, low: e.Low, close: e.Close, volume: e.Volume, vwap: e.VWAP, whole: e.Volume}
 	if e.Has.All(tickstorm.AggregateVWAP) {
 		in(e.VWAP, "average")
 	}
@@ -442,6 +445,8 @@ func (c *chart) OnAggregate(e *tickstorm.Aggregate) {
 	bars := l.bars[e.Stream]
 	if n := len(bars); n == 0 || bars[n-1].start < b.start {
 		l.bars[e.Stream] = append(bars, b)
+		heard := l.bars[tickstorm.SecondAggregates]
+		b.counted = b.start >= c.began || len(heard) > 0 && heard[len(heard)-1].start >= b.start
 		c.sums(l, e, b, b.volume, true)
 		return
 	}
@@ -455,7 +460,7 @@ func (c *chart) OnAggregate(e *tickstorm.Aggregate) {
 	atLeast(c.t, b.high, before.high)
 	atMost(c.t, b.came, before.came+7000+c.slack, "a late correction")
 	c.corrections++
-	b.came, bars[i] = before.came, b
+	b.came, b.counted, bars[i] = before.came, before.counted, b
 	c.sums(l, e, b, b.volume-before.volume, false)
 }
 
@@ -487,7 +492,7 @@ func (c *chart) sums(l *listing, e *tickstorm.Aggregate, b *candle, more float64
 			if first {
 				near(c.t, l.worth+b.vwap*b.volume, worth, 2e-6*worth/max(b.vwap, 1)+1e-5*total)
 			}
-		case int64(e.Start) >= c.began: // an earlier one is of seconds that nobody heard
+		case b.counted:
 			near(c.t, l.total, total, 1e-6, "a minute is no more than its seconds")
 		}
 	}
@@ -542,7 +547,7 @@ func (c *chart) finish() {
 					}
 					whole := merge(of, m.start)
 					whole.trades = m.trades
-					whole.worth = math.NaN()
+					whole.worth, whole.whole = math.NaN(), m.whole
 					c.equal(symbol, whole, m)
 				}
 			}
@@ -574,6 +579,7 @@ func merge(seconds map[int64]*candle, start int64) *candle {
 		m.high, m.low, m.close = max(m.high, c.high), min(m.low, c.low), c.close
 		m.volume += c.volume
 		m.worth += c.worth
+		m.whole += c.whole
 		m.trades += c.trades
 	}
 	return m
@@ -590,6 +596,7 @@ func (c *chart) equal(symbol string, want, got *candle) {
 	if got.vwap != 0 && !math.IsNaN(want.worth) {
 		near(c.t, want.worth/want.volume, got.vwap, max(1e-5*got.vwap, 1.01e-6), name) // the last digit of what costs cents
 	}
+	near(c.t, want.whole, got.whole, 1e-9*got.whole, name)
 	if got.trades != 0 {
 		same(c.t, want.trades, got.trades, name)
 	}

@@ -3,6 +3,7 @@ package sim_test
 import (
 	"bytes"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -134,6 +135,85 @@ func TestGeneratorTopics(t *testing.T) {
 	}
 	require.Empty(t, sim.Symbols("bonds"))
 	require.False(t, sim.NewGenerator("bonds", 1).Subscribe(topic("T", tickstorm.All)))
+}
+
+// TestNoBarWithoutTrades: a second in which the trades of a symbol were subscribed to, and none
+// came, has no bar, whatever is subscribed to when its bar would be due, and whether the trades
+// are those of a symbol or of all.
+func TestNoBarWithoutTrades(t *testing.T) {
+	for _, symbol := range []string{"AAPL", tickstorm.All} {
+		g := sim.NewGenerator(tickstorm.Stocks, 1)
+		trades := tickstorm.Topic{Channel: "T", Symbol: symbol}
+		require.True(t, g.Subscribe(tickstorm.Topic{Channel: "A", Symbol: "AAPL"}))
+		require.True(t, g.Subscribe(tickstorm.Topic{Channel: "AM", Symbol: "AAPL"}))
+		require.True(t, g.Subscribe(trades))
+		now := noon
+		starts := map[int64]bool{} // seconds with trades
+		var last time.Time         // that the generator was told while they were subscribed to
+		until := func(end time.Time, step time.Duration) {
+			for ; now.Before(end); now = now.Add(step) {
+				switch e := g.Next(now).(type) {
+				case *tickstorm.Trade:
+					if e.Symbol == "AAPL" {
+						starts[now.Unix()] = true
+					}
+				case *tickstorm.Aggregate:
+					if start := e.Start.Time(); e.Stream == tickstorm.SecondAggregates && !start.Before(noon) && !start.After(last) {
+						require.True(t, starts[start.Unix()], "%v %v %v", symbol, start, now)
+					}
+				}
+			}
+		}
+		const step = 1400 * time.Millisecond
+		last = noon.Add(time.Minute)
+		until(last, step)
+		require.Less(t, len(starts), 50)
+		last = now.Add(-step)
+		g.Unsubscribe(trades)
+		until(noon.Add(65*time.Second), 10*time.Millisecond)
+		require.NotNil(t, g.Next(now.Add(time.Second)), "bars are made up again")
+	}
+}
+
+// TestTimeThatRunsBackwards: a time before the last one is taken for that.
+func TestTimeThatRunsBackwards(t *testing.T) {
+	g := sim.NewGenerator(tickstorm.Stocks, 1)
+	everything(t, g, tickstorm.Stocks)
+	g.Next(noon)
+	for range 1000 {
+		if e, ok := g.Next(noon.Add(-time.Hour)).(*tickstorm.Quote); ok {
+			require.Equal(t, noon.UnixMilli(), int64(e.Timestamp))
+		}
+	}
+}
+
+// TestBandsHold: what is cheap would leave its band soon, if it did not have to stay.
+func TestBandsHold(t *testing.T) {
+	const cheap = 2.5
+	g := sim.NewGenerator(tickstorm.Stocks, 1)
+	topic := func(channel, symbol string) tickstorm.Topic { return tickstorm.Topic{Channel: channel, Symbol: symbol} }
+	price := func(symbol string) float64 {
+		require.True(t, g.Subscribe(topic("Q", symbol)))
+		defer g.Unsubscribe(topic("Q", symbol))
+		return g.Next(noon).(*tickstorm.Quote).AskPrice
+	}
+	symbols := sim.Symbols(tickstorm.Stocks)
+	at := slices.IndexFunc(symbols, func(symbol string) bool { p := price(symbol); return p > 0 && p < cheap })
+	require.Positive(t, at)
+	require.True(t, g.Subscribe(topic("LULD", symbols[at])))
+	band := *g.Next(noon).(*tickstorm.LULD)
+	g.Unsubscribe(topic("LULD", symbols[at]))
+	require.True(t, g.Subscribe(topic("Q", symbols[at])))
+	require.True(t, g.Subscribe(topic("T", symbols[at])))
+	for range 200_000 {
+		switch e := g.Next(noon).(type) {
+		case *tickstorm.Trade:
+			require.True(t, band.LowerBand <= e.Price && e.Price <= band.UpperBand)
+		case *tickstorm.Quote:
+			require.True(t, e.BidPrice == 0 || e.BidPrice >= band.LowerBand)
+			require.True(t, e.AskPrice <= band.UpperBand)
+		}
+	}
 }
 
 func TestSequenceRisesPerSymbol(t *testing.T) {
