@@ -196,9 +196,7 @@ func (g *Generator) invent(p period, st *state, start int64) {
 // unseen counts a made-up trade beside another event, where trades are not subscribed to and
 // bars are.
 func (g *Generator) unseen(st *state) {
-	const bars = 3 // trades are some of so many events
-	r := g.random.next()
-	if r&bars == 0 {
+	if r := g.random.next(); r&3 == 0 { // fewer than quotes
 		g.record(st, g.tickPrice(st, uint8(r>>8)), g.class.size(st, r>>16), uint8(r>>56))
 	}
 }

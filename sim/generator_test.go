@@ -175,6 +175,32 @@ func TestNoBarWithoutTrades(t *testing.T) {
 	}
 }
 
+// TestNoMinuteWithoutSeconds: where the seconds of a symbol are subscribed to, a minute of which
+// none was sent has no bar.
+func TestNoMinuteWithoutSeconds(t *testing.T) {
+	for _, symbol := range []string{"AAPL", tickstorm.All} {
+		g := sim.NewGenerator(tickstorm.Stocks, 1)
+		require.True(t, g.Subscribe(tickstorm.Topic{Channel: "A", Symbol: symbol}))
+		require.True(t, g.Subscribe(tickstorm.Topic{Channel: "AM", Symbol: "AAPL"}))
+		heard := map[int64]bool{} // minutes
+		minutes := 0
+		for now := noon; now.Before(noon.Add(10 * time.Hour)); now = now.Add(41 * time.Second) {
+			e, ok := g.Next(now).(*tickstorm.Aggregate)
+			if !ok || e.Symbol != "AAPL" {
+				continue
+			}
+			minute := e.Start.Time().Truncate(time.Minute).Unix()
+			if e.Stream == tickstorm.SecondAggregates {
+				heard[minute] = true
+			} else if minute >= noon.Unix() {
+				require.True(t, heard[minute])
+				minutes++
+			}
+		}
+		require.Positive(t, minutes)
+	}
+}
+
 // TestTimeThatRunsBackwards: a time before the last one is taken for that.
 func TestTimeThatRunsBackwards(t *testing.T) {
 	g := sim.NewGenerator(tickstorm.Stocks, 1)
@@ -337,9 +363,9 @@ func TestGeneratorMemory(t *testing.T) {
 	grown := func(minutes int) uint64 {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		for range minutes * 60_000 / 2 {
+		for range minutes * 60_000 / 4 {
 			buf = g.AppendMessage(buf[:0], now, 40)
-			now = now.Add(2 * time.Millisecond)
+			now = now.Add(4 * time.Millisecond)
 		}
 		runtime.ReadMemStats(&after)
 		return after.TotalAlloc - before.TotalAlloc
