@@ -168,8 +168,9 @@ func (l *Lasting) subscribe(topics, added []Topic, done func(error)) *errand {
 	for _, t := range topics {
 		delete(l.dropped, t)
 	}
-	e := l.begin(subscribe, topics, done)
+	e := newErrand(subscribe, topics, done)
 	e.turn, e.added = l.wanted.turn, added
+	l.begin(e)
 	return e
 }
 
@@ -182,20 +183,20 @@ func (l *Lasting) unsubscribe(topics []Topic, done func(error)) *errand {
 	if !l.ready {
 		return nil
 	}
-	return l.begin(unsubscribe, topics, done)
+	e := newErrand(unsubscribe, topics, done)
+	l.begin(e)
+	return e
 }
 
-// begin makes an errand, and has the driver serve it if there is a session to ask.
-func (l *Lasting) begin(action string, topics []Topic, done func(error)) *errand {
-	if done == nil {
-		done = l.cfg.logResult
+// begin takes an errand on, and has the driver serve it if there is a session to ask.
+func (l *Lasting) begin(e *errand) {
+	if e.then == nil {
+		e.then = l.cfg.logResult
 	}
-	e := newErrand(action, topics, done)
 	l.errands = append(l.errands, e)
 	if s := l.session; l.ready {
 		l.driver.Post(func() { l.serve(e, s) })
 	}
-	return e
 }
 
 // serve asks a session what an errand wants, if that is the one to ask.
