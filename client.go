@@ -237,12 +237,14 @@ func (c *Client) finish() {
 	c.cancel()
 	c.reading.Wait()
 	c.besides.Wait()
+	defer func() {
+		c.mu.Lock()
+		c.owner = 0
+		c.mu.Unlock()
+		c.runs.end(c.result)
+		close(c.over)
+	}()
 	c.lasting.ended()
-	c.mu.Lock()
-	c.owner = 0
-	c.mu.Unlock()
-	c.runs.end(c.result)
-	close(c.over)
 }
 
 // read connects and reads until that makes no sense any more.
@@ -409,12 +411,14 @@ func (c *Client) Close() error {
 func (c *Client) Shutdown(ctx context.Context) error { return c.shutdown(ctx, true) }
 
 func (c *Client) shutdown(ctx context.Context, patient bool) error {
+	c.mu.Lock()
+	c.closed = true // before the Lasting is, which ends an attempt that fails then
+	c.mu.Unlock()
 	c.lasting.Close()
 	if c.queue == nil && !patient {
 		c.mute()
 	}
 	c.mu.Lock()
-	c.closed = true
 	conn, started := c.conn, c.started
 	cancel, stopWork := c.cancel, c.stopWork
 	c.mu.Unlock()

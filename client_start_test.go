@@ -2,6 +2,8 @@ package tickstorm_test
 
 import (
 	"context"
+	"errors"
+	"net"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -106,5 +108,47 @@ func TestClientSubscribeConnecting(t *testing.T) {
 		require.NoError(t, c.Close())
 		require.NoError(t, <-running)
 		require.Empty(t, c.Granted())
+	})
+}
+
+// TestClientRequestsAfterTheEnd: who asks then is answered at once.
+func TestClientRequestsAfterTheEnd(t *testing.T) {
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+		ctx, cancel := context.WithCancel(t.Context())
+		c := simClient(t, server, nil)
+		require.NoError(t, c.Start(ctx))
+		require.NoError(t, c.Subscribe(ctx, tickstorm.Trades, "A"))
+		cancel()
+		require.ErrorIs(t, c.Wait(), context.Canceled)
+		var results []error
+		note := func(err error) { results = append(results, err) }
+		require.ErrorIs(t, c.Request(note, fixture.Topics(t, "T.B")...), tickstorm.ErrClosed)
+		require.NoError(t, c.Withdraw(note, fixture.Topics(t, "T.A")...))
+		require.Equal(t, []error{nil}, results, "nothing streams any more")
+	})
+}
+
+// TestClientPanickingResults: a done that panics keeps no other from being called, nor the client
+// from ending.
+func TestClientPanickingResults(t *testing.T) {
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+		d := new(diary)
+		c := simClientWith(t, server, d, func(cfg *tickstorm.Config) {
+			cfg.NetDial = func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("nobody there") }
+			cfg.Backoff.MaxAttempts = 3
+		})
+		told := 0
+		cause := make(chan error, 1)
+		go func() { cause <- c.Start(t.Context()) }()
+		synctest.Wait()
+		for _, symbol := range []string{"A", "B", "C"} {
+			require.NoError(t, c.Request(func(error) { told++; panic("a bug in done for " + symbol) }, fixture.Topics(t, "T."+symbol)...))
+		}
+		var p *tickstorm.PanicError
+		require.ErrorAs(t, <-cause, &p)
+		require.ErrorAs(t, c.Wait(), &p)
+		require.Equal(t, 3, told)
+		require.Equal(t, "closed", d.lines[len(d.lines)-1])
+		require.NoError(t, c.Close())
 	})
 }

@@ -168,7 +168,11 @@ func (c *Conn) run(ctx context.Context, h Handler) (err error) {
 	defer c.release()
 	c.owner.Store(goroutineID())
 	c.heed(ctx)
-	err = c.drive(ctx, func() bool { return false })
+	// What is told outside of handlers can panic too: a done, where nobody answers in time.
+	if p := catch(func() { err = c.drive(ctx, func() bool { return false }) }); p != nil {
+		c.session.Fail(p)
+		err = p
+	}
 	if ctx.Err() != nil && !c.isOver() && c.session.err == nil {
 		c.session.Mute()
 		accepted := c.session.State() != Authenticating
@@ -244,13 +248,12 @@ func (c *Conn) post(action string, done func(error), topics []Topic) error {
 	if err != nil {
 		return err
 	}
-	if c.isOver() {
-		return c.reasonOrClosed()
-	}
 	if done == nil {
 		done = c.cfg.logResult
 	}
-	c.begin(newErrand(action, topics, done))
+	if !c.begin(newErrand(action, topics, done)) {
+		return c.reasonOrClosed()
+	}
 	return nil
 }
 
@@ -408,13 +411,16 @@ func (c *Conn) arm(deadline time.Time) bool {
 	return true
 }
 
-// ask has the driver do something soon.
-func (c *Conn) ask(do func()) {
+// ask has the driver do something soon, and reports whether it will: not of a connection that
+// is over.
+func (c *Conn) ask(do func()) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.isOver() { // else nobody will serve it
-		c.askLocked(do)
+	if c.isOver() {
+		return false
 	}
+	c.askLocked(do)
+	return true
 }
 
 func (c *Conn) askLocked(do func()) {
@@ -480,9 +486,11 @@ func (c *Conn) hearOut(cause error) {
 	_ = s.Disconnected(cause)
 }
 
-// begin has the driver serve an errand soon, unless the connection is over; nobody need
-// wait for it.
-func (c *Conn) begin(e *errand) { c.ask(func() { e.serve(c.session, e.tell) }) }
+// begin has the driver serve an errand soon, and reports whether it will: not if the connection
+// is over. Nobody need wait for it.
+func (c *Conn) begin(e *errand) bool {
+	return c.ask(func() { e.serve(c.session, e.tell) })
+}
 
 // wait waits for an errand: while another goroutine drives or, if nobody does, by driving
 // itself.
@@ -531,10 +539,16 @@ func (c *Conn) shut(err error) {
 	}
 	_ = c.nc.Close()
 	c.session.Disconnected(err)
-	c.serve() // who asked meanwhile gets the session's end for an answer
-	c.err = err
 	c.cfg.Logger.Info("connection ended", "err", err)
-	close(c.over)
+	for over := false; !over; {
+		c.serve() // who asked meanwhile gets the session's end for an answer
+		c.mu.Lock()
+		if over = len(c.asks) == 0; over {
+			c.err = err
+			close(c.over)
+		}
+		c.mu.Unlock()
+	}
 }
 
 func (c *Conn) inHandler() bool { return isGoroutine(c.owner.Load()) }

@@ -239,14 +239,17 @@ func (l *Lasting) End(err error, now time.Time) {
 	if cause == nil {
 		cause = ErrClosed
 	}
+	l.mu.Lock()
+	l.ready = false
+	l.mu.Unlock()
+	defer l.enter(StateChange{State: StateClosed, Err: err}, now) // also where a done panics
 	l.settle(cause)
-	l.enter(StateChange{State: StateClosed, Err: err}, now)
 }
 
 // ended is End where handlers are not called any more.
 func (l *Lasting) ended() {
 	l.mu.Lock()
-	l.state, l.closed = StateClosed, true
+	l.state, l.closed, l.ready = StateClosed, true, false
 	l.mu.Unlock()
 	l.settle(ErrClosed)
 }

@@ -259,11 +259,15 @@ func (l *Lasting) open() []*errand {
 	return slices.Clone(l.errands)
 }
 
-// settle answers errands that no session will.
+// settle answers errands that no session will. A done that panics keeps no other from being
+// called.
 func (l *Lasting) settle(cause error) {
-	for _, e := range l.open() {
-		l.finish(e, e.soFar(cause))
+	open := l.open()
+	if len(open) == 0 {
+		return
 	}
+	defer l.settle(cause)
+	l.finish(open[0], open[0].soFar(cause))
 }
 
 // mended is told of a topic that was put down as refused and is granted all the same: it is

@@ -508,8 +508,8 @@ func (s *Session) end(err error) {
 	// failed the connection has queued its own.
 	_ = s.framer.Close(ws.StatusNormalClosure, "")
 	s.ledger.end(err)
+	s.publish() // before anybody is told, who may panic
 	s.ledger.report()
-	s.publish()
 }
 
 // framed takes what the framer returned.

@@ -89,8 +89,16 @@ func (e *errand) keep(r *SubscribeError) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.request = nil
-	e.refused.Refused = append(e.refused.Refused, r.Refused...)
-	e.refused.Refusals = append(e.refused.Refusals, r.Refusals...)
+	mine := setOf(e.topics)
+	before := len(e.refused.Refused)
+	for _, t := range r.Refused {
+		if mine[t] {
+			e.refused.Refused = append(e.refused.Refused, t)
+		}
+	}
+	if len(e.refused.Refused) > before {
+		e.refused.Refusals = append(e.refused.Refusals, r.Refusals...)
+	}
 }
 
 // outcome is the result where a session was asked for more than the errand's topics: refused

@@ -90,9 +90,15 @@ func (c *Client) call(f func()) {
 	}
 	returned := false
 	defer func() {
-		if v := recover(); !returned {
-			err := &tickstorm.PanicError{Value: v, Stack: debug.Stack()}
-			_ = c.p.post(func() { c.finish(err) })
+		if returned {
+			return
+		}
+		v, err := recover(), tickstorm.ErrClosed // of a goroutine that ends without a panic
+		if v != nil {
+			err = &tickstorm.PanicError{Value: v, Stack: debug.Stack()}
+		}
+		_ = c.p.post(func() { c.finish(err) })
+		if v != nil {
 			panic(v)
 		}
 	}()
@@ -197,7 +203,9 @@ func (c *Client) connect() {
 		return
 	}
 	c.retryAt = time.Time{}
-	s, err := c.lasting.Connect(time.Now())
+	var s *tickstorm.Session
+	var err error
+	c.call(func() { s, err = c.lasting.Connect(time.Now()) }) // it calls what is the user's
 	if err != nil {
 		c.lost(err)
 		return
@@ -244,7 +252,8 @@ func (c *Client) opened(o *tickstorm.Opened, err error) {
 func (c *Client) lost(err error) {
 	c.d = nil
 	now := time.Now()
-	wait, err := c.lasting.Lost(err, now)
+	var wait time.Duration
+	c.call(func() { wait, err = c.lasting.Lost(err, now) })
 	switch {
 	case errors.Is(err, tickstorm.ErrClosed):
 		c.finish(nil)

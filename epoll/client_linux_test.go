@@ -294,3 +294,31 @@ func TestClientLimit(t *testing.T) {
 	require.ErrorIs(t, c.Subscribe(tickstorm.Quotes, "O:C270115C00125000"), tickstorm.ErrSubscriptionLimit)
 	require.Len(t, c.Topics(), 2)
 }
+
+// TestClientCallbackPanics: what panics beside handlers ends the client as well.
+func TestClientCallbackPanics(t *testing.T) {
+	p := newPoller(t, epoll.Config{})
+	cfg := fixture.DialConfig("ws://host")
+	cfg.NetDial = func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("nobody there") }
+	cfg.OnState = func(s *tickstorm.StateChange) {
+		if s.State == tickstorm.StateBackoff {
+			panic("a bug")
+		}
+	}
+	_, end := addClient(t, p, cfg, nil)
+	panicked := 0
+	for waits := patient(t); end.times == 0; waits() {
+		func() {
+			defer func() {
+				if recover() != nil {
+					panicked++
+				}
+			}()
+			require.NoError(t, p.Poll(time.Second))
+		}()
+	}
+	require.Equal(t, 1, panicked)
+	var caught *tickstorm.PanicError
+	require.ErrorAs(t, end.err, &caught)
+	require.Zero(t, p.Stats().Clients)
+}

@@ -358,7 +358,7 @@ func (d *Detached) clock() {
 // between has do call methods of the session, between those that are called here.
 func (d *Detached) between(do func()) {
 	d.clock()
-	do()
+	d.guard(do)
 	_ = d.asked(nil)
 }
 
