@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 )
@@ -221,11 +222,10 @@ func (l *Lasting) retire() {
 	stats := l.session.Stats()
 	l.past.add(&stats)
 	l.session, l.ready = nil, false
-	ended := l.endings()
 	l.mu.Unlock()
-	for _, e := range ended {
-		e.tell(nil)
-	}
+	// With the session the server has forgotten all that was to be ended.
+	ended := slices.DeleteFunc(l.open(), func(e *errand) bool { return e.action != unsubscribe })
+	l.answer(ended, func(*errand) error { return nil })
 }
 
 // End says that there will be no other attempt: StateClosed. err is why, nil where it was

@@ -424,3 +424,18 @@ func TestLastingCertificate(t *testing.T) {
 	}
 	require.ErrorIs(t, fail(), bad, "the fourth in a row")
 }
+
+// TestLastingPanickingResults: a done that panics when the connection ends keeps no other from
+// being called.
+func TestLastingPanickingResults(t *testing.T) {
+	d := driveByHand(t, nil)
+	require.NoError(t, d.l.Request(nil, fixture.Topics(t, "T.A,T.B")...))
+	p := d.connect()
+	require.NoError(t, p.say(fixture.Acks("T.A", "T.B")...))
+	told := 0
+	for _, topic := range []string{"T.A", "T.B"} {
+		require.NoError(t, d.l.Withdraw(func(error) { told++; panic("a bug") }, fixture.Topics(t, topic)...))
+	}
+	require.Panics(t, func() { _, _ = d.l.Lost(io.EOF, d.now) })
+	require.Equal(t, 2, told)
+}

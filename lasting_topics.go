@@ -238,20 +238,6 @@ func (l *Lasting) finish(e *errand, err error) {
 	e.tell(err)
 }
 
-// endings takes the errands that the end of a session has done: all that was to be ended.
-// It is called under the lock.
-func (l *Lasting) endings() []*errand {
-	var ended []*errand
-	l.errands = slices.DeleteFunc(l.errands, func(e *errand) bool {
-		if e.action == unsubscribe {
-			ended = append(ended, e)
-			return true
-		}
-		return false
-	})
-	return ended
-}
-
 // open returns the errands that wait for an answer.
 func (l *Lasting) open() []*errand {
 	l.mu.Lock()
@@ -259,15 +245,17 @@ func (l *Lasting) open() []*errand {
 	return slices.Clone(l.errands)
 }
 
-// settle answers errands that no session will. A done that panics keeps no other from being
-// called.
+// settle answers errands that no session will.
 func (l *Lasting) settle(cause error) {
-	open := l.open()
-	if len(open) == 0 {
-		return
+	l.answer(l.open(), func(e *errand) error { return e.soFar(cause) })
+}
+
+// answer tells errands their results. A done that panics keeps no other from being called.
+func (l *Lasting) answer(errands []*errand, result func(*errand) error) {
+	if len(errands) > 0 {
+		defer l.answer(errands[1:], result)
+		l.finish(errands[0], result(errands[0]))
 	}
-	defer l.settle(cause)
-	l.finish(open[0], open[0].soFar(cause))
 }
 
 // mended is told of a topic that was put down as refused and is granted all the same: it is

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,8 +33,7 @@ type Client struct {
 	over    bool
 
 	muted  atomic.Bool // no handler is called any more but for the last state
-	mu     sync.Mutex  // protects what follows
-	closed bool
+	closed atomic.Bool // no other connection is made
 }
 
 // AddClient starts a connection that lasts. ended, which may be nil, is called once on the
@@ -174,9 +172,7 @@ func (c *Client) Close() error {
 // delivered; see [Detached.Shutdown].
 func (c *Client) Shutdown() {
 	c.lasting.Close()
-	c.mu.Lock()
-	c.closed = true
-	c.mu.Unlock()
+	c.closed.Store(true)
 	_ = c.p.post(func() {
 		switch {
 		case c.over:
@@ -198,7 +194,7 @@ func (c *Client) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String
 
 // connect has a goroutine make a connection.
 func (c *Client) connect() {
-	if c.isClosed() {
+	if c.closed.Load() {
 		c.finish(nil)
 		return
 	}
@@ -228,7 +224,7 @@ func (c *Client) opened(o *tickstorm.Opened, err error) {
 		c.lost(err)
 		return
 	}
-	if c.isClosed() {
+	if c.closed.Load() {
 		_ = o.Conn.Close()
 		c.finish(nil)
 		return
@@ -281,9 +277,7 @@ func (c *Client) finish(err error) {
 		return
 	}
 	c.over, c.retryAt = true, time.Time{}
-	c.mu.Lock()
-	c.closed = true
-	c.mu.Unlock()
+	c.closed.Store(true)
 	delete(c.p.clients, c)
 	defer func() { // also where a handler panics
 		if c.ended != nil {
@@ -291,10 +285,4 @@ func (c *Client) finish(err error) {
 		}
 	}()
 	c.lasting.End(err, time.Now())
-}
-
-func (c *Client) isClosed() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.closed
 }
