@@ -35,6 +35,11 @@ test-inline: ## run the tests of clients without a queue between reader and hand
 test-386: ## run the tests on a 32-bit platform, where int and alignment differ
 	GOARCH=386 ./.ci/each go test ./...
 
+.PHONY: test-safe
+test-safe: ## run the tests of the form without package unsafe, which is in internal/intern
+	go test -tags tickstorm_safe ./internal/intern . ./fuzz
+	go test -tags tickstorm_safe -run '^$$' -fuzz '^FuzzSymbols$$' -fuzztime=$(FUZZTIME) ./fuzz
+
 .PHONY: allocs
 allocs: ## run the tests that assert zero allocations
 	go test -count=1 -run 'Alloc' -v ./...
@@ -66,6 +71,7 @@ format: ## check that gofmt and go mod tidy would change nothing
 vet: ## vet, and check that other platforms build, tests included
 	./.ci/each go vet ./...
 	./.ci/each go vet -tags tickstorm_poison ./...
+	./.ci/each go vet -tags tickstorm_safe ./...
 	@for platform in darwin/arm64 windows/amd64 freebsd/amd64 linux/arm64 linux/386; do \
 		echo "vet $$platform"; \
 		GOOS=$${platform%/*} GOARCH=$${platform#*/} ./.ci/each go vet ./...; \
@@ -107,7 +113,7 @@ proof: ## prove what takes long: races, repeated runs, fuzzing, soak; half an ho
 	./.ci/repeat . $(call share,30) 300
 	./.ci/repeat ./epoll $(call share,30) 300
 	./.ci/repeat ./internal/faults $(call share,30) 300
-	$(MAKE) fuzz FUZZTIME=$(call share,200000)x
+	$(MAKE) fuzz test-safe FUZZTIME=$(call share,200000)x
 	$(MAKE) soak SOAK=$(call share,600)s
 
 .PHONY: bench-rivals

@@ -127,6 +127,8 @@ type fastDecoder struct {
 	fresh  []byte // the symbol of the event at hand, if that is new
 	end    int    // of the message in the buffer
 	passed route  // stands for an event that nobody wants
+
+	ahead ahead
 }
 
 const opening = `{"ev":"`
@@ -293,8 +295,8 @@ walk:
 				}
 			}
 			if n < 7 && swar.ByteAt(w, n) == '"' && swar.At(b, i) == '"' {
-				if sym := d.p.symbols.table.Load().short(swar.Below(w, n), n); sym != nil {
-					r.head.Symbol, r.head.SymbolID = sym.text, sym.id
+				if text, id := d.p.symbols.table.FindWord(swar.Below(w, n), n); id != 0 {
+					r.head.Symbol, r.head.SymbolID = text, id
 					i += n + 2
 					break
 				}
@@ -461,27 +463,36 @@ func textEndSlow(b []byte, i int) int {
 // wants reports whether the symbol at b[i] is wanted, or no plain string: then the
 // reference is asked.
 func (d *fastDecoder) wants(b []byte, i int) bool {
-	w := swar.Load(b, i) >> 8
-	n := swar.FirstMark(swar.StringStops(w | 0xFF<<56))
-	if n < 7 && swar.ByteAt(w, n) == '"' && swar.At(b, i) == '"' {
-		return d.p.wanted.short(swar.Below(w, n), n) != nil
+	if swar.At(b, i) == '"' {
+		if x, y, z, n := symbolWords(b, i+1); n >= 0 {
+			_, id := d.p.wanted.FindWords(x, y, z, n)
+			return id != 0
+		}
 	}
 	end := textEnd(b, i)
-	return end < 0 || d.p.wanted.find(b[i+1:end-1]) != nil
+	if end < 0 {
+		return true
+	}
+	_, id := d.p.wanted.Find(b[i+1 : end-1])
+	return id != 0
 }
 
 // symbol reads a symbol that is long, or new, and returns the index behind it, or -1.
 // A new one is interned when the whole event is known to be sound.
 func (d *fastDecoder) symbol(b []byte, i int, h *Header) int {
-	end := textEnd(b, i)
-	if end < 0 {
-		return -1
+	var text string
+	var id uint32
+	end := -1
+	if x, y, z, n := symbolWords(b, i+1); n >= 0 && swar.At(b, i) == '"' {
+		end = i + n + 2
+		text, id = d.p.symbols.table.FindWords(x, y, z, n)
+	} else if end = textEnd(b, i); end >= 0 {
+		text, id = d.p.symbols.table.Find(b[i+1 : end-1])
 	}
-	text := b[i+1 : end-1]
-	if sym := d.p.symbols.table.Load().find(text); sym != nil {
-		h.Symbol, h.SymbolID = sym.text, sym.id
-	} else {
-		d.fresh = text
+	if id != 0 {
+		h.Symbol, h.SymbolID = text, id
+	} else if end >= 0 {
+		d.fresh = b[i+1 : end-1]
 	}
 	return end
 }

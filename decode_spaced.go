@@ -53,7 +53,7 @@ func compact(dst, raw []byte) ([]byte, bool) {
 		if n == 8 {
 			w = binary.LittleEndian.Uint64(raw)
 		} else {
-			w = w<<(8*n) | shortWord(raw)
+			w = w<<(8*n) | swar.Short(raw)
 		}
 		switch {
 		case swar.Equals(w, '\\') != 0:

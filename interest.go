@@ -3,8 +3,10 @@ package tickstorm
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"slices"
 
+	"github.com/tickstorm/tickstorm/internal/intern"
 	"github.com/tickstorm/tickstorm/internal/swar"
 )
 
@@ -28,17 +30,31 @@ type Interest struct {
 func (p *Parser) SetInterest(i Interest) {
 	p.wanted = nil
 	if i.Symbols != nil && !slices.ContainsFunc(i.Symbols, p.isAll) {
-		symbols := NewSymbols(0)
+		p.wanted = intern.New(math.MaxUint32)
 		for _, symbol := range i.Symbols {
-			symbols.Intern([]byte(symbol))
+			p.want(symbol)
 			for _, c := range p.channels { // which do not all spell it alike
-				symbols.Intern([]byte(p.market.Canonical(Topic{c.name, symbol}).Symbol))
+				p.want(p.market.Canonical(Topic{c.name, symbol}).Symbol)
 			}
 		}
-		p.wanted = symbols.table.Load()
 	}
 	p.streams = slices.Clone(i.Streams)
 	p.fast.setInterest()
+}
+
+func (p *Parser) want(symbol string) {
+	if len(symbol) <= MaxSymbol {
+		p.wanted.Insert([]byte(symbol))
+	}
+}
+
+// wantsSymbol reports whether a symbol is wanted.
+func (p *Parser) wantsSymbol(symbol []byte) bool {
+	if p.wanted == nil {
+		return true
+	}
+	_, id := p.wanted.Find(symbol)
+	return id != 0
 }
 
 // isAll reports whether a symbol stands for all of a channel.
@@ -71,12 +87,12 @@ func (p *Parser) wants(e Event) bool {
 	case !p.wantsStream(h.Stream):
 		return false
 	}
-	return p.wanted == nil || h.Has&1 == 0 || p.wanted.find([]byte(h.Symbol)) != nil // bit 0 is the symbol
+	return h.Has&1 == 0 || p.wantsSymbol([]byte(h.Symbol)) // bit 0 is the symbol
 }
 
 // interests reports whether a data event of a channel with this symbol is wanted.
 func (p *Parser) interests(c *channel, symbol []byte) bool {
-	return c.kind == KindStatus || p.wantsStream(c.stream) && (p.wanted == nil || p.wanted.find(symbol) != nil)
+	return c.kind == KindStatus || p.wantsStream(c.stream) && p.wantsSymbol(symbol)
 }
 
 func (p *Parser) wantsStream(s Stream) bool {
@@ -99,6 +115,9 @@ func (d *fastDecoder) setInterest() {
 // element is left to decode.
 func (d *fastDecoder) passOver(b []byte, i int) int {
 	for {
+		if i >= d.ahead.until {
+			d.lookAhead(b, i)
+		}
 		if swar.Load(b, i)&openingMask != openingWord {
 			return i
 		}
@@ -116,9 +135,11 @@ func (d *fastDecoder) passOver(b []byte, i int) int {
 				return i
 			}
 			symbol += r.symbolSize
-			w = swar.Load(b, symbol)
-			n := swar.FirstMark(swar.StringStops(w | 0xFF<<56))
-			if swar.At(b, symbol-1) != '"' || n == 7 || swar.ByteAt(w, n) != '"' || d.p.wanted.short(swar.Below(w, n), n) != nil {
+			x, y, z, n := symbolWords(b, symbol)
+			if swar.At(b, symbol-1) != '"' || n < 0 {
+				return i
+			}
+			if _, id := d.p.wanted.FindWords(x, y, z, n); id != 0 {
 				return i
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/tickstorm/tickstorm/frame"
+	"github.com/tickstorm/tickstorm/internal/intern"
 	"github.com/tickstorm/tickstorm/internal/jsonscan"
 	"github.com/tickstorm/tickstorm/internal/poison"
 	"github.com/tickstorm/tickstorm/internal/redact"
@@ -76,7 +77,7 @@ type Parser struct {
 
 	// What is wanted, see Interest; nil is everything.
 	streams []Stream
-	wanted  *symbolTable
+	wanted  *intern.Table
 
 	// onStatus is the session's ear: it comes before the handler's.
 	onStatus func(*Status)
@@ -255,8 +256,11 @@ func (p *Parser) elements(msg []byte, hs *handlers) error {
 		return trailing(msg, i+1)
 	}
 	fast := p.engine != EngineFastJSON && p.limits.Depth >= fastDepth
-	if fast && p.symbols == nil {
-		p.symbols = NewSymbols(0)
+	if fast {
+		if p.symbols == nil {
+			p.symbols = NewSymbols(0)
+		}
+		p.fast.startAhead()
 	}
 	b, padded := msg, false // what the fast path reads: in the end a copy with room behind it
 	p.fast.end = len(msg)
@@ -269,7 +273,11 @@ func (p *Parser) elements(msg []byte, hs *handlers) error {
 			i = p.fast.passOver(b, i)
 		}
 		if fast {
+			if i >= p.fast.ahead.until {
+				p.fast.lookAhead(b, i)
+			}
 			if !padded && len(b)-i <= tailLength {
+				p.fast.ahead.until -= i
 				b = p.pad(b[i:])
 				msg, i, padded = b[:len(b)-padding], 0, true
 				p.fast.end = len(msg)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+
+	"github.com/tickstorm/tickstorm/internal/intern"
 )
 
 // Overflow is what a [Queue] does with an event that there is no room for.
@@ -292,8 +294,8 @@ func (s *shard) remember(pos uint64, e *entry) {
 	var buf [MaxSymbol]byte
 	first, second := s.text(pos, int(e.symbol), int(e.symLen))
 	symbol := append(append(buf[:0], first...), second...)
-	hash, _ := s.q.scanner.hash.hash(symbol)
-	hash = fold(hash, uint64(e.channel))
+	hash := s.q.scanner.hash.Hash(symbol)
+	hash = intern.Fold(hash, uint64(e.channel))
 	if slot := s.latest.find(hash, s, func(uint64) bool { return false }); slot != nil {
 		slot.hash, slot.pos = hash, pos
 	}

@@ -2,7 +2,8 @@ package tickstorm
 
 import (
 	"math/bits"
-	"math/rand/v2"
+
+	"github.com/tickstorm/tickstorm/internal/intern"
 )
 
 // This file says of each element of a message what a queue must know: whose it is, whether it
@@ -24,12 +25,12 @@ const maxElements = 1 << 14
 // scanner takes messages apart. Its elements are those of the last one.
 type scanner struct {
 	splitter *Splitter
-	wanted   *symbolTable // of the Interest; nil is all
-	channels []string     // their names; the first is that of what was not understood
+	wanted   *intern.Table // of the Interest; nil is all
+	channels []string      // their names; the first is that of what was not understood
 	known    []scanChannel
 	keyed    bool // symbols matter
 	shards   int
-	hash     symbolTable
+	hash     intern.Hasher
 
 	elements []element
 	mine     []element
@@ -45,7 +46,7 @@ type scanChannel struct {
 func (c *scanner) init(p *Parser, qc QueueConfig) {
 	c.shards, c.wanted = qc.Consumers, p.wanted
 	c.keyed = qc.Consumers > 1 || qc.Overflow == OverflowConflate || p.wanted != nil
-	c.hash.seed = rand.Uint64()
+	c.hash = intern.NewHasher()
 	c.splitter = NewSplitter(p.market)
 	c.splitter.SetLimits(p.limits)
 	c.splitter.nameless = !c.keyed
@@ -85,17 +86,19 @@ func (c *scanner) split(msg []byte) (skipped int, ok bool) {
 		el := element{start: e.Start, end: e.End, channel: e.index}
 		switch {
 		case e.Symbol != nil && c.keyed:
-			if c.wanted != nil && c.wanted.find(e.Symbol) == nil {
-				skipped++
-				continue
+			if c.wanted != nil {
+				if _, id := c.wanted.Find(e.Symbol); id == 0 {
+					skipped++
+					continue
+				}
 			}
-			hash, _ := c.hash.hash(e.Symbol)
+			hash := c.hash.Hash(e.Symbol)
 			if len(e.Symbol) > 0 { // an empty one is none to the dealer either
 				el.shard = c.shardFor(hash)
 			}
 			if n := len(e.Symbol); n <= MaxSymbol && uint(e.symbolAt-1) < 0xFF {
 				el.symbol, el.length, el.flags = uint8(e.symbolAt), uint8(n), known.flags
-				el.hash = fold(hash, uint64(e.index))
+				el.hash = intern.Fold(hash, uint64(e.index))
 			}
 		case e.Err != nil && (e.Start == e.End || s.lone):
 			return 0, false
@@ -110,7 +113,7 @@ func (c *scanner) split(msg []byte) (skipped int, ok bool) {
 
 // shardOf returns the shard of a symbol's events.
 func (c *scanner) shardOf(symbol []byte) int {
-	hash, _ := c.hash.hash(symbol)
+	hash := c.hash.Hash(symbol)
 	return c.shardFor(hash)
 }
 

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/tickstorm/tickstorm/internal/intern"
 )
 
 // Watch is a [Handler] that passes everything on to another one and keeps, for each symbol
@@ -17,7 +19,7 @@ import (
 //
 // A Watch serves one connection at a time, or one [Client], since it is a Handler, and
 // one [Symbols] table, by whose numbers it keeps its books. It is as bounded as the
-// table: 40 bytes a symbol and stream, and 16 a symbol. In steady state it allocates
+// table: 40 bytes a symbol and stream, and 32 a symbol, and grows some 256 symbols at a time. In steady state it allocates
 // nothing. Its own methods, which are those that are not a Handler's, may be called from any
 // goroutine, handlers included; they know what came up to the end of the last message.
 //
@@ -36,9 +38,9 @@ type Watch struct {
 	pending  []sighting // of the message that is being delivered
 	received int64      // when they came
 
-	mu     sync.Mutex // protects what follows
-	books  [streamCount][]watched
-	names  []string   // by SymbolID
+	mu     sync.Mutex                         // protects what follows
+	books  [streamCount]intern.Pages[watched] // by SymbolID
+	names  intern.Names
 	stats  WatchStats // but for its times
 	heard  int64      // when the last event came
 	latest int64      // the latest time that an event gave itself
@@ -257,14 +259,12 @@ func (w *Watch) enter(s *sighting, received int64) {
 		w.stats.Untracked++
 		return
 	}
-	book := &w.books[s.stream]
-	if int64(s.id) >= int64(len(*book)) {
-		*book = lengthen(*book, s.id)
-	}
-	e := &(*book)[s.id]
+	e := w.books[s.stream].At(s.id)
 	if !e.known {
 		e.known = true
-		w.name(s)
+		if w.names.Of(s.id) == "" { // new to all streams
+			w.names.Set(s.id, s.symbol)
+		}
 	}
 	e.received, e.time = received, at
 	if !s.numbered {
@@ -281,20 +281,6 @@ func (w *Watch) enter(s *sighting, received int64) {
 		w.stats.Duplicates++
 	}
 	e.sequence = s.sequence
-}
-
-// name keeps the name of a symbol that is new to a stream.
-func (w *Watch) name(s *sighting) {
-	if int64(s.id) >= int64(len(w.names)) {
-		w.names = lengthen(w.names, s.id)
-	}
-	w.names[s.id] = s.symbol
-}
-
-// lengthen makes room for the number id, and for more to come.
-func lengthen[T any](list []T, id uint32) []T {
-	list = slices.Grow(list, int(id)+1-len(list))
-	return list[:cap(list)]
 }
 
 // Stats returns what was seen of all symbols together.
@@ -331,24 +317,23 @@ func (w *Watch) Symbols() iter.Seq[SymbolWatch] {
 func (w *Watch) copyBook(to []SymbolWatch, stream Stream, from int) (n, next int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	book := w.books[stream]
-	end := min(from+len(to), len(book))
+	book := &w.books[stream]
+	end := min(from+len(to), book.Len())
 	for id := from; id < end; id++ {
-		if book[id].known {
-			to[n] = w.symbolWatch(stream, id)
+		if e := book.Lookup(uint32(id)); e != nil && e.known {
+			to[n] = w.symbolWatch(e, stream, uint32(id))
 			n++
 		}
 	}
-	if end == len(book) {
+	if end == book.Len() {
 		return n, -1
 	}
 	return n, end
 }
 
-func (w *Watch) symbolWatch(stream Stream, id int) SymbolWatch {
-	e := &w.books[stream][id]
+func (w *Watch) symbolWatch(e *watched, stream Stream, id uint32) SymbolWatch {
 	return SymbolWatch{
-		Stream: stream, Symbol: w.names[id], Sequence: e.sequence,
+		Stream: stream, Symbol: w.names.Of(id), Sequence: e.sequence,
 		Regressions: uint64(e.regressions), Duplicates: uint64(e.duplicates),
 		LastReceived: timeOf(e.received), LastEvent: timeOf(e.time),
 	}
@@ -359,10 +344,14 @@ func (w *Watch) symbolWatch(stream Stream, id int) SymbolWatch {
 func (w *Watch) Symbol(s Stream, id uint32) (symbol SymbolWatch, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if s >= streamCount || int64(id) >= int64(len(w.books[s])) || !w.books[s][id].known {
+	if s >= streamCount {
 		return SymbolWatch{}, false
 	}
-	return w.symbolWatch(s, int(id)), true
+	e := w.books[s].Lookup(id)
+	if e == nil || !e.known {
+		return SymbolWatch{}, false
+	}
+	return w.symbolWatch(e, s, id), true
 }
 
 // Stale yields the symbols whose last event came longer than d before now. A symbol that

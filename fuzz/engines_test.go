@@ -3,6 +3,7 @@ package fuzz
 import (
 	"bytes"
 	"encoding/json"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -38,10 +39,10 @@ func FuzzEngines(f *testing.F) {
 			return
 		}
 		var interest tickstorm.Interest
-		parse := func(e tickstorm.Engine) (everything, tickstorm.Stats) {
+		parseIn := func(symbols *tickstorm.Symbols, e tickstorm.Engine) (everything, tickstorm.Stats) {
 			var l everything
 			p := tickstorm.NewParser(market)
-			p.SetSymbols(tickstorm.NewSymbols(3)) // they number alike, and run out alike
+			p.SetSymbols(symbols)
 			p.SetEngine(e)
 			p.SetReceived(42)
 			p.SetInterest(interest)
@@ -52,8 +53,18 @@ func FuzzEngines(f *testing.F) {
 			stats.Fast, stats.Strange = 0, 0 // the one thing that differs
 			return l, stats
 		}
+		parse := func(e tickstorm.Engine) (everything, tickstorm.Stats) {
+			return parseIn(tickstorm.NewSymbols(3), e) // they number alike, and run out alike
+		}
 		want, wantStats := parse(tickstorm.EngineFastJSON)
 		got, gotStats := parse(tickstorm.EngineAuto)
+		require.Equal(t, want, got)
+		require.Equal(t, wantStats, gotStats)
+		got, gotStats = parseIn(manySymbols, tickstorm.EngineAuto)
+		for i := range want.events { // of another table, and none is new to it
+			require.Len(t, got.events, len(want.events))
+			want.events[i].Head().SymbolID, got.events[i].Head().SymbolID = 0, 0
+		}
 		require.Equal(t, want, got)
 		require.Equal(t, wantStats, gotStats)
 
@@ -72,6 +83,16 @@ func FuzzEngines(f *testing.F) {
 		require.Equal(t, wantStats, gotStats)
 	})
 }
+
+// manySymbols are a full table, of so many symbols that a parser looks ahead for them.
+var manySymbols = func() *tickstorm.Symbols {
+	const n = 20_000
+	s := tickstorm.NewSymbols(n)
+	for i := range n {
+		s.Intern([]byte(strconv.Itoa(i)))
+	}
+	return s
+}()
 
 // oddMessages have what the fast path must leave to the reference, or read as it does.
 var oddMessages = []string{

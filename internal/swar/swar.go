@@ -28,6 +28,14 @@ func Load(b []byte, i int) uint64 {
 	return 0
 }
 
+// Short returns a text of at most eight bytes as a word, zeros behind it.
+func Short(text []byte) (w uint64) {
+	for i, c := range text {
+		w |= uint64(c) << (8 * i & 63)
+	}
+	return w
+}
+
 // At returns b[i], 0 behind the end.
 func At(b []byte, i int) byte {
 	if uint(i) < uint(len(b)) {
