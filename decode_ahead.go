@@ -24,11 +24,19 @@ type ahead struct {
 // cache, which has room for hundreds.
 const aheadElements = 32
 
-// startAhead begins with a message. It has nothing looked at ahead in tables that the caches
-// hold; nor in that of symbols for the sake of elements of which few are wanted.
+// startAhead begins with a message.
 func (d *fastDecoder) startAhead() {
+	d.ahead.until = math.MaxInt
+	if w := d.p.wanted; d.p.symbols.table.Large() || w != nil && w.Large() {
+		d.chooseAhead()
+	}
+}
+
+// chooseAhead says in which tables to look ahead: not in those that the caches hold, nor in that
+// of symbols for the sake of elements of which few are wanted.
+func (d *fastDecoder) chooseAhead() {
 	a := &d.ahead
-	a.until, a.tables = math.MaxInt, [2]*intern.Table{}
+	a.tables = [2]*intern.Table{}
 	if w := d.p.wanted; w != nil {
 		if !w.Large() {
 			return
