@@ -80,7 +80,7 @@ func freeSlot(s *segment, hash uint64) *slot {
 
 // hashOf returns the hash of the text in a slot.
 func (t *Table) hashOf(e *slot) uint64 {
-	n := int(e.meta >> 32)
+	n := meta(e.meta).len()
 	if n > Inline {
 		return t.hasher.Hash([]byte(t.longText(e)))
 	}

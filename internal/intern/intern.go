@@ -34,11 +34,24 @@ const (
 	lineSlots    = 2 // slots of a cache line, of which a search looks at all before the next line
 )
 
-// slot is one text. meta is zero while there is none.
+// slot is one text. meta is zero while there is none: it is written last, and read first.
 type slot struct {
 	text [Inline]byte // zeros behind it; of a longer text the first 16 bytes and its index in long
-	meta uint64       // number, and length of the text from bit 32 on; written last, and read first
+	meta uint64       // of type meta, for sync/atomic
 }
+
+// meta is what a search looks at: the text's number, above it its length, and 24 bits of
+// its hash, so that which of a line's slots has a text can be told without reading more.
+type meta uint64
+
+// markOf returns what meta has besides the number.
+func markOf(hash uint64, n int) uint32 { return uint32(hash)<<8 | uint32(n) }
+
+func (m meta) id() uint32   { return uint32(m) }
+func (m meta) mark() uint32 { return uint32(m >> 32) }
+func (m meta) len() int     { return int(m.mark() & 0xFF) }
+
+func (e *slot) load() meta { return meta(atomic.LoadUint64(&e.meta)) }
 
 type segment = [segmentSlots]slot
 
@@ -109,34 +122,53 @@ func (t *Table) Find(text []byte) (string, uint32) {
 // the text.
 func (t *Table) FindWord(word uint64, n int) (string, uint32) {
 	h := t.hasher.word(word)
-	s := t.segment(h)
-	for i := home(h); ; i = next(i) {
-		e := &s[i]
-		meta := atomic.LoadUint64(&e.meta)
-		if meta == 0 {
-			return "", 0
-		}
-		if meta>>32 == uint64(n) && binary.LittleEndian.Uint64(e.text[:8]) == word {
-			return t.texts.of(e, meta), uint32(meta)
-		}
+	e := t.candidate(h, markOf(h, n))
+	if m := e.load(); m.mark() == markOf(h, n) && m != 0 && binary.LittleEndian.Uint64(e.text[:8]) == word {
+		return t.texts.of(e, m), m.id()
 	}
+	return t.search(word, 0, 0, n, h)
 }
 
 // FindWords is Find for a text of n bytes, at most [Inline], given as three words with zeros
 // behind the text.
 func (t *Table) FindWords(a, b, c uint64, n int) (string, uint32) {
 	h := t.hasher.words(a, b, c, n)
-	s := t.segment(h)
-	for i := home(h); ; i = next(i) {
+	e := t.candidate(h, markOf(h, n))
+	if m := e.load(); m.mark() == markOf(h, n) && m != 0 && e.is(a, b, c) {
+		return t.texts.of(e, m), m.id()
+	}
+	return t.search(a, b, c, n, h)
+}
+
+// candidate returns the slot of the home line that has a text of this mark, if one has. Which one
+// cannot be predicted, so there is no branch in it.
+func (t *Table) candidate(hash uint64, mark uint32) *slot {
+	s := t.segment(hash)
+	i := home(hash)
+	at := i
+	if s[i].load().mark() != mark {
+		at = i + 1
+	}
+	return &s[at]
+}
+
+// is reports whether a slot that is published has the text of these words.
+func (e *slot) is(a, b, c uint64) bool {
+	return (binary.LittleEndian.Uint64(e.text[:8])^a)|(binary.LittleEndian.Uint64(e.text[8:16])^b)|
+		(binary.LittleEndian.Uint64(e.text[16:])^c) == 0
+}
+
+// search is FindWords, slot by slot.
+func (t *Table) search(a, b, c uint64, n int, hash uint64) (string, uint32) {
+	s := t.segment(hash)
+	for i := home(hash); ; i = next(i) {
 		e := &s[i]
-		meta := atomic.LoadUint64(&e.meta)
-		if meta == 0 { // before anything else in the slot, which an insertion may be writing
+		m := e.load()
+		if m == 0 { // before anything else in the slot, which an insertion may be writing
 			return "", 0
 		}
-		differs := (binary.LittleEndian.Uint64(e.text[:8]) ^ a) | (binary.LittleEndian.Uint64(e.text[8:16]) ^ b) |
-			(binary.LittleEndian.Uint64(e.text[16:]) ^ c) | (meta>>32 ^ uint64(n))
-		if differs == 0 {
-			return t.texts.of(e, meta), uint32(meta)
+		if m.mark() == markOf(hash, n) && e.is(a, b, c) {
+			return t.texts.of(e, m), m.id()
 		}
 	}
 }
@@ -151,7 +183,7 @@ func (t *Table) Touch(hashes []uint64) (some uint64) {
 	d := t.dir.Load()
 	for _, h := range hashes {
 		s := d.segments[h>>(d.shift&63)].Load()
-		some += atomic.LoadUint64(&s[home(h)].meta)
+		some += uint64(s[home(h)].load())
 	}
 	return some
 }
@@ -178,13 +210,13 @@ func (t *Table) findLong(text []byte) (string, uint32) {
 	s := t.segment(h)
 	for i := home(h); ; i = next(i) {
 		e := &s[i]
-		meta := atomic.LoadUint64(&e.meta)
-		if meta == 0 {
+		m := e.load()
+		if m == 0 {
 			return "", 0
 		}
-		if meta>>32 == uint64(len(text)) {
+		if m.mark() == markOf(h, len(text)) {
 			if known := t.longText(e); known == string(text) {
-				return known, uint32(meta)
+				return known, m.id()
 			}
 		}
 	}
@@ -195,11 +227,11 @@ func (t *Table) longText(e *slot) string {
 }
 
 // text returns the string of a slot that has one.
-func (t *Table) text(e *slot, meta uint64) string {
-	if meta>>32 > Inline {
+func (t *Table) text(e *slot, m meta) string {
+	if m.len() > Inline {
 		return t.longText(e)
 	}
-	return t.texts.of(e, meta)
+	return t.texts.of(e, m)
 }
 
 // Insert returns the string and number of a text and takes it in if it is new. ok is false
@@ -232,10 +264,10 @@ func (t *Table) Insert(text []byte) (s string, id uint32, ok bool) {
 	}
 	page := &t.hashes[(id-1)/hashPage]
 	*page = append(*page, hash)
-	meta := uint64(id) | uint64(len(text))<<32
+	m := meta(id) | meta(markOf(hash, len(text)))<<32
 	t.count.Store(id)
-	atomic.StoreUint64(&e.meta, meta)
-	return t.text(e, meta), id, true
+	atomic.StoreUint64(&e.meta, uint64(m))
+	return t.text(e, m), id, true
 }
 
 // Text returns the text with this number, "" if there is none.
@@ -248,8 +280,8 @@ func (t *Table) Text(id uint32) string {
 	hash := t.hashes[(id-1)/hashPage][(id-1)%hashPage]
 	s := t.segment(hash)
 	for i := home(hash); ; i = next(i) {
-		if e := &s[i]; uint32(e.meta) == id {
-			return t.text(e, e.meta)
+		if e := &s[i]; meta(e.meta).id() == id {
+			return t.text(e, meta(e.meta))
 		}
 	}
 }

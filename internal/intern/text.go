@@ -15,7 +15,7 @@ const Safe = false
 func (*texts) add(id uint32, text []byte) {}
 
 // of returns the string of a slot whose text is in it.
-func (*texts) of(e *slot, meta uint64) string { return unsafe.String(&e.text[0], int(meta>>32)) }
+func (*texts) of(e *slot, m meta) string { return unsafe.String(&e.text[0], m.len()) }
 
 // nameOf is of for a slot of [Names].
 func nameOf(e *slot) string { return unsafe.String(&e.text[0], int(e.meta)) }

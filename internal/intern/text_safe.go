@@ -28,8 +28,8 @@ func (t *texts) add(id uint32, text []byte) {
 }
 
 // of returns the string of a slot whose text is in it.
-func (t *texts) of(_ *slot, meta uint64) string {
-	id := uint32(meta)
+func (t *texts) of(_ *slot, m meta) string {
+	id := m.id()
 	return (*t.pages.Load())[id/textPage][id%textPage]
 }
 
