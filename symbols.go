@@ -36,7 +36,7 @@ const (
 )
 
 // NewSymbols returns a table for at most max symbols; 0 means [DefaultSymbols].
-// It starts with 32 KiB and grows with what it sees.
+// It starts with 24 KiB and grows with what it sees.
 func NewSymbols(max int) *Symbols {
 	if max <= 0 {
 		max = DefaultSymbols
