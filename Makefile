@@ -59,6 +59,14 @@ bench: ## run every benchmark for BENCHTIME
 ratios: ## measure what README states as ratios; takes a minute
 	go test -run '^$$' -bench Ratio -benchtime=9x ./bench
 
+# Figures of an older revision, in docs/growth-old.txt, are drawn too if they are there.
+.PHONY: growth
+growth: COUNT = 9
+growth: ## measure what a market's size costs and draw docs/growth.svg; takes some minutes
+	mkdir -p docs
+	go test -run '^$$' -bench '^BenchmarkSymbols$$' -benchtime=$(BENCHTIME) -count=$(COUNT) ./bench >docs/growth-new.txt
+	go run ./bench/growth -new docs/growth-new.txt $(addprefix -old ,$(wildcard docs/growth-old.txt)) >docs/growth.svg
+
 .PHONY: check
 check: format vet layers lint ## all that is checked without running the code
 

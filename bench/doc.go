@@ -9,6 +9,16 @@
 //	go test ./bench -run '^$' -bench Stream   # from a loopback socket to a handler
 //	go test ./bench -run '^$' -bench Ratio    # the same, side by side
 //
+// What a market's size costs is measured with option contracts, up to 1.5 million of them
+// ([Options]):
+//
+//	go test ./bench -run '^$' -bench '^BenchmarkSymbols$'        # decoding, by number of symbols
+//	go test ./bench -run '^$' -bench SymbolsRatio -benchtime 9x  # a large market beside a small one
+//	go test ./bench -run '^$' -bench FirstSight -benchtime 9x    # while all symbols are new
+//	go test ./bench -run '^$' -bench Feed -benchtime 9x          # a Queue and its parts
+//	go test ./bench -run '^$' -bench 'Interest|Watch'            # what else is kept by symbol
+//	make growth                                                  # the first as a picture
+//
 // Trust ratios more than figures: the speed of a shared machine moves by tens of
 // percent within seconds, which strikes both sides of a Contest alike.
 package bench
