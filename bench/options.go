@@ -25,9 +25,10 @@ const (
 // Contract returns the symbol of option contract i, below [Contracts], in the form of the OCC:
 // O:, the underlying, year, month and day, C or P, and the strike in thousandths in eight
 // digits. All are different. Those of one underlying follow each other.
-func Contract(i int) string { return string(appendContract(nil, i)) }
+func Contract(i int) string { return string(AppendContract(nil, i)) }
 
-func appendContract(b []byte, i int) []byte {
+// AppendContract appends the symbol of option contract i, as [Contract] returns it.
+func AppendContract(b []byte, i int) []byte {
 	underlying, of := i/chain, i%chain
 	b = append(b, "O:"...)
 	b = appendRoot(b, underlying)
@@ -103,7 +104,7 @@ func appendOption(b []byte, rng *rand.Rand, channel string, contract int, at int
 	price := int64(1 + rng.IntN(2000))
 	exchange := func() int64 { return int64(300 + rng.IntN(26)) }
 	b = append(append(append(b, `{"ev":"`...), channel...), `","sym":"`...)
-	b = append(appendContract(b, contract), '"')
+	b = append(AppendContract(b, contract), '"')
 	number := func(key string, x int64) {
 		b = append(append(append(b, `,"`...), key...), `":`...)
 		b = strconv.AppendInt(b, x, 10)
