@@ -61,9 +61,8 @@ func appendDigits(b []byte, x, width int) []byte {
 //
 //   - uniform: each is as likely as any other.
 //   - zipf: the one of rank k has 1/k of the events of the first.
-//   - day: nine events of ten are of the hot contracts, one in 200 and 2,000 at most, near the
-//     money of few underlyings, by zipf among themselves; the tenth is of any. At 4,000
-//     events a second each of 1.5 million contracts comes about once an hour.
+//   - day: nine events of ten are of the hot contracts, one in 200 and 2,000 at most, by zipf
+//     among themselves: those near the money of few underlyings. The tenth is of any. At 4,000 events a second one of 1.5 million contracts comes about once an hour.
 func Distributions() []string { return []string{"uniform", "zipf", "day"} }
 
 // Options returns messages of 20 events each, in all at least so many, of channel T or Q over
@@ -135,27 +134,48 @@ func appendOption(b []byte, rng *rand.Rand, channel string, contract int, at int
 // drawer returns a function that draws contracts.
 func drawer(rng *rand.Rand, n int, distribution string) (func() int, error) {
 	uniform := func() int { return rng.IntN(n) }
-	// By zipf's law the logarithm of a rank is even, near enough. Ranks are dealt out over the
-	// contracts by steps of a prime, so that neighbours do not share their rank.
-	ranked := func(ranks int) func() int {
-		return func() int {
-			rank := int(math.Exp(rng.Float64()*math.Log(float64(ranks+1)))) - 1
-			return int(uint64(rank) * 7_368_787 % uint64(n))
-		}
+	// By zipf's law the logarithm of a rank is even, near enough.
+	rank := func(ranks int) int {
+		return int(math.Exp(rng.Float64()*math.Log(float64(ranks+1)))) - 1
 	}
 	switch distribution {
 	case "uniform":
 		return uniform, nil
 	case "zipf":
-		return ranked(n), nil
+		// Ranks are dealt out by steps of a prime, so that neighbours do not share their rank.
+		return func() int { return int(uint64(rank(n)) * prime % uint64(n)) }, nil
 	case "day":
-		hot := ranked(min(max(n/200, 1), 2000))
+		ranks := min(max(n/200, 1), 2000)
 		return func() int {
 			if rng.IntN(10) == 0 {
 				return uniform()
 			}
-			return hot()
+			return hot(rank(ranks), ranks, n)
 		}, nil
 	}
 	return nil, fmt.Errorf("no distribution %q; there are %v", distribution, Distributions())
+}
+
+// prime is beyond all numbers of contracts and divides none of them.
+const prime = 7_368_787
+
+// nearMoney is how many contracts of an underlying can be hot: those of its next two expirations
+// and its ten middle strikes.
+const nearMoney = 2 * 10 * 2
+
+// hot returns which of n contracts is the hot one of a rank, of so many. The ranks go round the
+// hot underlyings, which lie apart, and are nearest to the money first.
+func hot(rank, ranks, n int) int {
+	underlyings := max(n/chain, 1)
+	hotOnes := min((ranks+nearMoney-1)/nearMoney, underlyings)
+	underlying := rank % hotOnes * (underlyings / hotOnes)
+	near := rank / hotOnes
+	right, expiration, distance := near%2, near/2%2, near/4
+	strike := strikes / 2
+	if distance%2 == 1 {
+		strike += (distance + 1) / 2
+	} else {
+		strike -= distance / 2
+	}
+	return (underlying*chain + expiration*strikes*2 + strike*2 + right) % n
 }

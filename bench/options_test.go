@@ -1,8 +1,11 @@
 package bench_test
 
 import (
+	"cmp"
+	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -22,6 +25,44 @@ func TestContracts(t *testing.T) {
 		seen[c] = true
 	}
 	require.Len(t, seen, bench.Contracts, "all are different")
+}
+
+// TestOptionsDay: what is hot on a day is near the money of few underlyings, and the rest of the
+// market comes too.
+func TestOptionsDay(t *testing.T) {
+	form := regexp.MustCompile(`^O:([A-Z]{1,6})(\d{6})[CP](\d{8})$`)
+	for _, c := range []struct{ n, hot, underlyings int }{
+		{1_000, 5, 1}, {100_000, 500, 13}, {bench.Contracts, 2_000, 50},
+	} {
+		t.Run(strconv.Itoa(c.n), func(t *testing.T) {
+			const events = 200_000
+			corpus, err := bench.Options("T", c.n, "day", events)
+			require.NoError(t, err)
+			h := &counting{of: map[string]int{}}
+			p := tickstorm.NewParser(corpus.Market)
+			for _, m := range corpus.Messages {
+				require.NoError(t, p.Parse(m, h))
+			}
+			symbols := slices.SortedFunc(maps.Keys(h.of), func(a, b string) int {
+				return cmp.Or(h.of[b]-h.of[a], cmp.Compare(a, b))
+			})
+			underlyings, expirations, strikes, sum := map[string]bool{}, map[string]bool{}, map[string]bool{}, 0
+			for _, symbol := range symbols[:c.hot] {
+				parts := form.FindStringSubmatch(symbol)
+				require.NotNil(t, parts, symbol)
+				underlyings[parts[1]] = true
+				expirations[parts[1]+parts[2]] = true
+				strikes[parts[1]+parts[3]] = true
+				sum += h.of[symbol]
+			}
+			require.InDelta(t, 0.9*events, sum, 0.02*events, "what the hot ones have")
+			// A contract that comes by the tenth alone may have pushed out the last of the hot.
+			require.InDelta(t, c.underlyings, len(underlyings), 2)
+			require.LessOrEqual(t, len(expirations), 2*len(underlyings))
+			require.LessOrEqual(t, len(strikes), 10*len(underlyings))
+			require.Greater(t, len(symbols), min(c.n, events/10)*8/10, "the rest comes too")
+		})
+	}
 }
 
 // counting counts events by symbol.
