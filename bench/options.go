@@ -41,10 +41,20 @@ func AppendContract(b []byte, i int) []byte {
 	return appendDigits(b, (10+of/2%strikes)*step, 8)
 }
 
-// appendRoot appends one to four letters, other ones for each underlying.
+// rootLengths is how long roots are, in turn: three or four letters mostly, six at most. A few
+// underlyings have several lengths as well, so that markets do not differ by that.
+var rootLengths = [...]int{3, 4, 3, 4, 3, 2, 4, 3, 5, 3, 4, 3, 1, 4, 3, 6}
+
+// appendRoot appends one to six letters, other ones for each underlying: its number in letters
+// up to Y, and Z as often as its length wants.
 func appendRoot(b []byte, underlying int) []byte {
-	for n := underlying + 1; n > 0; n = (n - 1) / 26 {
-		b = append(b, byte('A'+(n-1)%26))
+	length := rootLengths[underlying%len(rootLengths)]
+	for n := underlying + 1; n > 0; n = (n - 1) / 25 {
+		b = append(b, byte('A'+(n-1)%25))
+		length--
+	}
+	for ; length > 0; length-- {
+		b = append(b, 'Z')
 	}
 	return b
 }

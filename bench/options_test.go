@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -15,16 +16,25 @@ import (
 )
 
 func TestContracts(t *testing.T) {
-	form := regexp.MustCompile(`^O:[A-Z]{1,6}\d{6}[CP]\d{8}$`)
+	form := regexp.MustCompile(`^O:([A-Z]{1,6})(\d{6})[CP]\d{8}$`)
 	seen := make(map[string]bool, bench.Contracts)
+	roots := make(map[int]int) // by their length
 	for i := range bench.Contracts {
 		c := bench.Contract(i)
-		if i%997 == 0 {
-			require.Regexp(t, form, c)
+		if i%97 == 0 {
+			parts := form.FindStringSubmatch(c)
+			require.NotNil(t, parts, c)
+			_, err := time.Parse("060102", parts[2])
+			require.NoError(t, err, c)
+			roots[len(parts[1])]++
 		}
 		seen[c] = true
 	}
 	require.Len(t, seen, bench.Contracts, "all are different")
+	for length := 1; length <= 6; length++ {
+		require.NotZero(t, roots[length], "roots of %d letters", length)
+	}
+	require.Greater(t, roots[3]+roots[4], roots[1]+roots[2]+roots[5]+roots[6], "three or four letters mostly")
 }
 
 // TestOptionsDay: what is hot on a day is near the money of few underlyings, and the rest of the
