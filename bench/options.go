@@ -72,7 +72,8 @@ func appendDigits(b []byte, x, width int) []byte {
 //   - uniform: each is as likely as any other.
 //   - zipf: the one of rank k has 1/k of the events of the first.
 //   - day: nine events of ten are of the hot contracts, one in 200 and 2,000 at most, by zipf
-//     among themselves: those near the money of few underlyings. The tenth is of any. At 4,000 events a second one of 1.5 million contracts comes about once an hour.
+//     among themselves: those near the money of few underlyings. The tenth is of any. At 4,000
+//     events a second one of 1.5 million contracts comes about once an hour.
 func Distributions() []string { return []string{"uniform", "zipf", "day"} }
 
 // Options returns messages of 20 events each, in all at least so many, of channel T or Q over
