@@ -7,11 +7,13 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tickstorm/tickstorm/internal/ring"
 )
 
 // This file is what users of a Queue see. A Splitter takes messages apart, queue_scan.go says
-// what becomes of their elements, queue_ring.go holds them, queue_overflow.go makes room for
-// them, and queue_consume.go hands them to the handler.
+// what becomes of their elements, internal/ring holds them and makes room for them, and
+// queue_consume.go hands them to the handler.
 
 // QueueConfig says how a [Queue] is built and what it does when it is full. A [Client]
 // uses one unless Inline is set; a [Conn] ignores it, and calls its handler inline.
@@ -105,7 +107,7 @@ type Queue struct {
 	skipped    atomic.Uint64
 	overflowed atomic.Bool
 	onDrop     func(*Drop) // Config's
-	fresh      drops       // of the message at hand, for it
+	fresh      *ring.Drops // of the message at hand, for it; nil without
 	told       Drop
 
 	// The life of it.
@@ -140,13 +142,33 @@ func NewQueue(cfg Config, h Handler) (*Queue, error) {
 		p.SetSymbols(cfg.Symbols)
 		p.SetInterest(cfg.Interest)
 		p.tellAll, p.key, p.halt = true, cfg.Key, &q.halted
-		q.shards = append(q.shards, newShard(q, p))
+		q.shards = append(q.shards, &shard{q: q, parser: p, limit: minBatch})
 	}
-	q.onDrop = cfg.OnDrop
 	q.scanner.init(q.shards[0].parser, qc)
-	q.fresh.by = make([]uint64, len(q.scanner.channels))
+	channels := len(q.scanner.channels)
+	for _, s := range q.shards {
+		s.ring = ring.New(q.ringConfig())
+		s.drop.Channels = make([]ChannelCount, 0, channels)
+	}
+	if q.onDrop = cfg.OnDrop; q.onDrop != nil {
+		q.fresh = &ring.Drops{By: make([]uint64, channels)}
+	}
 	q.setHandler(h)
 	return q, nil
+}
+
+// ringConfig is that of each consumer's ring.
+func (q *Queue) ringConfig() ring.Config {
+	rc := ring.Config{
+		Bytes: q.cfg.Bytes / q.cfg.Consumers, Channels: len(q.scanner.channels), Policy: ringPolicies[q.cfg.Overflow],
+		Count: countElements, Hash: q.scanner.keyHash, Alarm: q.cfg.Alarm,
+		Refusing: &q.overflowed, OnRefuse: q.cfg.OnOverflow, Halted: &q.halted,
+	}
+	rc.Frame.Open, rc.Frame.Between, rc.Frame.Close = '[', ',', ']' // what a parser reads at full speed
+	if call := q.cfg.OnAlarm; call != nil {
+		rc.OnAlarm = func() { call(q.Stats()) }
+	}
+	return rc
 }
 
 // setHandler exchanges the handler, from the next batch of each consumer on.
@@ -228,9 +250,7 @@ func (q *Queue) guard(s *shard) {
 			err = p
 		}
 		q.stop(err)
-		s.mu.Lock()
 		s.settle()
-		s.mu.Unlock()
 	}()
 	s.owner.Store(goroutineID())
 	defer s.owner.Store(0)
@@ -245,7 +265,7 @@ func (q *Queue) Close() {
 	q.life.Lock()
 	defer q.life.Unlock()
 	for _, s := range q.shards {
-		s.end()
+		s.ring.Close()
 	}
 }
 
@@ -262,7 +282,7 @@ func (q *Queue) stop(err error) {
 	q.halted.Store(true)
 	close(q.stopped)
 	for _, s := range q.shards {
-		s.end()
+		s.ring.Close()
 	}
 }
 
@@ -279,7 +299,6 @@ func (q *Queue) OnRaw(msg []byte, received int64) (decode bool) {
 func (q *Queue) push(msg []byte, received int64) bool {
 	q.messages.Add(1)
 	q.bytes.Add(uint64(len(msg)))
-	var flags entryFlags
 	q.feed.Lock()
 	defer q.feed.Unlock()
 	skipped, ok := 0, false
@@ -287,33 +306,24 @@ func (q *Queue) push(msg []byte, received int64) bool {
 		skipped, ok = q.scanner.split(msg)
 	}
 	if !ok {
-		q.scanner.all(msg)
-		flags |= entryWhole
+		q.scanner.all(msg, wholeMessage)
 	} else if skipped > 0 {
 		q.skipped.Add(uint64(skipped))
 	}
-	return q.put(msg, received, flags)
+	return q.put(msg, received)
 }
 
-// put puts the scanner's elements into their shards, and tells at once what that has dropped.
-func (q *Queue) put(msg []byte, received int64, flags entryFlags) bool {
-	all := q.deal(msg, received, flags)
-	if q.onDrop != nil && q.fresh.take(&q.told, q.scanner.channels) {
-		q.onDrop(&q.told)
-	}
-	return all
-}
-
-func (q *Queue) deal(msg []byte, received int64, flags entryFlags) bool {
-	if len(q.shards) == 1 {
-		return q.shards[0].put(msg, q.scanner.elements, received, flags)
-	}
+// put puts the scanner's elements into their rings, and tells at once what that has dropped.
+func (q *Queue) put(msg []byte, received int64) bool {
 	all := true
-	for _, s := range q.shards {
-		mine := q.scanner.of(s.index)
-		if len(mine) > 0 && !s.put(msg, mine, received, flags) {
-			all = false
+	for i, s := range q.shards {
+		if mine := q.scanner.elements[i]; len(mine) > 0 || len(q.shards) == 1 {
+			all = s.ring.Put(msg, mine, received, q.fresh) && all
 		}
+	}
+	if q.fresh != nil && tell(q.fresh, &q.told, q.scanner.channels) {
+		q.onDrop(&q.told)
+		q.fresh.Clear()
 	}
 	return all
 }
@@ -326,8 +336,8 @@ func (q *Queue) OnError(e *EventError) {
 	}
 	q.feed.Lock()
 	defer q.feed.Unlock()
-	q.scanner.all(e.Raw)
-	q.put(e.Raw, e.Received, entryWhole|entryBinary)
+	q.scanner.all(e.Raw, binaryMessage)
+	q.put(e.Raw, e.Received)
 }
 
 var (
@@ -393,29 +403,18 @@ func (q *Queue) Stats() QueueStats {
 	dropped := make([]uint64, len(q.scanner.channels))
 	var oldest int64
 	for _, s := range q.shards {
-		s.mu.Lock()
-		events := s.live + s.inHand
-		if events > 0 {
-			first := s.handling
-			if s.inHand == 0 {
-				first = s.entryAt(s.head).received
-			}
-			if st.Events == 0 || first < oldest {
-				oldest = first
-			}
+		own := s.ring.Stats(dropped)
+		if own.Events > 0 && (st.Events == 0 || own.Oldest < oldest) {
+			oldest = own.Oldest
 		}
-		st.Events += events
-		st.Bytes += int(s.used())
-		st.Capacity += len(s.ring)
-		st.HighWater += int(s.high)
-		st.Enqueued += s.totals.enqueued
-		st.Delivered += s.totals.delivered
-		st.Dropped += s.totals.dropped
-		st.Conflated += s.totals.conflated
-		for i, n := range s.dropped {
-			dropped[i] += n
-		}
-		s.mu.Unlock()
+		st.Events += own.Events
+		st.Bytes += own.Bytes
+		st.Capacity += own.Capacity
+		st.HighWater += own.HighWater
+		st.Enqueued += own.Enqueued
+		st.Delivered += own.Delivered
+		st.Dropped += own.Dropped
+		st.Conflated += own.Conflated
 	}
 	if st.Events > 0 {
 		st.Oldest = max(0, time.Duration(q.now().UnixNano()-oldest))
@@ -431,9 +430,9 @@ func (q *Queue) Stats() QueueStats {
 func (q *Queue) ParserStats() Stats {
 	var st Stats
 	for _, s := range q.shards {
-		s.mu.Lock()
+		s.counts.Lock()
 		own := Stats{Counters: s.published, ErrorSamples: s.samples}
-		s.mu.Unlock()
+		s.counts.Unlock()
 		s.parser.latency.snapshot(&own.Latency)
 		st.add(&own)
 	}

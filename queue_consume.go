@@ -1,47 +1,51 @@
 package tickstorm
 
 import (
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/tickstorm/tickstorm/internal/ring"
 )
 
-// This file is the consumer's side: it copies a batch out of the ring, and decodes and
-// handles it without the lock.
+// This file is the consumer's side: it takes batches out of the ring, and decodes and
+// handles them.
 
 // A batch has at most this many bytes of the ring, unless a single event has more. It starts small
 // and grows while the handler is quick, and shrinks when a batch takes it long: what waits
 // in the ring can still be conflated, dropped and left, what was taken cannot.
 const (
-	maxBatch     = 64 << 10
-	minBatch     = 1 << 10
-	slowBatch    = 5 * time.Millisecond
-	maxKeptBatch = 4 * maxBatch
+	maxBatch  = 64 << 10
+	minBatch  = 1 << 10
+	slowBatch = 5 * time.Millisecond
 )
 
-// batch is what a consumer has taken: runs of elements that were received at the same
-// time, each made into an array that the parser reads at full speed, and whole messages.
-type batch struct {
-	buf   []byte
-	runs  []run
-	limit uint64
-}
+// shard is the part of a Queue that one consumer empties.
+type shard struct {
+	q    *Queue
+	ring *ring.Ring
 
-type run struct {
-	start, end int
-	events     int
-	received   int64
-	flags      entryFlags
+	handlers atomic.Pointer[consumerHandlers]
+	owner    atomic.Uint64 // the consumer's goroutine
+
+	counts    sync.Mutex // protects what is published of the parser
+	published Counters
+	samples   ErrorSamples
+
+	// The consumer's.
+	parser  *Parser
+	batch   ring.Batch
+	limit   uint64 // of the next batch
+	handled int    // entries of the batch
+	more    int    // events that these were, of messages that had not been split, beyond one each
+	runs    int    // handled so far, of which some are timed
+	drop    Drop   // lent to handlers
 }
 
 // consumerHandlers is a handler behind a queue.
 type consumerHandlers struct {
 	handlers
 	drop DropHandler
-}
-
-// marker is where a control stands among the entries.
-type marker struct {
-	pos     uint64
-	control *control
 }
 
 // control is something to be done when all consumers have handled what was queued
@@ -61,21 +65,10 @@ func (q *Queue) control(f func(h Handler)) bool {
 	defer q.life.Unlock()
 	c := &control{do: f, missing: len(q.shards), done: make(chan struct{})}
 	for _, s := range q.shards {
-		if !s.mark(c) { // all of them or, under life, none is closed
+		if !s.ring.Mark(c) { // all of them or, under life, none is closed
 			return false
 		}
 	}
-	return true
-}
-
-func (s *shard) mark(c *control) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return false
-	}
-	s.markers = append(s.markers, marker{s.tail, c})
-	s.wake()
 	return true
 }
 
@@ -104,119 +97,33 @@ func (s *shard) consume() {
 		if err := ctx.Err(); err != nil {
 			s.q.stop(err)
 		}
-		drop, c, ok := s.take()
-		if !ok {
+		s.settle()
+		if !s.ring.Take(&s.batch, s.limit) {
 			return
 		}
 		hs := s.handlers.Load()
-		if drop && hs.drop != nil {
+		if tell(&s.batch.Drops, &s.drop, s.q.scanner.channels) && hs.drop != nil {
 			hs.drop.OnDrop(&s.drop)
 		}
-		if len(s.batch.runs) > 0 {
+		if len(s.batch.Runs) > 0 {
 			s.handle(&hs.handlers)
 		}
-		if c != nil && !s.isStopped() {
+		if c, _ := s.batch.Mark.(*control); c != nil && !s.isStopped() {
 			s.meet(c)
 		}
 	}
 }
 
-// take waits for something to do, and takes it: drops to tell, a batch, and a control
-// that comes behind it. ok is false when there will be nothing any more.
-func (s *shard) take() (drop bool, c *control, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.settle()
-	for s.head == s.tail && s.drops.count == 0 && len(s.markers) == 0 && !s.closed {
-		s.idle = true
-		s.work.Wait()
-	}
-	s.idle = false
-	if s.q.halted.Load() || s.head == s.tail && s.drops.count == 0 && len(s.markers) == 0 {
-		return false, nil, false
-	}
-	drop = s.drops.take(&s.drop, s.q.scanner.channels)
-	s.fill()
-	if len(s.markers) > 0 && s.markers[0].pos <= s.head {
-		c = s.markers[0].control
-		s.markers[0] = marker{}
-		s.markers = s.markers[1:]
-	}
-	if s.waiting {
-		s.waiting = false
-		s.room.Signal()
-	}
-	return drop, c, true
-}
-
 // settle counts what was handled since the last time.
 func (s *shard) settle() {
+	s.counts.Lock()
 	if s.published.Errors != s.parser.stats.Errors {
 		s.samples = s.parser.samples
 	}
 	s.published = s.parser.stats
-	s.totals.delivered += uint64(s.handled + s.more)
-	s.totals.enqueued += uint64(s.more)
-	s.inHand -= s.handled
+	s.counts.Unlock()
+	s.ring.Settle(s.handled, s.more)
 	s.handled, s.more = 0, 0
-}
-
-// fill copies entries into the batch, up to its limit or the next control.
-func (s *shard) fill() {
-	b := &s.batch
-	if b.buf == nil || cap(b.buf) > maxKeptBatch {
-		b.buf = []byte{} // not nil: an empty message is not either
-	}
-	b.buf, b.runs = b.buf[:0], b.runs[:0]
-	end := s.tail
-	if len(s.markers) > 0 {
-		end = min(end, s.markers[0].pos)
-	}
-	pos, limit := s.head, s.head+b.limit
-	for pos < end {
-		e := s.entryAt(pos)
-		if e.flags&entryDead != 0 {
-			s.dead -= e.size()
-			pos += e.size()
-			limit += e.size()
-			continue
-		}
-		if len(b.runs) > 0 && pos+e.size() > limit {
-			break
-		}
-		first, second := s.text(pos, 0, e.length)
-		b.add(&e, first, second)
-		s.inHand++
-		s.live--
-		pos += e.size()
-	}
-	if s.inHand > 0 {
-		s.handling = b.runs[0].received
-	}
-	s.forget(pos)
-}
-
-// add appends an entry to the last run, or to a new one.
-func (b *batch) add(e *entry, first, second []byte) {
-	const kept = entryWhole | entryBinary
-	flags := e.flags & kept
-	var r *run
-	if n := len(b.runs); n > 0 && flags&entryWhole == 0 && b.runs[n-1].received == e.received && b.runs[n-1].flags == flags {
-		r = &b.runs[n-1]
-		b.buf[r.end-1] = ','
-	} else {
-		b.runs = append(b.runs, run{start: len(b.buf), received: e.received, flags: flags})
-		r = &b.runs[len(b.runs)-1]
-		if flags&entryWhole == 0 {
-			b.buf = append(b.buf, '[')
-		}
-	}
-	b.buf = append(append(b.buf, first...), second...)
-	if flags&entryWhole == 0 {
-		b.buf = append(b.buf, ']')
-	}
-	r.end = len(b.buf)
-	r.events++
 }
 
 // handle decodes the batch and calls the handler, up to the run before which the queue
@@ -227,13 +134,13 @@ func (s *shard) handle(hs *handlers) {
 	inner.end = nil
 	p, b := s.parser, &s.batch
 	before := p.elementsSeen()
-	for i := range b.runs {
+	for i := range b.Runs {
 		if s.isStopped() {
 			break
 		}
-		r := &b.runs[i]
-		msg := b.buf[r.start:r.end:r.end]
-		p.SetReceived(r.received)
+		r := &b.Runs[i]
+		msg := b.Buf[r.Start:r.End:r.End]
+		p.SetReceived(r.Received)
 		seen, told := p.elementsSeen(), p.elementsTold()
 		sampled := s.runs%decodeEvery == 0
 		s.runs++
@@ -242,11 +149,11 @@ func (s *shard) handle(hs *handlers) {
 			began = s.q.now()
 		}
 		switch { // OnError is told of what is wrong, so that errors need no other way
-		case r.flags&entryBinary != 0:
+		case r.Flags&ring.Tag != 0:
 			p.fail(ErrBinary, msg, hs)
 		case hs.raw != nil: // also what was split for the handler before this one
 			_ = p.parse(msg, hs)
-		case r.flags&entryWhole == 0:
+		case r.Flags&ring.Alone == 0:
 			_ = p.elements(msg, &inner)
 		default:
 			_ = p.parse(msg, &inner)
@@ -254,12 +161,12 @@ func (s *shard) handle(hs *handlers) {
 		if sampled {
 			p.latency.decode.observe(s.q.now().Sub(began))
 		}
-		if s.isStopped() && r.flags&entryWhole == 0 && hs.raw == nil { // perhaps in the middle of it
+		if s.isStopped() && r.Flags&ring.Alone == 0 && hs.raw == nil { // perhaps in the middle of it
 			s.handled += int(p.elementsSeen() - seen)
 			break
 		}
-		s.handled += r.events
-		if r.flags&entryWhole != 0 {
+		s.handled += r.Entries
+		if r.Flags&ring.Alone != 0 {
 			s.more += max(0, int(p.elementsTold()-told)-1)
 		}
 	}
@@ -270,9 +177,9 @@ func (s *shard) handle(hs *handlers) {
 	p.heed(s.q.ctx, took, p.elementsSeen()-before)
 	switch {
 	case took > slowBatch:
-		b.limit = max(b.limit/4, 1)
-	case b.limit < maxBatch:
-		b.limit = min(2*b.limit, maxBatch)
+		s.limit = max(s.limit/4, 1)
+	case s.limit < maxBatch:
+		s.limit = min(2*s.limit, maxBatch)
 	}
 }
 
@@ -336,10 +243,7 @@ func (q *Queue) handlesHere() bool {
 // blocked reports whether the feeding side waits for room.
 func (q *Queue) blocked() bool {
 	for _, s := range q.shards {
-		s.mu.Lock()
-		waiting := s.waiting
-		s.mu.Unlock()
-		if waiting {
+		if s.ring.Waiting() {
 			return true
 		}
 	}

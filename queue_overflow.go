@@ -1,11 +1,9 @@
 package tickstorm
 
 import (
-	"bytes"
 	"fmt"
-	"math"
 
-	"github.com/tickstorm/tickstorm/internal/intern"
+	"github.com/tickstorm/tickstorm/internal/ring"
 )
 
 // Overflow is what a [Queue] does with an event that there is no room for.
@@ -33,6 +31,12 @@ const (
 	OverflowDisconnect
 	overflows
 )
+
+// ringPolicies are what a ring does for each.
+var ringPolicies = [overflows]ring.Policy{
+	OverflowBlock: ring.Block, OverflowDropNewest: ring.DropNewest, OverflowDropOldest: ring.DropOldest,
+	OverflowConflate: ring.Conflate, OverflowDisconnect: ring.Refuse,
+}
 
 var overflowNames = [overflows]string{"block", "drop newest", "drop oldest", "conflate", "disconnect"}
 
@@ -90,29 +94,6 @@ func (c ChannelCount) String() string {
 	return fmt.Sprint(c.Channel, " ", c.Count)
 }
 
-// drops is what was dropped and not yet told.
-type drops struct {
-	count       uint64
-	first, last int64
-	by          []uint64
-}
-
-// countDrop counts an entry that was dropped, whose text is in one or two parts: of a message
-// that was not split its events.
-func (s *shard) countDrop(e *entry, first, second []byte) {
-	n := uint64(1)
-	if e.flags&(entryWhole|entryBinary) == entryWhole {
-		n = countElements(first, second)
-		s.totals.enqueued += n - 1
-	}
-	s.drops.add(e, n)
-	if s.q.onDrop != nil {
-		s.q.fresh.add(e, n)
-	}
-	s.totals.dropped += n
-	s.dropped[e.channel] += n
-}
-
 // countElements returns how many elements a message has, which is in one or two parts; at
 // least one. Broken ones end where jsonscan.LooseEnd says.
 func countElements(first, second []byte) uint64 {
@@ -150,25 +131,12 @@ func countElements(first, second []byte) uint64 {
 	return n
 }
 
-// add adds n events of an entry.
-func (d *drops) add(e *entry, n uint64) {
-	if d.count == 0 {
-		d.first, d.last = math.MaxInt64, math.MinInt64
-	}
-	d.count += n
-	d.by[e.channel] += n
-	d.first = min(d.first, e.received)
-	d.last = max(d.last, e.received)
-}
-
-// take moves what is to be told into drop and reports whether there is any.
-func (d *drops) take(drop *Drop, channels []string) bool {
-	if d.count == 0 {
+// tell makes of what was dropped what is to be told, and reports whether there is any.
+func tell(d *ring.Drops, drop *Drop, channels []string) bool {
+	if d.Count == 0 {
 		return false
 	}
-	*drop = Drop{Count: d.count, First: d.first, Last: d.last, Channels: appendCounts(drop.Channels[:0], channels, d.by)}
-	clear(d.by)
-	d.count = 0
+	*drop = Drop{Count: d.Count, First: d.First, Last: d.Last, Channels: appendCounts(drop.Channels[:0], channels, d.By)}
 	return true
 }
 
@@ -179,164 +147,4 @@ func appendCounts(dst []ChannelCount, channels []string, counts []uint64) []Chan
 		}
 	}
 	return dst
-}
-
-// makeRoom does what the policy says to have room for an entry of this size, which the
-// ring is large enough for. The lock is free while it waits, or calls the user.
-func (s *shard) makeRoom(size uint64) {
-	switch s.q.cfg.Overflow {
-	case OverflowBlock:
-		for s.free() < size && !s.closed {
-			s.wake()
-			s.waiting = true
-			s.room.Wait()
-		}
-	case OverflowDropOldest:
-		for s.free() < size {
-			e := s.entryAt(s.head)
-			s.live--
-			first, second := s.text(s.head, 0, e.length)
-			s.countDrop(&e, first, second)
-			s.forget(s.head + e.size())
-		}
-	case OverflowConflate:
-		// To clear away a few at a time would cost as much as to clear away many.
-		if s.dead >= max(size, uint64(len(s.ring)/8)) {
-			s.compact()
-		}
-	case OverflowDisconnect:
-		if !s.q.overflowed.Swap(true) && s.q.cfg.OnOverflow != nil {
-			s.unlocked(s.q.cfg.OnOverflow)
-		}
-	}
-}
-
-// supersede makes the entry that is about to be written the latest of its channel and
-// symbol; an older one that waits will not be handled.
-func (s *shard) supersede(e *entry, text []byte, hash uint64) {
-	symbol := text[e.symbol:][:e.symLen]
-	slot := s.latest.find(hash, s, func(pos uint64) bool { return s.isOf(pos, e.channel, symbol) })
-	if slot == nil {
-		return
-	}
-	if old := slot.pos; slot.hash == hash && old >= s.head && old < s.tail {
-		s.kill(old)
-	}
-	slot.hash, slot.pos = hash, s.tail
-}
-
-// isOf reports whether the entry at pos is of this channel and symbol.
-func (s *shard) isOf(pos uint64, channel uint8, symbol []byte) bool {
-	e := s.entryAt(pos)
-	if e.channel != channel || int(e.symLen) != len(symbol) {
-		return false
-	}
-	first, second := s.text(pos, int(e.symbol), int(e.symLen))
-	return bytes.Equal(first, symbol[:len(first)]) && bytes.Equal(second, symbol[len(first):])
-}
-
-// kill marks a waiting entry as superseded.
-func (s *shard) kill(pos uint64) {
-	e := s.entryAt(pos)
-	s.ring[s.offset(pos)+4] |= byte(entryDead)
-	s.dead += e.size()
-	s.live--
-	s.totals.conflated++
-	if pos == s.head {
-		s.forget(pos)
-	}
-}
-
-// compact moves what is live to the front.
-func (s *shard) compact() {
-	clear(s.latest.slots)
-	to, marks := s.head, s.markers
-	for from := s.head; from < s.tail; {
-		e := s.entryAt(from)
-		for len(marks) > 0 && marks[0].pos <= from {
-			marks[0].pos = min(marks[0].pos, to)
-			marks = marks[1:]
-		}
-		if e.flags&entryDead == 0 {
-			s.move(to, from, e.size())
-			if e.flags&entryLatest != 0 {
-				s.remember(to, &e)
-			}
-			to += e.size()
-		}
-		from += e.size()
-	}
-	for i := range marks {
-		marks[i].pos = to
-	}
-	s.tail, s.dead = to, 0
-	s.rearm()
-}
-
-// move copies n bytes of the ring towards the front.
-func (s *shard) move(to, from, n uint64) {
-	if to == from {
-		return
-	}
-	for n > 0 {
-		dst, src := s.ring[s.offset(to):], s.ring[s.offset(from):]
-		if uint64(len(src)) > n {
-			src = src[:n]
-		}
-		moved := uint64(copy(dst, src))
-		to, from, n = to+moved, from+moved, n-moved
-	}
-}
-
-// remember puts an entry that was moved back into the index, where it is the only one
-// of its channel and symbol.
-func (s *shard) remember(pos uint64, e *entry) {
-	var buf [MaxSymbol]byte
-	first, second := s.text(pos, int(e.symbol), int(e.symLen))
-	symbol := append(append(buf[:0], first...), second...)
-	hash := s.q.scanner.hash.Hash(symbol)
-	hash = intern.Fold(hash, uint64(e.channel))
-	if slot := s.latest.find(hash, s, func(uint64) bool { return false }); slot != nil {
-		slot.hash, slot.pos = hash, pos
-	}
-}
-
-// latestIndex says where the latest entries are. An entry that has left the ring leaves
-// its slot behind, which is free then.
-type latestIndex struct{ slots []latestSlot }
-
-type latestSlot struct{ hash, pos uint64 }
-
-const (
-	latestSlotBytes = 16
-	latestProbes    = 8
-)
-
-// init makes the index, of at most so many bytes, and returns how many it has.
-func (x *latestIndex) init(bytes int) int {
-	n := 1
-	for 2*n*latestSlotBytes <= bytes {
-		n *= 2
-	}
-	x.slots = make([]latestSlot, n)
-	return n * latestSlotBytes
-}
-
-// find returns the slot in which is has an entry of this hash, else a free one, else nil.
-func (x *latestIndex) find(hash uint64, s *shard, is func(pos uint64) bool) *latestSlot {
-	var free *latestSlot
-	mask := uint64(len(x.slots) - 1)
-	for i := range uint64(latestProbes) {
-		slot := &x.slots[(hash+i)&mask]
-		if slot.pos < s.head || slot.pos >= s.tail {
-			if free == nil {
-				free = slot
-			}
-			continue
-		}
-		if slot.hash == hash && is(slot.pos) {
-			return slot
-		}
-	}
-	return free
 }

@@ -4,20 +4,17 @@ import (
 	"math/bits"
 
 	"github.com/tickstorm/tickstorm/internal/intern"
+	"github.com/tickstorm/tickstorm/internal/ring"
 )
 
 // This file says of each element of a message what a queue must know: whose it is, whether it
 // is wanted, and what it supersedes.
 
-// element is one of a message, or the message as a whole.
-type element struct {
-	start, end     int
-	hash           uint64 // of channel and symbol, for conflation
-	shard          int
-	channel        uint8 // in scanner.channels
-	flags          entryFlags
-	symbol, length uint8 // where in the element the symbol is
-}
+// What a message is in the ring that is not split.
+const (
+	wholeMessage  = ring.Alone | ring.Many
+	binaryMessage = ring.Alone | ring.Tag
+)
 
 // maxElements is the most elements that a message is split into: the feed sends hundreds.
 const maxElements = 1 << 14
@@ -32,13 +29,12 @@ type scanner struct {
 	shards   int
 	hash     intern.Hasher
 
-	elements []element
-	mine     []element
+	elements [][]ring.Entry // of each shard
 }
 
 // scanChannel is what to do with a channel's elements.
 type scanChannel struct {
-	flags    entryFlags
+	flags    ring.Flags
 	unwanted bool // by the Interest
 }
 
@@ -46,6 +42,7 @@ type scanChannel struct {
 func (c *scanner) init(p *Parser, qc QueueConfig) {
 	c.shards, c.wanted = qc.Consumers, p.wanted
 	c.keyed = qc.Consumers > 1 || qc.Overflow == OverflowConflate || p.wanted != nil
+	c.elements = make([][]ring.Entry, c.shards)
 	c.hash = intern.NewHasher()
 	c.splitter = NewSplitter(p.market)
 	c.splitter.SetLimits(p.limits)
@@ -58,15 +55,23 @@ func (c *scanner) init(p *Parser, qc QueueConfig) {
 		switch ch.kind {
 		case KindQuote, KindAggregate, KindValue, KindBook:
 			if qc.Overflow == OverflowConflate {
-				known.flags = entryLatest
+				known.flags = ring.Latest
 			}
 		}
 	}
 }
 
-// all makes the message its only element.
-func (c *scanner) all(msg []byte) {
-	c.elements = append(c.elements[:0], element{end: len(msg)})
+// reset forgets the last message.
+func (c *scanner) reset() {
+	for i := range c.elements {
+		c.elements[i] = c.elements[i][:0]
+	}
+}
+
+// all makes the message its only element, which is the first shard's.
+func (c *scanner) all(msg []byte, flags ring.Flags) {
+	c.reset()
+	c.elements[0] = append(c.elements[0], ring.Entry{End: len(msg), Flags: flags})
 }
 
 // split finds the elements of a message, but for those that nobody wants, whose number it
@@ -75,7 +80,8 @@ func (c *scanner) all(msg []byte) {
 // or has an empty element. Neither is it split into more than can be remembered.
 func (c *scanner) split(msg []byte) (skipped int, ok bool) {
 	s := c.splitter
-	c.elements = c.elements[:0]
+	c.reset()
+	n := 0
 	for s.Reset(msg); s.Next(); {
 		e := s.Element()
 		known := &c.known[e.index]
@@ -83,7 +89,7 @@ func (c *scanner) split(msg []byte) (skipped int, ok bool) {
 			skipped++
 			continue
 		}
-		el := element{start: e.Start, end: e.End, channel: e.index}
+		shard, el := 0, ring.Entry{Start: e.Start, End: e.End, Channel: e.index}
 		switch {
 		case e.Symbol != nil && c.keyed:
 			if c.wanted != nil {
@@ -94,19 +100,20 @@ func (c *scanner) split(msg []byte) (skipped int, ok bool) {
 			}
 			hash := c.hash.Hash(e.Symbol)
 			if len(e.Symbol) > 0 { // an empty one is none to the dealer either
-				el.shard = c.shardFor(hash)
+				shard = c.shardFor(hash)
 			}
 			if n := len(e.Symbol); n <= MaxSymbol && uint(e.symbolAt-1) < 0xFF {
-				el.symbol, el.length, el.flags = uint8(e.symbolAt), uint8(n), known.flags
-				el.hash = intern.Fold(hash, uint64(e.index))
+				el.Key, el.KeyLen, el.Flags = uint8(e.symbolAt), uint8(n), known.flags
+				el.Hash = intern.Fold(hash, uint64(e.index))
 			}
 		case e.Err != nil && (e.Start == e.End || s.lone):
 			return 0, false
 		}
-		if len(c.elements) == maxElements {
+		if n == maxElements {
 			return 0, false
 		}
-		c.elements = append(c.elements, el)
+		n++
+		c.elements[shard] = append(c.elements[shard], el)
 	}
 	return skipped, s.Err() == nil
 }
@@ -122,13 +129,7 @@ func (c *scanner) shardFor(hash uint64) int {
 	return int(high)
 }
 
-// of returns the elements of a shard.
-func (c *scanner) of(shard int) []element {
-	c.mine = c.mine[:0]
-	for i := range c.elements {
-		if c.elements[i].shard == shard {
-			c.mine = append(c.mine, c.elements[i])
-		}
-	}
-	return c.mine
+// keyHash is the hash of an element's channel and symbol.
+func (c *scanner) keyHash(channel uint8, symbol []byte) uint64 {
+	return intern.Fold(c.hash.Hash(symbol), uint64(channel))
 }

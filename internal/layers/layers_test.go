@@ -45,7 +45,7 @@ var guarded = []string{"C", "syscall", "unsafe"}
 // several; a folder's own row goes before patterns.
 var house = map[string]layer{
 	".": {
-		knows: []string{"frame", "internal/intern", "internal/jsonscan", "internal/poison", "internal/redact", "internal/sock", "internal/swar", fastjson, ws, "syscall"},
+		knows: []string{"frame", "internal/intern", "internal/jsonscan", "internal/poison", "internal/redact", "internal/ring", "internal/sock", "internal/swar", fastjson, ws, "syscall"},
 		tests: []string{"internal/fixture", "internal/leak", "sim", testify},
 	},
 	"frame":             {knows: []string{"internal/poison", "internal/swar", ws}, tests: []string{testify}},
@@ -57,6 +57,7 @@ var house = map[string]layer{
 	"internal/leak":     {},
 	"internal/poison":   {},
 	"internal/redact":   {tests: []string{testify}},
+	"internal/ring":     {tests: []string{testify}},
 	"internal/sock":     {knows: []string{"syscall"}, tests: []string{testify}},
 	"internal/intern":   {knows: []string{"internal/swar", "unsafe"}, tests: []string{testify}},
 	"internal/swar":     {tests: []string{testify}},
