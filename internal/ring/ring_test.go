@@ -1,0 +1,243 @@
+package ring_test
+
+import (
+	"fmt"
+	"hash/maphash"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tickstorm/tickstorm/internal/ring"
+)
+
+var policies = map[string]ring.Policy{
+	"block": ring.Block, "drop newest": ring.DropNewest, "drop oldest": ring.DropOldest,
+	"conflate": ring.Conflate, "refuse": ring.Refuse,
+}
+
+var seed = maphash.MakeSeed()
+
+func hash(channel uint8, key []byte) uint64 { return maphash.Bytes(seed, key) + uint64(channel) }
+
+func newRing(bytes int, policy ring.Policy, with func(*ring.Config)) *ring.Ring {
+	cfg := ring.Config{
+		Bytes: bytes, Channels: 3, Policy: policy, Alarm: 0.5, Hash: hash,
+		Count:    func(first, second []byte) uint64 { return uint64(len(first) + len(second)) },
+		Refusing: new(atomic.Bool), Halted: new(atomic.Bool),
+	}
+	cfg.Frame.Open, cfg.Frame.Between, cfg.Frame.Close = '<', '|', '>'
+	if with != nil {
+		with(&cfg)
+	}
+	return ring.New(cfg)
+}
+
+// entry is one whose key is its first two bytes.
+func entry(msg []byte, channel uint8, flags ring.Flags) []ring.Entry {
+	e := ring.Entry{End: len(msg), Channel: channel, Flags: flags, KeyLen: uint8(min(2, len(msg)))}
+	e.Hash = hash(channel, msg[:e.KeyLen])
+	return []ring.Entry{e}
+}
+
+func texts(b *ring.Batch) []string {
+	var all []string
+	for _, r := range b.Runs {
+		all = append(all, fmt.Sprint(r.Received, string(b.Buf[r.Start:r.End])))
+	}
+	return all
+}
+
+func TestRuns(t *testing.T) {
+	r := newRing(1<<10, ring.Block, nil)
+	put := func(received int64, flags ring.Flags, words ...string) {
+		for _, w := range words {
+			require.True(t, r.Put([]byte(w), entry([]byte(w), 1, flags), received, nil))
+		}
+	}
+	put(1, 0, "a", "b")
+	put(2, 0, "c")
+	put(2, ring.Tag, "d", "e")
+	put(2, ring.Alone, "f", "", "g")
+	require.True(t, r.Mark("here"))
+	put(3, 0, "h")
+	require.EqualValues(t, 9, r.Stats(make([]uint64, 3)).Events)
+	require.EqualValues(t, 1, r.Stats(make([]uint64, 3)).Oldest)
+
+	var b ring.Batch
+	require.True(t, r.Take(&b, 1<<10))
+	require.Equal(t, []string{"1<a|b>", "2<c>", "2<d|e>", "2f", "2", "2g"}, texts(&b))
+	require.Equal(t, "here", b.Mark, "nothing is taken from behind a mark")
+	r.Settle(8, 5)
+	require.True(t, r.Take(&b, 1<<10))
+	require.Equal(t, []string{"3<h>"}, texts(&b))
+	require.Nil(t, b.Mark)
+	require.EqualValues(t, 3, r.Stats(make([]uint64, 3)).Oldest, "what is in hand counts")
+	r.Settle(1, 0)
+	r.Close()
+	require.False(t, r.Mark("late"))
+	require.False(t, r.Put([]byte("i"), entry([]byte("i"), 2, 0), 4, nil))
+	require.True(t, r.Take(&b, 1<<10), "a drop is told")
+	require.Equal(t, ring.Drops{Count: 1, First: 4, Last: 4, By: []uint64{0, 0, 1}}, b.Drops)
+	require.Empty(t, b.Runs)
+	require.False(t, r.Take(&b, 1<<10))
+	by := make([]uint64, 3)
+	require.Equal(t, ring.Totals{Enqueued: 15, Delivered: 14, Dropped: 1}, r.Stats(by).Totals)
+	require.Equal(t, []uint64{0, 0, 1}, by)
+}
+
+// model is what a ring does, as a list.
+type model struct {
+	entries                      []modelEntry
+	dropped, conflated, enqueued uint64
+}
+
+type modelEntry struct {
+	text    string
+	channel uint8
+	latest  bool
+	mark    bool
+}
+
+// TestModel puts, marks and takes at random, through many rounds of the ring. What is taken
+// must be what a list has: under DropOldest and Conflate, less what the ring says it has dropped.
+func TestModel(t *testing.T) {
+	for name, policy := range policies {
+		t.Run(name, func(t *testing.T) {
+			for round := range uint64(12) {
+				runModel(t, policy, rand.New(rand.NewPCG(round, 1)))
+			}
+		})
+	}
+}
+
+// runModel has six keys, few enough for each to have a place in the index.
+func runModel(t *testing.T, policy ring.Policy, rnd *rand.Rand) {
+	const size = 2 << 10
+	refusing := new(atomic.Bool)
+	r := newRing(size, policy, func(c *ring.Config) { c.Refusing = refusing })
+	var m model
+	var b ring.Batch
+	drop := func(i int) {
+		m.entries = slices.Delete(m.entries, i, i+1)
+	}
+	take := func() {
+		require.True(t, r.Take(&b, uint64(rnd.IntN(600))))
+		n := 0
+		for _, run := range b.Runs {
+			for text := range strings.SplitSeq(string(b.Buf[run.Start+1:run.End-1]), "|") {
+				require.False(t, m.entries[0].mark)
+				require.Equal(t, m.entries[0].text, text)
+				drop(0)
+				n++
+			}
+		}
+		if b.Mark != nil {
+			require.True(t, m.entries[0].mark)
+			drop(0)
+		}
+		r.Settle(n, 0)
+	}
+	serial := uint64(0)
+	for range 2000 {
+		switch rnd.IntN(12) {
+		case 0:
+			require.True(t, r.Mark(1))
+			m.entries = append(m.entries, modelEntry{mark: true})
+		case 1, 2:
+			if st := r.Stats(make([]uint64, 3)); st.Events > 0 {
+				take()
+			}
+			refusing.Store(false)
+		default:
+			serial++
+			text := fmt.Appendf(nil, "k%c%d%s", 'a'+rnd.IntN(2), serial, strings.Repeat("x", rnd.IntN(60)))
+			e := modelEntry{text: string(text), channel: uint8(rnd.IntN(3))}
+			var flags ring.Flags
+			if e.latest = rnd.IntN(3) > 0; e.latest {
+				flags = ring.Latest
+			}
+			if policy == ring.Block { // it would wait
+				for r.Stats(make([]uint64, 3)).Bytes > size-128 {
+					take()
+				}
+			}
+			before := r.Stats(make([]uint64, 3))
+			fresh := ring.Drops{By: make([]uint64, 3)}
+			in := r.Put(text, entry(text, e.channel, flags), int64(serial/8), &fresh)
+			after := r.Stats(make([]uint64, 3))
+			require.Equal(t, after.Dropped-before.Dropped, fresh.Count)
+			m.enqueued++
+			m.dropped += fresh.Count
+			if policy == ring.DropOldest {
+				for range fresh.Count {
+					drop(slices.IndexFunc(m.entries, func(e modelEntry) bool { return !e.mark }))
+				}
+			} else {
+				require.Equal(t, in, fresh.Count == 0)
+			}
+			if in {
+				gone := slices.IndexFunc(m.entries, func(o modelEntry) bool {
+					return o.latest && e.latest && o.channel == e.channel && o.text[:2] == e.text[:2]
+				})
+				if policy == ring.Conflate && after.Conflated > before.Conflated {
+					require.GreaterOrEqual(t, gone, 0)
+					drop(gone)
+					m.conflated++
+				} else if policy == ring.Conflate && e.latest {
+					require.Negative(t, gone, "an older one gives way")
+				}
+				m.entries = append(m.entries, e)
+			}
+		}
+		st := r.Stats(make([]uint64, 3))
+		waiting := 0
+		for _, e := range m.entries {
+			if !e.mark {
+				waiting++
+			}
+		}
+		require.Equal(t, waiting, st.Events)
+		require.Equal(t, m.enqueued, st.Enqueued)
+		require.Equal(t, m.dropped, st.Dropped)
+		require.Equal(t, m.conflated, st.Conflated)
+		require.LessOrEqual(t, st.Bytes, st.Capacity)
+	}
+	r.Close()
+	for len(m.entries) > 0 {
+		take()
+	}
+	if r.Stats(make([]uint64, 3)).Events != 0 {
+		require.Fail(t, "something is left")
+	}
+}
+
+// TestPutWaits: under Block a Put that finds no room goes on when there is some, and when the
+// ring is closed.
+func TestPutWaits(t *testing.T) {
+	r := newRing(256, ring.Block, nil)
+	text := make([]byte, 100)
+	done := make(chan bool)
+	go func() {
+		for range 4 {
+			r.Put(text, entry(text, 0, 0), 1, nil)
+		}
+		done <- r.Put(text, entry(text, 0, 0), 1, nil)
+	}()
+	var b ring.Batch
+	for taken := 0; taken < 2; {
+		require.True(t, r.Take(&b, 1))
+		r.Settle(1, 0)
+		taken += len(b.Runs)
+	}
+	for !r.Waiting() || r.Stats(make([]uint64, 3)).Enqueued < 4 {
+		runtime.Gosched()
+	}
+	r.Close()
+	require.False(t, <-done)
+	require.False(t, r.Put(text, entry(text, 0, 0), 1, nil))
+}
