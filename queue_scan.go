@@ -71,7 +71,7 @@ func (c *scanner) reset() {
 // all makes the message its only element, which is the first shard's.
 func (c *scanner) all(msg []byte, flags ring.Flags) {
 	c.reset()
-	c.elements[0] = append(c.elements[0], ring.Entry{End: len(msg), Flags: flags})
+	c.elements[0] = append(c.elements[0], ring.NewEntry(0, len(msg), 0, flags))
 }
 
 // split finds the elements of a message, but for those that nobody wants, whose number it
@@ -89,7 +89,7 @@ func (c *scanner) split(msg []byte) (skipped int, ok bool) {
 			skipped++
 			continue
 		}
-		shard, el := 0, ring.Entry{Start: e.Start, End: e.End, Channel: e.index}
+		shard, el := 0, ring.NewEntry(e.Start, e.End, e.index, 0)
 		switch {
 		case e.Symbol != nil && c.keyed:
 			if c.wanted != nil {
@@ -103,8 +103,8 @@ func (c *scanner) split(msg []byte) (skipped int, ok bool) {
 				shard = c.shardFor(hash)
 			}
 			if n := len(e.Symbol); n <= MaxSymbol && uint(e.symbolAt-1) < 0xFF {
-				el.Key, el.KeyLen, el.Flags = uint8(e.symbolAt), uint8(n), known.flags
-				el.Hash = intern.Fold(hash, uint64(e.index))
+				el.SetKey(uint8(e.symbolAt), uint8(n), intern.Fold(hash, uint64(e.index)))
+				el.SetFlags(known.flags)
 			}
 		case e.Err != nil && (e.Start == e.End || s.lone):
 			return 0, false

@@ -1,7 +1,5 @@
 package ring
 
-import "bytes"
-
 // Policy is what a ring does with an entry that there is no room for. One that is larger than
 // the memory is dropped under any of them.
 type Policy uint8
@@ -21,8 +19,8 @@ const (
 	Refuse
 )
 
-// makeRoom does what the policy says to have room for an entry of this size, which the
-// memory is large enough for. The lock is free while it waits, or calls the user.
+// makeRoom does what the policy says to have room for so many bytes, which the memory is
+// large enough for. The lock is free while it waits, or calls the user.
 func (r *Ring) makeRoom(size uint64, fresh *Drops) {
 	switch r.cfg.Policy {
 	case Block:
@@ -32,16 +30,18 @@ func (r *Ring) makeRoom(size uint64, fresh *Drops) {
 			r.room.Wait()
 		}
 	case DropOldest:
+		r.awaitCopy()
 		for r.free() < size {
-			h := r.headerAt(r.head)
+			h := r.headAt(r.head)
+			first, second := r.text(r.head, 0, h.length())
+			r.countDrop(h, r.receivedAt(r.head), first, second, fresh)
 			r.live--
-			first, second := r.text(r.head, 0, h.length)
-			r.countDrop(&h, first, second, fresh)
 			r.forget(r.head + h.size())
 		}
 	case Conflate:
 		// To clear away a few at a time would cost as much as to clear away many.
 		if r.dead >= max(size, uint64(len(r.mem)/8)) {
+			r.awaitCopy()
 			r.compact()
 		}
 	case Refuse:
@@ -51,39 +51,38 @@ func (r *Ring) makeRoom(size uint64, fresh *Drops) {
 	}
 }
 
-// supersede makes the entry that is about to be written the latest of its channel and
-// key; an older one that waits will not be taken.
-func (r *Ring) supersede(h *header, text []byte, hash uint64) {
-	key := text[h.key:][:h.keyLen]
-	slot := r.latest.find(hash, r, func(pos uint64) bool { return r.isOf(pos, h.channel, key) })
-	if slot == nil {
-		return
+// awaitCopy waits until nothing is pinned. The lock is free meanwhile.
+func (r *Ring) awaitCopy() {
+	for r.pinned != 0 {
+		r.mu.Unlock()
+		r.copying.Lock()
+		r.copying.Unlock() //nolint:staticcheck // to have waited is all
+		r.mu.Lock()
 	}
-	if old := slot.pos; slot.hash == hash && old >= r.head && old < r.tail {
-		r.kill(old)
-	}
-	slot.hash, slot.pos = hash, r.tail
 }
 
-// isOf reports whether the entry at pos is of this channel and key.
-func (r *Ring) isOf(pos uint64, channel uint8, key []byte) bool {
-	h := r.headerAt(pos)
-	if h.channel != channel || int(h.keyLen) != len(key) {
-		return false
+// forget moves head to pos, and on past what is dead: the entry at head is always live.
+func (r *Ring) forget(pos uint64) {
+	r.head = pos
+	for r.dead > 0 && r.head < r.tail {
+		h := r.headAt(r.head)
+		if !h.is(dead) {
+			break
+		}
+		r.dead -= h.size()
+		r.head += h.size()
 	}
-	first, second := r.text(pos, int(h.key), int(h.keyLen))
-	return bytes.Equal(first, key[:len(first)]) && bytes.Equal(second, key[len(first):])
+	if r.head == r.tail { // begin anew at the memory's start, where it is warm
+		r.base = r.head
+	} else if r.head-r.base >= uint64(len(r.mem)) {
+		r.base += uint64(len(r.mem))
+	}
+	r.rearm()
 }
 
-// kill marks a waiting entry as superseded.
-func (r *Ring) kill(pos uint64) {
-	h := r.headerAt(pos)
-	r.mem[r.offset(pos)+4] |= byte(dead)
-	r.dead += h.size()
-	r.live--
-	r.totals.Conflated++
-	if pos == r.head {
-		r.forget(pos)
+func (r *Ring) rearm() {
+	if r.used() < r.alarm/2 {
+		r.alarms = true
 	}
 }
 
@@ -92,15 +91,15 @@ func (r *Ring) compact() {
 	clear(r.latest.slots)
 	to, marks := r.head, r.markers
 	for from := r.head; from < r.tail; {
-		h := r.headerAt(from)
+		h := r.headAt(from)
 		for len(marks) > 0 && marks[0].pos <= from {
 			marks[0].pos = min(marks[0].pos, to)
 			marks = marks[1:]
 		}
-		if h.flags&dead == 0 {
+		if !h.is(dead) {
 			r.move(to, from, h.size())
-			if h.flags&Latest != 0 {
-				r.remember(to, &h)
+			if h.is(Latest) {
+				r.remember(to, h)
 			}
 			to += h.size()
 		}
@@ -126,55 +125,4 @@ func (r *Ring) move(to, from, n uint64) {
 		moved := uint64(copy(dst, src))
 		to, from, n = to+moved, from+moved, n-moved
 	}
-}
-
-// remember puts an entry that was moved back into the index, where it is the only one
-// of its channel and key.
-func (r *Ring) remember(pos uint64, h *header) {
-	first, second := r.text(pos, int(h.key), int(h.keyLen))
-	key := append(append(r.key[:0], first...), second...)
-	hash := r.cfg.Hash(h.channel, key)
-	if slot := r.latest.find(hash, r, func(uint64) bool { return false }); slot != nil {
-		slot.hash, slot.pos = hash, pos
-	}
-}
-
-// latestIndex says where the latest entries are. An entry that has left the ring leaves
-// its slot behind, which is free then.
-type latestIndex struct{ slots []latestSlot }
-
-type latestSlot struct{ hash, pos uint64 }
-
-const (
-	latestSlotBytes = 16
-	latestProbes    = 8
-)
-
-// init makes the index, of at most so many bytes, and returns how many it has.
-func (x *latestIndex) init(bytes int) int {
-	n := 1
-	for 2*n*latestSlotBytes <= bytes {
-		n *= 2
-	}
-	x.slots = make([]latestSlot, n)
-	return n * latestSlotBytes
-}
-
-// find returns the slot in which is has an entry of this hash, else a free one, else nil.
-func (x *latestIndex) find(hash uint64, r *Ring, is func(pos uint64) bool) *latestSlot {
-	var free *latestSlot
-	mask := uint64(len(x.slots) - 1)
-	for i := range uint64(latestProbes) {
-		slot := &x.slots[(hash+i)&mask]
-		if slot.pos < r.head || slot.pos >= r.tail {
-			if free == nil {
-				free = slot
-			}
-			continue
-		}
-		if slot.hash == hash && is(slot.pos) {
-			return slot
-		}
-	}
-	return free
 }

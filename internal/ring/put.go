@@ -1,31 +1,67 @@
 package ring
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // Put puts ranges of msg into the ring, in order, and reports whether all have got in. It waits
 // for room if that is the policy. What is dropped is counted in fresh too, if that is not nil.
 func (r *Ring) Put(msg []byte, entries []Entry, received int64, fresh *Drops) bool {
+	if r.cfg.Policy == Conflate {
+		r.latest.touch(entries)
+	}
 	r.mu.Lock()
+	if !r.takesAll(entries, fresh) {
+		return r.putEach(msg, entries, received, fresh)
+	}
+	if r.cfg.Policy == Conflate {
+		r.touchOld(entries)
+	}
+	for i := range entries {
+		r.write(&entries[i], msg, received)
+	}
+	r.totals.Enqueued += uint64(len(entries))
+	r.high = max(r.high, r.used())
+	idle := r.idle
+	r.idle = false
+	r.mu.Unlock()
+	if idle { // which needs the lock at once
+		r.work.Signal()
+	}
+	return true
+}
+
+// takesAll reports whether all entries may be written without a look at each. Under
+// DropOldest it drops what makes that so.
+func (r *Ring) takesAll(entries []Entry, fresh *Drops) bool {
+	size := uint64(0)
+	for i := range entries {
+		size += entries[i].head.size()
+	}
+	if r.closed || r.cfg.Refusing.Load() || r.alarms && r.used()+size >= r.alarm {
+		return false
+	}
+	if r.free() < size && r.cfg.Policy == DropOldest && size <= uint64(len(r.mem)) {
+		r.makeRoom(size, fresh)
+	}
+	return r.free() >= size && !r.closed && !r.cfg.Refusing.Load() // the lock may have been free
+}
+
+// putEach is Put entry by entry. It unlocks.
+func (r *Ring) putEach(msg []byte, entries []Entry, received int64, fresh *Drops) bool {
 	defer r.mu.Unlock()
 	all := true
 	for i := range entries {
 		e := &entries[i]
-		h := header{
-			length: e.End - e.Start, flags: e.Flags, channel: e.Channel,
-			key: e.Key, keyLen: e.KeyLen, received: received,
-		}
-		fits := r.admit(h.size(), fresh)
+		fits := r.admit(e.head.size(), fresh)
 		r.totals.Enqueued++ // not before: Stats may be asked while admit waits, or calls the user
-		text := msg[e.Start:e.End]
 		if !fits {
-			r.countDrop(&h, text, nil, fresh)
+			r.countDrop(e.head, received, msg[e.start:][:e.head.length()], nil, fresh)
 			all = false
 			continue
 		}
-		if h.flags&Latest != 0 && r.cfg.Policy == Conflate {
-			r.supersede(&h, text, e.Hash)
-		}
-		r.write(&h, text)
+		r.write(e, msg, received)
 		r.high = max(r.high, r.used())
 		if r.alarms && r.used() >= r.alarm {
 			r.soundAlarm()
@@ -33,6 +69,24 @@ func (r *Ring) Put(msg []byte, entries []Entry, received int64, fresh *Drops) bo
 	}
 	r.wake()
 	return all
+}
+
+// write puts an entry at the tail, where there is room for it.
+func (r *Ring) write(e *Entry, msg []byte, received int64) {
+	h := e.head
+	text := msg[e.start:][:h.length()]
+	if h.is(Latest) && r.cfg.Policy == Conflate {
+		r.supersede(h, text, e.hash)
+	}
+	off := r.offset(r.tail)
+	b := r.mem[off:]
+	binary.LittleEndian.PutUint64(b, uint64(h))
+	binary.LittleEndian.PutUint64(b[8:], uint64(received))
+	if n := copy(b[headerSize:], text); n < len(text) {
+		copy(r.mem, text[n:])
+	}
+	r.tail += h.size()
+	r.live++
 }
 
 // admit reports whether an entry of this size may be written, and makes room for it.
@@ -47,14 +101,6 @@ func (r *Ring) admit(size uint64, fresh *Drops) bool {
 		r.makeRoom(size, fresh)
 	}
 	return r.free() >= size && !r.closed && !r.cfg.Refusing.Load() // the lock may have been free
-}
-
-// wake makes the taking side look again.
-func (r *Ring) wake() {
-	if r.idle {
-		r.idle = false
-		r.work.Signal()
-	}
 }
 
 // soundAlarm calls the user.
@@ -81,14 +127,14 @@ type Drops struct {
 }
 
 // add adds n events of an entry.
-func (d *Drops) add(h *header, n uint64) {
+func (d *Drops) add(channel uint8, received int64, n uint64) {
 	if d.Count == 0 {
 		d.First, d.Last = math.MaxInt64, math.MinInt64
 	}
 	d.Count += n
-	d.By[h.channel] += n
-	d.First = min(d.First, h.received)
-	d.Last = max(d.Last, h.received)
+	d.By[channel] += n
+	d.First = min(d.First, received)
+	d.Last = max(d.Last, received)
 }
 
 // Clear forgets them, as told.
@@ -100,16 +146,16 @@ func (d *Drops) Clear() {
 }
 
 // countDrop counts an entry that was dropped, whose text is in one or two parts.
-func (r *Ring) countDrop(h *header, first, second []byte, fresh *Drops) {
+func (r *Ring) countDrop(h head, received int64, first, second []byte, fresh *Drops) {
 	n := uint64(1)
-	if h.flags&Many != 0 {
+	if h.is(Many) {
 		n = r.cfg.Count(first, second)
 		r.totals.Enqueued += n - 1
 	}
-	r.drops.add(h, n)
+	r.drops.add(h.channel(), received, n)
 	if fresh != nil {
-		fresh.add(h, n)
+		fresh.add(h.channel(), received, n)
 	}
 	r.totals.Dropped += n
-	r.dropped[h.channel] += n
+	r.dropped[h.channel()] += n
 }

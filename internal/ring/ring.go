@@ -6,6 +6,7 @@ package ring
 
 import (
 	"encoding/binary"
+	"math"
 	"sync"
 	"sync/atomic"
 )
@@ -39,31 +40,30 @@ type Config struct {
 }
 
 // Ring holds entries, each a header of 16 bytes and a text, padded to a multiple of 16. Only
-// a text may wrap around the ring's end.
-//
-//	length  4 bytes, of the text
-//	flags   1
-//	channel 1
-//	key     1, where in the text it begins
-//	length  1, of the key
-//	received 8
+// a text may wrap around the ring's end. The header's first half is a [head], its second half
+// when the text was received.
 //
 // Positions count bytes since the ring was made; only compaction takes some back. One
 // goroutine at a time may call Put, and one Take; all else may be called from any.
+//
+// Take copies without the lock: what begins before the position pinned is its own until it
+// gives it back, and stays as it is. Only Put writes into the memory and the index.
 type Ring struct {
 	cfg Config
 
-	mu      sync.Mutex // protects what follows
+	mu      sync.Mutex // protects what follows, but for the memory and the index
 	work    sync.Cond  // the taking side waits for something to do
 	room    sync.Cond  // the putting side waits for room
 	idle    bool       // the taking side waits
 	waiting bool       // the putting side waits
 	closed  bool       // nothing more comes in
+	copying sync.Mutex // locked while anything is pinned; Take has both, Put never mu before this
 
 	mem        []byte
 	base       uint64 // a position that is mem[0]; at most one round before head
 	head, tail uint64 // positions: entries are from head up to tail
-	dead       uint64 // bytes of entries between them that were superseded
+	pinned     uint64 // entries that begin before are being copied; 0 is none
+	dead       uint64 // bytes of entries from head to tail that were superseded
 	live       int    // number of all others
 	latest     latestIndex
 	key        [maxKey]byte // scratch, of compaction
@@ -101,11 +101,43 @@ const (
 
 // Entry is a text that is to be put in: a range of the bytes given to Put.
 type Entry struct {
-	Start, End  int
-	Hash        uint64 // of channel and key
-	Channel     uint8
-	Flags       Flags
-	Key, KeyLen uint8 // where in the text the key is
+	start int
+	head  head
+	hash  uint64
+}
+
+// NewEntry is that of a range without a key, which supersedes nothing.
+func NewEntry(start, end int, channel uint8, flags Flags) Entry {
+	return Entry{start: start, head: head(min(end-start, math.MaxUint32)) | head(flags)<<32 | head(channel)<<40}
+}
+
+// SetKey says where in the text the key is, and the hash of channel and key.
+func (e *Entry) SetKey(at, length uint8, hash uint64) {
+	e.head |= head(at)<<48 | head(length)<<56
+	e.hash = hash
+}
+
+// SetFlags adds flags.
+func (e *Entry) SetFlags(flags Flags) { e.head |= head(flags) << 32 }
+
+// head is the first half of a header.
+//
+//	length  4 bytes, of the text; one of 4 GiB is as good as a longer one, since neither fits
+//	flags   1
+//	channel 1
+//	key     1, where in the text it begins
+//	length  1, of the key
+type head uint64
+
+func (h head) length() int         { return int(uint32(h)) }
+func (h head) flags() Flags        { return Flags(h >> 32) }
+func (h head) channel() uint8      { return uint8(h >> 40) }
+func (h head) key() (at, n int)    { return int(uint8(h >> 48)), int(h >> 56) }
+func (h head) is(flags Flags) bool { return h&(head(flags)<<32) != 0 }
+
+// size is what an entry takes in the ring.
+func (h head) size() uint64 {
+	return headerSize + (uint64(uint32(h))+align-1)&^(align-1)
 }
 
 // marker is where something stands among the entries.
@@ -119,20 +151,6 @@ const (
 	headerSize = 16
 	maxKey     = 1<<8 - 1
 )
-
-// header is that of an entry, unpacked.
-type header struct {
-	length      int
-	flags       Flags
-	channel     uint8
-	key, keyLen uint8
-	received    int64
-}
-
-// size is what an entry takes in the ring.
-func (h *header) size() uint64 {
-	return headerSize + (uint64(h.length)+align-1)&^(align-1)
-}
 
 // New returns an empty ring. All memory is allocated here, but for a few markers.
 func New(cfg Config) *Ring {
@@ -163,26 +181,12 @@ func (r *Ring) offset(pos uint64) int {
 	return int(off)
 }
 
-func (r *Ring) headerAt(pos uint64) header {
-	b := r.mem[r.offset(pos):][:headerSize]
-	w := binary.LittleEndian.Uint64(b)
-	return header{
-		length: int(uint32(w)), flags: Flags(w >> 32), channel: uint8(w >> 40),
-		key: uint8(w >> 48), keyLen: uint8(w >> 56),
-		received: int64(binary.LittleEndian.Uint64(b[8:])),
-	}
+func (r *Ring) headAt(pos uint64) head {
+	return head(binary.LittleEndian.Uint64(r.mem[r.offset(pos):]))
 }
 
-func (r *Ring) write(h *header, text []byte) {
-	off := r.offset(r.tail)
-	b := r.mem[off:][:headerSize]
-	binary.LittleEndian.PutUint64(b, uint64(uint32(h.length))|uint64(h.flags)<<32|uint64(h.channel)<<40|
-		uint64(h.key)<<48|uint64(h.keyLen)<<56)
-	binary.LittleEndian.PutUint64(b[8:], uint64(h.received))
-	n := copy(r.mem[off+headerSize:], text)
-	copy(r.mem, text[n:])
-	r.tail += h.size()
-	r.live++
+func (r *Ring) receivedAt(pos uint64) int64 {
+	return int64(binary.LittleEndian.Uint64(r.mem[r.offset(pos)+8:]))
 }
 
 // text returns n bytes of the text of an entry in their two parts; the second is empty unless
@@ -196,31 +200,6 @@ func (r *Ring) text(pos uint64, from, n int) (first, second []byte) {
 		return r.mem[off:], r.mem[:end-len(r.mem)]
 	}
 	return r.mem[off : off+n], nil
-}
-
-// forget moves head to pos, and on past what is dead: the entry at head is always live.
-func (r *Ring) forget(pos uint64) {
-	r.head = pos
-	for r.head < r.tail {
-		h := r.headerAt(r.head)
-		if h.flags&dead == 0 {
-			break
-		}
-		r.dead -= h.size()
-		r.head += h.size()
-	}
-	if r.head == r.tail { // begin anew at the memory's start, where it is warm
-		r.base = r.head
-	} else if r.head-r.base >= uint64(len(r.mem)) {
-		r.base += uint64(len(r.mem))
-	}
-	r.rearm()
-}
-
-func (r *Ring) rearm() {
-	if r.used() < r.alarm/2 {
-		r.alarms = true
-	}
 }
 
 // Mark puts at behind the entries that are in the ring, in no room and whatever the policy;
@@ -243,6 +222,14 @@ func (r *Ring) Close() {
 	r.closed = true
 	r.wake()
 	r.room.Broadcast()
+}
+
+// wake makes the taking side look again.
+func (r *Ring) wake() {
+	if r.idle {
+		r.idle = false
+		r.work.Signal()
+	}
 }
 
 // Waiting reports whether a Put waits for room.
@@ -272,7 +259,7 @@ func (r *Ring) Stats(dropped []uint64) Stats {
 	case r.inHand > 0:
 		st.Oldest = r.handling
 	case r.live > 0:
-		st.Oldest = r.headerAt(r.head).received
+		st.Oldest = r.receivedAt(r.head)
 	}
 	for i, n := range r.dropped {
 		dropped[i] += n

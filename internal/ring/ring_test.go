@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"math/rand/v2"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -39,9 +40,15 @@ func newRing(bytes int, policy ring.Policy, with func(*ring.Config)) *ring.Ring 
 
 // entry is one whose key is its first two bytes.
 func entry(msg []byte, channel uint8, flags ring.Flags) []ring.Entry {
-	e := ring.Entry{End: len(msg), Channel: channel, Flags: flags, KeyLen: uint8(min(2, len(msg)))}
-	e.Hash = hash(channel, msg[:e.KeyLen])
-	return []ring.Entry{e}
+	return appendEntry(nil, msg, 0, channel, flags, hash)
+}
+
+// appendEntry appends that of what follows start.
+func appendEntry(entries []ring.Entry, msg []byte, start int, channel uint8, flags ring.Flags, hash func(uint8, []byte) uint64) []ring.Entry {
+	e := ring.NewEntry(start, len(msg), channel, flags)
+	n := min(2, len(msg)-start)
+	e.SetKey(0, uint8(n), hash(channel, msg[start:][:n]))
+	return append(entries, e)
 }
 
 func texts(b *ring.Batch) []string {
@@ -106,20 +113,26 @@ type modelEntry struct {
 // TestModel puts, marks and takes at random, through many rounds of the ring. What is taken
 // must be what a list has: under DropOldest and Conflate, less what the ring says it has dropped.
 func TestModel(t *testing.T) {
+	hashes := map[string]func(uint8, []byte) uint64{
+		"": hash, ", one hash": func(uint8, []byte) uint64 { return 7 },
+	}
 	for name, policy := range policies {
-		t.Run(name, func(t *testing.T) {
-			for round := range uint64(12) {
-				runModel(t, policy, rand.New(rand.NewPCG(round, 1)))
-			}
-		})
+		for which, hash := range hashes {
+			t.Run(name+which, func(t *testing.T) {
+				for round := range uint64(12) {
+					runModel(t, policy, hash, rand.New(rand.NewPCG(round, 1)))
+				}
+			})
+		}
 	}
 }
 
 // runModel has six keys, few enough for each to have a place in the index.
-func runModel(t *testing.T, policy ring.Policy, rnd *rand.Rand) {
+func runModel(t *testing.T, policy ring.Policy, hash func(uint8, []byte) uint64, rnd *rand.Rand) {
 	const size = 2 << 10
 	refusing := new(atomic.Bool)
-	r := newRing(size, policy, func(c *ring.Config) { c.Refusing = refusing })
+	r := newRing(size, policy, func(c *ring.Config) { c.Refusing, c.Hash = refusing, hash })
+	stats := func() ring.Stats { return r.Stats(make([]uint64, 3)) }
 	var m model
 	var b ring.Batch
 	drop := func(i int) {
@@ -143,58 +156,85 @@ func runModel(t *testing.T, policy ring.Policy, rnd *rand.Rand) {
 		r.Settle(n, 0)
 	}
 	serial := uint64(0)
+	put := func(n int) {
+		var msg []byte
+		var entries []ring.Entry
+		var news []modelEntry
+		for range n {
+			serial++
+			start := len(msg)
+			msg = fmt.Appendf(msg, "k%c%d%s", 'a'+rnd.IntN(2), serial, strings.Repeat("x", rnd.IntN(60)))
+			e := modelEntry{text: string(msg[start:]), channel: uint8(rnd.IntN(3))}
+			var flags ring.Flags
+			if e.latest = rnd.IntN(3) > 0; e.latest {
+				flags = ring.Latest
+			}
+			entries = appendEntry(entries, msg, start, e.channel, flags, hash)
+			news = append(news, e)
+		}
+		before := stats()
+		fresh := ring.Drops{By: make([]uint64, 3)}
+		in := r.Put(msg, entries, int64(serial/8), &fresh)
+		after := stats()
+		require.Equal(t, after.Dropped-before.Dropped, fresh.Count)
+		m.enqueued += uint64(n)
+		m.dropped += fresh.Count
+		if policy == ring.DropOldest {
+			require.True(t, in)
+		} else {
+			require.Equal(t, in, fresh.Count == 0)
+		}
+		conflated := uint64(0)
+		for _, e := range news {
+			if !in {
+				require.Len(t, news, 1, "which of them is not known")
+				break
+			}
+			gone := slices.IndexFunc(m.entries, func(o modelEntry) bool {
+				return o.latest && e.latest && o.channel == e.channel && o.text[:2] == e.text[:2]
+			})
+			if policy == ring.Conflate && gone >= 0 {
+				drop(gone)
+				conflated++
+			}
+			m.entries = append(m.entries, e)
+		}
+		require.Equal(t, conflated, after.Conflated-before.Conflated, "an older one gives way")
+		m.conflated += conflated
+		if policy == ring.DropOldest {
+			for range fresh.Count {
+				drop(slices.IndexFunc(m.entries, func(e modelEntry) bool { return !e.mark }))
+			}
+		}
+	}
 	for range 2000 {
 		switch rnd.IntN(12) {
 		case 0:
 			require.True(t, r.Mark(1))
 			m.entries = append(m.entries, modelEntry{mark: true})
 		case 1, 2:
-			if st := r.Stats(make([]uint64, 3)); st.Events > 0 {
+			if stats().Events > 0 {
 				take()
 			}
 			refusing.Store(false)
 		default:
-			serial++
-			text := fmt.Appendf(nil, "k%c%d%s", 'a'+rnd.IntN(2), serial, strings.Repeat("x", rnd.IntN(60)))
-			e := modelEntry{text: string(text), channel: uint8(rnd.IntN(3))}
-			var flags ring.Flags
-			if e.latest = rnd.IntN(3) > 0; e.latest {
-				flags = ring.Latest
-			}
-			if policy == ring.Block { // it would wait
-				for r.Stats(make([]uint64, 3)).Bytes > size-128 {
+			n := 1
+			switch policy {
+			case ring.Block: // it would wait
+				n = rnd.IntN(5)
+				for stats().Bytes > size-5*128 {
 					take()
 				}
-			}
-			before := r.Stats(make([]uint64, 3))
-			fresh := ring.Drops{By: make([]uint64, 3)}
-			in := r.Put(text, entry(text, e.channel, flags), int64(serial/8), &fresh)
-			after := r.Stats(make([]uint64, 3))
-			require.Equal(t, after.Dropped-before.Dropped, fresh.Count)
-			m.enqueued++
-			m.dropped += fresh.Count
-			if policy == ring.DropOldest {
-				for range fresh.Count {
-					drop(slices.IndexFunc(m.entries, func(e modelEntry) bool { return !e.mark }))
+			case ring.DropOldest:
+				n = rnd.IntN(5)
+			case ring.Conflate:
+				if stats().Bytes < size/2 {
+					n = rnd.IntN(5)
 				}
-			} else {
-				require.Equal(t, in, fresh.Count == 0)
 			}
-			if in {
-				gone := slices.IndexFunc(m.entries, func(o modelEntry) bool {
-					return o.latest && e.latest && o.channel == e.channel && o.text[:2] == e.text[:2]
-				})
-				if policy == ring.Conflate && after.Conflated > before.Conflated {
-					require.GreaterOrEqual(t, gone, 0)
-					drop(gone)
-					m.conflated++
-				} else if policy == ring.Conflate && e.latest {
-					require.Negative(t, gone, "an older one gives way")
-				}
-				m.entries = append(m.entries, e)
-			}
+			put(n)
 		}
-		st := r.Stats(make([]uint64, 3))
+		st := stats()
 		waiting := 0
 		for _, e := range m.entries {
 			if !e.mark {
@@ -211,8 +251,59 @@ func runModel(t *testing.T, policy ring.Policy, rnd *rand.Rand) {
 	for len(m.entries) > 0 {
 		take()
 	}
-	if r.Stats(make([]uint64, 3)).Events != 0 {
-		require.Fail(t, "something is left")
+	require.Zero(t, stats().Events)
+}
+
+// TestAtOnce has one goroutine put and another take, in a ring of few entries. Entries of a key
+// come in order, each at most once, and are accounted for.
+func TestAtOnce(t *testing.T) {
+	for name, policy := range policies {
+		t.Run(name, func(t *testing.T) {
+			const size = 1 << 10
+			form := regexp.MustCompile(`^k[a-h]\d{8}x*$`)
+			r := newRing(size, policy, nil)
+			go func() {
+				defer r.Close()
+				rnd := rand.New(rand.NewPCG(1, 1))
+				var msg []byte
+				var entries []ring.Entry
+				for serial := 0; serial < 20_000; {
+					msg, entries = msg[:0], entries[:0]
+					for range 1 + rnd.IntN(4) {
+						serial++
+						start := len(msg)
+						msg = fmt.Appendf(msg, "k%c%08d%s", 'a'+rnd.IntN(8), serial, strings.Repeat("x", rnd.IntN(60)))
+						entries = appendEntry(entries, msg, start, 1, ring.Latest, hash)
+					}
+					r.Put(msg, entries, int64(serial), nil)
+					if serial%16 == 0 {
+						runtime.Gosched()
+					}
+				}
+			}()
+			var b ring.Batch
+			taken, dropped, last := uint64(0), uint64(0), ""
+			for r.Take(&b, size/4) {
+				dropped += b.Drops.Count
+				n := 0
+				for _, run := range b.Runs {
+					for text := range strings.SplitSeq(string(b.Buf[run.Start+1:run.End-1]), "|") {
+						require.True(t, form.MatchString(text), text)
+						require.Less(t, last, text[2:10])
+						last = text[2:10]
+						n++
+					}
+				}
+				taken += uint64(n)
+				r.Settle(n, 0)
+			}
+			st := r.Stats(make([]uint64, 3))
+			require.Equal(t, ring.Totals{
+				Enqueued: taken + dropped + st.Conflated, Delivered: taken, Dropped: dropped, Conflated: st.Conflated,
+			}, st.Totals)
+			require.GreaterOrEqual(t, st.Enqueued, uint64(20_000))
+			require.Zero(t, st.Events)
+		})
 	}
 }
 

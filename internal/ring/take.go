@@ -24,9 +24,9 @@ type Run struct {
 	Flags      Flags // Alone, Many and Tag
 }
 
-// Take waits for something to be told, and takes it: entries up to limit bytes of the ring, at
-// least one if there is any, and none from behind a mark. It reports false when there will
-// be nothing any more. What was taken before must be settled.
+// Take waits for something to be told, and takes it: entries that begin within limit bytes of
+// the ring, at least one if there is any, and none from behind a mark. It reports false when
+// there will be nothing any more. What was taken before must be settled.
 func (r *Ring) Take(b *Batch, limit uint64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -39,7 +39,10 @@ func (r *Ring) Take(b *Batch, limit uint64) bool {
 		return false
 	}
 	b.take(&r.drops)
-	r.fill(b, limit)
+	b.reset()
+	if r.live > 0 {
+		r.takeEntries(b, max(limit, 1))
+	}
 	b.Mark = nil
 	if len(r.markers) > 0 && r.markers[0].pos <= r.head {
 		b.Mark = r.markers[0].at
@@ -51,6 +54,29 @@ func (r *Ring) Take(b *Batch, limit uint64) bool {
 		r.room.Signal()
 	}
 	return true
+}
+
+// takeEntries copies entries into the batch. The lock is free meanwhile.
+func (r *Ring) takeEntries(b *Batch, limit uint64) {
+	from, end := r.head, min(r.head+limit, r.tail)
+	if len(r.markers) > 0 {
+		end = min(end, r.markers[0].pos)
+	}
+	if from >= end { // the mark is before all there is
+		return
+	}
+	r.pinned = end
+	r.copying.Lock()
+	r.mu.Unlock()
+	next, entries, killed := r.copy(b, from, end)
+	r.mu.Lock()
+	r.copying.Unlock()
+	r.pinned = 0
+	r.dead -= killed
+	r.live -= entries
+	r.inHand += entries
+	r.handling = b.Runs[0].Received
+	r.forget(next)
 }
 
 func (r *Ring) nothing() bool {
@@ -67,49 +93,33 @@ func (r *Ring) Settle(entries, more int) {
 	r.inHand -= entries
 }
 
-// fill copies entries into the batch, up to the limit or the next marker.
-func (r *Ring) fill(b *Batch, most uint64) {
-	if b.Buf == nil || cap(b.Buf) > maxKept {
-		b.Buf = []byte{} // not nil: an empty text is not either
-	}
-	b.Buf, b.Runs = b.Buf[:0], b.Runs[:0]
-	end := r.tail
-	if len(r.markers) > 0 {
-		end = min(end, r.markers[0].pos)
-	}
-	pos, limit := r.head, r.head+most
-	for pos < end {
-		h := r.headerAt(pos)
-		if h.flags&dead != 0 {
-			r.dead -= h.size()
-			pos += h.size()
-			limit += h.size()
-			continue
+// copy appends the entries that begin from one position up to another, and are not dead. It
+// returns where the next one begins, how many these were, and the bytes of those that are.
+func (r *Ring) copy(b *Batch, from, end uint64) (next uint64, entries int, killed uint64) {
+	for pos := from; ; {
+		if pos >= end {
+			return pos, entries, killed
 		}
-		if len(b.Runs) > 0 && pos+h.size() > limit {
-			break
+		h := r.headAt(pos)
+		if h.is(dead) {
+			killed += h.size()
+		} else {
+			first, second := r.text(pos, 0, h.length())
+			r.add(b, h.flags()&(Alone|Many|Tag), r.receivedAt(pos), first, second)
+			entries++
 		}
-		first, second := r.text(pos, 0, h.length)
-		r.add(b, &h, first, second)
-		r.inHand++
-		r.live--
 		pos += h.size()
 	}
-	if r.inHand > 0 {
-		r.handling = b.Runs[0].Received
-	}
-	r.forget(pos)
 }
 
 // add appends an entry to the batch's last run, or to a new one.
-func (r *Ring) add(b *Batch, h *header, first, second []byte) {
-	flags := h.flags & (Alone | Many | Tag)
+func (r *Ring) add(b *Batch, flags Flags, received int64, first, second []byte) {
 	var last *Run
-	if n := len(b.Runs); n > 0 && flags&Alone == 0 && b.Runs[n-1].Received == h.received && b.Runs[n-1].Flags == flags {
+	if n := len(b.Runs); n > 0 && flags&Alone == 0 && b.Runs[n-1].Received == received && b.Runs[n-1].Flags == flags {
 		last = &b.Runs[n-1]
 		b.Buf[last.End-1] = r.cfg.Frame.Between
 	} else {
-		b.Runs = append(b.Runs, Run{Start: len(b.Buf), Received: h.received, Flags: flags})
+		b.Runs = append(b.Runs, Run{Start: len(b.Buf), Received: received, Flags: flags})
 		last = &b.Runs[len(b.Runs)-1]
 		if flags&Alone == 0 {
 			b.Buf = append(b.Buf, r.cfg.Frame.Open)
@@ -121,6 +131,14 @@ func (r *Ring) add(b *Batch, h *header, first, second []byte) {
 	}
 	last.End = len(b.Buf)
 	last.Entries++
+}
+
+// reset makes the batch empty.
+func (b *Batch) reset() {
+	if b.Buf == nil || cap(b.Buf) > maxKept {
+		b.Buf = []byte{} // not nil: an empty text is not either
+	}
+	b.Buf, b.Runs = b.Buf[:0], b.Runs[:0]
 }
 
 // take moves what is to be told into the batch.
