@@ -15,7 +15,7 @@ type Contest struct {
 }
 
 // ContestRounds is the least number of rounds of which to believe a median.
-const ContestRounds = 7
+const ContestRounds = 9
 
 // Round has every side work once.
 func (c *Contest) Round() error {
