@@ -108,7 +108,7 @@ type Entry struct {
 
 // NewEntry is that of a range without a key, which supersedes nothing.
 func NewEntry(start, end int, channel uint8, flags Flags) Entry {
-	return Entry{start: start, head: head(min(end-start, math.MaxUint32)) | head(flags)<<32 | head(channel)<<40}
+	return Entry{start: start, head: head(min(uint64(end-start), math.MaxUint32)) | head(flags)<<32 | head(channel)<<40}
 }
 
 // SetKey says where in the text the key is, and the hash of channel and key.
