@@ -56,7 +56,8 @@ func (r *Ring) awaitCopy() {
 	for r.pinned != 0 {
 		r.mu.Unlock()
 		r.copying.Lock()
-		r.copying.Unlock() //nolint:staticcheck // to have waited is all
+		//lint:ignore SA2001 to have waited is all; with it held, waiting for mu could be for ever
+		r.copying.Unlock()
 		r.mu.Lock()
 	}
 }
