@@ -322,8 +322,8 @@ func (q *Queue) put(msg []byte, received int64) bool {
 		}
 	}
 	if q.fresh != nil && tell(q.fresh, &q.told, q.scanner.channels) {
+		q.fresh.Clear() // told is a copy, and the user may panic
 		q.onDrop(&q.told)
-		q.fresh.Clear()
 	}
 	return all
 }

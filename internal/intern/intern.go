@@ -44,7 +44,10 @@ type slot struct {
 // its hash, so that which of a line's slots has a text can be told without reading more.
 type meta uint64
 
-// markOf returns what meta has besides the number.
+// Longest is the longest text that a table takes: its length is a byte of meta.
+const Longest = 1<<8 - 1
+
+// markOf returns what meta has besides the number; n is at most Longest.
 func markOf(hash uint64, n int) uint32 { return uint32(hash)<<8 | uint32(n) }
 
 func (m meta) id() uint32   { return uint32(m) }
@@ -206,6 +209,9 @@ func (t *Table) segment(hash uint64) *segment {
 }
 
 func (t *Table) findLong(text []byte) (string, uint32) {
+	if len(text) > Longest {
+		return "", 0
+	}
 	h := t.hasher.Hash(text)
 	s := t.segment(h)
 	for i := home(h); ; i = next(i) {
@@ -235,8 +241,11 @@ func (t *Table) text(e *slot, m meta) string {
 }
 
 // Insert returns the string and number of a text and takes it in if it is new. ok is false
-// when the table is full.
+// when the table is full, or the text longer than [Longest].
 func (t *Table) Insert(text []byte) (s string, id uint32, ok bool) {
+	if len(text) > Longest {
+		return "", 0, false
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if s, id := t.Find(text); id != 0 {

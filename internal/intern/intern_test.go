@@ -105,6 +105,33 @@ func TestTableEmptyText(t *testing.T) {
 	require.Equal(t, uint32(2), id)
 }
 
+// TestTableTooLong: a text whose length is no byte is neither taken nor found, also where another
+// of its hash is, whose length is the same but for the bits beyond.
+func TestTableTooLong(t *testing.T) {
+	table := intern.NewUnseeded(1000)
+	for i := range 100 {
+		short := fmt.Sprintf("%06d", i)
+		_, _, ok := table.Insert([]byte(short))
+		require.True(t, ok)
+		// What is folded into nothing last is what the hash of a short text is made of.
+		long := strings.Repeat("\x00", intern.Longest+1) + short
+		require.Equal(t, intern.Hasher{}.Hash([]byte(short)), intern.Hasher{}.Hash([]byte(long)))
+		for _, text := range []string{long, long[:intern.Longest+1], strings.Repeat(short, 50)} {
+			s, id := table.Find([]byte(text))
+			require.Empty(t, s)
+			require.Zero(t, id)
+			_, _, ok = table.Insert([]byte(text))
+			require.False(t, ok)
+		}
+	}
+	longest := strings.Repeat("x", intern.Longest)
+	_, id, ok := table.Insert([]byte(longest))
+	require.True(t, ok)
+	s, found := table.Find([]byte(longest))
+	require.Equal(t, longest, s)
+	require.Equal(t, id, found)
+}
+
 func TestTableFull(t *testing.T) {
 	for _, max := range []uint32{0, 1, 300, 5000} {
 		t.Run(fmt.Sprint(max), func(t *testing.T) {

@@ -108,11 +108,13 @@ func (r *Ring) kill(pos uint64) {
 	r.totals.Conflated++
 	if pos == r.head {
 		r.forget(pos)
+		r.rearm()
 	}
 }
 
-// remember puts an entry that was moved back into the index, where it is the only one
-// of its channel and key. It is not superseded if there is no place for it.
+// remember puts an entry that was moved back into the index. It is not superseded if there is
+// no place for it. There may be another of its channel and key, from when there was none: the
+// first is found first.
 func (r *Ring) remember(pos uint64, h head) {
 	at, n := h.key()
 	first, second := r.text(pos, at, n)

@@ -29,9 +29,10 @@ func (r *Ring) makeRoom(size uint64, fresh *Drops) {
 			r.waiting = true
 			r.room.Wait()
 		}
+		r.waiting = false
 	case DropOldest:
 		r.awaitCopy()
-		for r.free() < size {
+		for r.free() < size && !r.refuses() {
 			h := r.headAt(r.head)
 			first, second := r.text(r.head, 0, h.length())
 			r.countDrop(h, r.receivedAt(r.head), first, second, fresh)
@@ -40,9 +41,11 @@ func (r *Ring) makeRoom(size uint64, fresh *Drops) {
 		}
 	case Conflate:
 		// To clear away a few at a time would cost as much as to clear away many.
-		if r.dead >= max(size, uint64(len(r.mem)/8)) {
+		if enough := max(size, uint64(len(r.mem)/8)); r.dead >= enough {
 			r.awaitCopy()
-			r.compact()
+			if r.free() < size && r.dead >= enough {
+				r.compact()
+			}
 		}
 	case Refuse:
 		if !r.cfg.Refusing.Swap(true) && r.cfg.OnRefuse != nil {
@@ -78,9 +81,9 @@ func (r *Ring) forget(pos uint64) {
 	} else if r.head-r.base >= uint64(len(r.mem)) {
 		r.base += uint64(len(r.mem))
 	}
-	r.rearm()
 }
 
+// rearm is called where the ring has become emptier. What is dropped to make room is not that.
 func (r *Ring) rearm() {
 	if r.used() < r.alarm/2 {
 		r.alarms = true

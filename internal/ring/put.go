@@ -37,30 +37,52 @@ func (r *Ring) Put(msg []byte, entries []Entry, received int64, fresh *Drops) bo
 func (r *Ring) takesAll(entries []Entry, fresh *Drops) bool {
 	size := uint64(0)
 	for i := range entries {
-		size += entries[i].head.size()
+		one := entries[i].head.size()
+		if !r.fits(one) {
+			return false
+		}
+		size += one
 	}
-	if r.closed || r.cfg.Refusing.Load() || r.alarms && r.used()+size >= r.alarm {
+	if !r.fits(size) || r.alarms && r.used()+size >= r.alarm {
 		return false
 	}
-	if r.free() < size && r.cfg.Policy == DropOldest && size <= uint64(len(r.mem)) {
+	if r.free() < size && r.cfg.Policy == DropOldest {
 		r.makeRoom(size, fresh)
 	}
-	return r.free() >= size && !r.closed && !r.cfg.Refusing.Load() // the lock may have been free
+	// The lock may have been free.
+	return r.free() >= size && !r.refuses() && !(r.alarms && r.used()+size >= r.alarm)
 }
 
-// putEach is Put entry by entry. It unlocks.
+// fits reports whether the empty memory would have room for so many bytes.
+func (r *Ring) fits(size uint64) bool { return size <= min(uint64(len(r.mem)), math.MaxUint32) }
+
+// refuses reports whether nothing is taken.
+func (r *Ring) refuses() bool { return r.closed || r.cfg.Refusing.Load() }
+
+// putEach is Put entry by entry. It unlocks. If a call to the user panics, what is left of
+// the message is dropped.
 func (r *Ring) putEach(msg []byte, entries []Entry, received int64, fresh *Drops) bool {
 	defer r.mu.Unlock()
-	all := true
-	for i := range entries {
-		e := &entries[i]
+	all, next := true, 0
+	drop := func(e *Entry) {
+		r.totals.Enqueued++
+		r.countDrop(e.head, received, msg[e.start:][:e.head.length()], nil, fresh)
+		all = false
+	}
+	defer func() {
+		for ; next < len(entries); next++ {
+			drop(&entries[next])
+		}
+	}()
+	for next < len(entries) {
+		e := &entries[next]
 		fits := r.admit(e.head.size(), fresh)
-		r.totals.Enqueued++ // not before: Stats may be asked while admit waits, or calls the user
+		next++
 		if !fits {
-			r.countDrop(e.head, received, msg[e.start:][:e.head.length()], nil, fresh)
-			all = false
+			drop(e)
 			continue
 		}
+		r.totals.Enqueued++ // not before: Stats may be asked while admit waits, or calls the user
 		r.write(e, msg, received)
 		r.high = max(r.high, r.used())
 		if r.alarms && r.used() >= r.alarm {
@@ -91,7 +113,7 @@ func (r *Ring) write(e *Entry, msg []byte, received int64) {
 
 // admit reports whether an entry of this size may be written, and makes room for it.
 func (r *Ring) admit(size uint64, fresh *Drops) bool {
-	if r.closed || r.cfg.Refusing.Load() || size > min(uint64(len(r.mem)), math.MaxUint32) {
+	if r.refuses() || !r.fits(size) {
 		return false
 	}
 	if r.free() < size && r.alarms {
@@ -100,7 +122,7 @@ func (r *Ring) admit(size uint64, fresh *Drops) bool {
 	if r.free() < size {
 		r.makeRoom(size, fresh)
 	}
-	return r.free() >= size && !r.closed && !r.cfg.Refusing.Load() // the lock may have been free
+	return r.free() >= size && !r.refuses() // the lock may have been free
 }
 
 // soundAlarm calls the user.

@@ -13,8 +13,8 @@ import (
 
 // Config says how a [Ring] is built. The pointers may be shared by several rings.
 type Config struct {
-	// Bytes is the size of the memory; with the policy Conflate at most an eighth of it is
-	// the index.
+	// Bytes is the size of the memory, at least 1 KiB; with the policy Conflate at most an eighth
+	// of it is the index.
 	Bytes int
 	// Channels is how many there are: those of entries are below it.
 	Channels int
@@ -122,7 +122,7 @@ func (e *Entry) SetFlags(flags Flags) { e.head |= head(flags) << 32 }
 
 // head is the first half of a header.
 //
-//	length  4 bytes, of the text; one of 4 GiB is as good as a longer one, since neither fits
+//	length  4 bytes, of the text; one of 4 GiB stands for all longer ones, since none of them fits
 //	flags   1
 //	channel 1
 //	key     1, where in the text it begins

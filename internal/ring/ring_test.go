@@ -234,6 +234,7 @@ func runModel(t *testing.T, policy ring.Policy, hash func(uint8, []byte) uint64,
 			}
 			put(n)
 		}
+		require.NoError(t, r.Check())
 		st := stats()
 		waiting := 0
 		for _, e := range m.entries {
@@ -261,7 +262,8 @@ func TestAtOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			const size = 1 << 10
 			form := regexp.MustCompile(`^k[a-h]\d{8}x*$`)
-			r := newRing(size, policy, nil)
+			refusing := new(atomic.Bool)
+			r := newRing(size, policy, func(c *ring.Config) { c.Refusing = refusing })
 			go func() {
 				defer r.Close()
 				rnd := rand.New(rand.NewPCG(1, 1))
@@ -296,6 +298,7 @@ func TestAtOnce(t *testing.T) {
 				}
 				taken += uint64(n)
 				r.Settle(n, 0)
+				refusing.Store(false)
 			}
 			st := r.Stats(make([]uint64, 3))
 			require.Equal(t, ring.Totals{
@@ -303,6 +306,7 @@ func TestAtOnce(t *testing.T) {
 			}, st.Totals)
 			require.GreaterOrEqual(t, st.Enqueued, uint64(20_000))
 			require.Zero(t, st.Events)
+			require.NoError(t, r.Check())
 		})
 	}
 }
@@ -331,4 +335,120 @@ func TestPutWaits(t *testing.T) {
 	r.Close()
 	require.False(t, <-done)
 	require.False(t, r.Put(text, entry(text, 0, 0), 1, nil))
+}
+
+// TestPinned: what is being copied stays as it is, and what must change it waits.
+func TestPinned(t *testing.T) {
+	filled := func(policy ring.Policy) *ring.Ring {
+		r := newRing(1<<10, policy, nil)
+		for i := range 16 { // each of 64 bytes
+			text := fmt.Appendf(nil, "k%c%046d", 'a'+i, i)
+			require.True(t, r.Put(text, entry(text, 1, ring.Latest), 1, nil))
+		}
+		return r
+	}
+	dropped := func(r *ring.Ring) uint64 { return r.Stats(make([]uint64, 3)).Dropped }
+	large := []byte("kz" + strings.Repeat("x", 398))
+
+	t.Run("nothing gives way to a later one", func(t *testing.T) {
+		r := newRing(1<<10, ring.Conflate, nil)
+		put := func(text string) { require.True(t, r.Put([]byte(text), entry([]byte(text), 1, ring.Latest), 1, nil)) }
+		put("ka1")
+		put("kb1")
+		release := r.Pin()
+		put("ka2")
+		put("ka3") // which the one before gives way to
+		release()
+		require.NoError(t, r.Check())
+		require.EqualValues(t, 1, r.Stats(make([]uint64, 3)).Conflated)
+		var b ring.Batch
+		require.True(t, r.Take(&b, 1<<10))
+		require.Equal(t, []string{"1<ka1|kb1|ka3>"}, texts(&b))
+	})
+	t.Run("dropping the oldest waits", func(t *testing.T) {
+		r := filled(ring.DropOldest)
+		release := r.Pin()
+		done := make(chan bool)
+		go func() { done <- r.Put(large, entry(large, 1, 0), 2, nil) }()
+		for range 1000 {
+			runtime.Gosched()
+			require.Zero(t, dropped(r))
+		}
+		release()
+		require.True(t, <-done)
+		require.NoError(t, r.Check())
+		require.EqualValues(t, 7, dropped(r))
+	})
+	t.Run("and drops nothing for what comes to nothing", func(t *testing.T) {
+		r := filled(ring.DropOldest)
+		release := r.Pin()
+		done := make(chan bool)
+		go func() { done <- r.Put(large, entry(large, 1, 0), 2, nil) }()
+		for range 1000 {
+			runtime.Gosched()
+		}
+		r.Close()
+		release()
+		require.False(t, <-done)
+		require.EqualValues(t, 1, dropped(r))
+	})
+}
+
+// TestAlarm: the alarm is sounded at its depth, by messages of many entries too, and again
+// only after the ring was half as deep; what is dropped to make room does not count.
+func TestAlarm(t *testing.T) {
+	alarms := 0
+	r := newRing(1<<10, ring.DropOldest, func(c *ring.Config) { c.OnAlarm = func() { alarms++ } })
+	put := func(lengths ...int) {
+		var msg []byte
+		var entries []ring.Entry
+		for _, n := range lengths {
+			start := len(msg)
+			msg = append(msg, strings.Repeat("x", n-16)...)
+			entries = appendEntry(entries, msg, start, 0, 0, hash)
+		}
+		require.True(t, r.Put(msg, entries, 1, nil))
+	}
+	take := func(limit uint64) {
+		var b ring.Batch
+		require.True(t, r.Take(&b, limit))
+		r.Settle(b.Runs[0].Entries, 0)
+	}
+	put(128, 128, 128)
+	require.Zero(t, alarms)
+	put(64, 64, 64)
+	require.Equal(t, 1, alarms)
+	put(416, 512) // makes room by dropping, down to less than a quarter
+	put(64)
+	require.Equal(t, 1, alarms, "it has been full all the time")
+	take(1 << 10)
+	put(128, 128)
+	require.Equal(t, 1, alarms)
+	put(256)
+	require.Equal(t, 2, alarms)
+}
+
+// TestUserPanics: if a call to the user panics, the rest of the message is dropped, and told.
+func TestUserPanics(t *testing.T) {
+	r := newRing(1<<10, ring.Block, func(c *ring.Config) { c.OnAlarm = func() { panic("user") } })
+	var msg []byte
+	var entries []ring.Entry
+	for range 6 {
+		start := len(msg)
+		msg = append(msg, strings.Repeat("x", 112)...)
+		entries = appendEntry(entries, msg, start, 0, 0, hash)
+	}
+	require.PanicsWithValue(t, "user", func() { r.Put(msg, entries, 1, nil) })
+	require.NoError(t, r.Check())
+	st := r.Stats(make([]uint64, 3))
+	require.Equal(t, ring.Totals{Enqueued: 6, Dropped: 2}, st.Totals)
+	require.Equal(t, 4, st.Events)
+}
+
+// TestFits: what is larger than a length can say is never taken, however large the ring.
+func TestFits(t *testing.T) {
+	r := newRing(1<<10, ring.Block, nil)
+	require.True(t, r.Fits(1<<10))
+	require.False(t, r.Fits(1<<10+16))
+	require.False(t, r.Fits(1<<32))
 }
