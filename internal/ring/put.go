@@ -37,11 +37,7 @@ func (r *Ring) Put(msg []byte, entries []Entry, received int64, fresh *Drops) bo
 func (r *Ring) takesAll(entries []Entry, fresh *Drops) bool {
 	size := uint64(0)
 	for i := range entries {
-		one := entries[i].head.size()
-		if !r.fits(one) {
-			return false
-		}
-		size += one
+		size += entries[i].head.size()
 	}
 	if !r.fits(size) || r.alarms && r.used()+size >= r.alarm {
 		return false
