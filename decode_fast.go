@@ -220,17 +220,34 @@ walk:
 			}
 			point := swar.FirstMark(marks)
 			if swar.ByteAt(w, point) != '.' {
-				*s.float = float64(swar.EightDigits(swar.Align(x, point)))
+				mant := swar.EightDigits(swar.Align(x, point))
+				if swar.ByteAt(w, point)|0x20 == 'e' {
+					if *s.float, i = exponent(b, i, i+point, mant, 0); i < 0 {
+						break walk
+					}
+					break
+				}
+				*s.float = float64(mant)
 				i += point
 				break
 			}
 			marks &= marks - 1
 			n := swar.FirstMark(marks)
-			if marks == 0 || point == 0 || n == point+1 {
-				goto value
+			if marks == 0 || n == point+1 {
+				if *s.float, i = floatLong(b, i); i < 0 {
+					break walk
+				}
+				break
 			}
 			low := uint64(1)<<(8*point&63) - 1
-			*s.float = float64(swar.EightDigits(swar.Align(x&low|x>>8&^low, n-1))) / tens[(n-point-1)&31]
+			mant := swar.EightDigits(swar.Align(x&low|x>>8&^low, n-1))
+			if swar.ByteAt(w, n)|0x20 == 'e' {
+				if *s.float, i = exponent(b, i, i+n, mant, n-point-1); i < 0 {
+					break walk
+				}
+				break
+			}
+			*s.float = float64(mant) / tens[(n-point-1)&31]
 			i += n
 
 		case readWhole:
@@ -283,9 +300,9 @@ walk:
 			i += n
 
 		case readSymbol:
-			// Most symbols are shorter than a word and known: then the word is the symbol.
-			w = swar.Load(b, i) >> 8
-			n := swar.FirstMark(swar.StringStops(w | 0xFF<<56))
+			// Most symbols are of a word at most and came a moment ago.
+			w = swar.Load(b, i+1)
+			n := swar.FirstMark(swar.StringStops(w))
 			if d.p.wanted != nil && !unwanted {
 				if unwanted = !d.wants(b, i); unwanted {
 					if end := d.pass(b, i); end >= 0 && end-start <= d.p.limits.Element {
@@ -294,8 +311,9 @@ walk:
 					}
 				}
 			}
-			if n < 7 && swar.ByteAt(w, n) == '"' && swar.At(b, i) == '"' {
-				if text, id := d.p.symbols.table.FindWord(swar.Below(w, n), n); id != 0 {
+			if swar.At(b, i) == '"' && swar.At(b, i+1+n) == '"' {
+				w &= 1<<(8*n&63) - 1 | -uint64(n>>3)
+				if text, id := d.p.symbols.table.FindWords(w, 0, 0, n); id != 0 {
 					r.head.Symbol, r.head.SymbolID = text, id
 					i += n + 2
 					break

@@ -36,24 +36,80 @@ func float(b []byte, i int) (v float64, end int) {
 	w := swar.Load(b, i)
 	x := w ^ swar.Zeros
 	marks := swar.NonDigits(x)
-	n := swar.FirstMark(marks)
-	if swar.ByteAt(w, n) != '.' {
-		if marks != 0 && n > 0 && swar.ByteAt(w, n)|0x20 != 'e' && (n == 1 || byte(w) != '0') {
-			return float64(swar.EightDigits(swar.Align(x, n))), i + n
-		}
+	if marks == 0 || swar.BadStart(x) {
 		return floatSlow(b, i)
+	}
+	n := swar.FirstMark(marks)
+	if c := swar.ByteAt(w, n); c != '.' {
+		mant := swar.EightDigits(swar.Align(x, n))
+		if c|0x20 == 'e' {
+			return exponent(b, i, i+n, mant, 0)
+		}
+		return float64(mant), i + n
 	}
 	marks &= marks - 1
 	point := n
 	n = swar.FirstMark(marks)
-	if marks != 0 && point > 0 && n > point+1 && swar.ByteAt(w, n)|0x20 != 'e' && (point == 1 || byte(w) != '0') {
-		low := uint64(1)<<(8*point&63) - 1
-		x = x&low | x>>8&^low
-		return float64(swar.EightDigits(swar.Align(x, n-1))) / tens[n-point-1], i + n
+	if marks == 0 || n == point+1 {
+		return floatLong(b, i)
 	}
-	return floatSlow(b, i)
+	low := uint64(1)<<(8*point&63) - 1
+	mant := swar.EightDigits(swar.Align(x&low|x>>8&^low, n-1))
+	if swar.ByteAt(w, n)|0x20 == 'e' {
+		return exponent(b, i, i+n, mant, n-point-1)
+	}
+	return float64(mant) / tens[(n-point-1)&31], i + n
 }
 
+// floatLong reads a number that float does not: of two words and up to fifteen digits, such as
+// 101657.74, at once.
+func floatLong(b []byte, i int) (v float64, end int) {
+	x, y := swar.Load(b, i)^swar.Zeros, swar.Load(b, i+8)^swar.Zeros
+	marks, more := swar.NonDigits(x), swar.NonDigits(y)
+	point := swar.FirstMark(marks)
+	if marks == 0 || marks&(marks-1) != 0 || more == 0 || swar.BadStart(x) || swar.ByteAt(x, point) != '.'^'0' || point == 7 && more&0x80 != 0 {
+		return floatSlow(b, i)
+	}
+	low := uint64(1)<<(8*point&63) - 1
+	x = x&low | x>>8&^low | y<<56
+	n := swar.FirstMark(more)
+	var mant uint64
+	if n == 0 {
+		mant = swar.EightDigits(x << 8)
+	} else {
+		mant = swar.EightDigits(x)*wholeTens[n-1] + swar.EightDigits(y>>8<<1<<((63-8*(n-1))&63))
+	}
+	places := 7 + n - point
+	if swar.At(b, i+8+n)|0x20 == 'e' {
+		return exponent(b, i, i+8+n, mant, places)
+	}
+	return float64(mant) / tens[places&31], i + 8 + n
+}
+
+// exponent reads what follows the digits of the number at b[i], whose exponent begins at b[end]:
+// usually such as e-05.
+func exponent(b []byte, i, end int, mant uint64, places int) (float64, int) {
+	w := swar.Load(b, end)
+	x := w>>16 ^ swar.Zeros
+	if swar.FirstMark(swar.NonDigits(x)) != 2 {
+		return floatSlow(b, i)
+	}
+	e := int(byte(x))*10 + int(byte(x>>8))
+	switch byte(w >> 8) {
+	case '-':
+		places += e
+	case '+':
+		places -= e
+	default:
+		return floatSlow(b, i)
+	}
+	if places < 0 || places > maxTen {
+		return floatSlow(b, i)
+	}
+	return float64(mant) / tens[places&31], end + 4
+}
+
+// floatSlow reads a number digit run by digit run.
 func floatSlow(b []byte, i int) (v float64, end int) {
 	mant, n := digits(b, i)
 	if n == 0 || n == 16 || n > 1 && b[i] == '0' {
