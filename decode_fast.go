@@ -19,11 +19,11 @@ import (
 // Which fields an event has, which keys were unknown and which came twice is known by
 // the path alone. A key that no step knows is looked up in the schema, and becomes a
 // step while there is room (decode_learn.go): any order of keys is decoded, and a field
-// that the vendor adds is learned once.
+// that the vendor adds is learned once. A step is all that stands between two values, so the
+// space of a server that sends some is learned with its keys.
 //
-// What the decoder does not understand, such as space between tokens, an escape, null,
-// or a value of an unexpected type, it leaves to the reference, which decides what it
-// means. What it does decode is the same to the bit, and as strictly checked: bytes are
+// What the decoder does not understand, such as an escape, null, or a value of an unexpected
+// type, it leaves to the reference, which decides what it means. What it does decode is the same to the bit, and as strictly checked: bytes are
 // accepted only by being equal to a key or by the grammar of a value.
 
 // fastDepth is how deep the elements nest that the fast path reads: books do.
@@ -42,6 +42,7 @@ type verb uint8
 const (
 	readStrange verb = iota // a key that no step knows
 	readEnd                 // no value: the closing brace
+	readPart                // no value yet: a key that is longer than a word goes on
 	readFloat
 	readWhole // a float that is most likely integral
 	readTime  // an integer that is most likely 13 digits
@@ -59,8 +60,8 @@ const (
 
 // step is one key at its place in an order of keys.
 type step struct {
-	word, mask uint64 // the key as it stands in the message, ,"bx": or }
-	size       int    // its length in bytes
+	word, mask uint64 // the key as it stands in the message, ,"bx": or }, or a word of it
+	size       int    // the length of that in bytes
 	verb       verb
 	next       *step // the first of the steps that may follow
 	other      *step // another that may stand at this one's place
@@ -84,7 +85,11 @@ type step struct {
 	field   Fields // the key's own field
 	has     Fields // the fields of the path up to here
 	unknown uint32 // the unknown keys on it
-	key     string // the whole key as it stands, where it is longer than a word
+
+	// A key that is longer than a word is a step for each, all but the last of which only lead
+	// to the next. Those know how much of the key has been read, and the step before it.
+	behind int
+	parent *step
 
 	// before is set in the last of the steps at a place, which equals any word: it is
 	// for the keys that none of the others is.
@@ -161,10 +166,11 @@ func wordOf(s string) (word, mask uint64) {
 // is for the reference to do.
 func (d *fastDecoder) decode(b []byte, i int) (*route, int) {
 	start := i
-	if swar.Load(b, i)&openingMask != openingWord {
+	if swar.Load(b, i)&openingMask == openingWord {
+		i += len(opening)
+	} else if start, i = openingAt(b, i); i < 0 {
 		return nil, 0
 	}
-	i += len(opening)
 	w := swar.Load(b, i)
 	r := d.routes[w&127]
 	for r != nil && w&r.mask != r.word {
@@ -195,7 +201,16 @@ walk:
 		}
 		if s.verb == readStrange {
 			here := s.before
-			if c := swar.At(b, i); c != ',' && c != '}' {
+			if here.verb == readPart {
+				i -= here.behind
+				here = here.parent
+			}
+			switch swar.At(b, i) {
+			case ',', '}', ' ', '\n', '\t', '\r':
+				if s, i = d.learn(r, here, b, i); s == nil {
+					break walk
+				}
+			default:
 				// The value before was not read whole: it has another form.
 				end := here.value(b, from)
 				if end <= i {
@@ -204,11 +219,9 @@ walk:
 				i, s = end, here.next
 				continue
 			}
-			if s = d.learn(r, here, b, i); s == nil {
-				break walk
-			}
+		} else {
+			i += s.size
 		}
-		i += s.size
 		from = i
 		switch s.verb {
 		case readFloat:
@@ -311,11 +324,18 @@ walk:
 					}
 				}
 			}
-			if swar.At(b, i) == '"' && swar.At(b, i+1+n) == '"' {
-				w &= 1<<(8*n&63) - 1 | -uint64(n>>3)
-				if text, id := d.p.symbols.table.FindWords(w, 0, 0, n); id != 0 {
+			if n < 8 {
+				if swar.ByteAt(w, n) == '"' && swar.At(b, i) == '"' {
+					if text, id := d.p.symbols.table.FindWord(swar.Below(w, n), n); id != 0 {
+						r.head.Symbol, r.head.SymbolID = text, id
+						i += n + 2
+						break
+					}
+				}
+			} else if swar.At(b, i+9) == '"' && swar.At(b, i) == '"' {
+				if text, id := d.p.symbols.table.FindWords(w, 0, 0, 8); id != 0 {
 					r.head.Symbol, r.head.SymbolID = text, id
-					i += n + 2
+					i += 10
 					break
 				}
 			}
@@ -385,16 +405,24 @@ walk:
 			i = end
 
 		case readEnd:
-			if c := swar.At(b, i); c != ',' && c != ']' || i-start > d.p.limits.Element {
+			end := i
+			c := swar.At(b, end)
+			if c <= ' ' {
+				end = jsonscan.SkipSpace(b, end)
+				c = swar.At(b, end)
+			}
+			if c != ',' && c != ']' || i-start > d.p.limits.Element {
 				break walk
 			}
 			if unwanted {
 				d.fresh = nil
 				r.head.Has = ^Fields(0)
-				return &d.passed, i
+				return &d.passed, end
 			}
 			d.finish(r, s, b[start:i:i])
-			return r, i
+			return r, end
+
+		case readPart:
 
 		}
 		s = s.next
@@ -410,6 +438,27 @@ walk:
 	d.fresh = nil
 	r.head.Has = ^Fields(0)
 	return nil, 0
+}
+
+// openingAt is for an element that does not begin as the feed's do: it returns where it does,
+// after space, and the index behind the quote that opens ev's text, -1 if ev is not its first key.
+func openingAt(b []byte, i int) (start, behind int) {
+	const usual = `{"ev": "`
+	start = i
+	for _, token := range [...]string{"{", `"ev"`, ":", `"`} {
+		i = jsonscan.SkipSpace(b, i)
+		if token == "{" {
+			start = i
+			if i+len(usual) <= len(b) && string(b[i:i+len(usual)]) == usual {
+				return start, i + len(usual)
+			}
+		}
+		if len(b)-i < len(token) || string(b[i:i+len(token)]) != token {
+			return 0, -1
+		}
+		i += len(token)
+	}
+	return start, i
 }
 
 var (

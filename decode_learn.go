@@ -3,6 +3,7 @@ package tickstorm
 import (
 	"math/bits"
 
+	"github.com/tickstorm/tickstorm/internal/jsonscan"
 	"github.com/tickstorm/tickstorm/internal/swar"
 )
 
@@ -42,8 +43,7 @@ func (r *route) init() {
 	r.step.close()
 	r.schema.skip = step{verb: skipValue}
 	r.schema.skip.close()
-	r.schema.close = step{verb: readEnd, size: 1}
-	r.schema.close.word, r.schema.close.mask = wordOf("}")
+	r.schema.close = step{verb: readEnd}
 	for _, m := range r.channel.members {
 		if m.field == 1 { // the symbol, whatever the kind
 			key := `,"` + m.key + `":"`
@@ -53,7 +53,7 @@ func (r *route) init() {
 		if len(m.key) >= 8 {
 			panic("tickstorm: a key of the table that is no word: " + m.key)
 		}
-		s := &step{field: m.field, size: len(m.key) + len(`,"":`)}
+		s := &step{field: m.field}
 		s.store(r.event.field(bits.TrailingZeros32(uint32(m.field))))
 		if s.verb == readFloat && m.flags&whole != 0 {
 			s.verb = readWhole
@@ -79,94 +79,103 @@ func (s *schema) find(word uint64) *step {
 	}
 }
 
-// learn returns the step for the key at b[i], which none of those after here is: a new
-// one in the tree if there is room, else one of the schema. It is nil if b[i] is neither
-// the plain beginning of a key nor the end of the object.
-func (d *fastDecoder) learn(r *route, here *step, b []byte, i int) *step {
+// learn returns the step for the key at b[i], which none of those after here is, and the index
+// behind the key: a new step in the tree if there is room, else one of the schema. The step is
+// nil if what stands there is neither a key nor the end of the object.
+func (d *fastDecoder) learn(r *route, here *step, b []byte, i int) (*step, int) {
 	if d.lost {
 		return d.lostStep(r, b, i)
 	}
-	key, word, ok := keyAt(b, i)
+	k, ok := keyAt(b, i)
 	if !ok {
-		return nil
+		return nil, 0
 	}
-	// Long keys are compared here, and all keys at the end of a long last element,
-	// where swar.Load gives 0.
-	whole, mask := wordOf(string(key[:min(len(key), 8)]))
-	for o := here.next; o.verb != readStrange; o = o.other {
-		if o.size == len(key) && (o.key == string(key) || o.key == "" && o.word == whole && o.mask == mask) {
-			return o
-		}
+	text := b[i:k.end]
+	// At the end of a long last element, where swar.Load gives 0, no step is found without this.
+	if s := here.find(text); s != nil {
+		return s, k.end
 	}
-	if s := r.grow(here, key, word); s != nil {
-		d.p.stats.Strange++
-		return s
+	d.p.stats.Strange++
+	if s := r.grow(here, text, k); s != nil {
+		return s, k.end
 	}
 	d.lost, d.has, d.unknown = true, here.has, here.unknown
 	r.lose(d.p.stats.Fast)
-	d.p.stats.Strange++
-	return d.anyOrder(r, len(key), word)
+	return d.anyOrder(r, k), k.end
 }
 
 // lostStep is learn once the path is lost: nothing is compared but the key itself, which
-// is one word if its name has no more than four bytes.
-func (d *fastDecoder) lostStep(r *route, b []byte, i int) *step {
-	w := swar.Load(b, i)
-	name := w >> 16
+// is one word if its name has no more than four bytes, with a space before it or none.
+func (d *fastDecoder) lostStep(r *route, b []byte, i int) (*step, int) {
+	quote := i + 1
+	if swar.At(b, quote) == ' ' {
+		quote++
+	}
+	name := swar.Load(b, quote) >> 8
 	n := swar.FirstMark(swar.StringStops(name))
-	if w&0xFFFF != ','|'"'<<8 || n > 4 || name>>(8*n&63)&0xFFFF != '"'|':'<<8 {
-		return d.lostStepSlow(r, b, i)
+	k := key{name: swar.Below(name, n&7), end: quote + n + len(`"":`)}
+	if n > 4 || name>>(8*n&63)&0xFFFF != '"'|':'<<8 || swar.At(b, quote) != '"' || swar.At(b, i) != ',' {
+		var ok bool
+		if k, ok = keyAt(b, i); !ok {
+			return nil, 0
+		}
+	} else if swar.At(b, k.end) <= ' ' {
+		k.end = jsonscan.SkipSpace(b, k.end)
 	}
 	d.p.stats.Strange++
-	return d.anyOrder(r, n+len(`,"":`), swar.Below(name, n))
+	return d.anyOrder(r, k), k.end
 }
 
-func (d *fastDecoder) lostStepSlow(r *route, b []byte, i int) *step {
-	key, word, ok := keyAt(b, i)
-	if !ok {
-		return nil
-	}
-	d.p.stats.Strange++
-	return d.anyOrder(r, len(key), word)
-}
-
-// anyOrder returns the step of the schema for a key of this size, as it stands, and name.
-func (d *fastDecoder) anyOrder(r *route, size int, word uint64) *step {
-	if size == 1 {
+// anyOrder returns the step of the schema for a key.
+func (d *fastDecoder) anyOrder(r *route, k key) *step {
+	if k.closes {
 		s := &r.schema.close
 		s.has, s.unknown = d.has, d.unknown
 		return s
 	}
-	s := r.schema.find(word)
+	s := r.schema.find(k.name)
 	switch {
 	case s != nil && d.has&s.field == 0:
 		d.has |= s.field
 		return s
-	case s == nil && word != ev:
+	case s == nil && k.name != ev:
 		d.unknown++
 	}
-	r.schema.skip.size = size
 	return &r.schema.skip
 }
 
-// keyAt returns the key at b[i] as it stands there, ,"bx":, or the closing brace, and the
-// name as a word, 0 if it is longer than that.
-func keyAt(b []byte, i int) (key []byte, word uint64, ok bool) {
+// key is what stands between two values.
+type key struct {
+	name   uint64 // as a word, 0 if it is longer than that
+	end    int    // where the value begins
+	closes bool   // it is the closing brace
+}
+
+// keyAt returns the key at b[i], where the value before ended: a comma, a name and a colon, or the
+// closing brace, with any space before and between, and behind the colon.
+func keyAt(b []byte, i int) (k key, ok bool) {
+	i = jsonscan.SkipSpace(b, i)
 	switch swar.At(b, i) {
 	case '}':
-		return b[i : i+1], 0, true
+		return key{end: i + 1, closes: true}, true
 	case ',':
 	default:
-		return nil, 0, false
+		return k, false
 	}
-	end := textEnd(b, i+1)
-	if end < 0 || swar.At(b, end) != ':' {
-		return nil, 0, false
+	start := jsonscan.SkipSpace(b, i+1)
+	end := textEnd(b, start)
+	if end < 0 {
+		return k, false
 	}
-	if n := end - 1 - (i + 2); n < 8 {
-		word, _ = wordOf(string(b[i+2 : i+2+n])) // not swar.Load, which is 0 at the end
+	colon := jsonscan.SkipSpace(b, end)
+	if swar.At(b, colon) != ':' {
+		return k, false
 	}
-	return b[i : end+1], word, true
+	if n := end - start - len(`""`); n < 8 {
+		k.name = swar.Short(b[start+1 : end-1]) // not swar.Load, which is 0 at the end
+	}
+	k.end = jsonscan.SkipSpace(b, colon+1)
+	return k, true
 }
 
 // store makes s store the value in a field, given as a pointer.
@@ -199,44 +208,95 @@ func (s *step) store(field any) {
 	}
 }
 
-// grow puts a step for a key into the tree behind here, if there is room.
-func (r *route) grow(here *step, key []byte, word uint64) *step {
-	last, others := &here.next, 0
+// wordAt returns the word of a key that begins at text[i], and whether it is the last.
+func wordAt(text []byte, i int) (word, mask uint64, last bool) {
+	word, mask = wordOf(string(text[i:min(i+8, len(text))]))
+	return word, mask, i+8 >= len(text)
+}
+
+// follower returns the step behind s of a word of a key, nil if there is none.
+func (s *step) follower(word, mask uint64, last bool) *step {
+	for o := s.next; o.verb != readStrange; o = o.other {
+		if o.word == word && o.mask == mask && last == (o.verb != readPart) {
+			return o
+		}
+	}
+	return nil
+}
+
+// find returns the last step of a key, as it stands, behind s, nil if it was not learned.
+func (s *step) find(text []byte) *step {
+	for i := 0; s != nil; i += 8 {
+		word, mask, last := wordAt(text, i)
+		if s = s.follower(word, mask, last); last {
+			break
+		}
+	}
+	return s
+}
+
+// grow puts the steps for a key, as it stands, into the tree behind here, if there is room, and
+// returns the last one.
+func (r *route) grow(here *step, text []byte, k key) *step {
+	at := here
+	for i := 0; len(text) <= maxLearned; i += 8 {
+		word, mask, last := wordAt(text, i)
+		s := at.follower(word, mask, last)
+		if s == nil {
+			s = &step{verb: readPart, parent: here, behind: i + 8}
+			if last {
+				s = r.reader(here, k)
+			}
+			s.word, s.mask, s.size = word, mask, min(8, len(text)-i)
+			s.close()
+			if !r.add(at, s) {
+				break
+			}
+		}
+		if last {
+			return s
+		}
+		at = s
+	}
+	if r.strange++; r.strange > maxStrange<<r.resets {
+		r.strange, r.steps = 0, 0
+		r.resets = min(r.resets+1, maxResets)
+		r.step.close()
+	}
+	return nil
+}
+
+// add puts s behind at, and reports false if there is no room for it.
+func (r *route) add(at, s *step) bool {
+	last, others := &at.next, 0
 	for (*last).verb != readStrange {
 		last = &(*last).other
 		others++
 	}
-	if r.steps >= maxSteps || others >= maxOthers || len(key) > maxLearned {
-		if r.strange++; r.strange > maxStrange<<r.resets {
-			r.strange, r.steps = 0, 0
-			r.resets = min(r.resets+1, maxResets)
-			r.step.close()
-		}
-		return nil
+	if r.steps >= maxSteps || others >= maxOthers {
+		return false
 	}
+	r.steps++
+	s.other = *last
+	*last = s
+	return true
+}
+
+// reader returns a step that does with the value of a key what the schema says.
+func (r *route) reader(here *step, k key) *step {
 	s := &step{verb: skipValue}
-	known := r.schema.find(word)
+	known := r.schema.find(k.name)
 	switch {
-	case len(key) == 1:
+	case k.closes:
 		s.verb = readEnd
 	case known != nil && here.has&known.field == 0: // of a key that comes twice the first counts
 		*s = *known
 		s.stranger = nil
 	}
-	s.size = len(key)
 	s.has, s.unknown = here.has|s.field, here.unknown
-	if known == nil && word != ev && len(key) > 1 {
+	if known == nil && k.name != ev && !k.closes {
 		s.unknown++
 	}
-	if len(key) <= 8 {
-		s.word, s.mask = wordOf(string(key))
-	} else {
-		s.word, s.mask, s.key = 1, 0, string(key) // equals no word: learn compares the key
-	}
-	r.steps++
-	s.other = *last
-	*last = s
-	s.close()
 	return s
 }
 

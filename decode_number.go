@@ -232,18 +232,20 @@ func integers(dst []int32, b []byte, i int) (list []int32, end int) {
 		v, end := integer32(b, i)
 		return append(dst, v), end
 	}
-	if swar.At(b, i+1) == ']' {
-		return dst, i + 2
+	i = jsonscan.SkipSpace(b, i+1)
+	if swar.At(b, i) == ']' {
+		return dst, i + 1
 	}
 	for {
-		v, end := integer32(b, i+1)
+		v, end := integer32(b, i)
 		if end < 0 {
 			return dst, -1
 		}
 		dst = append(dst, v)
+		end = jsonscan.SkipSpace(b, end)
 		switch swar.At(b, end) {
 		case ',':
-			i = end
+			i = jsonscan.SkipSpace(b, end+1)
 		case ']':
 			return dst, end + 1
 		default:
@@ -257,25 +259,33 @@ func levels(dst []Level, b []byte, i int) (list []Level, end int) {
 	if swar.At(b, i) != '[' {
 		return dst, -1
 	}
-	if swar.At(b, i+1) == ']' {
-		return dst, i + 2
+	i = jsonscan.SkipSpace(b, i+1)
+	if swar.At(b, i) == ']' {
+		return dst, i + 1
 	}
 	for {
-		if swar.At(b, i+1) != '[' {
+		if swar.At(b, i) != '[' {
 			return dst, -1
 		}
-		price, end := float(b, i+2)
-		if end < 0 || swar.At(b, end) != ',' {
+		price, end := float(b, jsonscan.SkipSpace(b, i+1))
+		if end < 0 {
 			return dst, -1
 		}
-		size, end := float(b, end+1)
-		if end < 0 || swar.At(b, end) != ']' {
+		if end = jsonscan.SkipSpace(b, end); swar.At(b, end) != ',' {
+			return dst, -1
+		}
+		size, end := float(b, jsonscan.SkipSpace(b, end+1))
+		if end < 0 {
+			return dst, -1
+		}
+		if end = jsonscan.SkipSpace(b, end); swar.At(b, end) != ']' {
 			return dst, -1
 		}
 		dst = append(dst, Level{price, size})
-		i = end + 1
+		i = jsonscan.SkipSpace(b, end+1)
 		switch swar.At(b, i) {
 		case ',':
+			i = jsonscan.SkipSpace(b, i+1)
 		case ']':
 			return dst, i + 1
 		default:

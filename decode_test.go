@@ -2,6 +2,8 @@ package tickstorm_test
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -47,6 +49,10 @@ func TestFastPathLearns(t *testing.T) {
 		{"other order", `{"ev":"Q","t":1786649956446,"bp":1.25,"sym":"ACME","bx":4}`},
 		{"new field", `{"ev":"Q","sym":"ACME","nf":[1,{"a":"b"}],"bp":1.25}`},
 		{"new long field", `{"ev":"Q","sym":"ACME","quite_a_long_new_field":"x","another_long_new_field":1,"bp":1.25}`},
+		{"new long fields that begin alike", `{"ev":"Q","sym":"ACME","condition_one":1,"condition_two":[2],"condition":3,"conditions_of_all_quotes":"x","bp":1.25}`},
+		{"spaced", `{"ev": "Q", "sym": "ACME", "bx": 4, "bp": 1.25, "c": [1, 2], "t": 1786649956446, "i": [604, 37]}`},
+		{"on lines of their own", "{\n\t\"ev\": \"Q\",\n\t\"sym\": \"ACME\",\n\t\"bp\": 1.25\n}"},
+		{"spaced here and there", `{"ev":"Q", "sym":"ACME" ,"bx": 4,"bp" : 1.25,  "ap":  2 }`},
 		{"same key twice", `{"ev":"Q","sym":"ACME","bp":1.25,"bp":2,"ev":"T"}`},
 		{"numbers of other forms", `{"ev":"Q","sym":"ACME","bx":4.0,"bp":4.522e-05,"ap":-1,"q":1e3,"z":12.0,"bs":1234567890123}`},
 	} {
@@ -150,6 +156,66 @@ func TestSpacedInterest(t *testing.T) {
 	for n := range len(msg) {
 		require.Error(t, p.Parse([]byte(msg[:n]), tickstorm.NopHandler{}))
 		require.Error(t, p.Parse([]byte(strings.Repeat(" ", 600)+msg[:n]), tickstorm.NopHandler{}))
+	}
+}
+
+// TestFastPathNumbers: numbers of all forms and lengths are what strconv makes of them, as a
+// field and in a book, and those of the feed's forms are the fast path's.
+func TestFastPathNumbers(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 1))
+	digits := func(n int) string {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = byte('0' + rnd.IntN(10))
+		}
+		return string(b)
+	}
+	number := func() string {
+		s := strings.TrimLeft(digits(1+rnd.IntN(12)), "0")
+		if s == "" {
+			s = "0"
+		}
+		if rnd.IntN(3) > 0 {
+			s += "." + digits(1+rnd.IntN(12))
+		}
+		switch rnd.IntN(8) {
+		case 0:
+			s += []string{"e-05", "e-08", "e+16", "e-12", "E+05"}[rnd.IntN(5)]
+		case 1:
+			s += []string{"e5", "E-7", "e-005", "e+290", "e-330", "e00", "e-00", "e+0"}[rnd.IntN(8)]
+		}
+		return s
+	}
+	p := tickstorm.NewParser(tickstorm.Crypto)
+	for range 20_000 {
+		n := [6]string{number(), number(), number(), number(), number(), number()}
+		var want [6]float64
+		for i := range n {
+			var err error
+			want[i], err = strconv.ParseFloat(n[i], 64)
+			require.NoError(t, err)
+		}
+		msg := fmt.Sprintf(`[{"ev":"XQ","pair":"A-B","bp":%s,"ap":%s},{"ev":"XL2","pair":"A-B","b":[[%s,%s],[%s,%s]],"a":[]}]`,
+			n[0], n[1], n[2], n[3], n[4], n[5])
+		var r fixture.Recorder
+		require.NoError(t, p.Parse([]byte(msg), &r))
+		q, b := r.Events[0].(*tickstorm.Quote), r.Events[1].(*tickstorm.Book)
+		got := [6]float64{q.BidPrice, q.AskPrice, b.Bids[0].Price, b.Bids[0].Size, b.Bids[1].Price, b.Bids[1].Size}
+		require.Equal(t, want, got, msg)
+	}
+	stats := p.Stats()
+	require.Equal(t, stats.Total(), stats.Fast)
+	for _, odd := range []string{"1.", ".5", "01", "1.e5", "1e", "1e+", "1.5e-", "12345678.", "1234567.", "123456.e-05", "1e-0x", "123456789.5.5", "-", "+1", "1.2345678901x"} {
+		for _, msg := range []string{
+			`[{"ev":"XQ","pair":"A-B","bp":` + odd + `,"ap":1}]`,
+			`[{"ev":"XL2","pair":"A-B","b":[[` + odd + `,1]],"a":[]}]`,
+			`[{"ev":"XL2","pair":"A-B","b":[[1,` + odd + `]],"a":[]}]`,
+		} {
+			var r fixture.Recorder
+			require.NoError(t, p.Parse([]byte(msg), &r), "an event's error is its own")
+			require.Empty(t, r.Events, msg)
+			require.Len(t, r.Errors, 1, msg)
+		}
 	}
 }
 

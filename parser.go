@@ -111,7 +111,6 @@ type Parser struct {
 	life interface{ Err() error }
 
 	tail    []byte // the last elements of a message, padded for the fast path
-	compact []byte // an element without the space in it
 	scratch []byte // poison builds parse a copy, to spoil it afterwards
 
 	samples ErrorSamples
@@ -317,7 +316,7 @@ func (p *Parser) elements(msg []byte, hs *handlers) error {
 		closing := msg[next] == ']' // asked before a handler's turn: poison builds spoil what was lent
 		if err != nil {
 			p.fail(elementError(err), msg[start:end], hs)
-		} else if !fast || !p.spaced(msg[start:end:end], hs) {
+		} else {
 			p.element(msg[start:end:end], hs)
 		}
 		i = next + 1

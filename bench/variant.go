@@ -19,6 +19,9 @@ const (
 	Shuffled Variant = "shuffled"
 	// NewField has one more field in each event, of a key that nobody knows yet.
 	NewField Variant = "newfield"
+	// Spaced has a space behind every comma and colon, as the vendor's documentation prints
+	// events and older servers sent them.
+	Spaced Variant = "spaced"
 )
 
 // Vary returns a copy of a corpus with every event changed.
@@ -36,9 +39,15 @@ func Vary(c *Corpus, v Variant) (*Corpus, error) {
 				events[i] = shuffle(r, e)
 			case NewField:
 				events[i] = append(slices.Clone(e[:len(e)-1]), `,"nf":12.5}`...)
+			case Spaced:
+				events[i] = space(e)
 			}
 		}
-		out := append([]byte{'['}, bytes.Join(raw(events), []byte{','})...)
+		comma := []byte{','}
+		if v == Spaced {
+			comma = []byte(", ")
+		}
+		out := append([]byte{'['}, bytes.Join(raw(events), comma)...)
 		varied.Messages = append(varied.Messages, append(out, ']'))
 		varied.Bytes += len(out) + 1
 	}
@@ -63,6 +72,20 @@ func shuffle(r *rand.Rand, event []byte) []byte {
 	}
 	out := append([]byte{'{'}, bytes.Join(members, []byte(comma))...)
 	return append(out, '}')
+}
+
+// space puts a space behind every comma and colon of an event.
+func space(event []byte) []byte {
+	var out []byte
+	quoted := false
+	for _, c := range event {
+		out = append(out, c)
+		quoted = quoted != (c == '"')
+		if !quoted && (c == ',' || c == ':') {
+			out = append(out, ' ')
+		}
+	}
+	return out
 }
 
 // split returns the members of an object as they stand. The corpora have no escapes.

@@ -23,7 +23,7 @@ func TestVariantsAgree(t *testing.T) {
 		return s
 	}
 	want := sum(&few, tickstorm.EngineFastJSON)
-	for _, v := range []bench.Variant{bench.Shuffled, bench.NewField} {
+	for _, v := range []bench.Variant{bench.Shuffled, bench.Spaced, bench.NewField} {
 		varied, err := bench.Vary(&few, v)
 		require.NoError(t, err)
 		require.Equal(t, want, sum(varied, tickstorm.EngineAuto), "%s", v)
@@ -34,7 +34,7 @@ func TestVariantsAgree(t *testing.T) {
 // BenchmarkVariant says what the fast path is worth on what it does not expect: shuffled
 // and spaced events beside fastjson without checks, and a new field beside none.
 //
-//	go test ./bench -run '^$' -bench Variant -benchtime 7x
+//	go test ./bench -run '^$' -bench Variant -benchtime 9x
 func BenchmarkVariant(b *testing.B) {
 	c, err := bench.Load("stocks20")
 	if err != nil {
@@ -47,6 +47,7 @@ func BenchmarkVariant(b *testing.B) {
 		other   func(varied *bench.Corpus) (*bench.Corpus, bench.Decoder)
 	}{
 		{bench.Shuffled, "fast/" + raw.Name, func(varied *bench.Corpus) (*bench.Corpus, bench.Decoder) { return varied, raw.New(c.Market) }},
+		{bench.Spaced, "fast/" + raw.Name, func(varied *bench.Corpus) (*bench.Corpus, bench.Decoder) { return varied, raw.New(c.Market) }},
 		{bench.NewField, "fast/fast-without", func(*bench.Corpus) (*bench.Corpus, bench.Decoder) {
 			return c, bench.NewDecoder(c.Market, tickstorm.EngineAuto)
 		}},

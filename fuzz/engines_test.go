@@ -24,7 +24,7 @@ func FuzzEngines(f *testing.F) {
 		}
 	}
 	for _, name := range sim.Corpora() {
-		for _, m := range oddMessages {
+		for _, m := range append(oddMessages, spacedMessages...) {
 			f.Add(name, []byte(m))
 		}
 	}
@@ -105,6 +105,8 @@ var oddMessages = []string{
 	`[{"ev":"AM","sym":"A","otc":true,"dv":"1.50","dav":"x","v":1e21,"a":123456789.123456789}]`,
 	`[{"ev":"NOI","T":"A","a":"M","at":930,"i":1},{"ev":"NOI","T":"A","a":"MM"},{"ev":"LULD","i":[1],"T":"A"}]`,
 	`[{"ev":"status","status":"success","message":"subscribed to: T.A"},{"ev":"zz"},{"ev":"T"} x,{"ev":"T"}]`,
+	`[{"ev":"T","sym":"A","condition_one":1,"condition_two":2,"condition":3,"p":101657.74,"s":5.35523328}]`,
+	`[{"ev": "Q", "sym": "A", "bp": 1.5, "bs": 3e-05},{"ev": "Q", "sym": "A", "bp":  1.5, "bs" : 123456789.5e-05 }, {"ev": "Q"}]`,
 	`[{"ev":"T","sym":"A","z":0.000100000000000000000001,"t":1786649956446000000,"s":99999999999999999999}]`,
 }
 
