@@ -138,7 +138,13 @@ type fastDecoder struct {
 
 const opening = `{"ev":"`
 
-var openingWord, openingMask = wordOf(opening)
+// spacedOpening is that of a server that has a space behind every comma and colon.
+const spacedOpening = `{"ev": "`
+
+var (
+	openingWord, openingMask = wordOf(opening)
+	spacedWord, _            = wordOf(spacedOpening)
+)
 
 func (d *fastDecoder) init(p *Parser) {
 	d.p = p
@@ -443,14 +449,13 @@ walk:
 // openingAt is for an element that does not begin as the feed's do: it returns where it does,
 // after space, and the index behind the quote that opens ev's text, -1 if ev is not its first key.
 func openingAt(b []byte, i int) (start, behind int) {
-	const usual = `{"ev": "`
 	start = i
 	for _, token := range [...]string{"{", `"ev"`, ":", `"`} {
 		i = jsonscan.SkipSpace(b, i)
 		if token == "{" {
 			start = i
-			if i+len(usual) <= len(b) && string(b[i:i+len(usual)]) == usual {
-				return start, i + len(usual)
+			if swar.Load(b, i) == spacedWord {
+				return start, i + len(spacedOpening)
 			}
 		}
 		if len(b)-i < len(token) || string(b[i:i+len(token)]) != token {

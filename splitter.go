@@ -27,9 +27,9 @@ import (
 // Every message has the elements that a [Parser] with the same [Limits] finds in it, in the
 // same order, whatever is wrong with it, and each event the channel and symbol that it has
 // there. An element in the vendor's compact form, which begins with {"ev":" and has no
-// escapes, is taken at a glance, and what is broken further inside goes unnoticed, unless
-// [Splitter.SetValidate] was called. All others are validated and searched, which takes up
-// to ten times as long.
+// escapes, or in that with a space behind the colon, is taken at a glance, and what is broken
+// further inside goes unnoticed, unless [Splitter.SetValidate] was called. All others are
+// validated and searched, which takes up to ten times as long.
 //
 // A Splitter does not write to messages and allocates nothing in steady state. The names of
 // channels that the market does not have cost an allocation each, once for the first 64, else
@@ -164,7 +164,10 @@ func (s *Splitter) Next() bool {
 		s.takeBack()
 	}
 	b, i := s.plain, s.next
-	if uint(i) >= uint(len(b)) || b[i] != '{' {
+	if swar.At(b, i) == ' ' {
+		i++
+	}
+	if swar.At(b, i) != '{' {
 		return s.nextOfAny()
 	}
 	end := objectEnd(b, i)
@@ -185,12 +188,16 @@ func (s *Splitter) Next() bool {
 // identify finds the channel and symbol of the element in b[i:end], where no backslash is. It
 // reports false if that begins as the vendor's do not.
 func (s *Splitter) identify(b []byte, i, end int) bool {
-	if swar.Load(b, i)&openingMask != openingWord {
-		return false
-	}
 	e := &s.element
 	e.Start, e.End = i, end
-	i += len(opening)
+	switch w := swar.Load(b, i); {
+	case w&openingMask == openingWord:
+		i += len(opening)
+	case w == spacedWord:
+		i += len(spacedOpening)
+	default:
+		return false
+	}
 	w := swar.Load(b, i)
 	r := s.routes[w&127]
 	for r != nil && w&r.mask != r.word {
@@ -205,7 +212,10 @@ func (s *Splitter) identify(b []byte, i, end int) bool {
 		return true
 	}
 	i += r.size
-	if swar.Load(b, i)&r.keyMask == r.keyWord {
+	if swar.At(b, i+1) == ' ' { // where the keys of a spaced element are as others are
+		i++
+	}
+	if w = swar.Load(b, i) & r.keyMask; w == r.keyWord || w == r.keyWord^(','^' ') {
 		i += r.keySize
 	} else if i = findKey(b[:end], i, r.key); i < 0 {
 		return true

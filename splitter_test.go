@@ -221,7 +221,7 @@ func BenchmarkSplitter(b *testing.B) {
 		spaced := make([][]byte, len(messages))
 		for i, m := range messages {
 			size += len(m)
-			spaced[i] = bytes.ReplaceAll(m, []byte(`:`), []byte(`: `))
+			spaced[i] = bytes.ReplaceAll(bytes.ReplaceAll(m, []byte(`:`), []byte(`: `)), []byte(`,"`), []byte(`, "`))
 		}
 		run := func(name string, messages [][]byte, feed func(msg []byte)) {
 			b.Run(name, func(b *testing.B) {

@@ -24,6 +24,7 @@ func FuzzSplitter(f *testing.F) {
 			f.Add(name, m, false)
 			f.Add(name, bytes.ReplaceAll(m, []byte(`,"`), []byte(`, "`)), false)
 			f.Add(name, bytes.ReplaceAll(m, []byte(`:`), []byte(" :\n")), true)
+			f.Add(name, bytes.ReplaceAll(bytes.ReplaceAll(m, []byte(`:`), []byte(`: `)), []byte(`,`), []byte(`, `)), false)
 		}
 		for _, m := range append(append(oddMessages, splitMessages...), spacedMessages...) {
 			f.Add(name, []byte(m), false)
@@ -74,7 +75,7 @@ func FuzzSplitter(f *testing.F) {
 				g := got.list[i]
 				if !validate && w.err != nil && g.err == nil {
 					require.Equal(t, w.raw, g.raw)
-					require.True(t, strings.HasPrefix(g.raw, `{"ev":"`), g.raw)
+					require.True(t, strings.HasPrefix(g.raw, `{"ev":"`) || strings.HasPrefix(g.raw, `{"ev": "`), g.raw)
 					require.NotContains(t, g.raw, `\`)
 					require.NotEqual(t, tickstorm.ErrElementTooLong, w.err)
 					continue
