@@ -213,7 +213,12 @@ walk:
 			}
 			switch swar.At(b, i) {
 			case ',', '}', ' ', '\n', '\t', '\r':
-				if s, i = d.learn(r, here, b, i); s == nil {
+				if d.lost {
+					s, i = d.lostStep(r, b, i)
+				} else {
+					s, i = d.learn(r, here, b, i)
+				}
+				if s == nil {
 					break walk
 				}
 			default:

@@ -83,9 +83,6 @@ func (s *schema) find(word uint64) *step {
 // behind the key: a new step in the tree if there is room, else one of the schema. The step is
 // nil if what stands there is neither a key nor the end of the object.
 func (d *fastDecoder) learn(r *route, here *step, b []byte, i int) (*step, int) {
-	if d.lost {
-		return d.lostStep(r, b, i)
-	}
 	k, ok := keyAt(b, i)
 	if !ok {
 		return nil, 0
@@ -95,13 +92,13 @@ func (d *fastDecoder) learn(r *route, here *step, b []byte, i int) (*step, int) 
 	if s := here.find(text); s != nil {
 		return s, k.end
 	}
-	d.p.stats.Strange++
 	if s := r.grow(here, text, k); s != nil {
+		d.p.stats.Strange++
 		return s, k.end
 	}
 	d.lost, d.has, d.unknown = true, here.has, here.unknown
 	r.lose(d.p.stats.Fast)
-	return d.anyOrder(r, k), k.end
+	return d.lostStep(r, b, i)
 }
 
 // lostStep is learn once the path is lost: nothing is compared but the key itself, which
@@ -111,37 +108,33 @@ func (d *fastDecoder) lostStep(r *route, b []byte, i int) (*step, int) {
 	if swar.At(b, quote) == ' ' {
 		quote++
 	}
-	name := swar.Load(b, quote) >> 8
-	n := swar.FirstMark(swar.StringStops(name))
-	k := key{name: swar.Below(name, n&7), end: quote + n + len(`"":`)}
-	if n > 4 || name>>(8*n&63)&0xFFFF != '"'|':'<<8 || swar.At(b, quote) != '"' || swar.At(b, i) != ',' {
-		var ok bool
-		if k, ok = keyAt(b, i); !ok {
+	w := swar.Load(b, quote) >> 8
+	n := swar.FirstMark(swar.StringStops(w))
+	name, end := swar.Below(w, n&7), quote+n+len(`"":`)
+	if n > 4 || w>>(8*n&63)&0xFFFF != '"'|':'<<8 || swar.At(b, quote) != '"' || swar.At(b, i) != ',' {
+		k, ok := keyAt(b, i)
+		switch {
+		case !ok:
 			return nil, 0
+		case k.closes:
+			s := &r.schema.close
+			s.has, s.unknown = d.has, d.unknown
+			return s, k.end
 		}
-	} else if swar.At(b, k.end) <= ' ' {
-		k.end = jsonscan.SkipSpace(b, k.end)
+		name, end = k.name, k.end
+	} else if swar.At(b, end) <= ' ' {
+		end = jsonscan.SkipSpace(b, end)
 	}
 	d.p.stats.Strange++
-	return d.anyOrder(r, k), k.end
-}
-
-// anyOrder returns the step of the schema for a key.
-func (d *fastDecoder) anyOrder(r *route, k key) *step {
-	if k.closes {
-		s := &r.schema.close
-		s.has, s.unknown = d.has, d.unknown
-		return s
-	}
-	s := r.schema.find(k.name)
+	s := r.schema.find(name)
 	switch {
 	case s != nil && d.has&s.field == 0:
 		d.has |= s.field
-		return s
-	case s == nil && k.name != ev:
+		return s, end
+	case s == nil && name != ev:
 		d.unknown++
 	}
-	return &r.schema.skip
+	return &r.schema.skip, end
 }
 
 // key is what stands between two values.
