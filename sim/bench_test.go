@@ -37,9 +37,24 @@ func BenchmarkGenerator(b *testing.B) {
 	}
 }
 
-// BenchmarkServer drains a server over loopback that sends as fast as it can.
+// BenchmarkServer drains a server over loopback that sends as fast as it can: what it generates, and
+// a recording of that.
 func BenchmarkServer(b *testing.B) {
-	s, err := sim.Start(sim.Config{Rate: -1})
+	recording, err := sim.Corpus("stocks20", 200_000, 1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	looped := sim.ReplayMessages(recording, 0)
+	looped.Loop = true
+	b.Run("generated", func(b *testing.B) {
+		benchmarkServer(b, sim.Config{Rate: -1, Batch: [2]int{20, 20}}, "T.*,Q.*,A.*,AM.*")
+	})
+	b.Run("replayed", func(b *testing.B) { benchmarkServer(b, sim.Config{Replay: looped}, "T.*,Q.*,A.*,AM.*") })
+	b.Run("replayed in part", func(b *testing.B) { benchmarkServer(b, sim.Config{Replay: looped}, "Q.*") })
+}
+
+func benchmarkServer(b *testing.B, cfg sim.Config, topics string) {
+	s, err := sim.Start(cfg)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -59,7 +74,7 @@ func BenchmarkServer(b *testing.B) {
 	}
 	f := frame.New(frame.Config{}, &client{})
 	_ = f.Send(ws.OpText, []byte(`{"action":"auth","params":"k"}`))
-	_ = f.Send(ws.OpText, []byte(subscribe("T.*,Q.*,A.*,AM.*")))
+	_ = f.Send(ws.OpText, []byte(subscribe(topics)))
 	if _, err := nc.Write(f.Outgoing()); err != nil {
 		b.Fatal(err)
 	}

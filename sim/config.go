@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"time"
 
@@ -223,8 +224,8 @@ func (c *Config) check() error {
 	if c.SendBuffer < 0 {
 		return errors.New("sim: negative Config.SendBuffer")
 	}
-	if c.Replay != nil && (c.Replay.Open == nil || c.Replay.Speed < 0) {
-		return errors.New("sim: Config.Replay without Open, or with a negative speed")
+	if r := c.Replay; r != nil && (r.Open == nil || !(r.Speed >= 0) || math.IsInf(r.Speed, 1) || r.MaxIdle < 0) {
+		return errors.New("sim: Config.Replay without Open, or with a negative speed or MaxIdle")
 	}
 	return nil
 }

@@ -53,6 +53,7 @@ type Conn struct {
 	// event of a topic precedes its acknowledgement.
 	streaming sync.Mutex
 	generator *Generator
+	wants     *subscriptions // of a replay
 	batches   *random
 	scratch   []byte
 	chunk     []byte
@@ -315,6 +316,7 @@ func (c *Conn) handshake() bool {
 	c.market = market
 	c.mu.Unlock()
 	c.generator = NewGenerator(market, s.cfg.Seed)
+	c.wants = newSubscriptions(market)
 	if s.cfg.Numbered {
 		c.generator.Number(func() int64 { return s.number.Add(1) })
 	}

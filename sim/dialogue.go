@@ -269,6 +269,7 @@ func (c *Conn) subscribe(params string) {
 	c.answer(refused, c.acks("subscribed", "to", accepted), func() {
 		for _, t := range added {
 			c.generator.Subscribe(t)
+			c.wants.set(t, true)
 		}
 	})
 	if excess {
@@ -297,6 +298,7 @@ func (c *Conn) unsubscribe(params string) {
 	c.answer(nil, c.acks("unsubscribed", preposition, accepted), func() {
 		for _, t := range removed {
 			c.generator.Unsubscribe(t)
+			c.wants.set(t, false)
 		}
 	})
 }

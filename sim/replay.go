@@ -3,6 +3,7 @@ package sim
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"time"
@@ -12,37 +13,132 @@ import (
 	"github.com/tickstorm/tickstorm"
 )
 
-// Replay is a recording to send in place of a generated market: messages, one a line.
-// Each connection gets all of it from the beginning, once it has subscribed to something,
-// whatever that is.
+// Source is a recording as it is read for one connection, message by message. One that has a
+// Close method is closed when the connection has ended.
+type Source interface {
+	// Next returns the next message and when it was received, in nanoseconds since 1970; 0 is
+	// with the one before. msg is valid until the next call. The error is io.EOF at the end;
+	// with any other the connection's replay ends, and the server logs it.
+	Next() (msg []byte, received int64, err error)
+}
+
+// Seeker is an optional ability of a [Source]: SeekTo has Next go on with the first message that
+// was received at a time, in nanoseconds since 1970, or later, forwards or back.
+type Seeker interface {
+	SeekTo(received int64) error
+}
+
+// Replay is a recording to send in place of a generated market. Each connection gets it from
+// the beginning, once it has subscribed to something, and of it what it has subscribed to:
+// elements of the channels and symbols of its topics, each as it was recorded. Statuses in it,
+// which were another dialogue's, are left out; what is of no channel that the market has, or no
+// JSON, every connection gets. Messages stay below 1,000,000 bytes, more than which the vendor's
+// clients do not read, unless one element is longer.
 type Replay struct {
 	// Open opens the recording for one connection. It is called concurrently.
-	Open func(m tickstorm.Market) (io.ReadCloser, error)
-	// Speed is how many times faster than recorded the messages are sent, by the
-	// timestamps of their events; 0 is as fast as the connection takes them. A message
-	// without a timestamp goes out with the one before it, and so does one that is older.
+	Open func(m tickstorm.Market) (Source, error)
+	// Speed is how many times faster than recorded the messages are sent; 0 is as fast as the
+	// connection takes them. Each message has its time from the beginning on, so that delays do
+	// not add up; one that is older than the one before goes out with that. A [Playback] can
+	// change it.
 	Speed float64
+	// MaxIdle is the longest time that nothing is sent where the recording has nothing for
+	// longer, as it is played; 0 is as long as that.
+	MaxIdle time.Duration
 	// Loop begins again at the end. Without it the server then stays silent.
 	Loop bool
 }
 
-// ReplayFile replays a file on all markets, at a speed as in [Replay].
+// maxMessage is what the vendor's official clients read at most.
+const maxMessage = 1_000_000 - 1
+
+// ReplayFile replays messages in a file, one a line, on all markets, at a speed as in [Replay]
+// by the times of their events.
 func ReplayFile(path string, speed float64) *Replay {
-	return &Replay{Speed: speed, Open: func(tickstorm.Market) (io.ReadCloser, error) { return os.Open(path) }}
+	return &Replay{Speed: speed, Open: func(m tickstorm.Market) (Source, error) {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		return newLines(m, f, f), nil
+	}}
 }
 
-// ReplayMessages replays messages that have no line breaks on all markets, at a speed
-// as in [Replay].
+// ReplayMessages replays messages that have no line breaks on all markets, at a speed as in
+// [Replay] by the times of their events.
 func ReplayMessages(messages [][]byte, speed float64) *Replay {
 	all := bytes.Join(messages, []byte{'\n'})
-	return &Replay{Speed: speed, Open: func(tickstorm.Market) (io.ReadCloser, error) {
-		return io.NopCloser(bytes.NewReader(all)), nil
+	return &Replay{Speed: speed, Open: func(m tickstorm.Market) (Source, error) {
+		return newLines(m, bytes.NewReader(all), nil), nil
 	}}
+}
+
+// lines is a Source of messages, one a line, by the times of their events.
+type lines struct {
+	io.Closer
+	from  io.ReadSeeker
+	scan  *bufio.Scanner
+	clock *messageClock
+	held  bool // the line that was read last comes next
+	at    int64
 }
 
 // maxLine is the longest message of a recording.
 const maxLine = 64 << 20
 
+func newLines(m tickstorm.Market, from io.ReadSeeker, closer io.Closer) *lines {
+	if closer == nil {
+		closer = io.NopCloser(nil)
+	}
+	l := &lines{Closer: closer, from: from, clock: newMessageClock(m)}
+	l.rewind()
+	return l
+}
+
+func (l *lines) rewind() {
+	l.scan, l.held, l.at = bufio.NewScanner(l.from), false, 0
+	l.scan.Buffer(nil, maxLine)
+}
+
+func (l *lines) Next() (msg []byte, received int64, err error) {
+	for l.held || l.scan.Scan() {
+		line := bytes.TrimSpace(l.scan.Bytes())
+		if l.held {
+			l.held = false
+			return line, l.at, nil
+		}
+		if len(line) > 0 {
+			l.at = l.clock.read(line)
+			return line, l.at, nil
+		}
+	}
+	if err := l.scan.Err(); err != nil {
+		return nil, 0, err
+	}
+	return nil, 0, io.EOF
+}
+
+// SeekTo reads from the beginning: lines have no index.
+func (l *lines) SeekTo(received int64) error {
+	if _, err := l.from.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	l.rewind()
+	for {
+		_, at, err := l.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case at >= received:
+			l.held = true
+			return nil
+		}
+	}
+}
+
+// replay sends the recording, again and again if that is wanted.
 func (c *Conn) replay(r *Replay) {
 	for !c.holds() {
 		select {
@@ -51,8 +147,10 @@ func (c *Conn) replay(r *Replay) {
 			return
 		}
 	}
+	p := player{playback: c.server.playback, maxIdle: r.MaxIdle, wake: newStopped()}
+	defer p.wake.Stop()
 	for again := true; again; again = r.Loop {
-		sent, err := c.replayOnce(r)
+		sent, err := c.replayOnce(r, &p)
 		if err != nil {
 			c.server.cfg.Logger.Error("sim: replay", "conn", c.id, "err", err)
 		}
@@ -69,59 +167,65 @@ func (c *Conn) holds() bool {
 	return len(c.held) > 0
 }
 
-// replayOnce sends the recording. It returns how many messages it has sent: none if
+// replayOnce sends the recording. It returns how many messages of it there were: none if
 // the connection has ended.
-func (c *Conn) replayOnce(r *Replay) (sent int, err error) {
-	file, err := r.Open(c.market)
+func (c *Conn) replayOnce(r *Replay, p *player) (read int, err error) {
+	source, err := r.Open(c.market)
 	if err != nil {
 		return 0, err
 	}
-	defer file.Close()
-	clock := newMessageClock(c.market)
-	timer, pause := newStopped(), newStopped()
-	defer pause.Stop()
-	var first int64
-	begun := time.Now()
-	lines := bufio.NewScanner(file)
-	lines.Buffer(nil, maxLine)
-	for lines.Scan() {
-		line := bytes.TrimSpace(lines.Bytes())
-		if len(line) == 0 {
+	if closer, ok := source.(io.Closer); ok {
+		defer closer.Close()
+	}
+	p.begin(source)
+	timer := newStopped()
+	for {
+		msg, waits, err := p.next()
+		switch {
+		case errors.Is(err, io.EOF):
+			c.handOver()
+			return read, nil
+		case err != nil:
+			return 0, err
+		case waits:
+			c.handOver()
+			if !p.wait(c.dying) {
+				return 0, nil
+			}
 			continue
 		}
-		if r.Speed > 0 {
-			if at := clock.read(line); at != 0 {
-				if first == 0 {
-					first = at
-				}
-				pause.Reset(time.Until(begun.Add(time.Duration(float64(at-first) / r.Speed))))
-				select {
-				case <-pause.C:
-				case <-c.dying:
-					return 0, nil
-				}
-			}
-		}
+		read++
 		if !c.awaitRoom(c.sendBuffer(), timer) || c.finishing.Load() {
 			return 0, nil
 		}
-		c.sendData(line)
-		sent++
+		c.sendRecorded(msg)
 	}
-	return sent, lines.Err()
 }
 
-// sendData sends a message of data, with the faults that are due before it.
-func (c *Conn) sendData(message []byte) {
+// handOver gives what is ready to the writer.
+func (c *Conn) handOver() {
 	c.streaming.Lock()
-	c.streamFaults()
-	c.scratch = appendFrame(c.scratch[:0], ws.OpText, message)
-	c.out.append(c.scratch)
-	c.messages++
-	c.bytes += int64(len(message))
-	c.streaming.Unlock()
-	c.server.counters.messages.Add(1)
-	c.server.counters.bytes.Add(int64(len(message)))
+	defer c.streaming.Unlock()
+	c.chunk = c.out.give(c.chunk)
+}
+
+// sendRecorded sends of a recorded message what the client has subscribed to, with the faults
+// that are due before it.
+func (c *Conn) sendRecorded(message []byte) {
+	c.streaming.Lock()
+	defer c.streaming.Unlock()
+	for part, events := range c.wants.parts(message) {
+		c.streamFaults()
+		c.chunk = appendFrame(c.chunk, ws.OpText, part)
+		c.messages++
+		c.bytes += int64(len(part))
+		c.server.counters.events.Add(int64(events))
+		c.server.counters.messages.Add(1)
+		c.server.counters.bytes.Add(int64(len(part)))
+	}
+	if len(c.chunk) >= chunk {
+		c.chunk = c.out.give(c.chunk)
+	}
 	c.server.change()
 }
 

@@ -23,6 +23,7 @@ type Server struct {
 	pool     *x509.CertPool
 	key      string // what ClientConfig uses
 	streams  bool   // the script has faults of OnStreaming
+	playback *Playback
 
 	running  sync.WaitGroup // the accept loop and the connections
 	counters counters
@@ -72,6 +73,9 @@ func start(cfg Config, listener net.Listener, pipe *pipeListener) (*Server, erro
 	if err := cfg.check(); err != nil {
 		_ = listener.Close() // the error that matters is err
 		return nil, err
+	}
+	if cfg.Replay != nil {
+		s.playback = newPlayback(cfg.Replay)
 	}
 	if cfg.Keys != nil {
 		if keys := slices.Sorted(maps.Keys(cfg.Keys)); len(keys) > 0 {

@@ -2,8 +2,6 @@ package sim_test
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -175,38 +173,4 @@ func TestSendIsBounded(t *testing.T) {
 		}
 	}
 	require.ErrorIs(t, err, sim.ErrSlow)
-}
-
-func TestReplay(t *testing.T) {
-	message := func(second int) []byte {
-		return fmt.Appendf(nil, `[{"ev":"T","sym":"AAPL","t":%d}]`, 1_765_000_000_000+1000*int64(second))
-	}
-	recording := [][]byte{message(0), message(2), []byte(`not JSON`), message(1), message(10)}
-	synctest.Test(t, func(t *testing.T) {
-		s := startPipe(t, sim.Config{Replay: sim.ReplayMessages(recording, 2)})
-		c := login(t, s, tickstorm.Stocks)
-		time.Sleep(time.Minute) // nothing comes before there is a subscription
-		begun := time.Now()
-		c.send(subscribe("T.*"))
-		c.next()
-		for i, at := range []time.Duration{0, time.Second, time.Second, time.Second, 5 * time.Second} {
-			c.expect(string(recording[i]))
-			require.Equal(t, at, time.Since(begun), "message %d", i)
-		}
-	})
-}
-
-func TestReplayFile(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "messages.ndjson")
-	require.NoError(t, os.WriteFile(file, []byte("[1]\n\n[2]\n"), 0o600))
-	replay := sim.ReplayFile(file, 0)
-	replay.Loop = true
-	s := start(t, sim.Config{Replay: replay})
-	c := login(t, s, tickstorm.Crypto)
-	c.send(subscribe("XT.*"))
-	c.next()
-	for range 100 {
-		c.expect("[1]")
-		c.expect("[2]")
-	}
 }

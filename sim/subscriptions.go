@@ -1,0 +1,115 @@
+package sim
+
+import (
+	"iter"
+
+	"github.com/tickstorm/tickstorm"
+)
+
+// subscriptions are the topics of a connection, and tell which elements of recorded messages are
+// of them.
+type subscriptions struct {
+	market   tickstorm.Market
+	split    *tickstorm.Splitter
+	channels map[string]*channelTopics
+	spans    [][2]int
+	out      []byte
+}
+
+// channelTopics are the topics of a channel.
+type channelTopics struct {
+	all  bool
+	some map[string]bool // by symbol, in canonical spelling
+	// known are symbols as they stand in events, and whether they are among them.
+	known map[string]bool
+}
+
+// maxKnown bounds what is remembered of a channel's symbols: what is beyond is looked up anew.
+const maxKnown = 1 << 16
+
+func newSubscriptions(m tickstorm.Market) *subscriptions {
+	return &subscriptions{market: m, split: tickstorm.NewSplitter(m), channels: map[string]*channelTopics{}}
+}
+
+// set adds or removes a topic in canonical spelling.
+func (s *subscriptions) set(t tickstorm.Topic, on bool) {
+	c := s.channels[t.Channel]
+	if c == nil {
+		c = &channelTopics{some: map[string]bool{}}
+		s.channels[t.Channel] = c
+	}
+	c.known = map[string]bool{}
+	switch {
+	case t.Symbol == tickstorm.All:
+		c.all = on
+	case on:
+		c.some[t.Symbol] = true
+	default:
+		delete(c.some, t.Symbol)
+	}
+}
+
+// takes reports whether an element is to be sent: one of the topics, or of none that there are.
+func (s *subscriptions) takes(e *tickstorm.Element) bool {
+	if e.Err != nil || e.Kind == tickstorm.KindUnknown {
+		return true
+	}
+	c := s.channels[e.Channel]
+	if c == nil || e.Kind == tickstorm.KindStatus {
+		return false
+	}
+	if c.all || len(c.some) == 0 {
+		return c.all
+	}
+	takes, known := c.known[string(e.Symbol)]
+	if !known {
+		symbol := string(e.Symbol)
+		takes = c.some[s.market.Canonical(tickstorm.Topic{Channel: e.Channel, Symbol: symbol}).Symbol]
+		if len(c.known) >= maxKnown {
+			clear(c.known)
+		}
+		c.known[symbol] = takes
+	}
+	return takes
+}
+
+// parts iterates over the messages to send of a recorded one, and how many events they have:
+// one, unless that would be too long. They are valid until the next one.
+func (s *subscriptions) parts(msg []byte) iter.Seq2[[]byte, int] {
+	return func(yield func([]byte, int) bool) {
+		s.spans = s.spans[:0]
+		all := true
+		for s.split.Reset(msg); s.split.Next(); {
+			if e := s.split.Element(); s.takes(e) {
+				s.spans = append(s.spans, [2]int{e.Start, e.End})
+			} else {
+				all = false
+			}
+		}
+		if all && (len(msg) <= maxMessage || len(s.spans) < 2) {
+			yield(msg, len(s.spans))
+			return
+		}
+		s.out = s.out[:0]
+		n := 0
+		for _, span := range s.spans {
+			element := msg[span[0]:span[1]]
+			if n > 0 && len(s.out)+len(element)+len(`,]`) > maxMessage {
+				if !yield(append(s.out, ']'), n) {
+					return
+				}
+				s.out, n = s.out[:0], 0
+			}
+			if n == 0 {
+				s.out = append(s.out, '[')
+			} else {
+				s.out = append(s.out, ',')
+			}
+			s.out = append(s.out, element...)
+			n++
+		}
+		if n > 0 {
+			yield(append(s.out, ']'), n)
+		}
+	}
+}
