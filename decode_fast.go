@@ -590,6 +590,7 @@ func (d *fastDecoder) finish(r *route, s *step, raw []byte) {
 	h.Raw = raw
 	h.Received = d.p.received
 	h.Backfilled = d.p.backfilled
+	h.Replayed = d.p.replayed
 	d.p.stats.UnknownKeys += uint64(s.unknown)
 	if s.has&1 == 0 && r.channel.kind != KindStatus {
 		d.p.stats.NoSymbol++

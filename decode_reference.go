@@ -102,6 +102,7 @@ func (d *decoder) finish(raw []byte) Event {
 		h.Raw = raw
 		h.Received = d.p.received
 		h.Backfilled = d.p.backfilled
+		h.Replayed = d.p.replayed
 		d.p.stats.Odd += uint64(bits.OnesCount32(uint32(d.odd)))
 	}
 	if len(raw) > maxKeptElement {

@@ -94,6 +94,8 @@ type Header struct {
 	// Backfilled marks an event that came from elsewhere than the live
 	// connection, to fill a gap.
 	Backfilled bool
+	// Replayed marks an event of a recording: never take it for a live one.
+	Replayed bool
 
 	// code is what a status meant before the key was taken out of it; StatusOther in all
 	// others. It is here because there is room.

@@ -74,6 +74,7 @@ type Parser struct {
 
 	received   int64
 	backfilled bool
+	replayed   bool
 
 	// What is wanted, see Interest; nil is everything.
 	streams []Stream
@@ -159,6 +160,9 @@ func (p *Parser) SetReceived(nanoseconds int64) {
 
 // SetBackfilled sets what the events of the next messages have in Backfilled.
 func (p *Parser) SetBackfilled(b bool) { p.backfilled = b }
+
+// SetReplayed sets what the events of the next messages have in Replayed. Their lag is not measured.
+func (p *Parser) SetReplayed(b bool) { p.replayed = b }
 
 // Stats returns what the parser has counted.
 func (p *Parser) Stats() Stats {

@@ -73,6 +73,7 @@ func TestEvents(t *testing.T) {
 		p.SetReceived(received)
 		for i, text := range texts {
 			p.SetBackfilled(i%2 == 1)
+			p.SetReplayed(i%3 == 1)
 			got := parseOne(t, p, text)
 			requireSame(t, f.want, got)
 			h := got.Head()
@@ -80,6 +81,7 @@ func TestEvents(t *testing.T) {
 			require.Equal(t, text, string(h.Raw))
 			require.Equal(t, int64(received), h.Received)
 			require.Equal(t, i%2 == 1, h.Backfilled)
+			require.Equal(t, i%3 == 1, h.Replayed)
 			if h.Symbol == "" {
 				require.Zero(t, h.SymbolID)
 			} else {

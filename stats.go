@@ -81,7 +81,7 @@ type Counters struct {
 type Latency struct {
 	// Lag is the time from an event to its receipt, Received minus Timestamp, of the first
 	// event of each read (of a Parser: after each SetReceived) that has a time: the one that
-	// waited longest. Aggregates and backfilled events are not in it, nor what was not
+	// waited longest. Aggregates, backfilled and replayed events are not in it, nor what was not
 	// decoded. Most timestamps are whole milliseconds, which makes their lag up to a
 	// millisecond too long, and both clocks have their errors.
 	Lag Histogram
@@ -189,7 +189,7 @@ func (l *liveLatency) snapshot(to *Latency) {
 // observeLag counts an event's lag, and reports whether it has one.
 func (l *liveLatency) observeLag(e Event) bool {
 	h, t := e.Head(), eventTime(e)
-	if t <= 0 || h.Backfilled {
+	if t <= 0 || h.Backfilled || h.Replayed {
 		return false
 	}
 	lag := time.Duration(h.Received - t.Nanoseconds())

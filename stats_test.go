@@ -73,12 +73,16 @@ func TestLag(t *testing.T) {
 		require.EqualValues(t, 1, s.Lag.Count())
 		require.Zero(t, s.Lag.Sum())
 	})
-	t.Run("backfilled", func(t *testing.T) {
-		p := parserAt(tickstorm.Stocks, began)
-		p.SetBackfilled(true)
-		require.NoError(t, p.Parse([]byte("["+tradeAt(time.Hour)+"]"), nil))
-		require.Zero(t, p.Stats().Latency)
-	})
+	for name, set := range map[string]func(*tickstorm.Parser, bool){
+		"backfilled": (*tickstorm.Parser).SetBackfilled, "replayed": (*tickstorm.Parser).SetReplayed,
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := parserAt(tickstorm.Stocks, began)
+			set(p, true)
+			require.NoError(t, p.Parse([]byte("["+tradeAt(time.Hour)+"]"), nil))
+			require.Zero(t, p.Stats().Latency)
+		})
+	}
 	t.Run("one of each read", func(t *testing.T) {
 		p := parserAt(tickstorm.Stocks, began)
 		for _, received := range []time.Duration{0, time.Second} {
