@@ -38,7 +38,7 @@ test-386: ## run the tests on a 32-bit platform, where int and alignment differ
 .PHONY: test-safe
 test-safe: ## run the tests of the form without package unsafe, which is in internal/intern
 	go test -tags tickstorm_safe ./internal/intern . ./fuzz
-	go test -tags tickstorm_safe -run '^$$' -fuzz '^FuzzSymbols$$' -fuzztime=$(FUZZTIME) ./fuzz
+	go test -tags tickstorm_safe -run '^$$' -fuzz '^FuzzSymbols$$' -fuzztime=$(FUZZTIME) -fuzzminimizetime=1x ./fuzz
 
 .PHONY: allocs
 allocs: ## run the tests that assert zero allocations
@@ -48,7 +48,7 @@ allocs: ## run the tests that assert zero allocations
 fuzz: ## run each fuzz target for FUZZTIME, by count: a time can fail by itself
 	@git grep -oE '^func Fuzz\w+' -- '*_test.go' | sed 's/:func / /' | while read -r file target; do \
 		echo "fuzz $$target"; \
-		(cd "$$(dirname "$$file")" && go test -run '^$$' -fuzz "^$$target\$$" -fuzztime=$(FUZZTIME) . </dev/null); \
+		(cd "$$(dirname "$$file")" && go test -run '^$$' -fuzz "^$$target\$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=1x . </dev/null); \
 	done
 
 .PHONY: bench

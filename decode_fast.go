@@ -23,8 +23,9 @@ import (
 // space of a server that sends some is learned with its keys.
 //
 // What the decoder does not understand, such as an escape, null, or a value of an unexpected
-// type, it leaves to the reference, which decides what it means. What it does decode is the same to the bit, and as strictly checked: bytes are
-// accepted only by being equal to a key or by the grammar of a value.
+// type, it leaves to the reference, which decides what it means. What it does decode is the
+// same to the bit, and as strictly checked: bytes are accepted only by being equal to a key or
+// by the grammar of a value.
 
 // fastDepth is how deep the elements nest that the fast path reads: books do.
 const fastDepth = 3
@@ -107,6 +108,7 @@ type route struct {
 	// longer key the first eight bytes.
 	symbolWord, symbolMask uint64
 	symbolSize             int
+	symbolSpaced           string // with space behind comma and colon: , "sym": "
 	channel                *channel
 	event                  Event
 	head                   *Header
@@ -132,6 +134,8 @@ type fastDecoder struct {
 	fresh  []byte // the symbol of the event at hand, if that is new
 	end    int    // of the message in the buffer
 	passed route  // stands for an event that nobody wants
+
+	padded step // stands for a key behind which there is space
 
 	ahead ahead
 }
@@ -444,6 +448,16 @@ walk:
 			break walk
 		}
 		s = s.next
+	}
+	// Where a key is known both with and without space behind it, the one that was learned first
+	// is found, and then no value where it should be.
+	if s != nil && s.verb != readStrange && s.verb != readEnd && swar.At(b, from) <= ' ' {
+		if i = jsonscan.SkipSpace(b, from); i > from {
+			d.padded = *s
+			s = &d.padded
+			s.word, s.mask, s.size = 0, 0, 0 // is any key
+			goto walk
+		}
 	}
 	// The event is spoiled: the reference must clear all of it.
 	d.fresh = nil

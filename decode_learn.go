@@ -15,7 +15,7 @@ import (
 const (
 	maxSteps   = 512 // in a tree
 	maxOthers  = 8   // at one place
-	maxLearned = 64  // bytes of a key that is remembered
+	maxLearned = 64  // bytes of what is remembered of a key, with all that stands around it
 	// maxStrange keys that find no room have the tree learned anew: what filled it may
 	// have passed. The number doubles each time, so that a feed without any order costs
 	// less and less.
@@ -49,6 +49,7 @@ func (r *route) init() {
 			key := `,"` + m.key + `":"`
 			r.symbolWord, r.symbolMask = wordOf(key)
 			r.symbolSize = len(key)
+			r.symbolSpaced = `, "` + m.key + `": "`
 		}
 		if len(m.key) >= 8 {
 			panic("tickstorm: a key of the table that is no word: " + m.key)

@@ -159,6 +159,76 @@ func TestSpacedInterest(t *testing.T) {
 	}
 }
 
+// TestFastPathSpacedLater: space that comes where none was learned, and more or less of it each
+// time, costs the fast path neither.
+func TestFastPathSpacedLater(t *testing.T) {
+	compact := `{"ev":"Q","sym":"ACME","i":[604],"bx":4,"bp":1.25,"t":1786649956446}`
+	behindColons := compact[:9] + strings.ReplaceAll(compact[9:], `":`, `": `)
+	p := tickstorm.NewParser(tickstorm.Stocks)
+	var r fixture.Recorder
+	for i := range 100 {
+		for _, event := range []string{compact, behindColons, strings.ReplaceAll(behindColons, `"bp":`, `"bp":`+strings.Repeat(" ", i))} {
+			require.NoError(t, p.Parse([]byte("["+event+"]"), &r))
+			q := r.Events[len(r.Events)-1].(*tickstorm.Quote)
+			require.Equal(t, "ACME", q.Symbol)
+			require.Equal(t, 1.25, q.BidPrice)
+			require.Equal(t, tickstorm.Timestamp(1786649956446), q.Timestamp)
+			require.Equal(t, event, string(q.Raw))
+		}
+	}
+	stats := p.Stats()
+	require.Equal(t, stats.Total(), stats.Fast)
+}
+
+// TestFastPathKeysAlike: keys that are alike for several words, in turn.
+func TestFastPathKeysAlike(t *testing.T) {
+	var events []string
+	for _, end := range []string{"one", "two", "three", "", "one_and_more_than_that", "two"} {
+		events = append(events, `{"ev":"T","sym":"ACME","a_long_common_prefix_`+end+`":1,"p":2.5}`,
+			`{"ev": "T", "sym": "ACME", "a_long_common_prefix_`+end+`": 1, "p": 2.5}`)
+	}
+	requireEnginesAgree(t, "["+strings.Join(events, ",")+"]")
+}
+
+// TestFastPathNoSpace: what is no space in JSON is none here, wherever space can be.
+func TestFastPathNoSpace(t *testing.T) {
+	parts := []string{`{"ev":"T"`, `,`, `"sym"`, `:`, `"A"`, `,`, `"p"`, `:`, `1`, `}`, ``}
+	for _, space := range []string{"\v", "\f", "\x00", "\x1f", "\u00a0", "\ufeff"} {
+		for i := 1; i < len(parts); i++ {
+			msg := "[" + strings.Join(parts[:i], "") + space + strings.Join(parts[i:], "") + "]"
+			for _, e := range []tickstorm.Engine{tickstorm.EngineAuto, tickstorm.EngineFastJSON} {
+				p := tickstorm.NewParser(tickstorm.Stocks)
+				p.SetEngine(e)
+				require.NoError(t, p.Parse([]byte(`[{"ev":"T","sym":"A","p":1}, {"ev": "T", "sym": "A", "p": 1}]`), nil))
+				for range 2 {
+					var r fixture.Recorder
+					_ = p.Parse([]byte(msg), &r)
+					require.Empty(t, r.Events, "%q", msg)
+					require.NotEmpty(t, r.Errors, "%q", msg)
+				}
+			}
+		}
+	}
+}
+
+// TestFastPathElementLimit: space behind an element is not its length.
+func TestFastPathElementLimit(t *testing.T) {
+	const event = `{"ev":"T","sym":"ACME","p":2.5}`
+	for _, behind := range []string{"", "   ", "\n"} {
+		p := tickstorm.NewParser(tickstorm.Stocks)
+		p.SetLimits(tickstorm.Limits{Element: len(event)})
+		require.NoError(t, p.Parse([]byte("["+event+behind+","+event+behind+"]"), nil))
+		stats := p.Stats()
+		require.EqualValues(t, 2, stats.Fast)
+
+		p.SetLimits(tickstorm.Limits{Element: len(event) - 1})
+		var r fixture.Recorder
+		require.NoError(t, p.Parse([]byte("["+event+behind+"]"), &r))
+		require.Len(t, r.Errors, 1)
+		require.ErrorIs(t, r.Errors[0].Err, tickstorm.ErrElementTooLong)
+	}
+}
+
 // TestFastPathNumbers: numbers of all forms and lengths are what strconv makes of them, as a
 // field and in a book, and those of the feed's forms are the fast path's.
 func TestFastPathNumbers(t *testing.T) {

@@ -118,10 +118,17 @@ func (d *fastDecoder) passOver(b []byte, i int) int {
 		if i >= d.ahead.until {
 			d.lookAhead(b, i)
 		}
-		if swar.Load(b, i)&openingMask != openingWord {
+		start := i
+		if swar.At(b, start) == ' ' {
+			start++
+		}
+		at, spaced := start+len(opening), false
+		if w := swar.Load(b, start); w == spacedWord {
+			at, spaced = start+len(spacedOpening), true
+		} else if w&openingMask != openingWord {
 			return i
 		}
-		w := swar.Load(b, i+len(opening))
+		w := swar.Load(b, at)
 		r := d.routes[w&127]
 		for r != nil && w&r.mask != r.word {
 			r = r.another
@@ -129,12 +136,18 @@ func (d *fastDecoder) passOver(b []byte, i int) int {
 		if r == nil {
 			return i
 		}
-		symbol := i + len(opening) + r.size
+		symbol := at + r.size
 		if !r.unwanted {
-			if d.p.wanted == nil || swar.Load(b, symbol)&r.symbolMask != r.symbolWord {
+			switch {
+			case d.p.wanted == nil:
+				return i
+			case swar.Load(b, symbol)&r.symbolMask == r.symbolWord:
+				symbol += r.symbolSize
+			case spaced && bytes.HasPrefix(b[symbol:], []byte(r.symbolSpaced)):
+				symbol += len(r.symbolSpaced)
+			default:
 				return i
 			}
-			symbol += r.symbolSize
 			x, y, z, n := symbolWords(b, symbol)
 			if swar.At(b, symbol-1) != '"' || n < 0 {
 				return i
@@ -144,7 +157,7 @@ func (d *fastDecoder) passOver(b []byte, i int) int {
 			}
 		}
 		end := d.pass(b, symbol)
-		if end < 0 || b[end] != ',' || end-i > d.p.limits.Element {
+		if end < 0 || b[end] != ',' || end-start > d.p.limits.Element {
 			return i
 		}
 		d.p.stats.Skipped++
@@ -167,8 +180,14 @@ func (d *fastDecoder) pass(b []byte, i int) int {
 		return -1
 	}
 	next += i
-	if b[next-1] != ',' || b[next-2] != '}' || swar.Load(b, next)&openingMask != openingWord {
+	w, comma := swar.Load(b, next), next-1
+	if w == spacedWord && b[comma] == ' ' {
+		comma--
+	} else if w&openingMask != openingWord {
 		return -1
 	}
-	return next - 1
+	if b[comma] != ',' || b[comma-1] != '}' {
+		return -1
+	}
+	return comma
 }
