@@ -81,6 +81,27 @@ type index struct {
 	channels []channelCount
 }
 
+// lines is how many lines the frame has, its header not counted.
+func (x *index) lines() uint64 { return uint64(x.messages) + uint64(x.controls) }
+
+// addMessage takes note of a message in the frame.
+func (x *index) addMessage(split *tickstorm.Splitter, received int64, msg []byte) {
+	x.messages++
+	x.received.add(received)
+	for split.Reset(msg); split.Next(); {
+		e := split.Element()
+		x.channels = count(x.channels, e.Channel, 1)
+		if t := eventTime(e, msg); t != 0 {
+			x.event.add(t)
+		}
+	}
+}
+
+func (x *index) addControl(received int64) {
+	x.controls++
+	x.received.add(received)
+}
+
 // Where in an index the fields stand that come before the names.
 const (
 	atIndexVersion  = skippableHead + len(indexMark)

@@ -77,18 +77,8 @@ func (s *segmentWriter) message(received int64, msg []byte) error {
 	before := len(s.text)
 	s.text = appendHead(s.text, received, len(msg))
 	s.text = append(append(s.text, msg...), '\n')
-	s.open.messages++
-	s.added(received, before)
-	s.split.Reset(msg)
-	for s.split.Next() {
-		e := s.split.Element()
-		s.open.channels = count(s.open.channels, e.Channel, 1)
-		if e.Err == nil {
-			if t := eventTime(e.Kind, msg[e.Start:e.End]); t != 0 {
-				s.open.event.add(t)
-			}
-		}
-	}
+	s.open.addMessage(s.split, received, msg)
+	s.added(before)
 	return s.full()
 }
 
@@ -106,8 +96,8 @@ func (s *segmentWriter) control(c Control) error {
 	}
 	before := len(s.text)
 	s.text = append(append(s.text, line...), '\n')
-	s.open.controls++
-	s.added(c.Received, before)
+	s.open.addControl(c.Received)
+	s.added(before)
 	return s.full()
 }
 
@@ -119,10 +109,9 @@ func (s *segmentWriter) room(n int) error {
 	return s.err
 }
 
-func (s *segmentWriter) added(received int64, before int) {
+func (s *segmentWriter) added(before int) {
 	s.lines++
 	s.total += int64(len(s.text) - before)
-	s.open.received.add(received)
 }
 
 func (s *segmentWriter) full() error {

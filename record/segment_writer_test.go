@@ -33,8 +33,8 @@ func trade(ms int) []byte {
 		t0.UnixMilli()+int64(ms)-5, ms)
 }
 
-// segment is a finished segment of this many frames of three messages and a control each.
-func segment(t testing.TB, h Header, frames int) []byte {
+// testSegment is a finished segment of this many frames of three messages and a control each.
+func testSegment(t testing.TB, h Header, frames int) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	s, err := newSegmentWriter(&b, h, LevelDefault)
@@ -63,7 +63,7 @@ func unpack(t testing.TB, b []byte) string {
 }
 
 func TestSegmentText(t *testing.T) {
-	lines := strings.Split(strings.TrimSuffix(unpack(t, segment(t, testHeader(), 2)), "\n"), "\n")
+	lines := strings.Split(strings.TrimSuffix(unpack(t, testSegment(t, testHeader(), 2)), "\n"), "\n")
 	require.Len(t, lines, 1+2*4)
 	require.Regexp(t, `^#\{"tsr":1,"id":"[0-9a-f]{16}","market":"stocks","host":"socket.massive.com","topics":\["T.\*"\],"started":"2026-11-25T14:30:00Z","sequence":7,"software":"test"\}$`, lines[0])
 	require.Equal(t, fmt.Sprintf("%d %d %s", at(10), len(trade(10)), trade(10)), lines[2])
@@ -78,7 +78,7 @@ func TestSegmentStockTools(t *testing.T) {
 		}
 	}
 	name := filepath.Join(t.TempDir(), "f"+Suffix)
-	require.NoError(t, os.WriteFile(name, segment(t, testHeader(), 3), 0o600))
+	require.NoError(t, os.WriteFile(name, testSegment(t, testHeader(), 3), 0o600))
 	out, err := exec.Command("sh", "-ec", `zstdcat "$1" | grep -v '^#' | cut -d' ' -f3- | jq -c '.[]'`, "sh", name).Output()
 	require.NoError(t, err)
 	require.Equal(t, 3*3*2, strings.Count(string(out), "\n"))
@@ -160,7 +160,7 @@ func TestEventTime(t *testing.T) {
 		{"status", tickstorm.KindStatus, `{"ev":"status","t":5}`, 0},
 		{"end", tickstorm.KindTrade, `{"ev":"T","t":`, 0},
 	} {
-		require.Equal(t, c.want, eventTime(c.kind, []byte(c.element)), c.name)
+		require.Equal(t, c.want, eventTime(&tickstorm.Element{Kind: c.kind, End: len(c.element)}, []byte(c.element)), c.name)
 	}
 }
 
