@@ -80,8 +80,8 @@ func (f *folder) dayOf(started int64) string {
 	return filepath.Join(f.home(), time.Unix(0, started).UTC().Format(dayFormat))
 }
 
-// part is a segment's file while it is written.
-type part struct {
+// partFile is a segment's file while it is written.
+type partFile struct {
 	file
 	dir      string
 	name     string // without Suffix
@@ -89,15 +89,15 @@ type part struct {
 	sequence uint64
 }
 
-func (p *part) path() string  { return filepath.Join(p.dir, p.name+PartSuffix) }
-func (p *part) final() string { return filepath.Join(p.dir, p.name+Suffix) }
+func (p *partFile) path() string  { return filepath.Join(p.dir, p.name+PartSuffix) }
+func (p *partFile) final() string { return filepath.Join(p.dir, p.name+Suffix) }
 
 // createTries bounds the numbers that are tried while others take them.
 const createTries = 100
 
 // create makes the file of a segment that starts at a moment. Its number is one that no
 // segment of its folder has, of whatever process.
-func (f *folder) create(started int64) (*part, error) {
+func (f *folder) create(started int64) (*partFile, error) {
 	started -= started % int64(time.Millisecond)
 	dir := f.dayOf(started)
 	if err := f.fs.MkdirAll(dir); err != nil {
@@ -112,7 +112,7 @@ func (f *folder) create(started int64) (*part, error) {
 			return nil, err
 		}
 		f.next = max(f.next, last+1)
-		p := &part{dir: dir, started: started, sequence: f.next}
+		p := &partFile{dir: dir, started: started, sequence: f.next}
 		p.name = segmentName(f.market, started, p.sequence)
 		f.next++
 		p.file, err = f.fs.Create(p.path())
@@ -151,13 +151,13 @@ func (f *folder) last(dir, own string) (last uint64, err error) {
 }
 
 // discard takes back a part that nothing was written to.
-func (f *folder) discard(p *part) {
+func (f *folder) discard(p *partFile) {
 	_ = p.Close()
 	_ = f.fs.Remove(p.path()) // an empty one that stays harms nobody
 }
 
 // publish gives a finished part its final name, and has that outlast a power cut.
-func (f *folder) publish(p *part) error {
+func (f *folder) publish(p *partFile) error {
 	if err := p.Sync(); err != nil {
 		_ = p.Close() // the error that matters is err
 		return &WriteError{"fsync", p.path(), err}
@@ -184,7 +184,7 @@ func (f *folder) publish(p *part) error {
 }
 
 // there reports whether the file is still in its folder.
-func (f *folder) there(p *part) error {
+func (f *folder) there(p *partFile) error {
 	own, err := p.Stat()
 	if err != nil {
 		return &WriteError{"stat", p.path(), err}

@@ -16,12 +16,12 @@ import (
 type beside struct {
 	r *Recorder
 
-	made    chan *part      // has room for one; nil if it could not be made
+	made    chan *partFile  // has room for one; nil if it could not be made
 	making  bool            // something will be in made
 	synced  chan syncResult // has room for one
 	syncing bool            // something will be in synced
 
-	finished chan *part // to be published; nil asks for a look at what is to be removed
+	finished chan *partFile // to be published; nil asks for a look at what is to be removed
 	hooks    chan string
 	all      sync.WaitGroup
 
@@ -39,8 +39,8 @@ const (
 
 func newBeside(r *Recorder) *beside {
 	return &beside{
-		r: r, made: make(chan *part, 1), synced: make(chan syncResult, 1),
-		finished: make(chan *part, maxFinished), hooks: make(chan string, maxHooks), waiting: make(map[string]bool),
+		r: r, made: make(chan *partFile, 1), synced: make(chan syncResult, 1),
+		finished: make(chan *partFile, maxFinished), hooks: make(chan string, maxHooks), waiting: make(map[string]bool),
 	}
 }
 
@@ -91,7 +91,7 @@ func (b *beside) prepare(started int64) {
 
 // prepared returns the file that was made, nil if there is none, and waits for one that is being
 // made: no number is given twice.
-func (b *beside) prepared() *part {
+func (b *beside) prepared() *partFile {
 	if !b.making {
 		return nil
 	}
@@ -100,7 +100,7 @@ func (b *beside) prepared() *part {
 }
 
 // sync has a file synced, and reports whether it will be; not if the last one goes on.
-func (b *beside) sync(p *part) bool {
+func (b *beside) sync(p *partFile) bool {
 	if b.syncing {
 		return false
 	}
@@ -116,13 +116,13 @@ func (b *beside) sync(p *part) bool {
 }
 
 type syncResult struct {
-	part *part
+	part *partFile
 	err  error
 }
 
 // syncFailed returns what came of the last sync, nil while it goes on. What is not a file that
 // is written now is synced again when it gets its name, which tells what is wrong.
-func (b *beside) syncFailed(current *part) error {
+func (b *beside) syncFailed(current *partFile) error {
 	select {
 	case result := <-b.synced:
 		b.syncing = false
@@ -135,7 +135,7 @@ func (b *beside) syncFailed(current *part) error {
 }
 
 // publish has a finished part get its final name.
-func (b *beside) publish(p *part) { b.finished <- p }
+func (b *beside) publish(p *partFile) { b.finished <- p }
 
 // retainSoon has a look at what is to be removed.
 func (b *beside) retainSoon() {
@@ -145,7 +145,7 @@ func (b *beside) retainSoon() {
 	}
 }
 
-func (b *beside) name(p *part) {
+func (b *beside) name(p *partFile) {
 	err := b.r.folder.publish(p)
 	b.mu.Lock()
 	b.failed = err
@@ -155,7 +155,7 @@ func (b *beside) name(p *part) {
 		return
 	}
 	b.r.counts.segments.Add(1)
-	b.r.tell(Event{Kind: EventClosed, Path: p.final()})
+	b.r.tell(RecorderEvent{Kind: EventClosed, Path: p.final()})
 	if b.r.cfg.OnClosed == nil && len(b.r.cfg.Command) == 0 {
 		return
 	}
@@ -164,7 +164,7 @@ func (b *beside) name(p *part) {
 	case b.hooks <- p.final():
 	default:
 		b.wait(p.final(), false)
-		b.r.tell(Event{Kind: EventHook, Path: p.final(), Err: &HookError{p.final(), errHooksBusy, ""}})
+		b.r.tell(RecorderEvent{Kind: EventHook, Path: p.final(), Err: &HookError{p.final(), errHooksBusy, ""}})
 	}
 }
 
@@ -205,7 +205,7 @@ func (b *beside) hook(path string) {
 		err = ctx.Err() // and not that it was killed
 	}
 	if err != nil {
-		b.r.tell(Event{Kind: EventHook, Path: path, Err: &HookError{path, err, string(said)}})
+		b.r.tell(RecorderEvent{Kind: EventHook, Path: path, Err: &HookError{path, err, string(said)}})
 	}
 }
 
@@ -266,10 +266,10 @@ func (b *beside) retain() {
 			continue
 		}
 		if err := cfg.fs.Remove(s.path); err != nil {
-			b.r.tell(Event{Kind: EventError, Path: s.path, Err: &WriteError{"remove", s.path, err}})
+			b.r.tell(RecorderEvent{Kind: EventError, Path: s.path, Err: &WriteError{"remove", s.path, err}})
 			continue
 		}
 		b.r.counts.removed.Add(1)
-		b.r.tell(Event{Kind: EventRemoved, Path: s.path})
+		b.r.tell(RecorderEvent{Kind: EventRemoved, Path: s.path})
 	}
 }

@@ -63,7 +63,7 @@ type Config struct {
 
 	// OnEvent, if not nil, is told what happens to the recording, one call at a time, on a
 	// goroutine that writes: as long as it takes, messages wait in the buffer.
-	OnEvent func(Event)
+	OnEvent func(RecorderEvent)
 
 	fs fileSystem // nil is the system's; a test's breaks
 }

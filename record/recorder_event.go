@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// EventKind is what an [Event] tells.
+// EventKind is what a [RecorderEvent] tells.
 type EventKind uint8
 
 // The kinds of events.
@@ -44,8 +44,8 @@ func (k EventKind) String() string {
 	return fmt.Sprintf("EventKind(%d)", uint8(k))
 }
 
-// Event is something that happened to a recording. Fields that its kind does not mention are zero.
-type Event struct {
+// RecorderEvent is something that happened to a recording. Fields that its kind does not mention are zero.
+type RecorderEvent struct {
 	Kind EventKind
 	// At is when.
 	At           time.Time
@@ -55,7 +55,7 @@ type Event struct {
 }
 
 // String says all of it in a line.
-func (e Event) String() string {
+func (e RecorderEvent) String() string {
 	text := e.Kind.String()
 	if e.Count > 0 {
 		text += fmt.Sprintf(" %d messages, %d bytes", e.Count, e.Bytes)
@@ -70,8 +70,8 @@ func (e Event) String() string {
 }
 
 // errorEvent is what tells of an error with a file.
-func errorEvent(err error) Event {
-	e := Event{Kind: EventError, Err: err}
+func errorEvent(err error) RecorderEvent {
+	e := RecorderEvent{Kind: EventError, Err: err}
 	var refused *WriteError
 	if errors.As(err, &refused) {
 		e.Path = refused.Path
@@ -80,7 +80,7 @@ func errorEvent(err error) Event {
 }
 
 // tell calls OnEvent.
-func (r *Recorder) tell(e Event) {
+func (r *Recorder) tell(e RecorderEvent) {
 	if e.Err != nil {
 		r.errors.Add(1)
 	}

@@ -28,14 +28,14 @@ type tape struct {
 	t      *testing.T
 	dir    string
 	mu     sync.Mutex
-	events []Event
+	events []RecorderEvent
 }
 
 // newTape starts a recorder. One that is not closed by the end is closed then.
 func newTape(t *testing.T, change func(*Config)) *tape {
 	t.Helper()
 	tp := &tape{t: t, dir: t.TempDir()}
-	cfg := Config{Dir: tp.dir, Market: tickstorm.Stocks, Buffer: minBuffer, MinFree: -1, OnEvent: func(e Event) {
+	cfg := Config{Dir: tp.dir, Market: tickstorm.Stocks, Buffer: minBuffer, MinFree: -1, OnEvent: func(e RecorderEvent) {
 		tp.mu.Lock()
 		defer tp.mu.Unlock()
 		tp.events = append(tp.events, e)
@@ -59,7 +59,7 @@ func (tp *tape) say(numbers ...int) {
 	}
 }
 
-func (tp *tape) told(kind EventKind) (events []Event) {
+func (tp *tape) told(kind EventKind) (events []RecorderEvent) {
 	tp.mu.Lock()
 	defer tp.mu.Unlock()
 	for _, e := range tp.events {

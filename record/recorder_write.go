@@ -36,7 +36,7 @@ type writer struct {
 
 // openSegment is the segment that is written.
 type openSegment struct {
-	*part
+	*partFile
 	sw           *segmentWriter
 	header, good int64 // bytes of the header, and of whole frames with it
 	lines        bool  // there is more than a header
@@ -184,7 +184,7 @@ func (w *writer) mark(m mark, now time.Time) error {
 func (w *writer) control(c Control, t tally, now time.Time) error {
 	err := w.seg.sw.control(c)
 	if errors.Is(err, ErrTooLong) {
-		w.r.tell(Event{Kind: EventError, Path: w.seg.path(), Err: &WriteError{"write control", w.seg.path(), err}})
+		w.r.tell(RecorderEvent{Kind: EventError, Path: w.seg.path(), Err: &WriteError{"write control", w.seg.path(), err}})
 		err = nil
 	}
 	return w.wrote(err, t, now)
@@ -280,10 +280,10 @@ func (w *writer) lookAfter(now time.Time) error {
 			return err
 		}
 	}
-	if err := w.beside.syncFailed(w.seg.part); err != nil {
+	if err := w.beside.syncFailed(w.seg.partFile); err != nil {
 		return err
 	}
-	if sync && w.dirty && w.beside.sync(w.seg.part) {
+	if sync && w.dirty && w.beside.sync(w.seg.partFile) {
 		w.dirty, w.syncDue = false, now.Add(cfg.SyncEvery-2*w.poll)
 	}
 	if now.UnixNano() >= w.seg.until && w.seg.lines { // nothing came that would have ended it
@@ -293,7 +293,7 @@ func (w *writer) lookAfter(now time.Time) error {
 		return nil
 	}
 	w.checkDue = now.Add(checkEvery)
-	if err := w.r.folder.there(w.seg.part); err != nil {
+	if err := w.r.folder.there(w.seg.partFile); err != nil {
 		return err
 	}
 	if err := w.space(); err != nil {
@@ -337,7 +337,7 @@ func (w *writer) open(now time.Time) error {
 }
 
 // next returns the file of the next segment: the one that was made ahead, if it can be that.
-func (w *writer) next(started int64) (*part, error) {
+func (w *writer) next(started int64) (*partFile, error) {
 	started = max(started, 0)
 	f := &w.r.folder
 	if err := w.r.cfg.fs.MkdirAll(w.r.cfg.Dir); err != nil {
@@ -358,7 +358,7 @@ func (w *writer) next(started int64) (*part, error) {
 }
 
 // begin makes a file the segment that is written.
-func (w *writer) begin(p *part, received int64) error {
+func (w *writer) begin(p *partFile, received int64) error {
 	sw, err := newSegmentWriter(sink{p}, Header{
 		Market: w.r.cfg.Market, Host: w.r.host, Topics: w.acks.list(), Started: time.Unix(0, p.started).UTC(),
 		Sequence: p.sequence, Software: software,
@@ -368,22 +368,22 @@ func (w *writer) begin(p *part, received int64) error {
 		return err
 	}
 	from, until := window(received, w.r.cfg.Rotate)
-	w.seg = &openSegment{part: p, sw: sw, header: sw.written(), good: sw.written(), from: from - int64(w.r.cfg.Rotate), until: until}
+	w.seg = &openSegment{partFile: p, sw: sw, header: sw.written(), good: sw.written(), from: from - int64(w.r.cfg.Rotate), until: until}
 	w.r.counts.written.Add(uint64(w.seg.good))
 	w.frame = tally{}
 	if w.paused {
 		w.paused = false
-		w.r.tell(Event{Kind: EventResumed})
+		w.r.tell(RecorderEvent{Kind: EventResumed})
 	}
-	w.r.tell(Event{Kind: EventOpened, Path: p.path()})
+	w.r.tell(RecorderEvent{Kind: EventOpened, Path: p.path()})
 	return nil
 }
 
 // sink has errors say which file it was.
-type sink struct{ *part }
+type sink struct{ *partFile }
 
 func (s sink) Write(b []byte) (int, error) {
-	n, err := s.part.Write(b)
+	n, err := s.partFile.Write(b)
 	if err == nil && n < len(b) {
 		err = io.ErrShortWrite
 	}
@@ -413,7 +413,7 @@ func window(t int64, step time.Duration) (from, until int64) {
 // rotate goes on in a new segment.
 func (w *writer) rotate(received int64, now time.Time) error {
 	if !w.seg.lines {
-		w.r.folder.discard(w.seg.part)
+		w.r.folder.discard(w.seg.partFile)
 		w.seg = nil
 		p, err := w.next(received)
 		if err != nil {
@@ -442,7 +442,7 @@ func (w *writer) rotate(received int64, now time.Time) error {
 // nothing is goes.
 func (w *writer) finish(last Control, now time.Time) error {
 	if !w.seg.lines {
-		w.r.folder.discard(w.seg.part)
+		w.r.folder.discard(w.seg.partFile)
 		w.seg = nil
 		return nil
 	}
@@ -453,7 +453,7 @@ func (w *writer) finish(last Control, now time.Time) error {
 		return err
 	}
 	err := w.flushed()
-	p := w.seg.part
+	p := w.seg.partFile
 	w.seg = nil
 	w.beside.publish(p)
 	if err != nil { // a frame's sync: publishing it syncs again, and says whether that fails too
@@ -479,14 +479,14 @@ func (w *writer) fail(err error, now time.Time) {
 	var low *SpaceError
 	event := errorEvent(err)
 	if errors.As(err, &low) {
-		event = Event{Kind: EventLowSpace, Err: err}
+		event = RecorderEvent{Kind: EventLowSpace, Err: err}
 	}
 	if low == nil || !w.paused {
 		w.r.tell(event)
 	}
 	if seg := w.seg; seg != nil {
 		if seg.good == seg.header {
-			w.r.folder.discard(seg.part)
+			w.r.folder.discard(seg.partFile)
 		} else {
 			_ = seg.Truncate(seg.good) // what was torn, if it can be
 			_ = seg.Close()            // the error that matters is err
@@ -517,7 +517,7 @@ func (w *writer) tellDrops(now time.Time, atOnce bool) {
 	if d == w.dropsTold {
 		return
 	}
-	w.r.tell(Event{Kind: EventDropped, Count: d.messages - w.dropsTold.messages, Bytes: d.bytes - w.dropsTold.bytes})
+	w.r.tell(RecorderEvent{Kind: EventDropped, Count: d.messages - w.dropsTold.messages, Bytes: d.bytes - w.dropsTold.bytes})
 	w.dropsTold, w.dropsDue = d, now.Add(checkEvery)
 }
 
@@ -550,7 +550,7 @@ func (w *writer) drain() (err error) {
 		}
 		w.r.counts.lost.Add(lost.messages)
 		w.r.counts.lostBytes.Add(lost.bytes)
-		w.r.tell(Event{Kind: EventLost, Count: lost.messages, Bytes: lost.bytes, Err: err})
+		w.r.tell(RecorderEvent{Kind: EventLost, Count: lost.messages, Bytes: lost.bytes, Err: err})
 	}
 	w.tellDrops(time.Now(), true)
 	return err
