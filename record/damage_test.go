@@ -245,6 +245,34 @@ func TestReaderLies(t *testing.T) {
 	}
 }
 
+// A frame that is passed over unread is looked into once it turns out that its length is a lie, or
+// that what follows it is no frame.
+func TestReaderLiesUnread(t *testing.T) {
+	b := testSegment(t, testHeader(), 3)
+	parts := partsOf(t, b)
+	for _, c := range []struct {
+		name   string
+		change int
+		behind []byte
+		reason Reason
+	}{
+		{"too long", 50, nil, Broken},
+		{"too short", -50, nil, Broken},
+		{"true, and garbage behind", 0, []byte("garbage"), Broken},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			file := inSecond(t, b, func(x index) []byte {
+				x.packed += c.change
+				return slices.Concat(x.appendTo(nil), b[parts[5].from:parts[5].to], c.behind)
+			})
+			r := open(t, put(t, t.TempDir(), "a"+Suffix, file))
+			h := testHeader()
+			require.NoError(t, r.Resume(Cursor{h.Name(), 8, 0}))
+			require.Equal(t, append([]string{"damage " + string(c.reason)}, lines(2)...), readAll(t, r))
+		})
+	}
+}
+
 // A frame that decompresses to more than it may is not decompressed.
 func TestReaderBomb(t *testing.T) {
 	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))

@@ -30,9 +30,8 @@ type segmentReader struct {
 	// The numbers of the next frame and its first line. Loose, they may be higher.
 	frame, line uint64
 	loose       bool
-	// doubtful is where the frame before begins, if it was not read: its length may be a lie.
-	// 0 if there is none.
-	doubtful int64
+	// doubtful is the frame before, if it was not read: its length may be a lie. nil if it was.
+	doubtful *frame
 	finished bool // a footer was found
 	ended    bool // it was told that there is none
 
@@ -77,7 +76,7 @@ func (s *segmentReader) next() (frame, error) {
 			return frame{}, err
 		}
 		if n > 0 {
-			s.finished, s.doubtful = true, 0
+			s.finished, s.doubtful = true, nil
 			s.at += n64(n)
 			continue
 		}
@@ -174,7 +173,11 @@ func (s *segmentReader) indexed(x index, n int) (frame, error) {
 }
 
 func (s *segmentReader) found(f *frame) {
-	s.at, s.doubtful = f.end(), f.data
+	s.at, s.doubtful = f.end(), nil
+	if !f.orphan {
+		d := *f
+		s.doubtful = &d
+	}
 	s.frame, s.line, s.loose = f.frame+1, f.line+f.lines(), false
 	s.ended = false
 }
@@ -191,8 +194,14 @@ func (s *segmentReader) refuse(f *frame, reason Reason) error {
 // pass passes over what is damaged from a place on, to the next thing that is whole, which is
 // looked for from another place on. It returns the damage.
 func (s *segmentReader) pass(from, look int64, reason Reason) error {
-	if s.doubtful > 0 {
-		look = s.doubtful
+	if d := s.doubtful; d != nil {
+		_, err := s.unpacker.check(s.file, d.data, &d.index)
+		switch {
+		case errors.Is(err, errChecksum) || errors.Is(err, errFrame):
+			look, s.frame, s.line = d.data, d.frame, d.line
+		case err != nil:
+			return err
+		}
 	}
 	next, err := s.search(look)
 	if err != nil {
@@ -201,7 +210,7 @@ func (s *segmentReader) pass(from, look int64, reason Reason) error {
 	if next == s.size && s.growing {
 		return errIncomplete
 	}
-	s.at, s.doubtful, s.loose = next, 0, true
+	s.at, s.doubtful, s.loose = next, nil, true
 	s.ended = s.ended || next == s.size
 	return &Damage{s.path, min(from, next), max(next-from, 0), reason}
 }
@@ -386,14 +395,13 @@ func (x *index) describe(split *tickstorm.Splitter, text []byte) bool {
 // as that of next.
 func (s *segmentReader) open(f *frame) ([]byte, error) {
 	if f.orphan {
-		s.doubtful = 0
 		s.text = f.text
 		return f.text, nil
 	}
 	b, err := s.unpacker.check(s.file, f.data, &f.index)
 	reason := Checksum
+	s.doubtful = nil
 	if err == nil {
-		s.doubtful = 0
 		if s.text, err = s.unpacker.unpack(b, s.text, f.raw); err == nil {
 			return s.text, nil
 		}
@@ -404,6 +412,5 @@ func (s *segmentReader) open(f *frame) ([]byte, error) {
 	}
 	// The index may be what is wrong, and the frame an orphan.
 	s.frame, s.line = f.frame, f.line
-	s.doubtful = f.data
 	return nil, s.pass(f.from, f.data, reason)
 }
