@@ -71,13 +71,13 @@ func (s *segmentReader) next() (frame, error) {
 		case errors.Is(err, errVersion):
 			return frame{}, s.pass(s.at, s.at+1, OtherVersion)
 		}
-		n, err = s.footerAt(s.at, b)
+		size, err := s.footerAt(s.at, b)
 		if err != nil {
 			return frame{}, err
 		}
-		if n > 0 {
+		if size > 0 {
 			s.finished, s.doubtful = true, nil
-			s.at += n64(n)
+			s.at += size
 			continue
 		}
 		if len(b) >= 4 && le.Uint32(b) == zstdMagic {
@@ -288,7 +288,7 @@ func (s *segmentReader) whole(at int64) (bool, error) {
 
 // footerAt is how long the part of a footer is that begins at a place with b: a summary or,
 // behind one, a seek table. It is 0 if there is none.
-func (s *segmentReader) footerAt(at int64, b []byte) (int, error) {
+func (s *segmentReader) footerAt(at int64, b []byte) (int64, error) {
 	if len(b) < skippableHead {
 		return 0, nil
 	}
@@ -304,7 +304,7 @@ func (s *segmentReader) footerAt(at int64, b []byte) (int, error) {
 		if !s.finished || le.Uint32(end[:]) != seekableMagic {
 			return 0, nil
 		}
-		return int(size), nil
+		return size, nil
 	}
 	if len(b) < minSummary || le.Uint32(b) != skippableMagic || string(b[skippableHead:atSummaryVersion]) != summaryMark {
 		return 0, nil
@@ -320,7 +320,7 @@ func (s *segmentReader) footerAt(at int64, b []byte) (int, error) {
 	if s.known && le.Uint64(b[atSummaryRandom:]) != s.id.random {
 		return 0, nil
 	}
-	return int(size), nil
+	return size, nil
 }
 
 // orphan takes a frame whose index is damaged, at a place where one begins. All that can be
