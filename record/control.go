@@ -26,6 +26,9 @@ const (
 	Dropped ControlKind = "dropped"
 	// Rotate: the recording goes on in another segment, Text. It is the last line of this one.
 	Rotate ControlKind = "rotate"
+	// Lost: Count entries that had been recorded were damaged, for the Cause, which is a
+	// [Reason]; 0 if it is not known how many. [Recover] and [Cut] write it.
+	Lost ControlKind = "lost"
 )
 
 // Control is a line of a recording that is no message: what happened between the messages

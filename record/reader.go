@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"iter"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -64,6 +63,7 @@ type Reader struct {
 	seeking  bool
 	clock    Clock
 	moment   int64
+	until    int64             // frames that begin then or later are left out
 	resume   map[string]Cursor // by market as it stands in names
 
 	begun   bool
@@ -81,30 +81,15 @@ type Reader struct {
 // folder are read in the order of their numbers, and different ones are merged by receive
 // time. The error is one of [fs.ErrNotExist] for a path that matches nothing.
 func Open(paths ...string) (*Reader, error) {
+	roots, err := expand(paths)
+	if err != nil {
+		return nil, err
+	}
 	u, err := newUnpacker()
 	if err != nil {
 		return nil, err
 	}
-	r := &Reader{unpacker: u}
-	for _, p := range paths {
-		if _, err := os.Lstat(p); err == nil {
-			r.roots = append(r.roots, p)
-			continue
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			u.close()
-			return nil, err
-		}
-		matches, err := filepath.Glob(p)
-		if err == nil && len(matches) == 0 {
-			err = &fs.PathError{Op: "open", Path: p, Err: fs.ErrNotExist}
-		}
-		if err != nil {
-			u.close()
-			return nil, fmt.Errorf("record: %w", err)
-		}
-		r.roots = append(r.roots, matches...)
-	}
-	return r, nil
+	return &Reader{roots: roots, unpacker: u, until: math.MaxInt64}, nil
 }
 
 // Close closes all files.
@@ -154,6 +139,9 @@ func (r *Reader) Resume(cursors ...Cursor) error {
 	r.resume = resume
 	return nil
 }
+
+// header is that of the segment of the entry that came last, which was no damage.
+func (r *Reader) header() (Header, error) { return r.streams[0].header() }
 
 func (r *Reader) restart() {
 	for _, st := range r.streams {
@@ -308,33 +296,7 @@ func (r *Reader) has(market, segment string) bool {
 }
 
 // discover looks for segments that are not known yet.
-func (r *Reader) discover() error {
-	for _, root := range r.roots {
-		info, err := os.Stat(root)
-		if err != nil {
-			return err
-		}
-		if !info.IsDir() {
-			if err := r.look(root, false); err != nil {
-				return err
-			}
-			continue
-		}
-		err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-			if errors.Is(err, fs.ErrNotExist) && path != root { // renamed or removed since
-				return nil
-			}
-			if err != nil || d.IsDir() || !strings.HasSuffix(path, Suffix) && !strings.HasSuffix(path, PartSuffix) {
-				return err
-			}
-			return r.look(path, true)
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
+func (r *Reader) discover() error { return files(r.roots, r.look) }
 
 // look looks into a file that was not looked into before.
 func (r *Reader) look(path string, found bool) error {
@@ -348,7 +310,7 @@ func (r *Reader) look(path string, found bool) error {
 	if err != nil {
 		return err
 	}
-	if !ok && r.follow > 0 && strings.HasSuffix(path, PartSuffix) {
+	if !ok && r.follow > 0 && (size == 0 || strings.HasSuffix(path, PartSuffix)) {
 		return nil // it may only begin
 	}
 	r.seen[path] = true

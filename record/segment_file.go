@@ -85,7 +85,7 @@ func (s *segmentReader) elect() error {
 
 // seekTableAt is where the seek table at the end of the file begins, and how many entries it
 // has; 0 if there is none.
-func (s *segmentReader) seekTableAt() (at int64, entries int, err error) {
+func (s *segmentReader) seekTableAt() (at, entries int64, err error) {
 	var b [seekFooterSize]byte
 	if s.size < int64(len(b)) {
 		return 0, 0, nil
@@ -98,7 +98,7 @@ func (s *segmentReader) seekTableAt() (at int64, entries int, err error) {
 	if le.Uint32(b[5:]) != seekableMagic || b[4] != 0 || n < 3 || at < 0 {
 		return 0, 0, nil
 	}
-	return at, int(n), nil
+	return at, n, nil
 }
 
 // lastIndex is the index of the last frame, found through the seek table.
@@ -108,7 +108,7 @@ func (s *segmentReader) lastIndex() (x index, ok bool, err error) {
 		return index{}, false, err
 	}
 	var last [3 * seekEntrySize]byte // index, frame, summary
-	if _, err := s.readAt(last[:], at+skippableHead+int64(n-3)*seekEntrySize); err != nil {
+	if _, err := s.readAt(last[:], at+skippableHead+(n-3)*seekEntrySize); err != nil {
 		return index{}, false, err
 	}
 	for i := range 3 {
@@ -133,7 +133,7 @@ func (s *segmentReader) summary() (sum summary, table []byte, ok bool, err error
 		return summary{}, nil, false, err
 	}
 	var entry [4]byte
-	if _, err := s.readAt(entry[:], end+skippableHead+int64(n-1)*seekEntrySize); err != nil {
+	if _, err := s.readAt(entry[:], end+skippableHead+(n-1)*seekEntrySize); err != nil {
 		return summary{}, nil, false, err
 	}
 	size := int64(le.Uint32(entry[:]))

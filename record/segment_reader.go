@@ -30,9 +30,8 @@ type segmentReader struct {
 	// The numbers of the next frame and its first line. Loose, they may be higher.
 	frame, line uint64
 	loose       bool
-	// doubtful is where the frame before begins, if it was not read: its length may be a lie.
-	// 0 if there is none.
-	doubtful int64
+	// doubtful is the frame before, if it was not read: its length may be a lie. nil if it was.
+	doubtful *frame
 	finished bool // a footer was found
 	ended    bool // it was told that there is none
 
@@ -72,13 +71,13 @@ func (s *segmentReader) next() (frame, error) {
 		case errors.Is(err, errVersion):
 			return frame{}, s.pass(s.at, s.at+1, OtherVersion)
 		}
-		n, err = s.footerAt(s.at, b)
+		size, err := s.footerAt(s.at, b)
 		if err != nil {
 			return frame{}, err
 		}
-		if n > 0 {
-			s.finished, s.doubtful = true, 0
-			s.at += n64(n)
+		if size > 0 {
+			s.finished, s.doubtful = true, nil
+			s.at += size
 			continue
 		}
 		if len(b) >= 4 && le.Uint32(b) == zstdMagic {
@@ -174,7 +173,11 @@ func (s *segmentReader) indexed(x index, n int) (frame, error) {
 }
 
 func (s *segmentReader) found(f *frame) {
-	s.at, s.doubtful = f.end(), f.data
+	s.at, s.doubtful = f.end(), nil
+	if !f.orphan {
+		d := *f
+		s.doubtful = &d
+	}
 	s.frame, s.line, s.loose = f.frame+1, f.line+f.lines(), false
 	s.ended = false
 }
@@ -191,8 +194,14 @@ func (s *segmentReader) refuse(f *frame, reason Reason) error {
 // pass passes over what is damaged from a place on, to the next thing that is whole, which is
 // looked for from another place on. It returns the damage.
 func (s *segmentReader) pass(from, look int64, reason Reason) error {
-	if s.doubtful > 0 {
-		look = s.doubtful
+	if d := s.doubtful; d != nil {
+		_, err := s.unpacker.check(s.file, d.data, &d.index)
+		switch {
+		case errors.Is(err, errChecksum) || errors.Is(err, errFrame):
+			look, s.frame, s.line = d.data, d.frame, d.line
+		case err != nil:
+			return err
+		}
 	}
 	next, err := s.search(look)
 	if err != nil {
@@ -201,7 +210,7 @@ func (s *segmentReader) pass(from, look int64, reason Reason) error {
 	if next == s.size && s.growing {
 		return errIncomplete
 	}
-	s.at, s.doubtful, s.loose = next, 0, true
+	s.at, s.doubtful, s.loose = next, nil, true
 	s.ended = s.ended || next == s.size
 	return &Damage{s.path, min(from, next), max(next-from, 0), reason}
 }
@@ -279,7 +288,7 @@ func (s *segmentReader) whole(at int64) (bool, error) {
 
 // footerAt is how long the part of a footer is that begins at a place with b: a summary or,
 // behind one, a seek table. It is 0 if there is none.
-func (s *segmentReader) footerAt(at int64, b []byte) (int, error) {
+func (s *segmentReader) footerAt(at int64, b []byte) (int64, error) {
 	if len(b) < skippableHead {
 		return 0, nil
 	}
@@ -295,7 +304,7 @@ func (s *segmentReader) footerAt(at int64, b []byte) (int, error) {
 		if !s.finished || le.Uint32(end[:]) != seekableMagic {
 			return 0, nil
 		}
-		return int(size), nil
+		return size, nil
 	}
 	if len(b) < minSummary || le.Uint32(b) != skippableMagic || string(b[skippableHead:atSummaryVersion]) != summaryMark {
 		return 0, nil
@@ -311,7 +320,7 @@ func (s *segmentReader) footerAt(at int64, b []byte) (int, error) {
 	if s.known && le.Uint64(b[atSummaryRandom:]) != s.id.random {
 		return 0, nil
 	}
-	return int(size), nil
+	return size, nil
 }
 
 // orphan takes a frame whose index is damaged, at a place where one begins. All that can be
@@ -386,14 +395,13 @@ func (x *index) describe(split *tickstorm.Splitter, text []byte) bool {
 // as that of next.
 func (s *segmentReader) open(f *frame) ([]byte, error) {
 	if f.orphan {
-		s.doubtful = 0
 		s.text = f.text
 		return f.text, nil
 	}
 	b, err := s.unpacker.check(s.file, f.data, &f.index)
 	reason := Checksum
+	s.doubtful = nil
 	if err == nil {
-		s.doubtful = 0
 		if s.text, err = s.unpacker.unpack(b, s.text, f.raw); err == nil {
 			return s.text, nil
 		}
@@ -404,6 +412,5 @@ func (s *segmentReader) open(f *frame) ([]byte, error) {
 	}
 	// The index may be what is wrong, and the frame an orphan.
 	s.frame, s.line = f.frame, f.line
-	s.doubtful = f.data
 	return nil, s.pass(f.from, f.data, reason)
 }

@@ -48,21 +48,27 @@ func newSegmentWriter(w io.Writer, h Header, level Level) (*segmentWriter, error
 	if h.Market == "" || len(h.Market) > maxMarket {
 		return nil, fmt.Errorf("%w: %q", ErrMarket, h.Market)
 	}
+	var random [8]byte
+	rand.Read(random[:]) // never fails
+	id := segmentID{h.Market, binary.LittleEndian.Uint64(random[:]), h.Started.UnixNano(), h.Sequence}
+	line, err := h.appendTo(nil, &id)
+	if err != nil {
+		return nil, err
+	}
+	return beginSegment(w, id, line, level)
+}
+
+// beginSegment begins a segment with a header's line.
+func beginSegment(w io.Writer, id segmentID, header []byte, level Level) (*segmentWriter, error) {
 	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(level.zstd()), zstd.WithEncoderConcurrency(1),
 		zstd.WithEncoderCRC(true), zstd.WithSingleSegment(true), zstd.WithWindowSize(frameRaw))
 	if err != nil {
 		return nil, err
 	}
-	var random [8]byte
-	rand.Read(random[:]) // never fails
-	s := &segmentWriter{w: w, enc: enc, split: tickstorm.NewSplitter(h.Market)}
-	id := segmentID{h.Market, binary.LittleEndian.Uint64(random[:]), h.Started.UnixNano(), h.Sequence}
-	s.footer = newFooter(id)
+	s := &segmentWriter{w: w, enc: enc, split: tickstorm.NewSplitter(id.market), footer: newFooter(id)}
 	s.open = index{segmentID: id, kind: headerFrame}
-	if s.text, err = h.appendTo(s.text, &id); err != nil {
-		return nil, err
-	}
-	s.total = int64(len(s.text))
+	s.text = append(s.text, header...)
+	s.total = int64(len(header))
 	return s, s.flush()
 }
 
@@ -99,6 +105,20 @@ func (s *segmentWriter) control(c Control) error {
 	s.open.addControl(c.Received)
 	s.added(before)
 	return s.full()
+}
+
+// whole writes lines as a frame of their own, the first of which has a number that is not below
+// that of the line that would come next.
+func (s *segmentWriter) whole(text []byte, line uint64) error {
+	if err := s.flush(); err != nil {
+		return err
+	}
+	s.text = append(s.text, text...)
+	s.total += int64(len(text))
+	s.open.line = line
+	s.open.describe(s.split, text)
+	s.lines = line + s.open.lines()
+	return s.flush()
 }
 
 // room closes the open frame if a line of n bytes would make it too long.

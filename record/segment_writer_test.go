@@ -163,15 +163,3 @@ func TestEventTime(t *testing.T) {
 		require.Equal(t, c.want, eventTime(&tickstorm.Element{Kind: c.kind, End: len(c.element)}, []byte(c.element)), c.name)
 	}
 }
-
-func TestSegmentWriterAlloc(t *testing.T) {
-	s, err := newSegmentWriter(io.Discard, testHeader(), LevelDefault)
-	require.NoError(t, err)
-	msg := trade(1)
-	require.NoError(t, s.message(at(1), msg))
-	require.Zero(t, testing.AllocsPerRun(1000, func() {
-		if s.message(at(1), msg) != nil {
-			panic("failed")
-		}
-	}))
-}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tickstorm/tickstorm"
 )
@@ -176,6 +177,8 @@ func (st *stream) wants() bool {
 		return false
 	case f.orphan: // without an index that could tell
 		return true
+	case f.received.first >= st.r.until:
+		return false
 	case st.r.seeking && !st.begun && st.r.clock.of(f.received, f.event).last < st.r.moment:
 		return false
 	}
@@ -324,4 +327,29 @@ func identify(path string, u *unpacker) (id segmentID, size int64, ok bool, err 
 		}
 	}
 	return s.id, s.size, true, nil
+}
+
+// header is the header of the segment that is open, which has what every frame says if it is
+// damaged.
+func (st *stream) header() (Header, error) {
+	plain := Header{Market: st.open.id.market, Started: time.Unix(0, st.open.id.started).UTC(), Sequence: st.open.id.sequence}
+	s := newSegmentReader(st.open.file, st.open.path, st.open.size, st.r.unpacker)
+	s.id, s.known = st.open.id, true
+	f, err := s.next()
+	var text []byte
+	if err == nil {
+		text, err = s.open(&f)
+	}
+	var d *Damage
+	if errors.As(err, &d) {
+		return plain, nil
+	}
+	if err != nil {
+		return Header{}, err
+	}
+	h, id, err := parseHeader(text)
+	if err != nil || id != s.id {
+		return plain, nil
+	}
+	return *h, nil
 }
