@@ -20,7 +20,6 @@ type writer struct {
 	read    uint64       // position in the buffer
 	scratch []byte       // of messages that the ring's end cuts
 	frame   tally        // of the frame that is open
-	line    tally        // of the last line in it
 	since   time.Time    // when its first line was written
 
 	paused    bool      // for want of space

@@ -18,6 +18,3 @@ func diskFull(err error) bool {
 	windows := runtime.GOOS == "windows" && errors.As(err, &errno) && (errno == 39 || errno == 112)
 	return windows || errors.Is(err, syscall.ENOSPC)
 }
-
-// syncFolder does nothing: Windows opens no folder to be synced, and journals what it lists.
-func syncFolder(string) error { return nil }
