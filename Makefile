@@ -107,6 +107,7 @@ smoke: ## run the examples briefly and check the main job's figures
 	go run ./examples/sixmarkets
 	go run ./examples/alltickers -for 3s -json | ./.ci/figures
 	go run ./examples/overload -for 1s -policies inline,drop-oldest
+	go run -C record ./examples/record -for 2s
 
 .PHONY: soak
 soak: ## stream for SOAK while everything goes wrong at random, and check every event
@@ -123,6 +124,7 @@ proof: ## prove what takes long: races, repeated runs, fuzzing, soak; half an ho
 	./.ci/repeat ./internal/faults $(call share,30) 300
 	$(MAKE) fuzz test-safe FUZZTIME=$(call share,200000)x
 	$(MAKE) soak SOAK=$(call share,600)s
+	cd record && TICKSTORM_KILLS=$(call share,100) go test -count=1 -run Kill ./examples/record
 
 .PHONY: bench-rivals
 bench-rivals: ## print README's tables of rivals; takes some minutes, RIVALS=-short less

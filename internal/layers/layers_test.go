@@ -64,6 +64,7 @@ var house = map[string]layer{
 
 	"sim":       {knows: []string{".", "frame", "internal/redact", ws}, tests: []string{"internal/leak", testify}},
 	"metrics/*": {knows: []string{"."}, tests: []string{"sim", testify}},
+	"record":    {knows: []string{".", "syscall"}, tests: []string{"sim", testify}},
 
 	"bench":               {knows: []string{".", "epoll", "frame", "internal/jsonscan", "sim", fastjson, ws, "syscall", "unsafe"}, tests: []string{"internal/leak", testify}},
 	"bench/growth":        {tests: []string{testify}},
@@ -71,6 +72,7 @@ var house = map[string]layer{
 	"bench/rivals/tables": {knows: []string{"bench", "bench/rivals", "syscall"}},
 	"fuzz":                {tests: []string{".", "frame", "internal/jsonscan", "internal/redact", "sim", testify, ws}},
 
+	"record/examples/*":         {knows: []string{".", "record", "sim"}, tests: []string{"syscall", testify}},
 	"examples/internal/simproc": {knows: []string{".", "sim"}},
 	"examples/*":                {knows: []string{".", "epoll", "examples/internal/simproc", "frame", "sim", ws, "syscall"}},
 }

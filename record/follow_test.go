@@ -1,0 +1,129 @@
+package record
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// following reads a folder that is being written.
+type following struct {
+	t testing.TB
+	r *Reader
+}
+
+func follow(t testing.TB, folder string) *following {
+	r := open(t, folder)
+	r.Follow(time.Millisecond)
+	return &following{t, r}
+}
+
+func (f *following) want(want ...string) {
+	f.t.Helper()
+	for _, w := range want {
+		ctx, cancel := context.WithTimeout(f.t.Context(), 30*time.Second)
+		e, err := f.r.Next(ctx)
+		cancel()
+		require.NoError(f.t, err)
+		require.Equal(f.t, w, tell(e))
+	}
+}
+
+// nothing looks several times and finds nothing.
+func (f *following) nothing() {
+	f.t.Helper()
+	if !f.r.begun {
+		require.NoError(f.t, f.r.begin())
+	}
+	for range 3 {
+		_, err := f.r.next(f.t.Context())
+		require.ErrorIs(f.t, err, errIncomplete)
+		require.NoError(f.t, f.r.wait(f.t.Context()))
+	}
+}
+
+// grow appends to a file.
+func grow(t testing.TB, path string, b []byte) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	require.NoError(t, err)
+	_, err = f.Write(b)
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+}
+
+// A segment that is being written is read as far as its frames are complete, wherever the writing
+// stands, and beyond its end.
+func TestReaderFollow(t *testing.T) {
+	folder := t.TempDir()
+	f := follow(t, folder)
+	f.nothing()
+	h := testHeader()
+	b := testSegment(t, h, 3)
+	parts := partsOf(t, b)
+	path := filepath.Join(folder, h.Name()+PartSuffix)
+	written := 0
+	write := func(to int) { grow(t, path, b[written:to]); written = to }
+
+	for _, p := range parts[:6] {
+		write(p.from + 1)
+		f.nothing()
+		write(p.from + 9)
+		f.nothing()
+		write(p.to - 1)
+		f.nothing()
+		write(p.to)
+		if p.frame >= 0 && !p.index {
+			f.want(lines(p.frame)...)
+		}
+		f.nothing()
+	}
+
+	h.Sequence, h.Started = 8, t0.Add(time.Hour)
+	next := testSegment(t, h, 2)
+	nextParts := partsOf(t, next)
+	nextPath := filepath.Join(folder, h.Name()+PartSuffix)
+	grow(t, nextPath, next[:nextParts[2].from]) // opened ahead: only the header
+	f.nothing()
+	write(parts[7].to)
+	f.want(lines(2)...)
+	write(parts[8].to)
+	f.nothing()
+	write(len(b))
+	require.NoError(t, os.Rename(path, path[:len(path)-len(".part")]))
+	f.nothing()
+	grow(t, nextPath, next[nextParts[2].from:nextParts[3].to])
+	f.want("damage clock") // the tests' entries of both are of one time
+	f.want(lines(0)...)
+	f.nothing()
+
+	// It resumes where it was.
+	again := follow(t, folder)
+	require.NoError(t, again.r.Resume(Cursor{h.Name(), 3, 0}))
+	again.want("3 dropped 0")
+	again.nothing()
+
+	// A crash leaves half a frame, and the next segment begins.
+	grow(t, nextPath, next[nextParts[3].to:nextParts[5].to-1])
+	f.nothing()
+	h.Sequence, h.Started = 9, t0.Add(2*time.Hour)
+	last := testSegment(t, h, 1)
+	grow(t, filepath.Join(folder, h.Name()+PartSuffix), last[:partsOf(t, last)[2].from])
+	f.nothing()
+	grow(t, filepath.Join(folder, h.Name()+PartSuffix), last[partsOf(t, last)[2].from:])
+	f.want("damage torn", "damage clock")
+	f.want(lines(0)...)
+	f.nothing()
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := f.r.Next(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+	require.NoError(t, os.RemoveAll(folder))
+	_, err = f.r.Next(t.Context())
+	require.ErrorIs(t, err, os.ErrNotExist)
+}

@@ -1,0 +1,355 @@
+package record
+
+import (
+	"cmp"
+	"errors"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tickstorm/tickstorm"
+)
+
+// This file reads the segments of one market in one folder, one after the other.
+
+// segment is a segment that is known.
+type segment struct {
+	path string
+	id   segmentID
+}
+
+// stream reads the segments of a market in a folder.
+type stream struct {
+	r        *Reader
+	market   tickstorm.Market
+	folder   string
+	segments []segment // those that come, in their order
+
+	open *segmentFile // nil before the first and between two
+	name string       // of the segment
+	f    frame
+	text []byte // the lines of f that come
+	line uint64 // the number of the first of them
+	left uint64 // how many there should be
+
+	begun  bool   // the moment that was sought has come
+	from   uint64 // of the open segment: lines before it are left out
+	within uint64 // and so are elements before it in that line
+
+	pick  picker
+	held  Entry // was found, and comes once what is wrong with it is told
+	holds bool
+	entry Entry // what comes next
+	key   int64 // its place among those of other streams
+	ready bool
+	idle  bool  // it has nothing now
+	last  int64 // receive time of the entry before
+}
+
+// add puts a segment in its place, unless that is over.
+func (st *stream) add(g segment) {
+	i, _ := slices.BinarySearchFunc(st.segments, g, func(a, b segment) int {
+		return cmp.Or(cmp.Compare(a.id.sequence, b.id.sequence), cmp.Compare(a.id.started, b.id.started), cmp.Compare(a.path, b.path))
+	})
+	st.segments = slices.Insert(st.segments, i, g)
+}
+
+// fill finds the next entry. The error is io.EOF if there is none, and errIncomplete if there
+// may be one later.
+func (st *stream) fill() error {
+	for {
+		if st.holds {
+			st.entry, st.holds, st.ready = st.held, false, true
+			st.last = st.entry.Received
+			st.key = max(st.key, st.last)
+			return nil
+		}
+		if st.open == nil {
+			if len(st.segments) == 0 {
+				if st.r.follow > 0 {
+					return errIncomplete
+				}
+				return io.EOF
+			}
+			g := st.segments[0]
+			st.segments = st.segments[1:]
+			if err := st.begin(g); err != nil {
+				return st.report(err)
+			}
+		}
+		found, err := st.nextLine()
+		if err != nil {
+			return st.report(err)
+		}
+		if found {
+			continue
+		}
+		st.f, err = st.open.next()
+		switch {
+		case err == io.EOF:
+			st.end()
+			continue
+		case errors.Is(err, errIncomplete):
+			over, err := st.over()
+			if err != nil {
+				return err
+			}
+			if !over {
+				return errIncomplete
+			}
+			continue
+		case err != nil:
+			return st.report(err)
+		}
+		if !st.wants() {
+			continue
+		}
+		text, err := st.open.open(&st.f)
+		if err != nil {
+			return st.report(err)
+		}
+		if st.f.kind == dataFrame {
+			st.text, st.line, st.left = text, st.f.line, st.f.lines()
+		}
+	}
+}
+
+// report makes an entry of a damage.
+func (st *stream) report(err error) error {
+	var d *Damage
+	if !errors.As(err, &d) {
+		return err
+	}
+	next := uint64(0)
+	switch {
+	case st.holds:
+		next = st.held.Sequence
+	case len(st.text) > 0:
+		next = st.line
+	case st.open != nil:
+		next = st.open.line
+	}
+	st.entry = Entry{Market: st.market, Received: st.last, Damage: d, Segment: st.name, Sequence: next}
+	st.ready = true // its place is where the one before it was
+	return nil
+}
+
+// begin opens a segment.
+func (st *stream) begin(g segment) (err error) {
+	st.open, err = openSegmentFile(g.path, st.r.unpacker)
+	if errors.Is(err, fs.ErrNotExist) && strings.HasSuffix(g.path, PartSuffix) { // it was finished since
+		st.open, err = openSegmentFile(strings.TrimSuffix(g.path, ".part"), st.r.unpacker)
+	}
+	if errors.Is(err, fs.ErrNotExist) { // it was removed since
+		st.name, st.open = g.id.name(), nil
+		return &Damage{g.path, 0, 0, Missing}
+	}
+	if err != nil {
+		return err
+	}
+	st.open.growing = st.r.follow > 0
+	st.open.id, st.open.known = g.id, true
+	st.name = g.id.name()
+	st.from, st.within = 0, 0
+	if c, ok := st.r.resume[g.id.place().market]; ok && c.Segment == st.name {
+		st.from, st.within = c.Sequence, c.Element
+	}
+	if st.r.seeking && !st.begun {
+		return st.open.skipTo(st.r.clock, st.r.moment)
+	}
+	return nil
+}
+
+func (st *stream) end() {
+	if st.open != nil {
+		st.open.close()
+	}
+	st.open, st.text, st.left = nil, nil, 0
+}
+
+// wants reports whether something in the frame may be wanted.
+func (st *stream) wants() bool {
+	f := &st.f
+	switch {
+	case f.kind != dataFrame || f.line+f.lines() <= st.from:
+		return false
+	case f.orphan: // without an index that could tell
+		return true
+	case f.received.first >= st.r.until:
+		return false
+	case st.r.seeking && !st.begun && st.r.clock.of(f.received, f.event).last < st.r.moment:
+		return false
+	}
+	return st.r.filter.wants(&f.index)
+}
+
+// nextLine takes the next line of the frame that is wanted, and reports whether there is one.
+// The error is a *Damage.
+func (st *stream) nextLine() (bool, error) {
+	for len(st.text) > 0 {
+		l, rest, ok := cutLine(st.text)
+		if !ok {
+			st.text, st.left = nil, 0
+			return false, st.lies()
+		}
+		n := st.line
+		st.text = rest
+		st.line++
+		st.left--
+		if n < st.from {
+			continue
+		}
+		e := Entry{Market: st.f.market, Received: l.received, Segment: st.name, Sequence: n}
+		if l.control {
+			c, err := parseControl(l.raw)
+			if err != nil {
+				return false, st.lies()
+			}
+			e.Control, e.Received = c, c.Received
+		}
+		if st.r.seeking && !st.begun && !st.reached(&e, l.raw) {
+			continue
+		}
+		if e.Control == nil {
+			within := uint64(0)
+			if n == st.from {
+				within = st.within
+			}
+			if e.Raw, e.Elements, ok = st.pick.pick(l.raw, &st.r.filter, within); !ok {
+				continue
+			}
+		}
+		st.held, st.holds = e, true
+		if back := st.last > e.Received; back {
+			return false, &Damage{st.open.path, st.f.from, 0, ClockBack}
+		}
+		return true, nil
+	}
+	if st.left != 0 {
+		st.left = 0
+		return false, st.lies()
+	}
+	return false, nil
+}
+
+func (st *stream) lies() error {
+	return &Damage{st.open.path, st.f.from, st.f.end() - st.f.from, Lying}
+}
+
+// reached reports whether the moment has come that was sought.
+func (st *stream) reached(e *Entry, raw []byte) bool {
+	if st.r.clock == Received {
+		st.begun = e.Received >= st.r.moment
+		return st.begun
+	}
+	if e.Control != nil {
+		return false
+	}
+	for st.pick.split.Reset(raw); st.pick.split.Next(); {
+		if t := eventTime(st.pick.split.Element(), raw); t != 0 && t >= st.r.moment {
+			st.begun = true
+			return true
+		}
+	}
+	return false
+}
+
+// over reports whether nothing will be written to the open segment any more, though it has no
+// footer: a later one has messages. What was written before that is read first.
+func (st *stream) over() (bool, error) {
+	if !st.open.growing {
+		return false, nil
+	}
+	over := false
+	for _, g := range st.segments {
+		has, err := hasData(g.path, st.r.unpacker)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return false, err
+		}
+		if over = has; over {
+			break
+		}
+	}
+	size := st.open.size
+	if err := st.open.grow(); err != nil {
+		return false, err
+	}
+	st.open.growing = !over
+	return over || st.open.size > size, nil
+}
+
+// hasData reports whether there is a frame with lines in a segment.
+func hasData(path string, u *unpacker) (bool, error) {
+	s, err := openSegmentFile(path, u)
+	if err != nil {
+		return false, err
+	}
+	defer s.close()
+	s.growing = true
+	if err := s.elect(); err != nil {
+		return false, err
+	}
+	for {
+		f, err := s.next()
+		var d *Damage
+		switch {
+		case err == nil && f.kind == dataFrame:
+			return true, nil
+		case err == nil || errors.As(err, &d):
+		case errors.Is(err, errIncomplete) || err == io.EOF:
+			return false, nil
+		default:
+			return false, err
+		}
+	}
+}
+
+// identify finds out which segment a file is. ok is false if nothing in it says so.
+func identify(path string, u *unpacker) (id segmentID, size int64, ok bool, err error) {
+	s, err := openSegmentFile(path, u)
+	if err != nil {
+		return segmentID{}, 0, false, err
+	}
+	defer s.close()
+	if err := s.elect(); err != nil {
+		return segmentID{}, 0, false, err
+	}
+	for !s.known {
+		_, err := s.next()
+		var d *Damage
+		if err == io.EOF {
+			return segmentID{}, s.size, false, nil
+		}
+		if err != nil && !errors.As(err, &d) {
+			return segmentID{}, 0, false, err
+		}
+	}
+	return s.id, s.size, true, nil
+}
+
+// header is the header of the segment that is open, which has what every frame says if it is
+// damaged.
+func (st *stream) header() (Header, error) {
+	plain := Header{Market: st.open.id.market, Started: time.Unix(0, st.open.id.started).UTC(), Sequence: st.open.id.sequence}
+	s := newSegmentReader(st.open.file, st.open.path, st.open.size, st.r.unpacker)
+	s.id, s.known = st.open.id, true
+	f, err := s.next()
+	var text []byte
+	if err == nil {
+		text, err = s.open(&f)
+	}
+	var d *Damage
+	if errors.As(err, &d) {
+		return plain, nil
+	}
+	if err != nil {
+		return Header{}, err
+	}
+	h, id, err := parseHeader(text)
+	if err != nil || id != s.id {
+		return plain, nil
+	}
+	return *h, nil
+}
