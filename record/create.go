@@ -21,7 +21,7 @@ func create(ctx context.Context, path string, u *unpacker, write func(*os.File) 
 	if err != nil {
 		return err
 	}
-	part := path + ".part"
+	part := path + ".new" // not that of a recorder, which may be what is recovered
 	defer func() {
 		if err != nil {
 			os.Remove(path)

@@ -216,6 +216,10 @@ func TestReaderLies(t *testing.T) {
 			return slices.Concat(b[parts[4].from:parts[5].to], b[parts[4].from:parts[5].to])
 		}), lines(0, 1, 2), []Reason{Repeated}},
 		{"a frame gone", inSecond(t, b, func(index) []byte { return nil }), lines(0, 2), []Reason{Missing}},
+		{"numbers that are too high", inSecond(t, b, changed(func(x *index) { x.frame += 1000; x.line += 1000 })), lines(0, 1, 2), []Reason{Lying}},
+		{"a later frame before", inSecond(t, b, func(index) []byte {
+			return slices.Concat(b[parts[6].from:parts[7].to], b[parts[4].from:parts[5].to])
+		}), lines(0, 1, 2), []Reason{Lying}},
 		{"another version", inSecond(t, b, func(x index) []byte {
 			y := x.appendTo(nil)
 			y[atIndexVersion] = 2

@@ -5,4 +5,8 @@
 // one line a message, so that "zstdcat segment.tsr.zst" shows it to any tool; between the
 // frames stand indices that zstdcat passes over, through which a [Reader] finds a moment and
 // steps over damage. FORMAT.md says what each byte is and why.
+//
+// [Open] reads files, folders and patterns, several markets merged, from a moment or a [Cursor]
+// on, and follows what is being written. [Verify] says what is damaged, [Recover] makes a whole
+// segment of what is not, [Cut] and [Merge] make one of parts of others.
 package record

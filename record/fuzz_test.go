@@ -10,20 +10,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzReader reads any bytes as a segment: it ends, says of every byte range that it passes over
+// FuzzReader reads any bytes as a segment, some frames of which it passes over: it ends, says of every byte range that it passes over
 // where that is, and holds no more than the bytes can ask for.
 func FuzzReader(f *testing.F) {
 	b := testSegment(f, testHeader(), 2)
 	parts := partsOf(f, b)
-	f.Add(b, uint32(0), byte(0))
-	f.Add(b[:len(b)-1], uint32(0), byte(0))
-	f.Add(b, uint32(parts[2].from+40), byte(1))
-	f.Add(b, uint32(parts[3].from+4), byte(1))
-	f.Add(b[parts[3].from:], uint32(0), byte(0))
-	f.Add(append(bytes.Clone(b), b...), uint32(0), byte(0))
+	f.Add(b, uint32(0), byte(0), byte(0))
+	f.Add(b[:len(b)-1], uint32(0), byte(0), byte(0))
+	f.Add(b, uint32(parts[2].from+40), byte(1), byte(0xFF))
+	f.Add(b, uint32(parts[3].from+4), byte(1), byte(0xFF))
+	f.Add(b[parts[3].from:], uint32(0), byte(0), byte(0))
+	f.Add(append(bytes.Clone(b), b...), uint32(0), byte(0), byte(0))
 	u, err := newUnpacker()
 	require.NoError(f, err)
-	f.Fuzz(func(t *testing.T, b []byte, at uint32, mask byte) {
+	f.Fuzz(func(t *testing.T, b []byte, at uint32, mask, unread byte) {
 		if len(b) == 0 {
 			return
 		}
@@ -33,9 +33,12 @@ func FuzzReader(f *testing.F) {
 		s := newSegmentReader(bytes.NewReader(b), "f", int64(len(b)), u)
 		require.NoError(t, s.elect())
 		end := int64(0)
-		for range 2*len(b) + 10 {
+		for i := range 2*len(b) + 10 {
 			before := s.at
 			fr, err := s.next()
+			if err == nil && unread>>(i%8)&1 == 1 { // what it says is not looked at
+				continue
+			}
 			if err == nil {
 				var text []byte
 				if text, err = s.open(&fr); err == nil {

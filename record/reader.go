@@ -79,7 +79,8 @@ type Reader struct {
 // and patterns of [filepath.Match]. In folders what has not the [Suffix] of a segment, nor the
 // [PartSuffix] of one that is being written, is not looked at. The segments of one market in one
 // folder are read in the order of their numbers, and different ones are merged by receive
-// time. The error is one of [fs.ErrNotExist] for a path that matches nothing.
+// time; of two files of one segment, such as a copy or what [Recover] has made of it, the first by
+// name is read. The error is one of [fs.ErrNotExist] for a path that matches nothing.
 func Open(paths ...string) (*Reader, error) {
 	roots, err := expand(paths)
 	if err != nil {

@@ -164,12 +164,35 @@ func (s *segmentReader) indexed(x index, n int) (frame, error) {
 		return frame{}, s.pass(f.from, f.data, Torn)
 	case x.frame < s.frame || x.line < s.line:
 		return frame{}, s.refuse(&f, Repeated)
-	case x.frame > s.frame && !s.loose:
+	case x.frame > s.frame || x.line > s.line:
+		ahead, err := s.ahead(&f)
+		if err != nil {
+			return frame{}, err
+		}
+		if ahead { // to believe it would be to refuse all that comes
+			return frame{}, s.pass(f.from, f.data, Lying)
+		}
+		if x.frame == s.frame || s.loose {
+			break
+		}
 		s.loose = true
 		return frame{}, &Damage{s.path, s.at, 0, Missing}
 	}
 	s.found(&f)
 	return f, nil
+}
+
+// ahead reports whether a frame's numbers are not below those of the frame behind it.
+func (s *segmentReader) ahead(f *frame) (bool, error) {
+	if f.end() >= s.size {
+		return false, nil
+	}
+	b, err := s.peek(f.end())
+	if err != nil {
+		return false, err
+	}
+	y, _, err := parseIndex(b)
+	return err == nil && y.segmentID == s.id && (y.frame <= f.frame || y.line < f.line+f.lines()), nil
 }
 
 func (s *segmentReader) found(f *frame) {

@@ -156,6 +156,14 @@ func TestRecover(t *testing.T) {
 			require.Len(t, list, 2)
 		})
 	}
+	t.Run("to the name that it was to have", func(t *testing.T) {
+		folder := t.TempDir()
+		name := filepath.Join(folder, "a"+Suffix)
+		from := put(t, folder, "a"+PartSuffix, b[:parts[6].from+1])
+		_, err := Recover(t.Context(), name, from)
+		require.NoError(t, err)
+		require.Equal(t, slices.Concat(lines(0, 1), []string{"8 lost 0"}), readAll(t, open(t, folder)), "and of the two one is read")
+	})
 	t.Run("nothing", func(t *testing.T) {
 		folder := t.TempDir()
 		_, err := Recover(t.Context(), filepath.Join(folder, "b"+Suffix), put(t, folder, "a"+Suffix, []byte("garbage")))
