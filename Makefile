@@ -107,7 +107,8 @@ smoke: ## run the examples briefly and check the main job's figures
 	go run ./examples/sixmarkets
 	go run ./examples/alltickers -for 3s -json | ./.ci/figures
 	go run ./examples/overload -for 1s -policies inline,drop-oldest
-	go run -C record ./examples/record -for 2s
+	recording=$$(mktemp -d) && trap 'rm -r "$$recording"' EXIT && \
+		go run -C record ./examples/record -for 2s -dir "$$recording" && go run -C record ./examples/replay -dir "$$recording"
 
 .PHONY: soak
 soak: ## stream for SOAK while everything goes wrong at random, and check every event

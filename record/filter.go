@@ -6,9 +6,11 @@ import (
 	"github.com/tickstorm/tickstorm"
 )
 
-// Filter is what of a recording is read: elements of these channels and of these symbols. An
-// empty list is all of them. Controls are read in any case.
+// Filter is what of a recording is read: elements of these markets, channels and symbols. An
+// empty list is all of them. Controls of the markets are read in any case.
 type Filter struct {
+	// Markets have all others' segments left unread.
+	Markets []tickstorm.Market
 	// Channels are the ev of elements, such as "T". With any of them statuses are left out,
 	// unless "status" is among them.
 	Channels []string
@@ -18,6 +20,7 @@ type Filter struct {
 
 // filter is a Filter at work.
 type filter struct {
+	markets  []tickstorm.Market
 	channels map[string]bool
 	symbols  map[string]bool
 }
@@ -33,10 +36,14 @@ func (f Filter) filter() filter {
 		}
 		return m
 	}
-	return filter{set(f.Channels), set(f.Symbols)}
+	return filter{slices.Clone(f.Markets), set(f.Channels), set(f.Symbols)}
 }
 
 func (f *filter) all() bool { return f.channels == nil && f.symbols == nil }
+
+func (f *filter) wantsMarket(m tickstorm.Market) bool {
+	return len(f.markets) == 0 || slices.Contains(f.markets, m)
+}
 
 // wants reports whether there may be something in a frame.
 func (f *filter) wants(x *index) bool {

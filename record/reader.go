@@ -145,11 +145,16 @@ func (r *Reader) Resume(cursors ...Cursor) error {
 func (r *Reader) header() (Header, error) { return r.streams[0].header() }
 
 func (r *Reader) restart() {
+	r.rewind()
+	r.seeking, r.resume = false, nil
+}
+
+// rewind has reading begin anew where it began.
+func (r *Reader) rewind() {
 	for _, st := range r.streams {
 		st.end()
 	}
 	r.begun, r.known, r.seen, r.streams, r.damaged = false, nil, nil, nil, nil
-	r.seeking, r.resume = false, nil
 }
 
 // All iterates over what Next returns. It ends with an error, if that is not [io.EOF].
@@ -319,7 +324,7 @@ func (r *Reader) look(path string, found bool) error {
 		r.damaged = append(r.damaged, &Damage{path, 0, size, NoSegment})
 		return nil
 	}
-	if r.known[id.random] {
+	if r.known[id.random] || !r.filter.wantsMarket(id.market) {
 		return nil
 	}
 	r.known[id.random] = true

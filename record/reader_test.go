@@ -229,7 +229,7 @@ func TestReaderFilter(t *testing.T) {
 		{"all", Filter{}, 4, []found{{0, messages[0], nil}, {1, messages[1], nil}, {2, messages[2], nil}, {3, messages[3], nil}}},
 		{"channel", Filter{Channels: []string{"T"}}, 1, []found{{0, `[{"ev":"T","sym":"AAPL","p":1},{"ev":"T","sym":"IBM","p":3}]`, []int{0, 2}}}},
 		{"symbol", Filter{Symbols: []string{"AAPL"}}, 4, []found{{0, `[{"ev":"T","sym":"AAPL","p":1},{"ev":"Q","sym":"AAPL","bp":2}]`, []int{0, 1}}, {1, messages[1], nil}, {3, messages[3], nil}}},
-		{"both", Filter{[]string{"Q", "AM"}, []string{"AAPL"}}, 3, []found{{0, `[{"ev":"Q","sym":"AAPL","bp":2}]`, []int{1}}, {1, messages[1], nil}, {3, messages[3], nil}}},
+		{"both", Filter{Channels: []string{"Q", "AM"}, Symbols: []string{"AAPL"}}, 3, []found{{0, `[{"ev":"Q","sym":"AAPL","bp":2}]`, []int{1}}, {1, messages[1], nil}, {3, messages[3], nil}}},
 		{"statuses", Filter{Channels: []string{"status"}}, 1, []found{{2, messages[2], nil}}},
 		{"none", Filter{Channels: []string{"LULD"}}, 0, nil},
 	} {

@@ -24,6 +24,7 @@ func Recover(ctx context.Context, to, from string) (*Report, error) {
 		return nil, err
 	}
 	defer u.close()
+	u.verifies = true
 	var report *Report
 	err = create(ctx, to, u, func(f *os.File) error {
 		k := &keeper{w: f}

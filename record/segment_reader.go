@@ -359,7 +359,7 @@ func (s *segmentReader) orphan(at int64) (frame, error) {
 	}
 	f := frame{from: at, data: at, orphan: true}
 	f.kind, f.raw, f.packed, f.sum = dataFrame, raw, packed, crc32.Checksum(b, castagnoli)
-	if f.text, err = s.unpacker.unpack(b, nil, raw); err != nil {
+	if f.text, err = s.unpacker.unpack(b, nil, raw, false); err != nil {
 		return frame{}, errFrame
 	}
 	if _, id, err := parseHeader(f.text); err == nil {
@@ -425,7 +425,7 @@ func (s *segmentReader) open(f *frame) ([]byte, error) {
 	reason := Checksum
 	s.doubtful = nil
 	if err == nil {
-		if s.text, err = s.unpacker.unpack(b, s.text, f.raw); err == nil {
+		if s.text, err = s.unpacker.unpack(b, s.text, f.raw, true); err == nil {
 			return s.text, nil
 		}
 		err, reason = errFrame, Lying

@@ -19,21 +19,33 @@ var (
 // unpacker decompresses frames. It serves one goroutine at a time.
 type unpacker struct {
 	dec    *zstd.Decoder
+	quick  *zstd.Decoder // for what was checked before: it does not check again
 	packed []byte
-	frames int   // decompressed so far
-	total  int64 // and the bytes that they were
+	// verifies has checksums of frames checked that an index vouches for.
+	verifies bool
+	frames   int   // decompressed so far
+	total    int64 // and the bytes that they were
 }
 
 func newUnpacker() (*unpacker, error) {
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-		zstd.WithDecoderMaxMemory(maxRaw), zstd.WithDecodeAllCapLimit(true))
+	options := []zstd.DOption{zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxMemory(maxRaw), zstd.WithDecodeAllCapLimit(true)}
+	dec, err := zstd.NewReader(nil, options...)
 	if err != nil {
 		return nil, err
 	}
-	return &unpacker{dec: dec}, nil
+	quick, err := zstd.NewReader(nil, append(options, zstd.IgnoreChecksum(true))...)
+	if err != nil {
+		dec.Close()
+		return nil, err
+	}
+	return &unpacker{dec: dec, quick: quick}, nil
 }
 
-func (u *unpacker) close() { u.dec.Close() }
+func (u *unpacker) close() {
+	u.dec.Close()
+	u.quick.Close()
+}
 
 // read reads n bytes, which are valid until the next call.
 func (u *unpacker) read(r io.ReaderAt, at int64, n int) ([]byte, error) {
@@ -59,12 +71,17 @@ func (u *unpacker) check(r io.ReaderAt, at int64, x *index) ([]byte, error) {
 	return b, err
 }
 
-// unpack decompresses a frame to text, whose memory it may use.
-func (u *unpacker) unpack(packed, text []byte, raw int) ([]byte, error) {
+// unpack decompresses a frame to text, whose memory it may use. Its own checksum is passed over
+// where that of its index was right, unless it is to be verified.
+func (u *unpacker) unpack(packed, text []byte, raw int, checked bool) ([]byte, error) {
 	if cap(text) < raw || cap(text) > 2*frameRaw && raw <= frameRaw {
 		text = make([]byte, 0, max(raw, min(2*raw, frameRaw)))
 	}
-	text, err := u.dec.DecodeAll(packed, text[:0:raw])
+	dec := u.dec
+	if checked && !u.verifies {
+		dec = u.quick
+	}
+	text, err := dec.DecodeAll(packed, text[:0:raw])
 	u.frames++
 	u.total += int64(len(text))
 	if err == nil && len(text) != raw {

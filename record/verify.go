@@ -67,6 +67,7 @@ func Verify(ctx context.Context, paths ...string) ([]*Report, error) {
 		return nil, err
 	}
 	defer u.close()
+	u.verifies = true
 	var reports []*Report
 	err = files(roots, func(path string, _ bool) error {
 		r, err := inspect(ctx, path, u, nil)

@@ -1,0 +1,257 @@
+package record
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/sim"
+)
+
+// script notes what a handler is told.
+type script struct {
+	tickstorm.NopHandler
+	told []string
+	then func()
+}
+
+func (s *script) note(format string, args ...any) {
+	s.told = append(s.told, fmt.Sprintf(format, args...))
+	if s.then != nil {
+		s.then()
+	}
+}
+
+func (s *script) OnTrade(e *tickstorm.Trade) {
+	if !e.Replayed || e.Backfilled {
+		s.note("taken for live")
+	}
+	s.note("%s %s %d at %d", e.Market, e.Symbol, e.Sequence, (e.Received-t0.UnixNano())/1e6)
+}
+
+func (s *script) OnError(e *tickstorm.EventError) { s.note("error %v", e.Err) }
+
+func (s *script) OnState(c *tickstorm.StateChange) {
+	s.note("%v after %v: %v", c.State, c.Previous, c.Err)
+}
+
+func (s *script) OnGap(g *tickstorm.Gap) {
+	since := func(t time.Time) int64 {
+		if t.IsZero() {
+			return -1
+		}
+		return t.Sub(t0).Milliseconds()
+	}
+	cause := g.Cause.Error()
+	var d *Damage
+	if errors.As(g.Cause, &d) {
+		cause = string(d.Reason)
+	}
+	s.note("%s gap %d to %d: %s", g.Market, since(g.From.Received), since(g.To.Received), cause)
+}
+
+// segmentOf is a finished segment of messages and controls, a frame each.
+func segmentOf(t testing.TB, h Header, lines ...any) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	s, err := newSegmentWriter(&b, h, LevelDefault)
+	require.NoError(t, err)
+	for _, l := range lines {
+		switch l := l.(type) {
+		case int:
+			require.NoError(t, s.message(at(l), trade(l)))
+		case []byte:
+			require.NoError(t, s.message(at(0), l))
+		case Control:
+			require.NoError(t, s.control(l))
+		}
+		require.NoError(t, s.flush())
+	}
+	require.NoError(t, s.finish())
+	return b.Bytes()
+}
+
+func both(market string, ms int) []string {
+	return []string{fmt.Sprintf("%s AAPL %d at %d", market, ms, ms), fmt.Sprintf("%s MSFT %d at %d", market, ms, ms)}
+}
+
+func TestReplay(t *testing.T) {
+	dir := t.TempDir()
+	moment := func(ms int) tickstorm.Moment {
+		return tickstorm.Moment{Received: t0.Add(time.Duration(ms) * time.Millisecond)}
+	}
+	stocks := segmentOf(t, testHeader(),
+		Control{Kind: Up, Received: at(0)},
+		Control{Kind: Subscribed, Received: at(1), Topics: []string{"T.*"}},
+		10, 30,
+		Control{Kind: Down, Received: at(40), Cause: "EOF"},
+		Control{Kind: Up, Received: at(50)},
+		Control{Kind: Gap, Received: at(60), From: moment(30), To: moment(60), Topics: []string{"T.*"}, Cause: "EOF"},
+		60,
+		Control{Kind: Dropped, Received: at(70), From: moment(61), To: moment(69), Count: 3, Cause: "buffer full"},
+		80, 90)
+	x := partsOf(t, stocks)
+	stocks[x[len(x)-5].to-5] ^= 1 // in the frame of the message before the last
+	put(t, dir, "a"+Suffix, stocks)
+	h := testHeader()
+	h.Market = tickstorm.Options
+	put(t, dir, "b"+Suffix, segmentOf(t, h, 20, []byte(`[{"ev":"T","p":x}]`), 85))
+
+	var want []string
+	for _, part := range [][]string{
+		{"subscribing after idle: <nil>", "streaming after subscribing: <nil>"}, both("stocks", 10), both("options", 20),
+		{"error element is not valid JSON"}, both("stocks", 30),
+		{"backoff after streaming: EOF", "subscribing after backoff: <nil>", "stocks gap 30 to 60: EOF"}, both("stocks", 60),
+		{"stocks gap 61 to 69: 3 messages of the recording were dropped: buffer full"}, both("options", 85),
+		{"stocks gap 60 to 90: checksum"}, both("stocks", 90), {"closed after idle: <nil>"},
+	} {
+		want = append(want, part...)
+	}
+	var sums [][]byte
+	for _, ahead := range []bool{false, true, false} {
+		var s script
+		sum := sha256.New()
+		p, err := NewReplay(open(t, dir), &s, ReplayConfig{Ahead: ahead, Hash: sum})
+		require.NoError(t, err)
+		require.NoError(t, p.Run(t.Context()))
+		require.Equal(t, want, s.told)
+		require.Equal(t, ReplayStats{Messages: 7, Controls: 6, Damages: 2}, p.Stats())
+		sums = append(sums, sum.Sum(nil))
+	}
+	require.Equal(t, sums[0], sums[1])
+	require.Equal(t, sums[0], sums[2])
+}
+
+// TestReplayPace: with a handler that takes its time, the last message of an hour comes when it
+// is due, and idle stretches are cut.
+func TestReplayPace(t *testing.T) {
+	var all []any
+	const messages = 1200
+	for i := range messages {
+		all = append(all, 3000*i)
+	}
+	all = append(all, 3000*messages+3_600_000) // an hour later
+	path := put(t, t.TempDir(), "a"+Suffix, segmentOf(t, testHeader(), all...))
+	for _, ahead := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &script{then: func() { time.Sleep(50 * time.Microsecond) }}
+			p, err := NewReplay(open(t, path), s, ReplayConfig{Speed: 3, MaxIdle: time.Minute, Ahead: ahead})
+			require.NoError(t, err)
+			begun := time.Now()
+			require.NoError(t, p.Run(t.Context()))
+			took := time.Since(begun) - (messages-1)*time.Second - time.Minute
+			require.GreaterOrEqual(t, took, time.Duration(0))
+			require.Less(t, took, time.Millisecond)
+			require.Less(t, p.Stats().Late, time.Millisecond)
+			require.Len(t, s.told, 2*messages+3)
+		})
+	}
+}
+
+func TestReplayRange(t *testing.T) {
+	path := put(t, t.TempDir(), "a"+Suffix, segmentOf(t, testHeader(), 0, 10, 20, 30, 40))
+	r := open(t, path)
+	r.Seek(Received, t0.Add(10*time.Millisecond))
+	r.Filter(Filter{Symbols: []string{"MSFT"}})
+	ctx, cancel := context.WithCancel(t.Context())
+	s := &script{}
+	s.then = func() {
+		if len(s.told) == 7 {
+			cancel()
+		}
+	}
+	p, err := NewReplay(r, s, ReplayConfig{Until: t0.Add(40 * time.Millisecond), Loop: true, Ahead: true})
+	require.NoError(t, err)
+	require.ErrorIs(t, p.Run(ctx), context.Canceled)
+	line := func(ms int) string { return fmt.Sprintf("stocks MSFT %d at %d", ms, ms) }
+	require.Equal(t, []string{line(10), line(20), line(30), line(10), line(20), line(30), line(10),
+		"closed after idle: context canceled"}, s.told)
+}
+
+func TestReplayStep(t *testing.T) {
+	path := put(t, t.TempDir(), "a"+Suffix, segmentOf(t, testHeader(), 0, Control{Kind: Up, Received: at(1)}, 10))
+	for _, ahead := range []bool{false, true} {
+		s := &script{}
+		p, err := NewReplay(open(t, path), s, ReplayConfig{Speed: 1e-9, Ahead: ahead})
+		require.NoError(t, err)
+		for _, n := range []int{2, 3, 5} {
+			require.NoError(t, p.Step(t.Context()))
+			require.Len(t, s.told, n)
+		}
+		require.Equal(t, io.EOF, p.Step(t.Context()))
+		require.Equal(t, "closed after idle: <nil>", s.told[len(s.told)-1])
+		p.Close()
+	}
+}
+
+// TestReplayBad: what cannot be meant is refused, and an empty recording ends though it is looped.
+func TestReplayBad(t *testing.T) {
+	path := put(t, t.TempDir(), "a"+Suffix, segmentOf(t, testHeader()))
+	for _, cfg := range []ReplayConfig{{Speed: -1}, {Speed: nan()}, {MaxIdle: -1}} {
+		_, err := NewReplay(open(t, path), tickstorm.NopHandler{}, cfg)
+		require.ErrorIs(t, err, ErrSpeed)
+	}
+	p, err := NewReplay(open(t, path), tickstorm.NopHandler{}, ReplayConfig{Loop: true})
+	require.NoError(t, err)
+	require.NoError(t, p.Run(t.Context()))
+}
+
+func nan() float64 { var zero float64; return zero / zero }
+
+// TestSource: the simulator serves a recording, to each market its own, and seeks in it.
+func TestSource(t *testing.T) {
+	dir := t.TempDir()
+	stocks := segmentOf(t, testHeader(), 10, Control{Kind: Up, Received: at(11)}, 20, 30)
+	x := partsOf(t, stocks)
+	stocks[x[len(x)-5].to-5] ^= 1 // in that of the message at 20
+	put(t, dir, "a"+Suffix, stocks)
+	h := testHeader()
+	h.Market = tickstorm.Crypto
+	put(t, dir, "b"+Suffix, segmentOf(t, h, 15))
+
+	var damages []*Damage
+	replay := &sim.Replay{Open: func(m tickstorm.Market) (sim.Source, error) {
+		s, err := OpenSource(m, dir)
+		if err == nil {
+			s.OnDamage = func(d *Damage) { damages = append(damages, d) }
+		}
+		return s, err
+	}}
+	server, err := sim.Start(sim.Config{Replay: replay})
+	require.NoError(t, err)
+	server.Playback().Seek(t0.Add(5 * time.Millisecond))
+	got := make(chan string, 10)
+	client, err := tickstorm.NewClient(server.ClientConfig(tickstorm.Stocks), tradesTo(got))
+	require.NoError(t, err)
+	require.NoError(t, client.Start(t.Context()))
+	require.NoError(t, client.Subscribe(t.Context(), tickstorm.Trades, "AAPL"))
+	require.Equal(t, "AAPL 10", <-got)
+	require.Equal(t, "AAPL 30", <-got)
+	require.NoError(t, client.Close())
+	require.NoError(t, server.Close())
+	require.Len(t, damages, 1)
+	require.Equal(t, Checksum, damages[0].Reason)
+}
+
+type tradeSink struct {
+	tickstorm.NopHandler
+	to chan<- string
+}
+
+func tradesTo(to chan<- string) tickstorm.Handler { return &tradeSink{to: to} }
+
+func (s *tradeSink) OnTrade(e *tickstorm.Trade) { s.to <- fmt.Sprint(e.Symbol, " ", e.Sequence) }
+
+var (
+	_ sim.Source = (*Source)(nil)
+	_ sim.Seeker = (*Source)(nil)
+)
