@@ -39,7 +39,6 @@ type segmentWriter struct {
 
 	footer footer
 	lines  uint64
-	total  int64 // bytes of lines, the open frame's too
 }
 
 // newSegmentWriter begins a segment: it writes the header. The header is all that may tell
@@ -68,7 +67,6 @@ func beginSegment(w io.Writer, id segmentID, header []byte, level Level) (*segme
 	s := &segmentWriter{w: w, enc: enc, split: tickstorm.NewSplitter(id.market), footer: newFooter(id)}
 	s.open = index{segmentID: id, kind: headerFrame}
 	s.text = append(s.text, header...)
-	s.total = int64(len(header))
 	return s, s.flush()
 }
 
@@ -80,11 +78,10 @@ func (s *segmentWriter) message(received int64, msg []byte) error {
 	if err := s.room(lineHead + len(msg) + 1); err != nil {
 		return err
 	}
-	before := len(s.text)
 	s.text = appendHead(s.text, received, len(msg))
 	s.text = append(append(s.text, msg...), '\n')
 	s.open.addMessage(s.split, received, msg)
-	s.added(before)
+	s.lines++
 	return s.full()
 }
 
@@ -100,10 +97,9 @@ func (s *segmentWriter) control(c Control) error {
 	if err := s.room(len(line) + 1); err != nil {
 		return err
 	}
-	before := len(s.text)
 	s.text = append(append(s.text, line...), '\n')
 	s.open.addControl(c.Received)
-	s.added(before)
+	s.lines++
 	return s.full()
 }
 
@@ -114,7 +110,6 @@ func (s *segmentWriter) whole(text []byte, line uint64) error {
 		return err
 	}
 	s.text = append(s.text, text...)
-	s.total += int64(len(text))
 	s.open.line = line
 	s.open.describe(s.split, text)
 	s.lines = line + s.open.lines()
@@ -127,11 +122,6 @@ func (s *segmentWriter) room(n int) error {
 		return s.flush()
 	}
 	return s.err
-}
-
-func (s *segmentWriter) added(before int) {
-	s.lines++
-	s.total += int64(len(s.text) - before)
 }
 
 func (s *segmentWriter) full() error {
@@ -198,6 +188,3 @@ func (s *segmentWriter) finish() error {
 
 // written is how many bytes w has taken.
 func (s *segmentWriter) written() int64 { return s.footer.size }
-
-// raw is how many bytes of lines there are, those of the open frame too.
-func (s *segmentWriter) raw() int64 { return s.total }

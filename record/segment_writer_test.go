@@ -52,6 +52,9 @@ func testSegment(t testing.TB, h Header, frames int) []byte {
 	return b.Bytes()
 }
 
+// raw is how many bytes of lines there are, those of the open frame too.
+func (s *segmentWriter) raw() int64 { return int64(s.footer.raw) + int64(len(s.text)) }
+
 func unpack(t testing.TB, b []byte) string {
 	t.Helper()
 	r, err := zstd.NewReader(bytes.NewReader(b))
