@@ -212,6 +212,10 @@ func (p *Parser) parse(msg []byte, hs *handlers) error {
 	if p.halted() {
 		return nil
 	}
+	whole := msg // what an error is about: poison builds spoil what is lent of the message
+	if poison.On {
+		whole = bytes.Clone(msg)
+	}
 	var err error
 	if hs.raw == nil || p.offerRaw(msg, hs) {
 		err = p.elements(msg, hs)
@@ -225,9 +229,9 @@ func (p *Parser) parse(msg []byte, hs *handlers) error {
 	switch {
 	case err == nil || err == ErrTruncated: // a truncated rest was told as an element
 	case p.tellAll:
-		p.fail(err, msg, hs)
+		p.fail(err, whole, hs)
 	default:
-		p.countError(err, msg)
+		p.countError(err, whole)
 	}
 	if hs.end != nil && !p.halted() {
 		hs.end.OnMessageEnd()
