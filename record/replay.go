@@ -25,7 +25,8 @@ type ReplayConfig struct {
 	Until time.Time
 	// Loop begins again at the end, where the reader was sought to.
 	Loop bool
-	// Ahead has another goroutine read and decompress while the handler is at work.
+	// Ahead has another goroutine read and decompress while the handler is at work. It does nothing
+	// where the reader follows what is being written: what came would be told later.
 	Ahead bool
 	// Symbols interns symbols for all markets; nil is a table of the replay's own.
 	Symbols *tickstorm.Symbols
@@ -105,7 +106,7 @@ func NewReplay(r *Reader, h tickstorm.Handler, cfg ReplayConfig) (*Replay, error
 	p := &Replay{cfg: cfg, handler: h, source: direct{r}, markets: map[tickstorm.Market]*replayed{}}
 	p.states, _ = h.(tickstorm.StateHandler)
 	p.gaps, _ = h.(tickstorm.GapHandler)
-	if cfg.Ahead {
+	if cfg.Ahead && r.follow == 0 {
 		p.source = newAhead(r)
 	}
 	return p, nil

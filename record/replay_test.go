@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -191,6 +192,35 @@ func TestReplayStep(t *testing.T) {
 		require.Equal(t, "closed after idle: <nil>", s.told[len(s.told)-1])
 		p.Close()
 	}
+}
+
+// TestReplayFollow: what is written is told when it is there, also where reading ahead was asked for.
+func TestReplayFollow(t *testing.T) {
+	var b bytes.Buffer
+	w, err := newSegmentWriter(&b, testHeader(), LevelDefault)
+	require.NoError(t, err)
+	require.NoError(t, w.message(at(0), trade(0)))
+	require.NoError(t, w.flush())
+	dir := t.TempDir()
+	path := put(t, dir, "a"+PartSuffix, b.Bytes())
+	r := open(t, dir)
+	r.Follow(time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
+	s := &script{}
+	s.then = func() {
+		switch len(s.told) {
+		case 2: // both of the message, and nothing more is there
+			require.NoError(t, w.message(at(10), trade(10)))
+			require.NoError(t, w.flush())
+			require.NoError(t, os.WriteFile(path, b.Bytes(), 0o600))
+		case 4:
+			cancel()
+		}
+	}
+	p, err := NewReplay(r, s, ReplayConfig{Ahead: true})
+	require.NoError(t, err)
+	require.ErrorIs(t, p.Run(ctx), context.Canceled)
+	require.Equal(t, append(both("stocks", 0), both("stocks", 10)...), s.told[:4])
 }
 
 // TestReplayBad: what cannot be meant is refused, and an empty recording ends though it is looped.
