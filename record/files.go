@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tickstorm/tickstorm"
@@ -87,6 +88,20 @@ type partFile struct {
 	name     string // without Suffix
 	started  int64  // in nanoseconds since 1970, whole milliseconds
 	sequence uint64
+
+	syncing sync.Mutex // held while it is synced
+	failed  error      // of the first sync that failed
+}
+
+// Sync is the file's, one call at a time. Once it has failed it fails: systems tell once that
+// something was not written.
+func (p *partFile) Sync() error {
+	p.syncing.Lock()
+	defer p.syncing.Unlock()
+	if p.failed == nil {
+		p.failed = p.file.Sync()
+	}
+	return p.failed
 }
 
 func (p *partFile) path() string  { return filepath.Join(p.dir, p.name+PartSuffix) }

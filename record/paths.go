@@ -51,6 +51,9 @@ func files(roots []string, do func(path string, found bool) error) error {
 			if err != nil || d.IsDir() || !strings.HasSuffix(path, Suffix) && !strings.HasSuffix(path, PartSuffix) {
 				return err
 			}
+			if t := d.Type(); !t.IsRegular() && t&fs.ModeSymlink == 0 {
+				return nil // a pipe, a socket or a device is no segment
+			}
 			return do(path, true)
 		})
 		if err != nil {

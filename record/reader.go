@@ -105,7 +105,9 @@ func (r *Reader) Filter(f Filter) { r.filter = f.filter() }
 
 // Follow has the reader wait for more at the end, instead of ending, and look for it this often;
 // 0 is each 100 ms. Segments that are being written are read as far as their frames are
-// complete. Markets are then merged as far as they are written: none waits for another.
+// complete. Markets are then merged as far as they are written: none waits for another. Of two
+// recorders that write one market to one folder at a time, what the earlier segment gets after
+// the later one has begun may be left out.
 func (r *Reader) Follow(every time.Duration) {
 	if every <= 0 {
 		every = 100 * time.Millisecond
@@ -278,7 +280,7 @@ func (r *Reader) sort() {
 func (r *Reader) begin() error {
 	r.begun, r.known, r.seen = true, map[uint64]bool{}, map[string]bool{}
 	if err := r.discover(); err != nil {
-		r.begun = false
+		r.rewind() // what was found is found again
 		return err
 	}
 	for market, c := range r.resume {

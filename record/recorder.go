@@ -113,8 +113,9 @@ func (r *Recorder) run(w *writer) {
 // Close writes what is buffered, and finishes and closes the segment. It waits for that and for
 // the hooks until ctx ends; then it gives up what was not written, and kills the Command. The
 // error says what of it failed: a [*WriteError] or a [*SpaceError], or that of ctx, with messages
-// that were lost. Close the client before: what comes during Close or later may not be recorded,
-// and counts as dropped. Calling it again waits again.
+// that were lost. Close the client before: what comes after Close was called counts as dropped,
+// and what comes in its very moment may be neither recorded nor counted. Calling it again waits
+// again.
 func (r *Recorder) Close(ctx context.Context) error {
 	r.mu.Lock()
 	if first := !r.closed.Swap(true); first {

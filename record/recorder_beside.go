@@ -120,8 +120,8 @@ type syncResult struct {
 	err  error
 }
 
-// syncFailed returns what came of the last sync, nil while it goes on. What is not a file that
-// is written now is synced again when it gets its name, which tells what is wrong.
+// syncFailed returns what came of the last sync, nil while it goes on. Of a file that is not
+// written any more it is told where that should get its name.
 func (b *beside) syncFailed(current *partFile) error {
 	select {
 	case result := <-b.synced:

@@ -226,6 +226,11 @@ func (t *tally) add(u tally) {
 // written lets go of what the file has, and counts it.
 func (w *writer) written(t tally) error {
 	good := w.seg.sw.written()
+	if w.r.cfg.Sync == SyncFrame {
+		if err := w.sync(); err != nil {
+			return err
+		}
+	}
 	n := &w.r.counts
 	n.written.Add(uint64(good - w.seg.good))
 	w.seg.good = good
@@ -237,9 +242,6 @@ func (w *writer) written(t tally) error {
 	}
 	if t != (tally{}) {
 		w.r.buf.release(t.pos, t.marks)
-	}
-	if w.r.cfg.Sync == SyncFrame {
-		return w.sync()
 	}
 	return nil
 }
@@ -285,7 +287,7 @@ func (w *writer) lookAfter(now time.Time) error {
 	if sync && w.dirty && w.beside.sync(w.seg.partFile) {
 		w.dirty, w.syncDue = false, now.Add(cfg.SyncEvery-2*w.poll)
 	}
-	if now.UnixNano() >= w.seg.until && w.seg.lines { // nothing came that would have ended it
+	if now.UnixNano() >= w.seg.until && w.seg.lines && !w.r.buf.pending(w.read) { // nothing came that would have ended it
 		return w.finish(Control{Kind: Rotate, Received: now.UnixNano()}, now)
 	}
 	if now.Before(w.checkDue) {
@@ -421,11 +423,14 @@ func (w *writer) rotate(received int64, now time.Time) error {
 		return w.begin(p, received)
 	}
 	p, err := w.next(received)
-	text := ""
+	last := Control{Kind: Rotate, Received: received}
 	if err == nil {
-		text = p.name
+		last.Text = p.name
+		if p.dir != w.seg.dir { // another day's, which is read from its start on
+			last.Received = p.started
+		}
 	}
-	if ferr := w.finish(Control{Kind: Rotate, Received: received, Text: text}, now); ferr != nil {
+	if ferr := w.finish(last, now); ferr != nil {
 		if err == nil {
 			w.r.folder.discard(p)
 		}
@@ -448,16 +453,16 @@ func (w *writer) finish(last Control, now time.Time) error {
 	if err := w.control(last, tally{pos: w.read}, now); err != nil {
 		return err
 	}
+	if err := w.flush(); err != nil { // so that a footer that fails has nothing written again
+		return err
+	}
 	if err := w.seg.sw.finish(); err != nil {
 		return err
 	}
-	err := w.flushed()
+	_ = w.flushed() // a sync that fails does so again where the file should get its name, and is told
 	p := w.seg.partFile
 	w.seg = nil
 	w.beside.publish(p)
-	if err != nil { // a frame's sync: publishing it syncs again, and says whether that fails too
-		w.r.tell(errorEvent(err))
-	}
 	return nil
 }
 

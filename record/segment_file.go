@@ -18,7 +18,15 @@ type segmentFile struct {
 	f *os.File
 }
 
+var errNotRegular = errors.New("not a regular file")
+
 func openSegmentFile(path string, u *unpacker) (*segmentFile, error) {
+	// Before it is opened: opening a pipe would wait for whoever writes to it.
+	if info, err := os.Stat(path); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, &os.PathError{Op: "open", Path: path, Err: errNotRegular}
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -36,9 +44,6 @@ func (s *segmentFile) grow() error {
 	info, err := s.f.Stat()
 	if err != nil {
 		return err
-	}
-	if !info.Mode().IsRegular() {
-		return &os.PathError{Op: "open", Path: s.path, Err: errors.New("not a regular file")}
 	}
 	s.size = info.Size()
 	return nil

@@ -35,6 +35,8 @@ type segmentReader struct {
 	finished bool // a footer was found
 	ended    bool // it was told that there is none
 
+	wasted int64 // bytes that were read of what turned out to be nothing
+
 	head []byte // of what stands at at
 	scan []byte
 	text []byte // of the frame that was read last
@@ -332,12 +334,16 @@ func (s *segmentReader) footerAt(at int64, b []byte) (int64, error) {
 	if len(b) < minSummary || le.Uint32(b) != skippableMagic || string(b[skippableHead:atSummaryVersion]) != summaryMark {
 		return 0, nil
 	}
+	if size > maxFooter || !s.affords(size) {
+		return 0, nil
+	}
 	sum := crc32.New(castagnoli)
 	if _, err := io.Copy(sum, io.NewSectionReader(s.file, at, size-4)); err != nil {
 		return 0, err
 	}
 	var end [4]byte
 	if _, err := s.readAt(end[:], at+size-4); err != nil || le.Uint32(end[:]) != sum.Sum32() {
+		s.wasted += size
 		return 0, err
 	}
 	if s.known && le.Uint64(b[atSummaryRandom:]) != s.id.random {
@@ -346,12 +352,21 @@ func (s *segmentReader) footerAt(at int64, b []byte) (int64, error) {
 	return size, nil
 }
 
+// affords reports whether so many bytes may be read of what may be nothing. What crash and decay
+// leave costs little; a file that was made to cost the square of its length is read as
+// damaged behind sixteen times that.
+func (s *segmentReader) affords(n int64) bool { return s.wasted+n <= 16*s.size+maxFooter }
+
 // orphan takes a frame whose index is damaged, at a place where one begins. All that can be
 // known without the index has to be right. The error is an errFrame if it is none.
 func (s *segmentReader) orphan(at int64) (frame, error) {
 	packed, raw, err := frameLength(s.file, at, s.size)
 	if err != nil {
 		return frame{}, err
+	}
+	cost := n64(packed + raw)
+	if !s.affords(cost) {
+		return frame{}, errFrame
 	}
 	b, err := s.unpacker.read(s.file, at, packed)
 	if err != nil {
@@ -360,6 +375,7 @@ func (s *segmentReader) orphan(at int64) (frame, error) {
 	f := frame{from: at, data: at, orphan: true}
 	f.kind, f.raw, f.packed, f.sum = dataFrame, raw, packed, crc32.Checksum(b, castagnoli)
 	if f.text, err = s.unpacker.unpack(b, nil, raw, false); err != nil {
+		s.wasted += cost
 		return frame{}, errFrame
 	}
 	if _, id, err := parseHeader(f.text); err == nil {

@@ -138,10 +138,7 @@ func (st *stream) report(err error) error {
 
 // begin opens a segment.
 func (st *stream) begin(g segment) (err error) {
-	st.open, err = openSegmentFile(g.path, st.r.unpacker)
-	if errors.Is(err, fs.ErrNotExist) && strings.HasSuffix(g.path, PartSuffix) { // it was finished since
-		st.open, err = openSegmentFile(strings.TrimSuffix(g.path, ".part"), st.r.unpacker)
-	}
+	st.open, err = openWritten(g.path, st.r.unpacker)
 	if errors.Is(err, fs.ErrNotExist) { // it was removed since
 		st.name, st.open = g.id.name(), nil
 		return &Damage{g.path, 0, 0, Missing}
@@ -265,10 +262,11 @@ func (st *stream) over() (bool, error) {
 	over := false
 	for _, g := range st.segments {
 		has, err := hasData(g.path, st.r.unpacker)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		gone := errors.Is(err, fs.ErrNotExist) // which is told when its turn comes
+		if err != nil && !gone {
 			return false, err
 		}
-		if over = has; over {
+		if over = has || gone; over {
 			break
 		}
 	}
@@ -280,9 +278,18 @@ func (st *stream) over() (bool, error) {
 	return over || st.open.size > size, nil
 }
 
+// openWritten opens a segment's file, which may have got its final name since it was found.
+func openWritten(path string, u *unpacker) (*segmentFile, error) {
+	s, err := openSegmentFile(path, u)
+	if errors.Is(err, fs.ErrNotExist) && strings.HasSuffix(path, PartSuffix) {
+		return openSegmentFile(strings.TrimSuffix(path, ".part"), u)
+	}
+	return s, err
+}
+
 // hasData reports whether there is a frame with lines in a segment.
 func hasData(path string, u *unpacker) (bool, error) {
-	s, err := openSegmentFile(path, u)
+	s, err := openWritten(path, u)
 	if err != nil {
 		return false, err
 	}
