@@ -63,7 +63,7 @@ var house = map[string]layer{
 	"internal/intern":   {knows: []string{"internal/swar", "unsafe"}, tests: []string{testify}},
 	"internal/swar":     {tests: []string{testify}},
 
-	"sim":       {knows: []string{".", "frame", "internal/redact", ws}, tests: []string{"internal/leak", testify}},
+	"sim":       {knows: []string{".", "frame", "internal/dialogue", "internal/redact", ws}, tests: []string{"internal/leak", testify}},
 	"metrics/*": {knows: []string{"."}, tests: []string{"sim", testify}},
 	"record":    {knows: []string{".", "syscall"}, tests: []string{"sim", testify}},
 
