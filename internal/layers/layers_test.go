@@ -64,6 +64,7 @@ var house = map[string]layer{
 	"internal/swar":     {tests: []string{testify}},
 
 	"sim":       {knows: []string{".", "frame", "internal/dialogue", "internal/redact", ws}, tests: []string{"internal/leak", testify}},
+	"relay":     {knows: []string{".", "frame", "internal/dialogue", "internal/fanout", ws}, tests: []string{"internal/fixture", "internal/leak", "sim", testify}},
 	"metrics/*": {knows: []string{"."}, tests: []string{"sim", testify}},
 	"record":    {knows: []string{".", "syscall"}, tests: []string{"sim", testify}},
 
