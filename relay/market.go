@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/internal/dialogue"
@@ -12,7 +13,7 @@ import (
 )
 
 // market is one upstream with its clients. What comes from upstream is handled on the goroutine
-// that reads it, which decodes no event: messages go to the hub as they are.
+// that reads it: messages go to the hub as they are.
 type market struct {
 	server *Server
 	name   tickstorm.Market
@@ -20,18 +21,22 @@ type market struct {
 	hub    *fanout.Hub
 	ledger *ledger
 	begun  chan struct{} // closed when the client has begun
+	last   atomic.Int64  // when the last message came
 
 	// The reading goroutine's.
 	started bool   // begun is closed
 	mixed   []byte // a message with statuses, until those have been acted on
 	at      int64  // when it came
+	count   uint   // messages
 
 	mu      sync.Mutex // protects what follows
 	members map[*conn]struct{}
 	up      bool   // the upstream's connection is authenticated
 	why     string // it is not
 	gaps    uint64
-	failed  error // why there will be none any more
+	lastGap Gap
+	past    fanout.OutletStats // of clients that have gone
+	failed  error              // why there will be none any more
 }
 
 func newMarket(s *Server, upstream tickstorm.Config) (*market, error) {
@@ -51,6 +56,17 @@ func newMarket(s *Server, upstream tickstorm.Config) (*market, error) {
 	m.ledger.optionLimit = upstream.MaxOptionQuotes
 	def(&m.ledger.optionLimit, 1000)
 	return m, nil
+}
+
+// bury counts what a client that has gone has had.
+func (m *market) bury(c *conn) {
+	out := c.out.Stats()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.past.Written += out.Written
+	m.past.Dropped += out.Dropped
+	m.past.Conflated += out.Conflated
+	m.past.Delay.Merge(&out.Delay)
 }
 
 // run holds the upstream connection until ctx ends, or it fails for good.
@@ -166,6 +182,7 @@ func (t tap) OnMessage(msg []byte, received int64) {
 	if t.next != nil {
 		t.next.OnMessage(msg, received)
 	}
+	t.m.last.Store(received)
 	if mayHaveStatus(msg) {
 		t.m.mixed, t.m.at = append(t.m.mixed[:0], msg...), received
 		return
@@ -203,23 +220,28 @@ func (t tap) OnGap(gap *tickstorm.Gap) {
 	if t.next != nil {
 		t.next.OnGap(gap)
 	}
-	t.m.mu.Lock()
-	t.m.gaps++
-	t.m.mu.Unlock()
 	cause := ""
 	if gap.Cause != nil {
 		cause = gap.Cause.Error()
 	}
+	t.m.mu.Lock()
+	t.m.gaps++
+	t.m.lastGap = Gap{gap.From.Received, gap.To.Received, cause}
+	t.m.mu.Unlock()
 	t.m.tell(dialogue.GapNote(gap.From.Received.UnixNano(), gap.To.Received.UnixNano(), cause))
 }
 
-// ears is the handler of the upstream: what it does not hear is not decoded.
+// ears is the handler of the upstream, which is about statuses alone.
 type ears struct {
 	tickstorm.NopHandler
 	m *market
 }
 
-func (ears) OnRaw([]byte, int64) (decode bool) { return false }
+// OnRaw has one message in 64 decoded, so that the client's Stats have a Lag.
+func (e ears) OnRaw([]byte, int64) (decode bool) {
+	e.m.count++
+	return e.m.count%64 == 1
+}
 
 // OnStatus takes late acknowledgements, and passes on what an upstream that is a relay tells.
 func (e ears) OnStatus(s *tickstorm.Status) {

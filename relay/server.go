@@ -265,7 +265,8 @@ func (s *Server) open() map[*conn]struct{} {
 // remove forgets a client that has gone.
 func (s *Server) remove(c *conn) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	delete(s.clients, c)
 	s.entered--
-	s.mu.Unlock()
+	c.market.bury(c)
 }
