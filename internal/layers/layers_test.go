@@ -64,7 +64,10 @@ var house = map[string]layer{
 	"internal/intern":   {knows: []string{"internal/swar", "unsafe"}, tests: []string{testify}},
 	"internal/swar":     {tests: []string{testify}},
 
-	"sim":       {knows: []string{".", "frame", "internal/dialogue", "internal/redact", ws}, tests: []string{"internal/leak", testify}},
+	"sim":                 {knows: []string{".", "frame", "internal/dialogue", "internal/redact", ws}, tests: []string{"internal/leak", testify}},
+	"relay/admin":         {knows: []string{".", "relay"}, tests: []string{"internal/leak", testify}},
+	"relay/admin/browser": {tests: []string{".", "relay", "relay/admin", "sim", testify}},
+
 	"relay":     {knows: []string{".", "frame", "internal/dialogue", "internal/fanout", ws}, tests: []string{"internal/fixture", "internal/leak", "sim", testify}},
 	"metrics/*": {knows: []string{"."}, tests: []string{"sim", testify}},
 	"record":    {knows: []string{".", "syscall"}, tests: []string{"sim", testify}},
