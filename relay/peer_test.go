@@ -8,7 +8,9 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -54,6 +56,7 @@ type bench struct {
 	up     *sim.Server
 	relay  *relay.Server
 	addr   string
+	dial   func() (net.Conn, error)
 	ended  chan error
 	cancel context.CancelFunc
 }
@@ -76,10 +79,71 @@ func startAt(t *testing.T, up *sim.Server, upstream tickstorm.Config, with ...fu
 	}
 	l, err := relay.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
+	b := serve(t, cfg, l)
+	b.up = up
+	b.dial = func() (net.Conn, error) { return net.Dial("tcp", b.addr) }
+	return b
+}
+
+// inBubble runs a test in which time is fake, and upstream, relay and clients are in memory.
+func inBubble(t *testing.T, up sim.Config, m tickstorm.Market, change func(*relay.Config), test func(b *bench)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		server, err := sim.StartPipe(up)
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, server.Close()) })
+		cfg := relay.Config{Upstreams: []tickstorm.Config{server.ClientConfig(m)}}
+		if change != nil {
+			change(&cfg)
+		}
+		l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+		b := serve(t, cfg, l)
+		b.up, b.dial = server, l.dial
+		b.streaming(0)
+		test(b)
+	})
+}
+
+// pipes is a listener in memory.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (l *pipes) dial() (net.Conn, error) {
+	near, far := net.Pipe()
+	select {
+	case l.conns <- far:
+		return near, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *pipes) Accept() (net.Conn, error) {
+	select {
+	case nc := <-l.conns:
+		return nc, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *pipes) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+func (l *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "memory", Net: "unix"} }
+
+// serve serves a relay until the test ends.
+func serve(t *testing.T, cfg relay.Config, l net.Listener) *bench {
+	t.Helper()
 	s, err := relay.New(cfg)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
-	b := &bench{t: t, up: up, relay: s, addr: l.Addr().String(), ended: make(chan error, 1), cancel: cancel}
+	b := &bench{t: t, relay: s, addr: l.Addr().String(), ended: make(chan error, 1), cancel: cancel}
 	go func() { b.ended <- s.Serve(ctx, l) }()
 	t.Cleanup(func() {
 		cancel()
@@ -146,12 +210,14 @@ func (c *client) OnControl(op ws.OpCode, _ []byte) {
 
 // dial connects to a path, with a header.
 func dial(network, addr, path string, header http.Header) (*client, error) {
+	return dialBy(func() (net.Conn, error) { return net.Dial(network, addr) }, path, header)
+}
+
+func dialBy(dial func() (net.Conn, error), path string, header http.Header) (*client, error) {
 	d := ws.Dialer{
 		Timeout: patience,
 		Header:  ws.HandshakeHeaderHTTP(header),
-		NetDial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, network, addr)
-		},
+		NetDial: func(context.Context, string, string) (net.Conn, error) { return dial() },
 	}
 	nc, br, _, err := d.Dial(context.Background(), "ws://relay.test"+path)
 	if err != nil {
@@ -175,7 +241,7 @@ func readBuffered(br *bufio.Reader) []byte {
 // client connects, and fails the test if that fails.
 func (b *bench) client(path string) *client {
 	b.t.Helper()
-	c, err := dial("tcp", b.addr, path, nil)
+	c, err := dialBy(b.dial, path, nil)
 	require.NoError(b.t, err)
 	c.t = b.t
 	b.t.Cleanup(func() { _ = c.nc.Close() })

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -217,34 +218,35 @@ func TestRestart(t *testing.T) {
 }
 
 func TestAuthTimeout(t *testing.T) {
-	b := start(t, quiet, tickstorm.Stocks, func(c *relay.Config) { c.HandshakeTimeout = 50 * time.Millisecond })
-	c := b.client("/stocks")
-	c.expect(greeting, "["+status("auth_timeout", "No authentication request received.")+"]")
-	require.Equal(t, ws.StatusPolicyViolation, c.end())
-	nc, err := net.Dial("tcp", b.addr)
-	require.NoError(t, err)
-	defer nc.Close()
-	_, err = nc.Write([]byte("GET /stocks HTTP/1.1\r\n"))
-	require.NoError(t, err)
-	require.NoError(t, nc.SetReadDeadline(time.Now().Add(patience)))
-	for err == nil {
-		_, err = nc.Read(make([]byte, 100))
-	}
-	require.NotErrorIs(t, err, os.ErrDeadlineExceeded, "it is hung up on")
+	inBubble(t, quiet, tickstorm.Stocks, nil, func(b *bench) {
+		c, later := b.client("/stocks"), b.login("/stocks")
+		begun := time.Now()
+		c.expect(greeting, "["+status("auth_timeout", "No authentication request received.")+"]")
+		require.Equal(t, 15*time.Second, time.Since(begun))
+		require.Equal(t, ws.StatusPolicyViolation, c.end())
+		later.take("T.A")
+		nc, err := b.dial()
+		require.NoError(t, err)
+		defer nc.Close()
+		_, err = nc.Write([]byte("GET /stocks HTTP/1.1\r\n"))
+		require.NoError(t, err)
+		begun = time.Now()
+		_, _ = io.Copy(io.Discard, nc)
+		require.Equal(t, 15*time.Second, time.Since(begun), "it is hung up on")
+	})
 }
 
 // TestDeadClients: who answers no ping is dead; who answers may be silent.
 func TestDeadClients(t *testing.T) {
-	b := start(t, quiet, tickstorm.Stocks, func(c *relay.Config) { c.PingInterval = 20 * time.Millisecond })
-	alive, dead := b.login("/stocks"), b.login("/stocks")
-	for alive.pings < 20 {
-		require.NoError(t, alive.more())
-	}
-	b.await(func(s relay.MarketStats) bool { return len(s.Clients) <= 1 })
-	dead.end()
-	if len(b.relay.Stats().Markets[0].Clients) == 1 { // nobody has answered since
-		require.EqualValues(t, 1, b.relay.Stats().Markets[0].Clients[0].ID)
-	}
+	inBubble(t, quiet, tickstorm.Stocks, nil, func(b *bench) {
+		alive, dead := b.login("/stocks"), b.login("/stocks")
+		go func() { _, _ = io.Copy(io.Discard, dead.nc) }()
+		for alive.pings < 20 {
+			require.NoError(t, alive.more())
+		}
+		require.Len(t, b.relay.Stats().Markets[0].Clients, 1)
+		alive.take("T.A")
+	})
 }
 
 func TestHostileClients(t *testing.T) {

@@ -109,6 +109,7 @@ func (m *market) stats(st *MarketStats, clients map[*conn]struct{}) {
 	hub := m.hub.Stats()
 	st.Market, st.State, st.Upstream = m.name, m.client.State(), m.client.Stats()
 	st.Messages, st.Events, st.Unwanted, st.Errors = hub.Messages, hub.Events, hub.Unwanted, hub.Errors
+	st.Channels = hub.Channels
 	if last := m.last.Load(); last != 0 {
 		st.Last = time.Unix(0, last)
 	}

@@ -35,6 +35,9 @@ func (s *Server) Topics(query string, limit int) (found []TopicStats, total int)
 		some, n := m.ledger.search(query, limit)
 		for i := range some {
 			some[i].Market = m.name
+			if last := m.hub.Last(some[i].Topic); last != 0 {
+				some[i].Last = time.Unix(0, last)
+			}
 		}
 		found, total = append(found, some...), total+n
 	}
