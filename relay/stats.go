@@ -31,8 +31,8 @@ type MarketStats struct {
 	Why     string
 	Gaps    uint64
 	LastGap Gap
-	// Topics are those that clients hold, each once. Granted are those that the upstream has
-	// acknowledged, those that linger among them.
+	// Topics are those that clients hold, each once. Granted are those of them that the upstream has
+	// acknowledged, or all of their channel.
 	Topics, Granted int
 	// Messages came from upstream, with so many Events, of which Unwanted were wanted by nobody,
 	// and Errors elements that were none.
@@ -136,16 +136,16 @@ func (m *market) stats(st *MarketStats, clients map[*conn]struct{}) {
 	slices.SortFunc(st.Clients, func(a, b ClientStats) int { return cmp.Compare(a.ID, b.ID) })
 }
 
-// counts returns how many topics are held by somebody, how many the upstream has granted, and
-// tells how many each subscriber has.
+// counts returns how many topics are held by somebody, how many of them are granted, and tells how many each subscriber has.
 func (l *ledger) counts(each func(s subscriber, topics int)) (held, grants int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for e := range l.entries() {
-		if len(e.holds) > 0 {
-			held++
+		if len(e.holds) == 0 {
+			continue
 		}
-		if e.up == granted {
+		held++
+		if e.carrier().up == granted {
 			grants++
 		}
 	}

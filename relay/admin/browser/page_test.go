@@ -100,7 +100,7 @@ func (o *office) await(expression string) {
 	o.t.Helper()
 	ctx, cancel := context.WithTimeout(o.browser, patience)
 	defer cancel()
-	_, err := chromedp.Run(ctx, chromedp.Poll[bool](expression))
+	_, err := chromedp.Run(ctx, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(0)))
 	if err != nil {
 		text, _ := chromedp.Run(o.browser, chromedp.Evaluate[string]("document.body.innerText"))
 		require.NoError(o.t, err, "%s never came of:\n%s", expression, text)
@@ -319,7 +319,7 @@ func TestScreenshots(t *testing.T) {
 	} {
 		o.dress(c.scheme, c.width, c.height)
 		o.look()
-		o.await(`[...document.querySelectorAll('article tbody path')].some(p => p.getAttribute('d').split('L').length > 30)`)
+		o.await(`[...document.querySelectorAll('article tbody path')].some(p => p.getAttribute('d').split('L').length > 15)`)
 		shot, err := chromedp.Run(o.browser, chromedp.FullScreenshot(100))
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join("..", "..", "..", "docs", c.name+".png"), shot, 0o644))
