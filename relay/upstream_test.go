@@ -74,8 +74,9 @@ func TestUpstreamIsDown(t *testing.T) {
 		late := b.login("/stocks")
 		require.Equal(t, dialogue.UpstreamDisconnected, said(t, late.next()).Status)
 		late.send(subscribe("T.A,T.B"))
-		require.Equal(t, dialogue.UpstreamConnected, said(t, late.next()).Status)
-		late.expect(acks("T.B"), acks("T.A")) // one has a request of its own
+		back := "[" + status(dialogue.UpstreamConnected, string(tickstorm.Stocks)) + "]"
+		got := []string{string(late.next()), string(late.next()), string(late.next())}
+		require.ElementsMatch(t, []string{back, acks("T.B"), acks("T.A")}, got, "answers overtake what is told")
 	})
 	inBubble(t, sim.Config{Quiet: true, Acks: sim.AckNothing}, tickstorm.Stocks, nil, func(b *bench) {
 		c := b.login("/stocks")

@@ -27,6 +27,7 @@ func Example() {
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	done := make(chan error)
 	go func() { done <- admin.New(server, admin.Config{}).Serve(ctx, listener) }()
 
