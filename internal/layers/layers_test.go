@@ -76,6 +76,7 @@ var house = map[string]layer{
 	"bench/growth":        {tests: []string{testify}},
 	"bench/rivals":        {knows: []string{".", "bench", "unsafe"}},
 	"bench/rivals/tables": {knows: []string{"bench", "bench/rivals", "syscall"}},
+	"bench/relay":         {knows: []string{".", "relay", "sim", "syscall"}, tests: []string{testify}},
 	"fuzz":                {tests: []string{".", "frame", "internal/jsonscan", "internal/redact", "sim", testify, ws}},
 
 	"record/examples/*":         {knows: []string{".", "record", "sim"}, tests: []string{"syscall", testify}},
