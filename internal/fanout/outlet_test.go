@@ -121,9 +121,15 @@ func TestElements(t *testing.T) {
 func TestHubStats(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		j := join(fanout.OutletConfig{}, "T.A")
-		j.hub.Message([]byte(`[{"ev":"T","sym":"A"},{"ev":"T","sym":"B"},{"ev":"Q","sym":"A"},{"ev":"NEW"},{"ev":"status"},7,{"ev":""}]`), 1)
-		j.hub.Message([]byte(`x`), 1)
-		require.Equal(t, fanout.Stats{Messages: 2, Events: 5, Unwanted: 4, Statuses: 1, Errors: 2, Outlets: 1}, j.hub.Stats())
+		j.hub.Message([]byte(`[{"ev":"T","sym":"A"},{"ev":"T","sym":"B"},{"ev":"Q","sym":"A"},{"ev":"NEW"},{"ev":"status"},7,{"ev":""}]`), 7)
+		j.hub.Message([]byte(`x`), 8)
+		got := j.hub.Stats()
+		require.Equal(t, []tickstorm.ChannelCount{{Channel: "T", Count: 2}, {Channel: "Q", Count: 1}, {Channel: "A"}}, got.Channels[:3])
+		got.Channels = nil
+		require.Equal(t, fanout.Stats{Messages: 2, Events: 5, Unwanted: 4, Statuses: 1, Errors: 2, Outlets: 1}, got)
+		for text, last := range map[string]int64{"T.A": 7, "T.*": 7, "T.B": 0, "Q.A": 0, "Q.*": 0, "NEW.A": 0} {
+			require.Equal(t, last, j.hub.Last(topic(text)), text)
+		}
 		j.Cut()
 		require.ErrorIs(t, j.over(t), fanout.ErrCut)
 	})
