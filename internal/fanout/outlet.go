@@ -10,6 +10,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/dialogue"
 )
 
 // Why an outlet has ended.
@@ -221,7 +222,7 @@ func (o *Outlet) Note(msg []byte) {
 
 // Answer writes a text message, such as an acknowledgement, before all events that wait, behind
 // earlier answers. msg is copied. Answers are never dropped.
-func (o *Outlet) Answer(msg []byte) { o.Control(appendFrame(nil, ws.OpText, msg)) }
+func (o *Outlet) Answer(msg []byte) { o.Control(dialogue.AppendFrame(nil, ws.OpText, msg)) }
 
 // Control is Answer for whole frames, such as the pongs that a [frame.Framer] has made.
 func (o *Outlet) Control(frames []byte) {
@@ -243,7 +244,7 @@ func (o *Outlet) Close(code ws.StatusCode, reason string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !o.ending {
-		o.finish(appendClose(nil, code, reason))
+		o.finish(dialogue.AppendClose(nil, code, reason))
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/dialogue"
 )
 
 // This file is what an outlet makes of events that come to it. Buffers wait in order; the last
@@ -201,7 +202,7 @@ func (o *Outlet) makeRoom(n int) bool {
 	switch o.cfg.Overflow {
 	case tickstorm.OverflowDisconnect:
 		o.reason = ErrTooSlow
-		o.hangup(appendClose(nil, ws.StatusPolicyViolation, "too slow"))
+		o.hangup(dialogue.AppendClose(nil, ws.StatusPolicyViolation, "too slow"))
 		return false
 	case tickstorm.OverflowDropOldest:
 		if o.dropOldest(); o.begin(n, received, limit) {
