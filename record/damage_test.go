@@ -296,6 +296,56 @@ func TestReaderBomb(t *testing.T) {
 	}
 }
 
+// countedReader counts the bytes that are read.
+type countedReader struct {
+	*bytes.Reader
+	n int64
+}
+
+func (r *countedReader) ReadAt(b []byte, at int64) (int, error) {
+	n, err := r.Reader.ReadAt(b, at)
+	r.n += int64(n)
+	return n, err
+}
+
+// What looks like the beginning of something over and over is not read to its end each time.
+func TestReaderHostileHeads(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		head func(rest int) []byte
+	}{
+		{"summaries", func(rest int) []byte {
+			return append(le.AppendUint32(le.AppendUint32(nil, skippableMagic), uint32(rest-skippableHead)), summaryMark...)
+		}},
+		{"frames", func(rest int) []byte { // of one block that is as long as can be
+			return append(le.AppendUint32(nil, zstdMagic), 0xA0, 0, 0, 2, 0, 0xF8, 0xFF, 0x0F)
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			const size = 2 << 20
+			var b []byte
+			for len(b) < size {
+				b = append(b, c.head(size-len(b))...)
+			}
+			u, err := newUnpacker()
+			require.NoError(t, err)
+			defer u.close()
+			file := &countedReader{Reader: bytes.NewReader(b)}
+			s := newSegmentReader(file, "a", int64(len(b)), u)
+			for {
+				_, err := s.next()
+				if err == io.EOF {
+					break
+				}
+				var d *Damage
+				require.ErrorAs(t, err, &d)
+			}
+			looks := int64(size/len(c.head(size))) * maxIndex
+			require.Less(t, file.n, 3*looks+20*size+maxFooter, "the square of its length would be %d", size*looks/maxIndex)
+		})
+	}
+}
+
 type zeros struct{}
 
 func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
@@ -304,8 +354,9 @@ func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 func TestReaderNoSegment(t *testing.T) {
 	folder := t.TempDir()
 	put(t, folder, "a"+Suffix, []byte("garbage"))
-	put(t, folder, "b"+PartSuffix, nil)
+	put(t, folder, "b"+Suffix, nil)
 	put(t, folder, "c"+Suffix, testSegment(t, testHeader(), 1))
+	put(t, folder, "d"+PartSuffix, nil) // opened ahead
 	require.Equal(t, append([]string{"damage no segment", "damage no segment"}, lines(0)...), readAll(t, open(t, folder)))
 
 	r := open(t, folder)

@@ -127,3 +127,75 @@ func TestReaderFollow(t *testing.T) {
 	_, err = f.r.Next(t.Context())
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
+
+// A segment that was opened ahead gets its messages and its final name between two looks.
+func TestReaderFollowRenamed(t *testing.T) {
+	folder := t.TempDir()
+	h := testHeader()
+	b := testSegment(t, h, 3)
+	grow(t, filepath.Join(folder, h.Name()+PartSuffix), b[:partsOf(t, b)[3].to]) // a crash left it
+	f := follow(t, folder)
+	f.want(lines(0)...)
+	f.nothing()
+	h.Sequence, h.Started = 8, t0.Add(time.Hour)
+	next := testSegment(t, h, 2)
+	path := filepath.Join(folder, h.Name()+PartSuffix)
+	begun := partsOf(t, next)[2].from
+	grow(t, path, next[:begun])
+	f.nothing()
+	grow(t, path, next[begun:])
+	require.NoError(t, os.Rename(path, path[:len(path)-len(".part")]))
+	f.want("damage unfinished", "damage clock")
+	f.want(lines(0, 1)...)
+	f.nothing()
+}
+
+// Of two recorders that write to one folder at a time all is read, and each in its order.
+func TestReaderFollowRivals(t *testing.T) {
+	folder := t.TempDir()
+	h := testHeader()
+	b := testSegment(t, h, 3)
+	parts := partsOf(t, b)
+	path := filepath.Join(folder, h.Name()+PartSuffix)
+	grow(t, path, b[:parts[3].to])
+	f := follow(t, folder)
+	f.want(lines(0)...)
+	h.Sequence, h.Started = 8, t0.Add(time.Hour)
+	other := testSegment(t, h, 3)
+	otherParts := partsOf(t, other)
+	otherPath := filepath.Join(folder, h.Name()+PartSuffix)
+	grow(t, otherPath, other[:otherParts[3].to])
+	f.want("damage unfinished", "damage clock")
+	f.want(lines(0)...)
+	f.nothing()
+
+	grow(t, path, b[parts[3].to:parts[5].to])
+	f.want(lines(1)...)
+	f.nothing()
+	grow(t, otherPath, other[otherParts[3].to:otherParts[5].to])
+	f.want(lines(1)...)
+	grow(t, path, b[parts[5].to:])
+	require.NoError(t, os.Rename(path, path[:len(path)-len(".part")]))
+	f.want(lines(2)...)
+	grow(t, otherPath, other[otherParts[5].to:])
+	f.want(lines(2)...)
+	f.nothing()
+	require.Empty(t, f.r.unfinished)
+	require.Len(t, f.r.streams, 1, "what has its end is over")
+}
+
+// What fails is tried again as a whole, and nothing comes twice.
+func TestReaderTriesAgain(t *testing.T) {
+	folder := t.TempDir()
+	h := testHeader()
+	put(t, folder, h.Name()+Suffix, testSegment(t, h, 1))
+	circle := filepath.Join(folder, "z"+Suffix)
+	if err := os.Symlink(circle, circle); err != nil {
+		t.Skip("no symbolic links here: ", err)
+	}
+	r := open(t, folder)
+	_, err := r.Next(t.Context())
+	require.Error(t, err)
+	require.NoError(t, os.Remove(circle))
+	require.Equal(t, lines(0), readAll(t, r))
+}

@@ -32,6 +32,7 @@ func expand(paths []string) (roots []string, err error) {
 
 // files calls do with each file among the roots, and each segment below those that are folders,
 // which is found and not named.
+// Parts that nothing was written to yet are none.
 func files(roots []string, do func(path string, found bool) error) error {
 	for _, root := range roots {
 		info, err := os.Stat(root)
@@ -53,6 +54,9 @@ func files(roots []string, do func(path string, found bool) error) error {
 			}
 			if t := d.Type(); !t.IsRegular() && t&fs.ModeSymlink == 0 {
 				return nil // a pipe, a socket or a device is no segment
+			}
+			if info, err := d.Info(); strings.HasSuffix(path, PartSuffix) && err == nil && info.Mode().IsRegular() && info.Size() == 0 {
+				return nil // opened ahead by a recorder
 			}
 			return do(path, true)
 		})

@@ -63,16 +63,17 @@ type Reader struct {
 	seeking  bool
 	clock    Clock
 	moment   int64
-	until    int64             // frames that begin then or later are left out
-	resume   map[string]Cursor // by market as it stands in names
+	until    int64                  // frames that begin then or later are left out
+	resume   map[string]*resumption // by market as it stands in names
 
-	begun   bool
-	known   map[uint64]bool // segments by their random number
-	seen    map[string]bool // paths of files that were looked into
-	streams []*stream       // the next entry is in the first
-	damaged []*Damage       // to be told first
-	timer   *time.Timer
-	alone   Entry
+	begun      bool
+	known      map[uint64]bool // segments by their random number
+	seen       map[string]bool // paths of files that were looked into
+	streams    []*stream       // the next entry is in the first
+	unfinished []unfinished    // were given up while others went on
+	damaged    []*Damage       // to be told first
+	timer      *time.Timer
+	alone      Entry
 }
 
 // Open opens a recording of any number of markets: files, folders with all that is below them,
@@ -105,9 +106,9 @@ func (r *Reader) Filter(f Filter) { r.filter = f.filter() }
 
 // Follow has the reader wait for more at the end, instead of ending, and look for it this often;
 // 0 is each 100 ms. Segments that are being written are read as far as their frames are
-// complete. Markets are then merged as far as they are written: none waits for another. Of two
-// recorders that write one market to one folder at a time, what the earlier segment gets after
-// the later one has begun may be left out.
+// complete. Markets are then merged as far as they are written: none waits for another. A segment
+// without an end counts as [Unfinished] once a later one has messages; should it grow all
+// the same, because two recorders write to one folder, what is new in it comes as well.
 func (r *Reader) Follow(every time.Duration) {
 	if every <= 0 {
 		every = 100 * time.Millisecond
@@ -127,7 +128,7 @@ func (r *Reader) Seek(c Clock, t time.Time) {
 // read from their beginning. If a cursor's segment is gone, that is a [Missing] damage, and its
 // market is read from the one behind it. The error is an [ErrCursor].
 func (r *Reader) Resume(cursors ...Cursor) error {
-	resume := map[string]Cursor{}
+	resume := map[string]*resumption{}
 	for _, c := range cursors {
 		p, err := c.place()
 		if err != nil {
@@ -136,7 +137,7 @@ func (r *Reader) Resume(cursors ...Cursor) error {
 		if _, twice := resume[p.market]; twice {
 			return fmt.Errorf("%w: two of one market: %s", ErrCursor, c)
 		}
-		resume[p.market] = c
+		resume[p.market] = &resumption{Cursor: c, place: p}
 	}
 	r.restart()
 	r.resume = resume
@@ -156,7 +157,7 @@ func (r *Reader) rewind() {
 	for _, st := range r.streams {
 		st.end()
 	}
-	r.begun, r.known, r.seen, r.streams, r.damaged = false, nil, nil, nil, nil
+	r.begun, r.known, r.seen, r.streams, r.damaged, r.unfinished = false, nil, nil, nil, nil, nil
 }
 
 // All iterates over what Next returns. It ends with an error, if that is not [io.EOF].
@@ -261,6 +262,9 @@ func (r *Reader) wait(ctx context.Context) error {
 	if err := r.discover(); err != nil {
 		return err
 	}
+	if err := r.takeUp(); err != nil {
+		return err
+	}
 	r.sort()
 	return nil
 }
@@ -278,29 +282,15 @@ func (r *Reader) sort() {
 }
 
 func (r *Reader) begin() error {
-	r.begun, r.known, r.seen = true, map[uint64]bool{}, map[string]bool{}
+	r.known, r.seen = map[uint64]bool{}, map[string]bool{}
 	if err := r.discover(); err != nil {
 		r.rewind() // what was found is found again
 		return err
 	}
-	for market, c := range r.resume {
-		if !r.has(market, c.Segment) {
-			r.damaged = append(r.damaged, &Damage{c.Segment, 0, 0, Missing})
-		}
-	}
+	r.resumed()
 	r.sort()
+	r.begun = true
 	return nil
-}
-
-func (r *Reader) has(market, segment string) bool {
-	for _, st := range r.streams {
-		for _, g := range st.segments {
-			if g.id.place().market == market && g.id.name() == segment {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // discover looks for segments that are not known yet.
@@ -330,13 +320,11 @@ func (r *Reader) look(path string, found bool) error {
 		return nil
 	}
 	r.known[id.random] = true
-	if c, ok := r.resume[id.place().market]; ok {
-		at, _ := c.place() // which Resume has checked
-		if id.place().before(at) && id.name() != c.Segment {
-			return nil
-		}
+	folder := filepath.Dir(path)
+	if r.begun && r.passed(folder, &id) {
+		return nil
 	}
-	r.streamOf(id.market, filepath.Dir(path), id.started).add(segment{path, id})
+	r.streamOf(id.market, folder, id.started).add(segment{path: path, id: id})
 	return nil
 }
 
@@ -350,6 +338,10 @@ func (r *Reader) streamOf(m tickstorm.Market, folder string, started int64) *str
 			return st
 		}
 	}
+	return r.newStream(m, folder, started)
+}
+
+func (r *Reader) newStream(m tickstorm.Market, folder string, started int64) *stream {
 	st := &stream{r: r, market: m, folder: folder, key: started, pick: picker{split: tickstorm.NewSplitter(m)}}
 	r.streams = append(r.streams, st)
 	return st

@@ -299,6 +299,38 @@ func TestReaderResume(t *testing.T) {
 		require.NoError(t, r.Resume(Cursor{h.Name(), 1, 1}))
 		require.Equal(t, append([]string{"damage missing"}, lines(0, 1)...), readAll(t, r))
 	})
+	t.Run("a clock that was put back", func(t *testing.T) {
+		for _, gone := range []bool{false, true} {
+			root := t.TempDir()
+			dir := filepath.Join(root, "2026-11-25")
+			old, h := testHeader(), testHeader()
+			path := put(t, dir, old.Name()+Suffix, testSegment(t, old, 1))
+			h.Sequence, h.Started = h.Sequence+1, h.Started.Add(-10*time.Second)
+			put(t, dir, h.Name()+Suffix, testSegment(t, h, 1))
+			want := append(lines(0)[1:], append([]string{"damage clock"}, lines(0)...)...)
+			if gone {
+				require.NoError(t, os.Remove(path))
+				want = append([]string{"damage missing"}, lines(0)...)
+			}
+			for _, roots := range [][]string{{root}, {dir}, {dir + "/*"}} {
+				r := open(t, roots...)
+				require.NoError(t, r.Resume(Cursor{old.Name(), 1, 0}))
+				require.Equal(t, want, readAll(t, r), "number %d is behind %d, whatever the time", h.Sequence, old.Sequence)
+			}
+		}
+	})
+	t.Run("other folders", func(t *testing.T) {
+		root := t.TempDir()
+		h := testHeader()
+		for day, started := range []time.Time{t0.AddDate(0, 0, -1), t0, t0.AddDate(0, 0, 1)} {
+			h.Started, h.Sequence = started, uint64(100-day) // each day counts for itself
+			put(t, filepath.Join(root, started.Format(dayFormat)), h.Name()+Suffix, testSegment(t, h, day+1))
+		}
+		h.Started, h.Sequence = t0, 99
+		r := open(t, root)
+		require.NoError(t, r.Resume(Cursor{h.Name(), 5, 0}))
+		require.ElementsMatch(t, append(lines(1)[1:], lines(0, 1, 2)...), readAll(t, r))
+	})
 	t.Run("another market", func(t *testing.T) {
 		require.ErrorIs(t, open(t, dir).Resume(Cursor{h.Name(), 1, 1}, Cursor{h.Name(), 1, 2}), ErrCursor)
 		require.ErrorIs(t, open(t, dir).Resume(Cursor{}), ErrCursor)

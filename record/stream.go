@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/tickstorm/tickstorm"
@@ -18,6 +17,7 @@ import (
 type segment struct {
 	path string
 	id   segmentID
+	from uint64 // lines before it are left out
 }
 
 // stream reads the segments of a market in a folder.
@@ -26,6 +26,7 @@ type stream struct {
 	market   tickstorm.Market
 	folder   string
 	segments []segment // those that come, in their order
+	alone    bool      // there is one, and no other comes
 
 	open *segmentFile // nil before the first and between two
 	name string       // of the segment
@@ -68,10 +69,10 @@ func (st *stream) fill() error {
 		}
 		if st.open == nil {
 			if len(st.segments) == 0 {
-				if st.r.follow > 0 {
-					return errIncomplete
+				if st.alone || st.r.follow == 0 {
+					return io.EOF
 				}
-				return io.EOF
+				return errIncomplete
 			}
 			g := st.segments[0]
 			st.segments = st.segments[1:]
@@ -149,8 +150,8 @@ func (st *stream) begin(g segment) (err error) {
 	st.open.growing = st.r.follow > 0
 	st.open.id, st.open.known = g.id, true
 	st.name = g.id.name()
-	st.from, st.within = 0, 0
-	if c, ok := st.r.resume[g.id.place().market]; ok && c.Segment == st.name {
+	st.from, st.within = g.from, 0
+	if c := st.r.resume[g.id.place().market]; c != nil && c.Segment == st.name && c.Sequence >= g.from {
 		st.from, st.within = c.Sequence, c.Element
 	}
 	if st.r.seeking && !st.begun {
@@ -160,8 +161,11 @@ func (st *stream) begin(g segment) (err error) {
 }
 
 func (st *stream) end() {
-	if st.open != nil {
-		st.open.close()
+	if s := st.open; s != nil {
+		if st.r.follow > 0 && !s.finished {
+			st.r.unfinished = append(st.r.unfinished, unfinished{segment{s.path, s.id, s.line}, s.size})
+		}
+		s.close()
 	}
 	st.open, st.text, st.left = nil, nil, 0
 }
@@ -276,15 +280,6 @@ func (st *stream) over() (bool, error) {
 	}
 	st.open.growing = !over
 	return over || st.open.size > size, nil
-}
-
-// openWritten opens a segment's file, which may have got its final name since it was found.
-func openWritten(path string, u *unpacker) (*segmentFile, error) {
-	s, err := openSegmentFile(path, u)
-	if errors.Is(err, fs.ErrNotExist) && strings.HasSuffix(path, PartSuffix) {
-		return openSegmentFile(strings.TrimSuffix(path, ".part"), u)
-	}
-	return s, err
 }
 
 // hasData reports whether there is a frame with lines in a segment.

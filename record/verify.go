@@ -167,8 +167,13 @@ func (v *inspection) frame(s *segmentReader, f *frame, text []byte) error {
 		return v.kept(f, text)
 	}
 	is := index{}
-	if !is.describe(v.split, text) || !f.orphan && !is.says(&f.index) {
-		return v.damaged(&Damage{s.path, f.from, f.end() - f.from, Lying})
+	good := is.describe(v.split, text)
+	if !good || !f.orphan && !is.says(&f.index) {
+		if err := v.damaged(&Damage{s.path, f.from, f.end() - f.from, Lying}); err != nil || !good || is.lines() > f.lines() {
+			return err
+		}
+		// All is there that was written, whatever was made of it then.
+		f.messages, f.controls, f.channels, f.received, f.event = is.messages, is.controls, is.channels, is.received, is.event
 	}
 	v.clock(s, f, text)
 	v.took(f)

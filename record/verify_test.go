@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -130,6 +131,14 @@ func TestRecover(t *testing.T) {
 		{"torn", b[:parts[7].to-1], slices.Concat(lines(0, 1), []string{"8 lost 0"})},
 		{"unfinished", b[:parts[8].from], lines(0, 1, 2)},
 		{"a frame missing", inSecond(t, b, func(index) []byte { return nil }), slices.Concat(lines(0), []string{"4 lost 4"}, lines(2))},
+		{"an index that another version wrote", inSecond(t, b, func(x index) []byte {
+			x.channels, x.event = nil, span{}
+			return append(x.appendTo(nil), b[parts[5].from:parts[5].to]...)
+		}), lines(0, 1, 2)},
+		{"an index of more lines", inSecond(t, b, func(x index) []byte {
+			first, _, _ := strings.Cut(unpack(t, b[parts[4].from:parts[5].to]), "\n")
+			return forge(t, func(y *index) { x.raw, x.packed, x.sum = y.raw, y.packed, y.sum; *y = x }, first+"\n")
+		}), slices.Concat(lines(0), lines(1)[:1], []string{"5 lost 3"}, lines(2))},
 		{"no beginning", b[parts[4].from:], slices.Concat([]string{"0 lost 4"}, lines(1, 2))},
 	} {
 		t.Run(c.name, func(t *testing.T) {
