@@ -293,7 +293,7 @@ func TestCSVGaps(t *testing.T) {
 		[]byte(`[{"ev":"status","status":"success","message":"subscribed to: T.*"}]`),
 		[]byte("[{\"ev\":\"T\",\"sym\":\"A\",\"p\":1e6,\"i\":\"007\",\"c\":[],\"ds\":\"0.10\",\"new\":1},{\"ev\":\"NEW\",\n\"x\":\"a,b\"},{\"ev\":\"Q\",\"sym\":\"A\",\"bp\":null,\"bs\":0,\"c\":[1]}]"),
 		Control{Kind: Down, Received: at(29), Cause: "read: \"EOF\""},
-		Control{Kind: Gap, Received: at(60), From: moment(20), To: moment(60), Topics: []string{"T.*", "Q.A"}, Cause: "EOF"},
+		Control{Kind: Gap, Received: at(60), From: moment(20), To: moment(60), Topics: []string{"T.*", "Q.A"}, Count: 2, Cause: "EOF"}, // the count, of topics, is of older recorders
 		Control{Kind: Up, Received: at(60)},
 		61,
 		[]byte(`[{"ev":"T","sym":"A","p":01},{"ev":"T","sym":["A"],"p":1.5,"s":"many"}]`),

@@ -23,9 +23,12 @@ func missing(e *Entry) (c Control, ok bool) {
 	case e.Control == nil:
 		return Control{}, false
 	}
-	switch e.Control.Kind {
-	case Gap, Dropped, Lost:
-		return *e.Control, true
+	switch c = *e.Control; c.Kind {
+	case Gap:
+		c.Count = 0 // there are recordings in which it counts topics
+		return c, true
+	case Dropped, Lost:
+		return c, true
 	}
 	return Control{}, false
 }

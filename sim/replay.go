@@ -32,8 +32,9 @@ type Seeker interface {
 // Replay is a recording to send in place of a generated market. Each connection gets it from
 // the beginning, once it has subscribed to something, and of it what it has subscribed to:
 // elements of the channels and symbols of its topics, each as it was recorded. Statuses in it,
-// which were another dialogue's, are left out; what is of no channel that the market has, or no
-// JSON, every connection gets. Messages stay below 1,000,000 bytes, more than which the vendor's
+// which were another dialogue's, are left out, but for upstream_disconnected, upstream_connected,
+// gap and dropped, by which a recording tells what it lacks: those, and what is of no channel that
+// the market has, or no JSON, every connection gets. Messages stay below 1,000,000 bytes, more than which the vendor's
 // clients do not read, unless one element is longer.
 type Replay struct {
 	// Open opens the recording for one connection. It is called concurrently.
