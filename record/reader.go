@@ -63,7 +63,7 @@ type Reader struct {
 	seeking  bool
 	clock    Clock
 	moment   int64
-	until    int64                  // frames that begin then or later are left out
+	until    int64                  // what was received then or later is left out
 	resume   map[string]*resumption // by market as it stands in names
 
 	begun      bool
@@ -103,6 +103,15 @@ func (r *Reader) Close() error {
 
 // Filter has only what it takes read. Frames without any are not decompressed.
 func (r *Reader) Filter(f Filter) { r.filter = f.filter() }
+
+// Until has what was received at a moment or later left out; the zero time is no bound. It does not
+// end reading that follows what is being written.
+func (r *Reader) Until(t time.Time) {
+	r.until = math.MaxInt64
+	if !t.IsZero() {
+		r.until = t.UnixNano()
+	}
+}
 
 // Follow has the reader wait for more at the end, instead of ending, and look for it this often;
 // 0 is each 100 ms. Segments that are being written are read as far as their frames are

@@ -268,13 +268,6 @@ func (p *Replay) gap(m *replayed, to int64) {
 	})
 }
 
-func timeAt(nanos int64) time.Time {
-	if nanos == 0 {
-		return time.Time{}
-	}
-	return time.Unix(0, nanos)
-}
-
 func (p *Replay) missing(g *tickstorm.Gap) {
 	if p.gaps != nil {
 		p.gaps.OnGap(g)

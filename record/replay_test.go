@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -237,6 +239,59 @@ func TestReplayBad(t *testing.T) {
 
 func nan() float64 { var zero float64; return zero / zero }
 
+// TestSourceTells: what is between the messages comes as statuses, in its order and at its time.
+func TestSourceTells(t *testing.T) {
+	moment := func(ms int) tickstorm.Moment { return tickstorm.Moment{Received: time.Unix(0, at(ms))} }
+	stocks := segmentOf(t, testHeader(),
+		Control{Kind: Up, Received: at(1)},
+		Control{Kind: Subscribed, Received: at(2), Topics: []string{"T.*"}},
+		10,
+		Control{Kind: Down, Received: at(11), Cause: "read: \"EOF\""},
+		Control{Kind: Status, Received: at(12), Text: "backoff"},
+		Control{Kind: Up, Received: at(19)},
+		Control{Kind: Gap, Received: at(20), From: moment(10), To: moment(20), Topics: []string{"T.*"}, Count: 1, Cause: "EOF"},
+		20,
+		Control{Kind: Dropped, Received: at(29), From: moment(21), To: moment(28), Count: 3, Cause: "buffer full"},
+		Control{Kind: Lost, Received: at(29), Cause: "checksum"},
+		30, // which is damaged
+		19, // back in time: nothing is missing
+		Control{Kind: Gap, Received: at(41), From: tickstorm.Moment{Event: time.Unix(0, at(35))}, Cause: strings.Repeat("x", 300)},
+		Control{Kind: Rotate, Received: at(50), Text: "next"},
+	)
+	x := partsOf(t, stocks)
+	stocks[x[len(x)-9].to-5] ^= 1
+	s, err := OpenSource(tickstorm.Stocks, put(t, t.TempDir(), "a"+Suffix, stocks))
+	require.NoError(t, err)
+	defer s.Close()
+	var got []string
+	for {
+		msg, received, err := s.Next()
+		if err == io.EOF {
+			break
+		}
+		require.NoError(t, err)
+		require.True(t, json.Valid(msg), string(msg))
+		if status, ok := strings.CutPrefix(string(msg), `[{"ev":"status","status":`); ok {
+			got = append(got, fmt.Sprint((received-t0.UnixNano())/1e6, " ", strings.ReplaceAll(strings.TrimSuffix(status, "}]"), fmt.Sprint(t0.UnixNano())[:11], "…")))
+		} else {
+			got = append(got, fmt.Sprint((received-t0.UnixNano())/1e6))
+		}
+	}
+	require.Equal(t, []string{
+		`1 "upstream_connected","message":""`,
+		`10`,
+		`11 "upstream_disconnected","message":"read: \"EOF\""`,
+		`19 "upstream_connected","message":""`,
+		`20 "gap","message":"from=…10000000 to=…20000000 cause=EOF"`,
+		`20`,
+		`29 "gap","message":"from=…21000000 to=…28000000 cause=dropped, 3 messages: buffer full"`,
+		`29 "gap","message":"from=0 to=0 cause=lost: checksum"`,
+		`29 "gap","message":"from=…29000000 to=0 cause=damage: checksum"`,
+		`19`,
+		`41 "gap","message":"from=…35000000 to=0 cause=` + strings.Repeat("x", 256) + `"`,
+	}, got)
+}
+
 // TestSource: the simulator serves a recording, to each market its own, and seeks in it.
 func TestSource(t *testing.T) {
 	dir := t.TempDir()
@@ -264,8 +319,9 @@ func TestSource(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, client.Start(t.Context()))
 	require.NoError(t, client.Subscribe(t.Context(), tickstorm.Trades, "AAPL"))
-	require.Equal(t, "AAPL 10", <-got)
-	require.Equal(t, "AAPL 30", <-got)
+	for _, want := range []string{"AAPL 10", "upstream_connected", "gap", "AAPL 30"} {
+		require.Equal(t, want, <-got)
+	}
 	require.NoError(t, client.Close())
 	require.NoError(t, server.Close())
 	require.Len(t, damages, 1)
@@ -278,6 +334,12 @@ type tradeSink struct {
 }
 
 func tradesTo(to chan<- string) tickstorm.Handler { return &tradeSink{to: to} }
+
+func (s *tradeSink) OnStatus(e *tickstorm.Status) {
+	if e.Code() == tickstorm.StatusOther { // not one of the dialogue's own
+		s.to <- string(e.Status)
+	}
+}
 
 func (s *tradeSink) OnTrade(e *tickstorm.Trade) { s.to <- fmt.Sprint(e.Symbol, " ", e.Sequence) }
 

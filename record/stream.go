@@ -210,7 +210,7 @@ func (st *stream) nextLine() (bool, error) {
 			}
 			e.Control, e.Received = c, c.Received
 		}
-		if st.r.seeking && !st.begun && !st.reached(&e, l.raw) {
+		if e.Received >= st.r.until || st.r.seeking && !st.begun && !st.reached(&e, l.raw) {
 			continue
 		}
 		if e.Control == nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/dialogue"
 )
 
 // Source is a recording as it is read for one connection, message by message. One that has a
@@ -31,8 +32,9 @@ type Seeker interface {
 // Replay is a recording to send in place of a generated market. Each connection gets it from
 // the beginning, once it has subscribed to something, and of it what it has subscribed to:
 // elements of the channels and symbols of its topics, each as it was recorded. Statuses in it,
-// which were another dialogue's, are left out; what is of no channel that the market has, or no
-// JSON, every connection gets. Messages stay below 1,000,000 bytes, more than which the vendor's
+// which were another dialogue's, are left out, but for upstream_disconnected, upstream_connected,
+// gap and dropped, by which a recording tells what it lacks: those, and what is of no channel that
+// the market has, or no JSON, every connection gets. Messages stay below 1,000,000 bytes, more than which the vendor's
 // clients do not read, unless one element is longer.
 type Replay struct {
 	// Open opens the recording for one connection. It is called concurrently.
@@ -48,9 +50,6 @@ type Replay struct {
 	// Loop begins again at the end. Without it the server then stays silent.
 	Loop bool
 }
-
-// maxMessage is what the vendor's official clients read at most.
-const maxMessage = 1_000_000 - 1
 
 // ReplayFile replays messages in a file, one a line, on all markets, at a speed as in [Replay]
 // by the times of their events.
@@ -216,7 +215,7 @@ func (c *Conn) sendRecorded(message []byte) {
 	defer c.streaming.Unlock()
 	for part, events := range c.wants.parts(message) {
 		c.streamFaults()
-		c.chunk = appendFrame(c.chunk, ws.OpText, part)
+		c.chunk = dialogue.AppendFrame(c.chunk, ws.OpText, part)
 		c.messages++
 		c.bytes += int64(len(part))
 		c.server.counters.events.Add(int64(events))

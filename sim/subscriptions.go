@@ -1,9 +1,11 @@
 package sim
 
 import (
+	"encoding/json"
 	"iter"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/dialogue"
 )
 
 // subscriptions are the topics of a connection, and tell which elements of recorded messages are
@@ -49,13 +51,17 @@ func (s *subscriptions) set(t tickstorm.Topic, on bool) {
 	}
 }
 
-// takes reports whether an element is to be sent: one of the topics, or of none that there are.
-func (s *subscriptions) takes(e *tickstorm.Element) bool {
-	if e.Err != nil || e.Kind == tickstorm.KindUnknown {
+// takes reports whether an element of a message is to be sent: one of the topics, of none that
+// there are, or a status that tells of the recording.
+func (s *subscriptions) takes(msg []byte, e *tickstorm.Element) bool {
+	switch {
+	case e.Err != nil || e.Kind == tickstorm.KindUnknown:
 		return true
+	case e.Kind == tickstorm.KindStatus:
+		return tells(msg[e.Start:e.End])
 	}
 	c := s.channels[e.Channel]
-	if c == nil || e.Kind == tickstorm.KindStatus {
+	if c == nil {
 		return false
 	}
 	if c.all || len(c.some) == 0 {
@@ -73,6 +79,20 @@ func (s *subscriptions) takes(e *tickstorm.Element) bool {
 	return takes
 }
 
+// tells reports whether a status is of what feeds the recording, and so holds for whoever reads it.
+// All others were of its own dialogue.
+func tells(status []byte) bool {
+	var e struct{ Status string }
+	if json.Unmarshal(status, &e) != nil {
+		return false
+	}
+	switch e.Status {
+	case dialogue.UpstreamDisconnected, dialogue.UpstreamConnected, dialogue.Gap, dialogue.Dropped:
+		return true
+	}
+	return false
+}
+
 // parts iterates over the messages to send of a recorded one, and how many events they have:
 // one, unless that would be too long. They are valid until the next one.
 func (s *subscriptions) parts(msg []byte) iter.Seq2[[]byte, int] {
@@ -80,13 +100,13 @@ func (s *subscriptions) parts(msg []byte) iter.Seq2[[]byte, int] {
 		s.spans = s.spans[:0]
 		all := true
 		for s.split.Reset(msg); s.split.Next(); {
-			if e := s.split.Element(); s.takes(e) {
+			if e := s.split.Element(); s.takes(msg, e) {
 				s.spans = append(s.spans, [2]int{e.Start, e.End})
 			} else {
 				all = false
 			}
 		}
-		if all && (len(msg) <= maxMessage || len(s.spans) < 2) {
+		if all && (len(msg) <= dialogue.MaxMessage || len(s.spans) < 2) {
 			yield(msg, len(s.spans))
 			return
 		}
@@ -94,7 +114,7 @@ func (s *subscriptions) parts(msg []byte) iter.Seq2[[]byte, int] {
 		n := 0
 		for _, span := range s.spans {
 			element := msg[span[0]:span[1]]
-			if n > 0 && len(s.out)+len(element)+len(`,]`) > maxMessage {
+			if n > 0 && len(s.out)+len(element)+len(`,]`) > dialogue.MaxMessage {
 				if !yield(append(s.out, ']'), n) {
 					return
 				}

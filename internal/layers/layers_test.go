@@ -50,6 +50,7 @@ var house = map[string]layer{
 	},
 	"frame":             {knows: []string{"internal/poison", "internal/swar", ws}, tests: []string{testify}},
 	"epoll":             {knows: []string{".", "internal/sock", "syscall"}, tests: []string{"internal/fixture", "internal/leak", "internal/poison", "frame", "sim", testify, ws}},
+	"internal/dialogue": {knows: []string{".", ws}, tests: []string{testify}},
 	"internal/faults":   {knows: []string{".", "epoll", "sim"}, tests: []string{"internal/fixture", "internal/leak", testify, ws}},
 	"internal/fixture":  {knows: []string{".", "frame", "sim", testify, ws, "syscall"}},
 	"internal/jsonscan": {knows: []string{"internal/swar"}, tests: []string{fastjson, testify}},
@@ -62,7 +63,7 @@ var house = map[string]layer{
 	"internal/intern":   {knows: []string{"internal/swar", "unsafe"}, tests: []string{testify}},
 	"internal/swar":     {tests: []string{testify}},
 
-	"sim":       {knows: []string{".", "frame", "internal/redact", ws}, tests: []string{"internal/leak", testify}},
+	"sim":       {knows: []string{".", "frame", "internal/dialogue", "internal/redact", ws}, tests: []string{"internal/leak", testify}},
 	"metrics/*": {knows: []string{"."}, tests: []string{"sim", testify}},
 	"record":    {knows: []string{".", "syscall"}, tests: []string{"sim", testify}},
 
