@@ -184,6 +184,47 @@ func TestReaderFollowRivals(t *testing.T) {
 	require.Len(t, f.r.streams, 1, "what has its end is over")
 }
 
+// A file that is named while it is written is read to its end under the name that it gets.
+func TestReaderFollowNamed(t *testing.T) {
+	folder := t.TempDir()
+	h := testHeader()
+	b := testSegment(t, h, 3)
+	begun := partsOf(t, b)[3].to
+	path := put(t, folder, h.Name()+PartSuffix, b[:begun])
+	f := follow(t, path)
+	f.want(lines(0)...)
+	grow(t, path, b[begun:])
+	late := open(t, path)
+	require.NoError(t, os.Rename(path, path[:len(path)-len(".part")]))
+	f.want(lines(1, 2)...)
+	f.nothing()
+	require.Equal(t, lines(0, 1, 2), readAll(t, late))
+	require.True(t, verify(t, path).OK())
+}
+
+// What a pattern matches later is read too, what is gone is no error, and what a recorder has
+// opened ahead is nothing.
+func TestReaderFollowPattern(t *testing.T) {
+	folder := t.TempDir()
+	h := testHeader()
+	first := put(t, folder, "one/"+h.Name()+Suffix, testSegment(t, h, 1))
+	ahead := put(t, folder, "one/"+h.Name()[:len(h.Name())-1]+"8"+PartSuffix, nil)
+	for _, pattern := range []string{"/*", "/one/*", "/one/*" + Suffix + "*"} {
+		require.Equal(t, lines(0), readAll(t, open(t, folder+pattern)))
+	}
+	require.Empty(t, readAll(t, open(t, ahead)))
+	require.NoError(t, os.Remove(ahead))
+
+	f := follow(t, folder+"/*/*"+Suffix)
+	f.want(lines(0)...)
+	require.NoError(t, os.Remove(first))
+	f.nothing()
+	h.Sequence, h.Started = 8, t0.Add(time.Hour)
+	put(t, folder, "two/"+h.Name()+Suffix, testSegment(t, h, 2))
+	f.want(lines(0, 1)...)
+	f.nothing()
+}
+
 // What fails is tried again as a whole, and nothing comes twice.
 func TestReaderTriesAgain(t *testing.T) {
 	folder := t.TempDir()

@@ -56,7 +56,7 @@ func (e *Entry) After() Cursor {
 // Damage is an entry among others, and reading goes on behind it: nothing that is whole is left
 // out for what is broken next to it.
 type Reader struct {
-	roots    []string
+	paths    []string
 	unpacker *unpacker
 	filter   filter
 	follow   time.Duration
@@ -81,17 +81,17 @@ type Reader struct {
 // [PartSuffix] of one that is being written, is not looked at. The segments of one market in one
 // folder are read in the order of their numbers, and different ones are merged by receive
 // time; of two files of one segment, such as a copy or what [Recover] has made of it, the first by
-// name is read. The error is one of [fs.ErrNotExist] for a path that matches nothing.
+// name is read. A file that is named while it is written is read under its final name too. The
+// error is one of [fs.ErrNotExist] for a path that matches nothing.
 func Open(paths ...string) (*Reader, error) {
-	roots, err := expand(paths)
-	if err != nil {
+	if err := matched(paths); err != nil {
 		return nil, err
 	}
 	u, err := newUnpacker()
 	if err != nil {
 		return nil, err
 	}
-	return &Reader{roots: roots, unpacker: u, until: math.MaxInt64}, nil
+	return &Reader{paths: slices.Clone(paths), unpacker: u, until: math.MaxInt64}, nil
 }
 
 // Close closes all files.
@@ -115,7 +115,8 @@ func (r *Reader) Until(t time.Time) {
 
 // Follow has the reader wait for more at the end, instead of ending, and look for it this often;
 // 0 is each 100 ms. Segments that are being written are read as far as their frames are
-// complete. Markets are then merged as far as they are written: none waits for another. A segment
+// complete, and what patterns match is looked for anew. Markets are then merged as far as they are
+// written: none waits for another. A segment
 // without an end counts as [Unfinished] once a later one has messages; should it grow all
 // the same, because two recorders write to one folder, what is new in it comes as well.
 func (r *Reader) Follow(every time.Duration) {
@@ -303,7 +304,7 @@ func (r *Reader) begin() error {
 }
 
 // discover looks for segments that are not known yet.
-func (r *Reader) discover() error { return files(r.roots, r.look) }
+func (r *Reader) discover() error { return files(r.paths, r.look) }
 
 // look looks into a file that was not looked into before.
 func (r *Reader) look(path string, found bool) error {

@@ -310,7 +310,7 @@ func hasData(path string, u *unpacker) (bool, error) {
 
 // identify finds out which segment a file is. ok is false if nothing in it says so.
 func identify(path string, u *unpacker) (id segmentID, size int64, ok bool, err error) {
-	s, err := openSegmentFile(path, u)
+	s, err := openWritten(path, u)
 	if err != nil {
 		return segmentID{}, 0, false, err
 	}
