@@ -257,21 +257,29 @@ func TestReaderLiesUnread(t *testing.T) {
 		name   string
 		change int
 		behind []byte
-		reason Reason
+		want   []string
+		// resumed is what comes of it behind a cursor.
+		resumed []string
 	}{
-		{"too long", 50, nil, Broken},
-		{"too short", -50, nil, Broken},
-		{"true, and garbage behind", 0, []byte("garbage"), Broken},
+		{"too long", 50, nil, slices.Concat([]string{"damage broken"}, lines(1)), nil},
+		{"too short", -50, nil, slices.Concat([]string{"damage broken"}, lines(1)), nil},
+		{"true, and garbage behind", 0, []byte("garbage"), []string{"damage broken"}, []string{"damage broken"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			file := inSecond(t, b, func(x index) []byte {
 				x.packed += c.change
+				x.channels, x.messages, x.controls = nil, x.messages+x.controls, 0 // so that it is passed over
 				return slices.Concat(x.appendTo(nil), b[parts[5].from:parts[5].to], c.behind)
 			})
-			r := open(t, put(t, t.TempDir(), "a"+Suffix, file))
+			path := put(t, t.TempDir(), "a"+Suffix, file)
+			r := open(t, path)
+			r.Filter(Filter{Channels: []string{"T"}})
+			require.Equal(t, slices.Concat(lines(0), c.want, lines(2)), readAll(t, r))
+
+			r = open(t, path) // before a cursor damage is told if it may reach beyond
 			h := testHeader()
 			require.NoError(t, r.Resume(Cursor{h.Name(), 8, 0}))
-			require.Equal(t, append([]string{"damage " + string(c.reason)}, lines(2)...), readAll(t, r))
+			require.Equal(t, append(c.resumed, lines(2)...), readAll(t, r))
 		})
 	}
 }

@@ -34,12 +34,13 @@ type Entry struct {
 	Control *Control
 	Damage  *Damage
 	// Segment is the segment's name and Sequence the entry's number in it; of a damage that
-	// of what may come next. Numbers that never come were lost, or are of another kind.
+	// of what may come next, and "" if its file does not say. Numbers that never come were lost, or
+	// are of another kind.
 	Segment  string
 	Sequence uint64
 }
 
-// Cursor is the place before the entry.
+// Cursor is the place before the entry. If its Segment is "", it is no place.
 func (e *Entry) Cursor() Cursor { return Cursor{e.Segment, e.Sequence, 0} }
 
 // After is the place behind the entry, where reading is to go on once it was dealt with.
@@ -71,7 +72,7 @@ type Reader struct {
 	seen       map[string]bool // paths of files that were looked into
 	streams    []*stream       // the next entry is in the first
 	unfinished []unfinished    // were given up while others went on
-	damaged    []*Damage       // to be told first
+	damaged    []Entry         // to be told first
 	timer      *time.Timer
 	alone      Entry
 }
@@ -136,7 +137,9 @@ func (r *Reader) Seek(c Clock, t time.Time) {
 
 // Resume has reading begin anew at cursors, one a market at most; markets that have none are
 // read from their beginning. If a cursor's segment is gone, that is a [Missing] damage, and its
-// market is read from the one behind it. The error is an [ErrCursor].
+// market is read from the one behind it. In the cursor's folder all segments of lower numbers count
+// as read, and in other folders what was received before its segment began: where recorders wrote
+// at the same time, some of it comes again. The error is an [ErrCursor].
 func (r *Reader) Resume(cursors ...Cursor) error {
 	resume := map[string]*resumption{}
 	for _, c := range cursors {
@@ -192,7 +195,7 @@ func (r *Reader) Next(ctx context.Context) (*Entry, error) {
 	}
 	for {
 		if len(r.damaged) > 0 {
-			r.alone = Entry{Damage: r.damaged[0]}
+			r.alone = r.damaged[0]
 			r.damaged = r.damaged[1:]
 			return &r.alone, nil
 		}
@@ -323,18 +326,22 @@ func (r *Reader) look(path string, found bool) error {
 	}
 	r.seen[path] = true
 	if !ok {
-		r.damaged = append(r.damaged, &Damage{path, 0, size, NoSegment})
+		r.damaged = append(r.damaged, Entry{Damage: &Damage{path, 0, size, NoSegment}})
 		return nil
 	}
 	if r.known[id.random] || !r.filter.wantsMarket(id.market) {
 		return nil
 	}
 	r.known[id.random] = true
-	folder := filepath.Dir(path)
+	folder, g := filepath.Dir(path), segment{path: path, id: id}
 	if r.begun && r.passed(folder, &id) {
-		return nil
+		c := r.resume[plain(id.market)]
+		if c.folder == "" || c.own(folder) {
+			return nil
+		}
+		g.since = c.since()
 	}
-	r.streamOf(id.market, folder, id.started).add(segment{path: path, id: id})
+	r.streamOf(id.market, folder, id.started).add(g)
 	return nil
 }
 

@@ -213,6 +213,31 @@ func TestCutMerge(t *testing.T) {
 	require.EqualValues(t, 12+3, r.Messages)
 	require.EqualValues(t, 4+1+1, r.Controls)
 
+	t.Run("damage out of the range", func(t *testing.T) {
+		b := segmentOf(t, testHeader(), 0, 10, 20, 30, 40, 50)
+		p := partsOf(t, b)
+		for _, frame := range []int{1, 4} { // what was received at 10 and 40
+			b[p[2+2*frame].from+20]++
+			b[p[3+2*frame].to-1]++
+		}
+		torn := put(t, t.TempDir(), "a"+Suffix, b[:p[13].to-1])
+		for _, c := range []struct {
+			from, until int
+			want        []string
+		}{
+			{0, 5, []string{"0 message at 0", "1 lost 0"}}, // what is behind it may be of 4
+			{0, 20, []string{"0 message at 0", "1 lost 0"}},
+			{20, 25, []string{"0 message at 20"}},
+			{20, 30, []string{"0 message at 20"}},
+			{20, 35, []string{"0 message at 20", "1 message at 30", "2 lost 0", "3 lost 0"}},
+		} {
+			to := filepath.Join(t.TempDir(), "b"+Suffix)
+			_, err := Cut(t.Context(), to, time.Unix(0, at(c.from)), time.Unix(0, at(c.until)), torn)
+			require.NoError(t, err)
+			require.Equal(t, c.want, readAll(t, open(t, to)))
+		}
+	})
+
 	h.Market = tickstorm.Crypto
 	put(t, folder, "c"+Suffix, testSegment(t, h, 1))
 	_, err = Merge(t.Context(), filepath.Join(t.TempDir(), "d"), folder)
