@@ -225,6 +225,38 @@ func TestReplayFollow(t *testing.T) {
 	require.Equal(t, append(both("stocks", 0), both("stocks", 10)...), s.told[:4])
 }
 
+// TestReplayEnds: what is damaged at the end is told there, before it begins again, and what is of no
+// market where it comes.
+func TestReplayEnds(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir, "0"+Suffix, []byte("garbage"))
+	h := testHeader()
+	for _, m := range []tickstorm.Market{tickstorm.Stocks, tickstorm.Crypto, tickstorm.FuturesCME} {
+		h.Market = m
+		b := segmentOf(t, h, 0, 10)
+		p := partsOf(t, b)
+		put(t, dir, strings.ReplaceAll(string(m), "/", "-")+Suffix, b[:p[len(p)-2].from])
+	}
+	for _, ahead := range []bool{false, true} {
+		ctx, cancel := context.WithCancel(t.Context())
+		s := &script{}
+		var gaps []string
+		s.then = func() {
+			if last := s.told[len(s.told)-1]; strings.Contains(last, "gap") {
+				if gaps = append(gaps, last); len(gaps) == 8 {
+					cancel()
+				}
+			}
+		}
+		p, err := NewReplay(open(t, dir), s, ReplayConfig{Loop: true, Ahead: ahead})
+		require.NoError(t, err)
+		require.ErrorIs(t, p.Run(ctx), context.Canceled)
+		once := []string{" gap -1 to -1: no segment", "crypto gap 10 to -1: unfinished", "futures/cme gap 10 to -1: unfinished", "stocks gap 10 to -1: unfinished"}
+		require.Equal(t, append(once, once...), gaps[:8])
+		require.Equal(t, once[0], s.told[0])
+	}
+}
+
 // TestReplayBad: what cannot be meant is refused, and an empty recording ends though it is looped.
 func TestReplayBad(t *testing.T) {
 	path := put(t, t.TempDir(), "a"+Suffix, segmentOf(t, testHeader()))
@@ -232,9 +264,13 @@ func TestReplayBad(t *testing.T) {
 		_, err := NewReplay(open(t, path), tickstorm.NopHandler{}, cfg)
 		require.ErrorIs(t, err, ErrSpeed)
 	}
-	p, err := NewReplay(open(t, path), tickstorm.NopHandler{}, ReplayConfig{Loop: true})
-	require.NoError(t, err)
-	require.NoError(t, p.Run(t.Context()))
+	for _, path := range []string{path, put(t, t.TempDir(), "b"+Suffix, segmentOf(t, testHeader(), Control{Kind: Up, Received: at(0)})), put(t, t.TempDir(), "c"+Suffix, nil)} {
+		p, err := NewReplay(open(t, path), tickstorm.NopHandler{}, ReplayConfig{Loop: true})
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		require.NoError(t, p.Run(ctx))
+	}
 }
 
 func nan() float64 { var zero float64; return zero / zero }
