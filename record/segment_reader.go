@@ -198,6 +198,23 @@ func (s *segmentReader) ahead(f *frame) (bool, error) {
 	return err == nil && y.segmentID == s.id && (y.frame <= f.frame || y.line < f.line+f.lines()), nil
 }
 
+// room reports whether a frame may have so many lines, whatever its index says: whether what comes
+// behind it has other numbers.
+func (s *segmentReader) room(f *frame, lines uint64) (bool, error) {
+	if lines <= f.lines() {
+		return true, nil
+	}
+	b, err := s.peek(f.end())
+	if err != nil {
+		return false, err
+	}
+	if y, _, err := parseIndex(b); err == nil {
+		return y.line >= f.line+lines, nil
+	}
+	s.line = max(s.line, f.line+lines)
+	return true, nil
+}
+
 func (s *segmentReader) found(f *frame) {
 	s.at, s.doubtful = f.end(), nil
 	if !f.orphan {

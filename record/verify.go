@@ -172,7 +172,10 @@ func (v *inspection) frame(s *segmentReader, f *frame, text []byte) error {
 	is := index{}
 	good := is.describe(v.split, text)
 	if !good || !f.orphan && !is.says(&f.index) {
-		if err := v.damaged(&Damage{s.path, f.from, f.end() - f.from, Lying}); err != nil || !good || is.lines() > f.lines() {
+		if err := v.damaged(&Damage{s.path, f.from, f.end() - f.from, Lying}); err != nil || !good {
+			return err
+		}
+		if room, err := s.room(f, is.lines()); err != nil || !room {
 			return err
 		}
 		// All is there that was written, whatever was made of it then.

@@ -139,6 +139,25 @@ func TestRecover(t *testing.T) {
 			first, _, _ := strings.Cut(unpack(t, b[parts[4].from:parts[5].to]), "\n")
 			return forge(t, func(y *index) { x.raw, x.packed, x.sum = y.raw, y.packed, y.sum; *y = x }, first+"\n")
 		}), slices.Concat(lines(0), lines(1)[:1], []string{"5 lost 3"}, lines(2))},
+		{"an index of fewer lines", inSecond(t, b, func(x index) []byte {
+			x.messages--
+			return append(x.appendTo(nil), b[parts[5].from:parts[5].to]...)
+		}), lines(0, 1, 2)},
+		{"an index of fewer lines at the end", slices.Concat(b[:parts[4].from], func() []byte {
+			x, _, err := parseIndex(b[parts[4].from:])
+			require.NoError(t, err)
+			x.messages--
+			return append(x.appendTo(nil), b[parts[5].from:parts[5].to]...)
+		}()), lines(0, 1)},
+		{"an index of fewer lines, and so those behind", slices.Concat(b[:parts[4].from], func() []byte {
+			x, _, err := parseIndex(b[parts[4].from:])
+			require.NoError(t, err)
+			x.messages--
+			y, _, err := parseIndex(b[parts[6].from:])
+			require.NoError(t, err)
+			y.line--
+			return slices.Concat(x.appendTo(nil), b[parts[5].from:parts[5].to], y.appendTo(nil), b[parts[7].from:parts[7].to])
+		}()), slices.Concat(lines(0), []string{"4 lost 3"}, []string{"7 message at 200", "8 message at 210", "9 message at 220", "10 dropped 2"})},
 		{"no beginning", b[parts[4].from:], slices.Concat([]string{"0 lost 4"}, lines(1, 2))},
 	} {
 		t.Run(c.name, func(t *testing.T) {
