@@ -328,6 +328,43 @@ func TestSourceTells(t *testing.T) {
 	}, got)
 }
 
+// TestSourceSeeks: whoever has been told that the connection ended is told that one stands before
+// anything comes of it, wherever reading goes on.
+func TestSourceSeeks(t *testing.T) {
+	greeting := []byte(`[{"ev":"status","status":"connected","message":"Connected Successfully"}]`)
+	path := put(t, t.TempDir(), "a"+Suffix, segmentOf(t, testHeader(),
+		10, Control{Kind: Down, Received: at(15), Cause: "EOF"}, greeting, Control{Kind: Up, Received: at(20)}, 30,
+		Control{Kind: Down, Received: at(40), Cause: "EOF"}))
+	s, err := OpenSource(tickstorm.Stocks, path)
+	require.NoError(t, err)
+	defer s.Close()
+	next := func() string {
+		msg, _, err := s.Next()
+		if err != nil {
+			return err.Error()
+		}
+		var e []struct{ Status, Sym string }
+		require.NoError(t, json.Unmarshal(msg, &e))
+		return e[0].Status + e[0].Sym
+	}
+	all := []string{"upstream_connected", "AAPL", "upstream_disconnected", "connected", "upstream_connected", "AAPL", "upstream_disconnected", "EOF"}
+	rounds := func(want ...string) {
+		t.Helper()
+		for _, w := range want {
+			require.Equal(t, w, next())
+		}
+	}
+	rounds(all...)
+	require.NoError(t, s.SeekTo(at(0)))
+	rounds(all[:3]...)
+	require.NoError(t, s.SeekTo(at(25)))
+	rounds("upstream_connected") // and the message that is behind it is left for another moment
+	require.NoError(t, s.SeekTo(at(35)))
+	rounds("upstream_disconnected", "EOF")
+	require.NoError(t, s.SeekTo(at(25)))
+	rounds("upstream_connected", "AAPL", "upstream_disconnected", "EOF")
+}
+
 // TestSource: the simulator serves a recording, to each market its own, and seeks in it.
 func TestSource(t *testing.T) {
 	dir := t.TempDir()
@@ -355,7 +392,7 @@ func TestSource(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, client.Start(t.Context()))
 	require.NoError(t, client.Subscribe(t.Context(), tickstorm.Trades, "AAPL"))
-	for _, want := range []string{"AAPL 10", "upstream_connected", "gap", "AAPL 30"} {
+	for _, want := range []string{"upstream_connected", "AAPL 10", "upstream_connected", "gap", "AAPL 30"} {
 		require.Equal(t, want, <-got)
 	}
 	require.NoError(t, client.Close())
