@@ -180,7 +180,7 @@ func (st *stream) begin(g segment) (err error) {
 	st.open.id, st.open.known = g.id, true
 	st.name = g.id.name()
 	st.from, st.within, st.since = g.from, 0, g.since
-	st.outside, st.damage = g.from > 0 || g.since != 0, nil
+	st.outside, st.damage = g.from > 0 || g.since != 0 || g.id.started >= st.r.until, nil
 	if c := st.r.resume[g.id.place().market]; c != nil && c.Segment == st.name && c.Sequence >= g.from {
 		st.from, st.within = c.Sequence, c.Element
 	}

@@ -239,7 +239,12 @@ func TestCutMerge(t *testing.T) {
 			b[p[2+2*frame].from+20]++
 			b[p[3+2*frame].to-1]++
 		}
-		torn := put(t, t.TempDir(), "a"+Suffix, b[:p[13].to-1])
+		folder, h := t.TempDir(), testHeader()
+		put(t, folder, "a"+Suffix, b[:p[13].to-1])
+		h.Sequence, h.Started = h.Sequence+1, t0.Add(time.Second)
+		later := segmentOf(t, h, 1000)
+		later[partsOf(t, later)[0].from+20]++
+		put(t, folder, "b"+Suffix, later)
 		for _, c := range []struct {
 			from, until int
 			want        []string
@@ -251,7 +256,7 @@ func TestCutMerge(t *testing.T) {
 			{20, 35, []string{"0 message at 20", "1 message at 30", "2 lost 0", "3 lost 0"}},
 		} {
 			to := filepath.Join(t.TempDir(), "b"+Suffix)
-			_, err := Cut(t.Context(), to, time.Unix(0, at(c.from)), time.Unix(0, at(c.until)), torn)
+			_, err := Cut(t.Context(), to, time.Unix(0, at(c.from)), time.Unix(0, at(c.until)), folder)
 			require.NoError(t, err)
 			require.Equal(t, c.want, readAll(t, open(t, to)))
 		}
