@@ -132,6 +132,7 @@ func TestWhoMayConnect(t *testing.T) {
 	require.NoError(t, err)
 	good.t = t
 	second := b.login("/stocks/")
+	b.await(func(s relay.MarketStats) bool { return len(s.Clients) == 2 }) // an answered handshake is not yet a client
 	_, err = dial("tcp", b.addr, "/stocks", nil)
 	require.Equal(t, ws.StatusError(503), err, "there are two")
 	require.NoError(t, good.nc.Close())
