@@ -19,6 +19,10 @@ help: ## show this list
 run: ## stream from the built-in simulator for ten seconds
 	go run ./examples/alltickers -for 10s
 
+.PHONY: tickstorm
+tickstorm: ## build the command line tool, bin/tickstorm
+	go build -C cmd/tickstorm -o ../../bin/ .
+
 .PHONY: test
 test: ## run the tests
 	./.ci/each go test ./...

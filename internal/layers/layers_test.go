@@ -73,6 +73,11 @@ var house = map[string]layer{
 	"bench/rivals/tables": {knows: []string{"bench", "bench/rivals", "syscall"}},
 	"fuzz":                {tests: []string{".", "frame", "internal/jsonscan", "internal/redact", "sim", testify, ws}},
 
+	"cmd/tickstorm":                 {knows: []string{".", "cmd/tickstorm/internal/format", "cmd/tickstorm/internal/when", "cmd/tickstorm/internal/where", "record", "sim", "syscall"}, tests: []string{"internal/leak", testify}},
+	"cmd/tickstorm/internal/format": {knows: []string{".", "record"}, tests: []string{"sim", testify}},
+	"cmd/tickstorm/internal/when":   {tests: []string{testify}},
+	"cmd/tickstorm/internal/where":  {knows: []string{"."}, tests: []string{testify}},
+
 	"record/examples/*":         {knows: []string{".", "record", "sim"}, tests: []string{"syscall", testify}},
 	"examples/internal/simproc": {knows: []string{".", "sim"}},
 	"examples/*":                {knows: []string{".", "epoll", "examples/internal/simproc", "frame", "sim", ws, "syscall"}},
