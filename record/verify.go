@@ -120,6 +120,14 @@ func inspect(ctx context.Context, path string, u *unpacker, keep func(f *frame, 
 // end takes note of what is known once all was read.
 func (v *inspection) end(ctx context.Context, s *segmentFile) error {
 	v.report.Finished = s.finished
+	if err := v.known(s); err != nil || !s.known || !s.finished || v.report.Damages > v.clocks {
+		return err // a footer tells of what is no longer there
+	}
+	return v.footer(ctx, s)
+}
+
+// known has the report say what all frames together do.
+func (v *inspection) known(s *segmentFile) error {
 	if !s.known {
 		return v.damaged(&Damage{s.path, 0, s.size, NoSegment})
 	}
@@ -127,10 +135,7 @@ func (v *inspection) end(ctx context.Context, s *segmentFile) error {
 		v.report.Header = Header{Market: s.id.market, Started: time.Unix(0, s.id.started).UTC(), Sequence: s.id.sequence}
 	}
 	v.total()
-	if !s.finished || v.report.Damages > v.clocks {
-		return nil // a footer tells of what is no longer there
-	}
-	return v.footer(ctx, s)
+	return nil
 }
 
 // inspection is a segment that is being read whole.
@@ -155,7 +160,6 @@ func (v *inspection) damaged(d *Damage) error {
 func (v *inspection) frame(s *segmentReader, f *frame, text []byte) error {
 	if v.split == nil {
 		v.split = tickstorm.NewSplitter(f.market)
-		v.sum = newFooter(f.segmentID)
 	}
 	if f.kind == headerFrame {
 		h, id, err := parseHeader(text)
@@ -176,11 +180,16 @@ func (v *inspection) frame(s *segmentReader, f *frame, text []byte) error {
 		f.messages, f.controls, f.channels, f.received, f.event = is.messages, is.controls, is.channels, is.received, is.event
 	}
 	v.clock(s, f, text)
+	v.counted(f)
+	return v.kept(f, text)
+}
+
+// counted takes note of a frame of data.
+func (v *inspection) counted(f *frame) {
 	v.took(f)
 	v.report.Frames++
 	v.report.Raw += n64(f.raw)
 	v.report.Packed += n64(f.packed)
-	return v.kept(f, text)
 }
 
 func (v *inspection) kept(f *frame, text []byte) error {
@@ -191,6 +200,9 @@ func (v *inspection) kept(f *frame, text []byte) error {
 }
 
 func (v *inspection) took(f *frame) {
+	if v.sum.sum == nil {
+		v.sum = newFooter(f.segmentID)
+	}
 	v.sum.size = f.end()
 	v.sum.add(&f.index, int(f.data-f.from))
 }
