@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // configuration is the file of contexts.
@@ -41,7 +42,7 @@ func (a *app) settings() (settings, error) {
 	}
 	c, err := readConfiguration(path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && !named && a.Context == "":
+	case (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)) && !named && a.Context == "":
 		return settings{}, nil
 	case err != nil:
 		return settings{}, usagef("configuration: %v", err)

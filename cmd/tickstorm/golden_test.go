@@ -34,6 +34,17 @@ var goldens = map[string][]string{
 	"sub-where-numbers": {"sub", "--demo", "--demo-rate", "2000", "-n", "4", "--where", "price>100 and size>=200", "T.*"},
 	"sub-where-table":   {"sub", "--demo", "--demo-rate", "2000", "-n", "4", "-f", "table", "--where", "sym~A*", "T.*"},
 	"sub-seed":          {"sub", "--demo", "--demo-seed", "2", "-n", "2", "T.AAPL"},
+	"info":              {"info", "--demo"},
+	"info-json":         {"info", "--demo", "-s", "-f", "json"},
+	"verify":            {"verify", "--demo"},
+	"verify-json":       {"verify", "--demo", "-f", "json"},
+	"recover":           {"recover", "--demo"},
+	"cut":               {"cut", "--demo", "--from", "-2s"},
+	"merge":             {"merge", "--demo"},
+	"convert":           {"convert", "--demo", "--from", "-20ms"},
+	"replay":            {"replay", "--demo", "--speed", "max", "--from", "-20ms", "-f", "table"},
+	"replay-csv":        {"replay", "--demo", "--speed", "max", "--channel", "A", "-n", "5", "-f", "csv"},
+	"replay-json":       {"replay", "--demo", "--speed", "max", "--symbol", "AAPL", "-n", "3", "--ts", "received"},
 	"completion-bash":   {"completion", "bash"},
 	"completion-zsh":    {"completion", "zsh"},
 	"completion-fish":   {"completion", "fish"},
@@ -58,4 +69,4 @@ func TestGolden(t *testing.T) {
 }
 
 // otherGoldens are files of other tests.
-var otherGoldens []string
+var otherGoldens = []string{"probe"}

@@ -137,10 +137,11 @@ func (b *buffer) await(text string) bool {
 
 // What differs from run to run.
 var (
-	nanos    = regexp.MustCompile(`\b1[0-9]{18}\b`)
-	logTime  = regexp.MustCompile(`time=\S+`)
-	address  = regexp.MustCompile(`127\.0\.0\.1:\d+`)
-	dayNanos = regexp.MustCompile(`^17956169|^17956170`) // of the simulator's clock, which stands
+	nanos     = regexp.MustCompile(`\b1[0-9]{18}\b`)
+	logTime   = regexp.MustCompile(`time=\S+`)
+	temporary = regexp.MustCompile(`[^\s"=]*tickstorm-demo-\d+`)
+	address   = regexp.MustCompile(`127\.0\.0\.1:\d+`)
+	dayNanos  = regexp.MustCompile(`^17956169|^17956170`) // of the simulator's clock, which stands
 )
 
 // settled is a text without that.
@@ -151,6 +152,7 @@ func settled(s string) string {
 		}
 		return "RECEIVED"
 	})
+	s = temporary.ReplaceAllString(s, "TMP")
 	s = logTime.ReplaceAllString(s, "time=TIME")
 	return address.ReplaceAllString(s, "ADDRESS")
 }

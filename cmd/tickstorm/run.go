@@ -13,6 +13,8 @@ import (
 	"github.com/tickstorm/tickstorm/cmd/tickstorm/internal/format"
 	"github.com/tickstorm/tickstorm/cmd/tickstorm/internal/when"
 	"github.com/tickstorm/tickstorm/cmd/tickstorm/internal/where"
+	"github.com/tickstorm/tickstorm/record"
+	"github.com/tickstorm/tickstorm/sim"
 )
 
 // cli is the command line: what all verbs take, and the verbs.
@@ -20,6 +22,18 @@ type cli struct {
 	globals
 
 	Sub        subCmd        `cmd:"" group:"stream" help:"Show a stream."`
+	Check      checkCmd      `cmd:"" group:"stream" help:"Check that a stream is alive, for monitoring."`
+	Probe      probeCmd      `cmd:"" group:"stream" help:"Find out what a key's plan allows."`
+	Record     recordCmd     `cmd:"" group:"stream" help:"Record a stream."`
+	Replay     replayCmd     `cmd:"" group:"recording" help:"Show or serve what was recorded."`
+	Info       infoCmd       `cmd:"" group:"recording" help:"Say what is in a recording."`
+	Verify     verifyCmd     `cmd:"" group:"recording" help:"Check a recording, byte by byte."`
+	Recover    recoverCmd    `cmd:"" group:"recording" help:"Make a whole recording of what is left of a damaged one."`
+	Cut        cutCmd        `cmd:"" group:"recording" help:"Make a recording of a part of another."`
+	Merge      mergeCmd      `cmd:"" group:"recording" help:"Make one recording of several."`
+	Convert    convertCmd    `cmd:"" group:"recording" help:"Convert a recording to JSON lines or CSV."`
+	Sim        simCmd        `cmd:"" group:"machine" help:"Run the simulator as a server."`
+	Bench      benchCmd      `cmd:"" group:"machine" help:"Measure how fast this machine decodes and streams."`
 	Completion completionCmd `cmd:"" group:"machine" help:"Print a shell's completion script."`
 	Version    versionCmd    `cmd:"" group:"machine" help:"Print the version."`
 }
@@ -67,17 +81,7 @@ func run(ctx context.Context, args []string, w *world) (code int) {
 		}
 	}()
 	var c cli
-	grammar, err := kong.New(&c,
-		kong.Name("tickstorm"),
-		kong.Description("Market data of Polygon.io (Massive.com) at a prompt. Try: tickstorm sub --demo T.AAPL"),
-		kong.Writers(w.stdout, w.stderr),
-		kong.Exit(func(code int) { panic(exiting(code)) }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110, FlagsLast: false, NoExpandSubcommands: true}),
-		kong.WithHyphenPrefixedParameters(true), // --from -10m
-		kong.Vars{"when": when.Form, "where": where.Form, "names": format.Names},
-		groups,
-		kong.BindTo(ctx, (*context.Context)(nil)),
-	)
+	grammar, err := newGrammar(ctx, &c, w)
 	if err != nil {
 		return fail(w, err)
 	}
@@ -100,6 +104,24 @@ func run(ctx context.Context, args []string, w *world) (code int) {
 	return fail(w, err)
 }
 
+// newGrammar is that of the command line.
+func newGrammar(ctx context.Context, c *cli, w *world) (*kong.Kong, error) {
+	return kong.New(c,
+		kong.Name("tickstorm"),
+		kong.Description("Market data of Polygon.io (Massive.com) at a prompt. Try: tickstorm sub --demo T.AAPL"),
+		kong.Writers(w.stdout, w.stderr),
+		kong.Exit(func(code int) { panic(exiting(code)) }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110, NoExpandSubcommands: true}),
+		kong.WithHyphenPrefixedParameters(true), // --from -10m
+		kong.Vars{
+			"when": when.Form, "where": where.Form, "names": format.Names, "suffix": record.Suffix,
+			"corpora": strings.Join(sim.Corpora(), ", "),
+		},
+		groups,
+		kong.BindTo(ctx, (*context.Context)(nil)),
+	)
+}
+
 // fail says what went wrong, if anything did, and returns the code for it.
 func fail(w *world, err error) int {
 	code := codeOf(err)
@@ -118,7 +140,7 @@ func asUsage(args []string, err error) error {
 		if node := parse.Context.Selected(); node != nil {
 			text += fmt.Sprintf("; see tickstorm %s --help", node.Name)
 			if node.Name == "check" {
-				return &exitError{3, text}
+				return &exitError{int(unknown), text}
 			}
 		} else {
 			text += "; see tickstorm --help"
