@@ -118,6 +118,11 @@ smoke: ## run the examples briefly and check the main job's figures
 soak: ## stream for SOAK while everything goes wrong at random, and check every event
 	go run ./examples/soak -for $(SOAK)
 
+.PHONY: release
+release: ## make what a release of VERSION would be, in a copy, and prove that it installs; OUT=DIR keeps the copy
+	@test -n "$(VERSION)" || { echo "usage: make release VERSION=v0.1.0 [OUT=DIR]"; exit 1; }
+	go run -C internal/release . -version '$(VERSION)' $(if $(OUT),-o '$(abspath $(OUT))')
+
 # Each is at least one, however small the share.
 share = $(shell echo $$((($(1) * $(PROOF) + 99) / 100)))
 

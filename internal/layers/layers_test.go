@@ -58,6 +58,7 @@ var house = map[string]layer{
 	"internal/leak":     {},
 	"internal/poison":   {},
 	"internal/redact":   {tests: []string{testify}},
+	"internal/release":  {tests: []string{testify}},
 	"internal/ring":     {tests: []string{testify}},
 	"internal/sock":     {knows: []string{"syscall"}, tests: []string{testify}},
 	"internal/intern":   {knows: []string{"internal/swar", "unsafe"}, tests: []string{testify}},
