@@ -104,7 +104,7 @@ func TestSubUsage(t *testing.T) {
 		says string
 	}{
 		{[]string{"sub", "T.AAPL"}, exitKey, "MASSIVE_API_KEY or POLYGON_API_KEY, or in a file for --key-file"},
-		{[]string{"sub", "T.AAPL", "--key-file", "/nonexistent/key"}, exitKey, "the key file cannot be read"},
+		{[]string{"sub", "T.AAPL", "--key-file", "/dev/null/none/key"}, exitKey, "the key file cannot be read"},
 		{[]string{"sub", "T.AAPL", "--key", "secretsecret"}, exitUsage, "a key is never an argument"},
 		{[]string{"sub", "--api-key=secretsecret"}, exitUsage, "a key is never an argument"},
 		{[]string{"sub", "--demo"}, exitUsage, "say what to subscribe to"},
@@ -123,10 +123,10 @@ func TestSubUsage(t *testing.T) {
 		{[]string{"sub", "--demo", "T.A", "-f", "table", "--tz", "Mars"}, exitUsage, "no zone"},
 		{[]string{"sub", "--feed", "nowhere", "T.A"}, exitUsage, "no feed"},
 		{[]string{"sub", "--feed", "ws://127.0.0.1:1/x?y", "T.A"}, exitUsage, "feed is not of the form"},
-		{[]string{"sub", "--demo", "--symbols", "/nonexistent"}, exitUsage, "symbols"},
+		{[]string{"sub", "--demo", "--symbols", "/dev/null/none"}, exitUsage, "symbols"},
 		{[]string{"sub", "--demo", "--symbols", "-"}, exitUsage, "no symbols"},
 		{[]string{"sub", "--demo", "--context", "x", "T.A"}, exitUsage, "context"},
-		{[]string{"sub", "--demo", "--config", "/nonexistent", "T.A"}, exitUsage, "configuration"},
+		{[]string{"sub", "--demo", "--config", "/dev/null/none", "T.A"}, exitUsage, "configuration"},
 		{[]string{"nonsense"}, exitUsage, "see tickstorm --help"},
 		{[]string{"sub", "--demo", "--nonsense", "T.A"}, exitUsage, "see tickstorm sub --help"},
 	} {
