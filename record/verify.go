@@ -59,18 +59,22 @@ func (r *Report) damaged(d *Damage) {
 // as those of [Open]. The error is that of the context, or one of a file that cannot be read;
 // what was found until then is returned with it.
 func Verify(ctx context.Context, paths ...string) ([]*Report, error) {
-	if err := matched(paths); err != nil {
-		return nil, err
-	}
 	u, err := newUnpacker()
 	if err != nil {
 		return nil, err
 	}
 	defer u.close()
 	u.verifies = true
-	var reports []*Report
+	return reportsOn(paths, func(path string) (*Report, error) { return inspect(ctx, path, u, nil) })
+}
+
+// reportsOn looks at each segment that paths match.
+func reportsOn(paths []string, look func(path string) (*Report, error)) (reports []*Report, err error) {
+	if err := matched(paths); err != nil {
+		return nil, err
+	}
 	err = files(paths, func(path string, found bool) error {
-		r, err := inspect(ctx, path, u, nil)
+		r, err := look(path)
 		if found && errors.Is(err, fs.ErrNotExist) { // removed since
 			return nil
 		}
@@ -123,6 +127,14 @@ func inspect(ctx context.Context, path string, u *unpacker, keep func(f *frame, 
 // end takes note of what is known once all was read.
 func (v *inspection) end(ctx context.Context, s *segmentFile) error {
 	v.report.Finished = s.finished
+	if err := v.known(s); err != nil || !s.known || !s.finished || v.report.Damages > v.clocks {
+		return err // a footer tells of what is no longer there
+	}
+	return v.footer(ctx, s)
+}
+
+// known has the report say what all frames together do.
+func (v *inspection) known(s *segmentFile) error {
 	if !s.known {
 		return v.damaged(&Damage{s.path, 0, s.size, NoSegment})
 	}
@@ -130,10 +142,7 @@ func (v *inspection) end(ctx context.Context, s *segmentFile) error {
 		v.report.Header = Header{Market: s.id.market, Started: time.Unix(0, s.id.started).UTC(), Sequence: s.id.sequence}
 	}
 	v.total()
-	if !s.finished || v.report.Damages > v.clocks {
-		return nil // a footer tells of what is no longer there
-	}
-	return v.footer(ctx, s)
+	return nil
 }
 
 // inspection is a segment that is being read whole.
@@ -158,7 +167,6 @@ func (v *inspection) damaged(d *Damage) error {
 func (v *inspection) frame(s *segmentReader, f *frame, text []byte) error {
 	if v.split == nil {
 		v.split = tickstorm.NewSplitter(f.market)
-		v.sum = newFooter(f.segmentID)
 	}
 	if f.kind == headerFrame {
 		h, id, err := parseHeader(text)
@@ -182,11 +190,16 @@ func (v *inspection) frame(s *segmentReader, f *frame, text []byte) error {
 		f.messages, f.controls, f.channels, f.received, f.event = is.messages, is.controls, is.channels, is.received, is.event
 	}
 	v.clock(s, f, text)
+	v.counted(f)
+	return v.kept(f, text)
+}
+
+// counted takes note of a frame of data.
+func (v *inspection) counted(f *frame) {
 	v.took(f)
 	v.report.Frames++
 	v.report.Raw += n64(f.raw)
 	v.report.Packed += n64(f.packed)
-	return v.kept(f, text)
 }
 
 func (v *inspection) kept(f *frame, text []byte) error {
@@ -197,6 +210,9 @@ func (v *inspection) kept(f *frame, text []byte) error {
 }
 
 func (v *inspection) took(f *frame) {
+	if v.sum.sum == nil {
+		v.sum = newFooter(f.segmentID)
+	}
 	v.sum.size = f.end()
 	v.sum.add(&f.index, int(f.data-f.from))
 }

@@ -59,6 +59,7 @@ var house = map[string]layer{
 	"internal/leak":     {},
 	"internal/poison":   {},
 	"internal/redact":   {tests: []string{testify}},
+	"internal/release":  {tests: []string{testify}},
 	"internal/ring":     {tests: []string{testify}},
 	"internal/sock":     {knows: []string{"syscall"}, tests: []string{testify}},
 	"internal/intern":   {knows: []string{"internal/swar", "unsafe"}, tests: []string{testify}},
@@ -79,6 +80,11 @@ var house = map[string]layer{
 	"bench/rivals/tables": {knows: []string{"bench", "bench/rivals", "syscall"}},
 	"bench/relay":         {knows: []string{".", "relay", "sim", "syscall"}, tests: []string{testify}},
 	"fuzz":                {tests: []string{".", "frame", "internal/jsonscan", "internal/redact", "sim", testify, ws}},
+
+	"cmd/tickstorm":                 {knows: []string{".", "cmd/tickstorm/internal/format", "cmd/tickstorm/internal/when", "cmd/tickstorm/internal/where", "record", "sim", "syscall"}, tests: []string{"internal/leak", testify}},
+	"cmd/tickstorm/internal/format": {knows: []string{".", "record"}, tests: []string{"sim", testify}},
+	"cmd/tickstorm/internal/when":   {tests: []string{testify}},
+	"cmd/tickstorm/internal/where":  {knows: []string{"."}, tests: []string{testify}},
 
 	"record/examples/*":         {knows: []string{".", "record", "sim"}, tests: []string{"syscall", testify}},
 	"examples/internal/simproc": {knows: []string{".", "sim"}},

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/cmd/tickstorm/internal/when"
+	"github.com/tickstorm/tickstorm/record"
+	"github.com/tickstorm/tickstorm/sim"
+)
+
+// recording is what verbs read.
+type recording struct {
+	Paths []string `arg:"" optional:"" name:"path" help:"Segments, folders with all below them, or patterns."`
+}
+
+// open finds the recording, or makes one up where --demo says so. What is returned beside the paths
+// removes that again.
+func (r *recording) open(ctx context.Context, a *app) (paths []string, remove func(), err error) {
+	if len(r.Paths) > 0 {
+		return r.Paths, func() {}, nil
+	}
+	if !a.Demo {
+		return nil, nil, usagef("say which recording: files, folders or patterns; or --demo")
+	}
+	dir, err := os.MkdirTemp("", "tickstorm-demo-")
+	if err != nil {
+		return nil, nil, err
+	}
+	remove = func() { _ = os.RemoveAll(dir) }
+	path, err := a.demoRecording(ctx, dir)
+	if err != nil {
+		remove()
+		return nil, nil, err
+	}
+	return []string{path}, remove, nil
+}
+
+// What a recording for --demo has.
+const (
+	demoLength = 10 * time.Second
+	demoTick   = 20 * time.Millisecond
+	demoRate   = 1000
+)
+
+// demoRecording records ten seconds that the simulator makes up, in a moment, up to now.
+func (a *app) demoRecording(ctx context.Context, dir string) (path string, err error) {
+	rate := demoRate
+	if a.DemoRate > 0 {
+		rate = min(a.DemoRate, 100_000)
+	}
+	whole := filepath.Join(dir, "whole")
+	rec, err := record.NewRecorder(record.Config{
+		Dir: whole, Market: tickstorm.Stocks, Feed: "ws://simulator", MinFree: -1, Sync: record.SyncNever, Buffer: 256 << 20,
+		Rotate: 100 * 365 * 24 * time.Hour, // its clock is not that of what is made up
+	})
+	if err != nil {
+		return "", err
+	}
+	if err := rec.Start(); err != nil {
+		return "", err
+	}
+	a.sayf("tickstorm: SIMULATOR: a recording of made-up data, seed %d", a.DemoSeed)
+	g := sim.NewGenerator(tickstorm.Stocks, a.DemoSeed)
+	for _, channel := range []string{"T", "Q", "A"} {
+		g.Subscribe(tickstorm.Topic{Channel: channel, Symbol: tickstorm.All})
+	}
+	end := a.now()
+	start := end.Add(-demoLength)
+	rec.OnState(&tickstorm.StateChange{State: tickstorm.StateStreaming, At: start, Acked: 3})
+	var msg []byte
+	perTick := max(1, rate*int(demoTick)/int(time.Second))
+	for at := demoTick; at <= demoLength; at += demoTick {
+		now := start.Add(at)
+		msg = g.AppendMessage(msg[:0], now, perTick)
+		rec.OnMessage(msg, now.UnixNano())
+	}
+	if err := rec.Close(context.WithoutCancel(ctx)); err != nil {
+		return "", err
+	}
+	// The recorder's own last line is of the time, not of what was made up.
+	path = filepath.Join(dir, "demo"+record.Suffix)
+	_, err = record.Cut(ctx, path, time.Time{}, end.Add(1), whole)
+	return path, err
+}
+
+// A stretch is a part of a recording by times of receipt.
+type stretch struct {
+	From  string `placeholder:"TIME" help:"Only what was received then or later: ${when}."`
+	Until string `placeholder:"TIME" help:"Only what was received before."`
+}
+
+// times reads the two ends, which may be zero. They refer to the recording: 09:30 is on the day of its
+// beginning, and -10m is before its end.
+func (s *stretch) times(ctx context.Context, a *app, paths []string) (from, until time.Time, err error) {
+	if s.From == "" && s.Until == "" {
+		return from, until, nil
+	}
+	reports, err := record.Survey(ctx, paths...)
+	if err != nil {
+		return from, until, err
+	}
+	ref := when.Reference{Now: a.now(), Day: a.now()}
+	market := tickstorm.Stocks
+	for i, r := range reports {
+		if r.FirstReceived.IsZero() {
+			continue
+		}
+		if i == 0 || r.FirstReceived.Before(ref.Day) {
+			ref.Day, market = r.FirstReceived, r.Header.Market
+		}
+		if i == 0 || r.LastReceived.After(ref.Now) {
+			ref.Now = r.LastReceived
+		}
+	}
+	if ref.Zone, err = a.zone(exchangeZone(market)); err != nil {
+		return from, until, err
+	}
+	parse := func(text string) (t time.Time) {
+		if text == "" || err != nil {
+			return t
+		}
+		t, err = when.Parse(text, ref)
+		return t
+	}
+	from, until = parse(s.From), parse(s.Until)
+	if err == nil && !from.IsZero() && !until.IsZero() && !from.Before(until) {
+		err = usagef("--from %s is not before --until %s", from.Format(time.RFC3339Nano), until.Format(time.RFC3339Nano))
+	}
+	return from, until, err
+}
+
+// picking are flags that leave channels and symbols out.
+type picking struct {
+	Channels []string `name:"channel" placeholder:"NAME,..." help:"Only these channels, such as T,Q."`
+	Symbols  []string `name:"symbol" placeholder:"NAME,..." help:"Only these symbols, spelled as in the data."`
+	Markets  []string `name:"market" short:"m" placeholder:"NAME,..." help:"Only these markets."`
+}
+
+func (p *picking) filter() record.Filter {
+	f := record.Filter{Channels: p.Channels, Symbols: p.Symbols}
+	for _, m := range p.Markets {
+		f.Markets = append(f.Markets, tickstorm.Market(m))
+	}
+	return f
+}
+
+// reader opens a recording for what was picked of it.
+func (p *picking) reader(paths []string, from, until time.Time) (*record.Reader, error) {
+	r, err := record.Open(paths...)
+	if err != nil {
+		return nil, err
+	}
+	r.Filter(p.filter())
+	r.Until(until)
+	if !from.IsZero() {
+		r.Seek(record.Received, from)
+	}
+	return r, nil
+}
+
+// target is a file that is written, which must not be there. Where nobody names one for --demo it is
+// removed with the recording.
+type target struct {
+	Out string `short:"o" placeholder:"FILE" help:"File to write, which must not exist; a recording's name ends in ${suffix}."`
+}
+
+// path is the target's.
+func (t *target) path(a *app, demo []string) (string, error) {
+	switch {
+	case t.Out != "":
+	case a.Demo:
+		return filepath.Join(filepath.Dir(demo[0]), "written"+record.Suffix), nil
+	default:
+		return "", usagef("say what file to write: -o FILE")
+	}
+	if _, err := os.Lstat(t.Out); err == nil {
+		return "", fmt.Errorf("%s is there already: nothing is overwritten", t.Out)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	if !strings.HasSuffix(t.Out, record.Suffix) {
+		a.log.Warn("recordings in folders are found by their names only", "file", t.Out, "suffix", record.Suffix)
+	}
+	return t.Out, nil
+}
+
+// damage tells of damage, up to so many places, and returns how many there are. A clock that was put
+// back is none.
+func (a *app) damage(all []*record.Damage) int {
+	all = slices.DeleteFunc(all, func(d *record.Damage) bool { return d.Reason == record.ClockBack })
+	const most = 20
+	for i, d := range all {
+		if i == most {
+			a.log.Warn("and more damage", "places", len(all)-most)
+			break
+		}
+		a.log.Warn("damage", "file", d.Path, "at", d.Offset, "bytes", d.Length, "reason", d.Reason)
+	}
+	return len(all)
+}

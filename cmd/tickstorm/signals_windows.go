@@ -1,0 +1,24 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"syscall"
+)
+
+// endings are the signals that ask the process to end.
+var endings = []os.Signal{os.Interrupt, syscall.SIGTERM}
+
+// ignorePipes does nothing: there is no such signal.
+func ignorePipes() {}
+
+// errNoData is ERROR_NO_DATA: "The pipe is being closed."
+const errNoData = syscall.Errno(232)
+
+// isBrokenPipe reports whether an error is that nobody reads any more.
+func isBrokenPipe(err error) bool {
+	return errors.Is(err, syscall.ERROR_BROKEN_PIPE) || errors.Is(err, errNoData) || errors.Is(err, syscall.EPIPE)
+}
+
+// hangups returns a channel on which nothing comes: there is no such signal.
+func hangups() (<-chan os.Signal, func()) { return nil, func() {} }

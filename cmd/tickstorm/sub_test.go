@@ -1,0 +1,293 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/sim"
+)
+
+// start starts a simulator, and returns the flags that lead to it.
+func start(t *testing.T, cfg sim.Config) (*sim.Server, []string) {
+	server, err := sim.Start(cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = server.Close() })
+	return server, []string{"--feed", string(server.Feed())}
+}
+
+// TestEnds: every way in which a stream ends has its message and its code.
+func TestEnds(t *testing.T) {
+	faults := func(script string) sim.Config {
+		f, err := sim.ParseFaults(script)
+		require.NoError(t, err)
+		return sim.Config{Faults: f}
+	}
+	plan := sim.Config{Keys: map[string]sim.Plan{"k": {Channels: []string{"T"}}}}
+	for _, c := range []struct {
+		name string
+		cfg  sim.Config
+		key  string
+		args []string
+		code int
+		says string
+	}{
+		{"as many as were wanted", sim.Config{}, "k", []string{"-n", "3", "T.AAPL"}, exitOK, ""},
+		{"time is up", sim.Config{}, "k", []string{"--for", "50ms", "T.AAPL"}, exitOK, ""},
+		{"no key on this machine", sim.Config{}, "", []string{"-n", "1", "T.AAPL"}, exitOK, ""},
+		{"a bad key", sim.Config{}, sim.BadKey, []string{"T.AAPL"}, exitKey, "authentication failed"},
+		{"a key without the market", sim.Config{}, sim.NoPlanKey, []string{"T.AAPL"}, exitPlan, "plan doesn't include"},
+		{"a channel that is not in the plan", plan, "k", []string{"Q.AAPL"}, exitPlan, "not authorized"},
+		{"one of two that is", plan, "k", []string{"-n", "1", "T.AAPL", "Q.AAPL"}, exitOK, "refused"},
+		{"delayed data only", sim.Config{Keys: map[string]sim.Plan{"k": {NotRealTime: true}}}, "k", []string{"T.AAPL"}, exitPlan, "real-time"},
+		{"more than the feed allows", sim.Config{}, "k", []string{"-m", "options", "Q.*"}, exitPlan, "subscription limit"},
+		{"silence", sim.Config{Quiet: true}, "k", []string{"--stale", "50ms", "T.AAPL"}, exitStale, "no event came for"},
+		{"nobody answers", faults("stall@accept"), "k", []string{"--stale", "50ms", "T.AAPL"}, exitStale, "no event came for"},
+		{"no such path", faults("http=404@handshake"), "k", []string{"T.AAPL"}, exitFailure, "404"},
+		{"a broken server", faults("garbage@greeting"), "k", []string{"--attempts", "1", "T.AAPL"}, exitFailure, "no connection after 1 attempts"},
+		{"a broken answer to the key", faults("half@auth"), "k", []string{"--attempts", "2", "T.AAPL"}, exitFailure, "no connection after 2 attempts"},
+		{"broken later, and mended", faults("cut@streaming+2#1"), "k", []string{"-n", "6", "T.AAPL"}, exitOK, "gap"},
+		{"what is no event", faults("message=[{@streaming+1"), "k", []string{"-n", "3", "T.AAPL"}, exitOK, "not an event"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, flags := start(t, c.cfg)
+			s := newScene(t).with("POLYGON_API_KEY=" + c.key)
+			code := s.run(t, append(append([]string{"sub"}, flags...), c.args...)...)
+			require.Equal(t, c.code, code, s.err)
+			require.Contains(t, s.err.String(), c.says)
+			if c.key != "" && len(c.key) > 1 {
+				require.NotContains(t, s.err.String()+s.out.String(), c.key)
+			}
+		})
+	}
+	t.Run("evicted", func(t *testing.T) {
+		server, flags := start(t, sim.Config{Eviction: sim.EvictNewcomer})
+		cfg := server.ClientConfig(tickstorm.Stocks)
+		cfg.Key = "k2"
+		conn, err := tickstorm.Dial(t.Context(), cfg, nil)
+		require.NoError(t, err)
+		defer conn.Close()
+		s := newScene(t).with("MASSIVE_API_KEY=k2")
+		require.Equal(t, exitEvicted, s.run(t, append([]string{"sub", "T.AAPL"}, flags...)...), s.err)
+		require.Contains(t, s.err.String(), "Maximum number of websocket connections exceeded")
+	})
+	t.Run("no server", func(t *testing.T) {
+		server, flags := start(t, sim.Config{})
+		require.NoError(t, server.Close())
+		s := newScene(t)
+		require.Equal(t, exitFailure, s.run(t, append([]string{"sub", "--attempts", "1", "T.AAPL"}, flags...)...), s.err)
+		require.Contains(t, s.err.String(), "no connection after 1 attempts: dial")
+	})
+	t.Run("interrupted", func(t *testing.T) {
+		for _, args := range [][]string{{"T.AAPL"}, {"-f", "table", "T.AAPL"}, {"-f", "raw", "T.AAPL"}} {
+			s := newScene(t)
+			require.Equal(t, exitInterrupted, s.until(t, s.out, "AAPL", append([]string{"sub", "--demo"}, args...)...), s.err)
+			require.True(t, strings.HasSuffix(s.out.String(), "\n"), "the last line is whole")
+		}
+		_, flags := start(t, faults("stall@accept"))
+		s := newScene(t)
+		require.Equal(t, exitInterrupted, s.until(t, s.err, "level=INFO", append([]string{"sub", "-v", "--tz", "UTC", "T.AAPL"}, append(flags, "--demo")...)...))
+	})
+}
+
+// TestSubUsage: what cannot be meant is said, with code 2, and 3 if it is about keys.
+func TestSubUsage(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"sub", "T.AAPL"}, exitKey, "MASSIVE_API_KEY or POLYGON_API_KEY, or in a file for --key-file"},
+		{[]string{"sub", "T.AAPL", "--key-file", "/dev/null/none/key"}, exitKey, "the key file cannot be read"},
+		{[]string{"sub", "T.AAPL", "--key", "secretsecret"}, exitUsage, "a key is never an argument"},
+		{[]string{"sub", "--api-key=secretsecret"}, exitUsage, "a key is never an argument"},
+		{[]string{"sub", "--demo"}, exitUsage, "say what to subscribe to"},
+		{[]string{"sub", "--demo", "AAPL"}, exitUsage, "no dot"},
+		{[]string{"sub", "--demo", "T.SPY*"}, exitUsage, "no partial wildcards"},
+		{[]string{"sub", "--demo", "XT.BTC-USD"}, exitUsage, "-m crypto"},
+		{[]string{"sub", "--demo", "T.A", "-f", "xml"}, exitUsage, "not a format"},
+		{[]string{"sub", "--demo", "T.A", "-f", "{nothing}"}, exitUsage, "no field {nothing}"},
+		{[]string{"sub", "--demo", "T.A", "-f", "{sym"}, exitUsage, "brace"},
+		{[]string{"sub", "--demo", "T.A", "-f", "csv", "--columns", "nonsense"}, exitUsage, `no column "nonsense"`},
+		{[]string{"sub", "--demo", "T.A", "-f", "json", "--columns", "x"}, exitUsage, "--columns are of -f csv"},
+		{[]string{"sub", "--demo", "T.A", "-f", "raw", "--where", "sym=A"}, exitUsage, "use -f json"},
+		{[]string{"sub", "--demo", "T.A", "--where", "nonsense"}, exitUsage, "not a condition"},
+		{[]string{"sub", "--demo", "T.A", "--ts", "x"}, exitUsage, "--ts"},
+		{[]string{"sub", "--demo", "T.A", "--for", "-1s"}, exitUsage, "negative"},
+		{[]string{"sub", "--demo", "T.A", "-f", "table", "--tz", "Mars"}, exitUsage, "no zone"},
+		{[]string{"sub", "--feed", "nowhere", "T.A"}, exitUsage, "no feed"},
+		{[]string{"sub", "--feed", "ws://127.0.0.1:1/x?y", "T.A"}, exitUsage, "feed is not of the form"},
+		{[]string{"sub", "--demo", "--symbols", "/dev/null/none"}, exitUsage, "symbols"},
+		{[]string{"sub", "--demo", "--symbols", "-"}, exitUsage, "no symbols"},
+		{[]string{"sub", "--demo", "--context", "x", "T.A"}, exitUsage, "context"},
+		{[]string{"sub", "--demo", "--config", "/dev/null/none", "T.A"}, exitUsage, "configuration"},
+		{[]string{"nonsense"}, exitUsage, "see tickstorm --help"},
+		{[]string{"sub", "--demo", "--nonsense", "T.A"}, exitUsage, "see tickstorm sub --help"},
+	} {
+		s := newScene(t)
+
+		require.Equal(t, c.code, s.run(t, c.args...), "%v: %s", c.args, s.err)
+		require.Contains(t, s.err.String(), c.says)
+		require.NotContains(t, s.err.String(), "secretsecret")
+		require.Empty(t, s.out.String())
+	}
+}
+
+// TestSimulatorIsSaid: whatever the flags, made-up data are called so.
+func TestSimulatorIsSaid(t *testing.T) {
+	s := newScene(t)
+	require.Equal(t, exitOK, s.run(t, "sub", "--demo", "--quiet", "--log-format", "json", "-n", "1", "T.AAPL"))
+	require.Equal(t, "tickstorm: SIMULATOR: made-up data, seed 1\n", s.err.String())
+}
+
+// TestKeyFile: the key is a file's, before the environment's, and those of a context behind that.
+func TestKeyFile(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string, mode os.FileMode) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, []byte(text), mode))
+		return path
+	}
+	_, flags := start(t, sim.Config{Keys: map[string]sim.Plan{"goodkey1": {}}})
+	sub := func(s *scene, args ...string) int {
+		return s.run(t, append(append([]string{"sub", "-n", "1", "T.AAPL"}, flags...), args...)...)
+	}
+	s := newScene(t).with("MASSIVE_API_KEY=wrongkey")
+	require.Equal(t, exitOK, sub(s, "--key-file", write("key", " goodkey1\n", 0o600)), s.err)
+	require.NotContains(t, s.err.String(), "chmod")
+
+	s = newScene(t)
+	require.Equal(t, exitKey, sub(s, "--key-file", write("empty", "\n", 0o600)))
+	require.Contains(t, s.err.String(), "is empty")
+	s = newScene(t)
+	require.Equal(t, exitKey, sub(s, "--key-file", write("essay", "goodkey1 and more", 0o600)))
+	require.Contains(t, s.err.String(), "more than one word")
+	require.NotContains(t, s.err.String(), "goodkey1")
+
+	config := write("config.json", `{"context":"here","contexts":{"here":{"key_file":"key"},"relay":{"relay":"`+flags[1]+`","key_file":"~/key","market":"crypto"}}}`, 0o644)
+	s = newScene(t)
+	require.Equal(t, exitOK, sub(s, "--config", config), s.err)
+	s = newScene(t).with("TICKSTORM_CONFIG=" + config)
+	require.NoError(t, os.WriteFile(filepath.Join(s.home, "key"), []byte("goodkey1"), 0o600))
+	require.Equal(t, exitOK, s.run(t, "sub", "--context", "relay", "-n", "1", "XT.BTC-USD"), s.err)
+	s = newScene(t).with("TICKSTORM_CONFIG="+config, "POLYGON_API_KEY=wrongkey")
+	require.Equal(t, exitKey, sub(s), "the environment goes before the context")
+	s = newScene(t)
+	require.Equal(t, exitUsage, sub(s, "--config", config, "--context", "nowhere"))
+	require.Contains(t, s.err.String(), "there are here, relay")
+	for text, says := range map[string]string{
+		`{"contexts":{"a":{"key":"secret"}}}`: "a key does not stand there",
+		`{"contexts":{"a":{"nonsense":1}}}`:   "nonsense",
+		`{"contexts":{}} {}`:                  "follows",
+		`{`:                                   "EOF",
+	} {
+		s = newScene(t)
+		require.Equal(t, exitUsage, sub(s, "--config", write("bad.json", text, 0o600)))
+		require.Contains(t, s.err.String(), says)
+	}
+}
+
+// TestSymbols: symbols are read from a file or standard input, for some channels, and read again.
+func TestSymbols(t *testing.T) {
+	s := newScene(t)
+	s.stdin = strings.NewReader("AAPL, MSFT # two\n\n# none\nNVDA\n")
+	require.Equal(t, exitOK, s.run(t, "sub", "--demo", "-f", "raw", "-n", "3", "--symbols", "-", "T", "Q"), s.err)
+	require.Contains(t, s.out.String(), "T.NVDA")
+	require.Contains(t, s.out.String(), "Q.MSFT")
+
+	file := filepath.Join(t.TempDir(), "symbols")
+	require.NoError(t, os.WriteFile(file, []byte("AAPL\n"), 0o600))
+	server, flags := start(t, sim.Config{Rate: 200})
+	hangups := make(chan os.Signal, 1)
+	s = newScene(t)
+	s.hangups = func() (<-chan os.Signal, func()) { return hangups, func() {} }
+	done := make(chan int, 1)
+	go func() {
+		done <- s.until(t, s.out, "MSFT", append([]string{"sub", "-v", "--symbols", file}, flags...)...)
+	}()
+	require.True(t, s.out.await("AAPL"))
+	require.NoError(t, os.Remove(file))
+	hangups <- syscall.SIGHUP
+	require.True(t, s.err.await("the symbols stay as they are"))
+	require.NoError(t, os.WriteFile(file, []byte("MSFT\n"), 0o600))
+	hangups <- syscall.SIGHUP
+	require.Equal(t, exitInterrupted, <-done, s.err)
+	require.NotZero(t, server.Stats().Requests)
+}
+
+// TestOutput: what cannot be written ends the stream: quietly where nobody reads any more.
+func TestOutput(t *testing.T) {
+	for _, format := range []string{"json", "raw", "csv", "table", "{sym}"} {
+		s := newScene(t)
+		s.stdout = &failing{after: 1, err: &os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.ENOSPC}}
+		require.Equal(t, exitFailure, s.run(t, "sub", "--demo", "-f", format, "T.AAPL"), format)
+		require.Contains(t, s.err.String(), "standard output: write /dev/stdout: no space left on device")
+
+		s = newScene(t)
+		s.stdout = &failing{after: 1, err: &os.PathError{Op: "write", Path: "/dev/stdout", Err: brokenPipe}}
+		require.Equal(t, exitOK, s.run(t, "sub", "--demo", "-f", format, "T.AAPL"), format)
+		require.Equal(t, "tickstorm: SIMULATOR: made-up data, seed 1\n", s.err.String())
+	}
+}
+
+// failing takes some pieces and no more.
+type failing struct {
+	after int
+	err   error
+}
+
+func (f *failing) Write(p []byte) (int, error) {
+	if f.after--; f.after < 0 {
+		return 0, f.err
+	}
+	return len(p), nil
+}
+
+// TestTerminal: on a terminal there is a table, and each message is written at once.
+func TestTerminal(t *testing.T) {
+	s := newScene(t)
+	s.stdoutTerminal = true
+	require.Equal(t, exitOK, s.run(t, "sub", "--demo", "-n", "1", "T.AAPL"))
+	require.Regexp(t, `^TIME +EV +SYMBOL\n09:30:00.000 +T +AAPL +282.41 +300\n$`, s.out)
+}
+
+// TestReport: symbols are counted, whatever is written.
+func TestReport(t *testing.T) {
+	for _, format := range []string{"json", "raw", "table"} {
+		s := newScene(t)
+		require.Equal(t, exitOK, s.run(t, "sub", "--demo", "--report", "-f", format, "-n", "10", "T.AAPL", "Q.AAPL"))
+		require.Regexp(t, `(?s)SYMBOL +EVENTS +A SECOND +SHARE +SILENT FOR *\n +AAPL +\d+ +[\d.]+ +100.0% .*\n +ALL +\d+ `, s.err)
+	}
+}
+
+// TestSlowOutput: while nobody takes what is written events wait, are dropped beyond that, and told.
+func TestSlowOutput(t *testing.T) {
+	require.Equal(t, tickstorm.OverflowDropNewest, overflows["drop-newest"])
+	d := &drops{app: &app{world: newScene(t).world}}
+	s := newScene(t)
+	d.app = &app{world: s.world}
+	d.app.log = d.app.logger()
+	for range 3 {
+		d.OnDrop(&tickstorm.Drop{Count: 2})
+	}
+	require.Equal(t, 1, strings.Count(s.err.String(), "dropped"), "once a second")
+	d.sum()
+	require.Contains(t, s.err.String(), "events=2\n")
+	require.Contains(t, s.err.String(), "events=4\n")
+}
+
+// TestCodes: an error has the code of the first that it is.
+func TestCodes(t *testing.T) {
+	require.Equal(t, exitOK, codeOf(nil))
+	require.Equal(t, exitFailure, codeOf(errors.New("x")))
+	require.Equal(t, exitPlan, codeOf(&tickstorm.StatusError{Code: tickstorm.StatusNoPlan}), "not the key is bad, but the plan")
+	require.Equal(t, exitKey, codeOf(&tickstorm.StatusError{Code: tickstorm.StatusAuthFailed}))
+	require.Equal(t, exitOK, codeOf(errTerminated))
+	require.Equal(t, 7, codeOf(&exitError{7, ""}))
+}

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"io"
+	"os"
+	"time"
+
+	"github.com/mattn/go-isatty"
+)
+
+// A world is what a command finds around it, so that a test can put another in its place.
+type world struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	// terminals are those of stdin, stdout and stderr that somebody sits at.
+	stdinTerminal, stdoutTerminal, stderrTerminal bool
+	// env looks up a variable of the environment.
+	env func(string) string
+	// now is the time that -10m is before.
+	now func() time.Time
+	// simNow is the clock of the simulator's events; nil is the time.
+	simNow func() time.Time
+	// home is the user's folder, and configDir that of configurations; "" if there is none.
+	home, configDir string
+	// hangups returns a channel of the signals by which files are read again, and what ends it.
+	hangups func() (<-chan os.Signal, func())
+}
+
+// system is the process's own.
+func system() *world {
+	w := &world{
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
+		stdinTerminal:  isTerminal(os.Stdin),
+		stdoutTerminal: isTerminal(os.Stdout),
+		stderrTerminal: isTerminal(os.Stderr),
+		env:            os.Getenv, now: time.Now, hangups: hangups,
+	}
+	w.home, _ = os.UserHomeDir() // without one there are no files of the user's
+	w.configDir, _ = os.UserConfigDir()
+	return w
+}
+
+func isTerminal(f *os.File) bool {
+	return isatty.IsTerminal(f.Fd()) || isatty.IsCygwinTerminal(f.Fd())
+}
