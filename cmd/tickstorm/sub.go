@@ -190,6 +190,7 @@ func symbolTopics(a *app, m tickstorm.Market, file string, channels []string) ([
 		return nil, err
 	}
 	var topics []tickstorm.Topic
+	seen := map[tickstorm.Topic]bool{}
 	for _, channel := range channels {
 		for name := range strings.SplitSeq(channel, ",") {
 			name = strings.TrimSuffix(strings.TrimSpace(name), ".")
@@ -201,7 +202,8 @@ func symbolTopics(a *app, m tickstorm.Market, file string, channels []string) ([
 				if err != nil {
 					return nil, err
 				}
-				if !slices.Contains(topics, t) || len(topics) > 1000 { // the library takes each once
+				if !seen[t] {
+					seen[t] = true
 					topics = append(topics, t)
 				}
 			}
