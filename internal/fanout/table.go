@@ -20,9 +20,6 @@ type channel struct {
 	symbols   *intern.Table          // that somebody holds, or held; nil is none
 	holders   *intern.Pages[holders] // of a symbol, by its number
 	held      int                    // symbols with holders
-
-	sought []sought // in the message at hand
-	hashes []uint64 // of these
 }
 
 const (
@@ -182,7 +179,7 @@ func (h *Hub) delist(o *Outlet) {
 }
 
 func (h *Hub) add(o *Outlet, t tickstorm.Topic) {
-	c, symbol := h.find(t)
+	c, symbol := h.channelOf(t)
 	if symbol == tickstorm.All {
 		c.wild = append(c.wild, o.place)
 		h.routes[o.place].wild |= c.bit
@@ -205,7 +202,7 @@ func (h *Hub) add(o *Outlet, t tickstorm.Topic) {
 }
 
 func (h *Hub) remove(o *Outlet, t tickstorm.Topic) {
-	c, symbol := h.find(t)
+	c, symbol := h.channelOf(t)
 	if symbol == tickstorm.All {
 		c.wild = without(c.wild, o.place)
 		h.routes[o.place].wild &^= c.bit
@@ -227,8 +224,8 @@ func (h *Hub) remove(o *Outlet, t tickstorm.Topic) {
 	}
 }
 
-// find returns the channel of a topic, and which of its symbols it is.
-func (h *Hub) find(t tickstorm.Topic) (c *channel, symbol string) {
+// channelOf returns the channel of a topic, and which of its symbols it is.
+func (h *Hub) channelOf(t tickstorm.Topic) (c *channel, symbol string) {
 	if s, ok := h.streams[t.Channel]; ok {
 		return &h.channels[s], t.Symbol
 	}
