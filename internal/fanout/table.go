@@ -119,63 +119,57 @@ func (h *Hub) enlist(o *Outlet) {
 	h.outlets[o.place] = o
 }
 
-// stride is how many topics change while messages wait.
+// edit does something for each of some topics. Whoever waits for one of the locks waits for few
+// topics, however many there are.
+func (h *Hub) edit(topics []tickstorm.Topic, do func(tickstorm.Topic)) {
+	for some := range slices.Chunk(topics, stride) {
+		h.editing.Lock()
+		h.mu.Lock()
+		for _, t := range some {
+			do(t)
+		}
+		h.mu.Unlock()
+		h.tidy()
+		h.editing.Unlock()
+	}
+}
+
 const stride = 64
 
 // subscribe adds topics to those of an outlet.
 func (h *Hub) subscribe(o *Outlet, topics []tickstorm.Topic) {
-	h.editing.Lock()
-	defer h.editing.Unlock()
-	for some := range slices.Chunk(topics, stride) {
-		h.mu.Lock()
-		for _, t := range some {
-			if _, has := o.topics[t]; !has && !o.left {
-				o.topics[t] = struct{}{}
-				h.add(o, t)
-			}
+	h.edit(topics, func(t tickstorm.Topic) {
+		if _, has := o.topics[t]; !has && !o.left {
+			o.topics[t] = struct{}{}
+			h.add(o, t)
 		}
-		h.mu.Unlock()
-	}
+	})
 }
 
 // unsubscribe takes topics from those of an outlet.
 func (h *Hub) unsubscribe(o *Outlet, topics []tickstorm.Topic) {
-	h.editing.Lock()
-	defer h.editing.Unlock()
-	for some := range slices.Chunk(topics, stride) {
-		h.mu.Lock()
-		for _, t := range some {
-			if _, has := o.topics[t]; has {
-				delete(o.topics, t)
-				h.remove(o, t)
-			}
+	h.edit(topics, func(t tickstorm.Topic) {
+		if _, has := o.topics[t]; has && !o.left {
+			delete(o.topics, t)
+			h.remove(o, t)
 		}
-		h.mu.Unlock()
-	}
-	h.tidy()
+	})
 }
 
 // delist takes all topics and the place from an outlet.
 func (h *Hub) delist(o *Outlet) {
+	h.mu.Lock()
+	o.left = true // from when on nobody else touches its topics
+	h.mu.Unlock()
+	h.edit(slices.Collect(maps.Keys(o.topics)), func(t tickstorm.Topic) { h.remove(o, t) })
 	h.editing.Lock()
 	defer h.editing.Unlock()
 	h.mu.Lock()
-	o.left = true
-	h.mu.Unlock()
-	for some := range slices.Chunk(slices.Collect(maps.Keys(o.topics)), stride) {
-		h.mu.Lock()
-		for _, t := range some {
-			h.remove(o, t)
-		}
-		h.mu.Unlock()
-	}
-	h.mu.Lock()
+	defer h.mu.Unlock()
 	o.topics = nil
 	h.outlets[o.place] = nil
 	h.routes[o.place] = route{}
 	h.vacant = append(h.vacant, o.place)
-	h.mu.Unlock()
-	h.tidy()
 }
 
 func (h *Hub) add(o *Outlet, t tickstorm.Topic) {
