@@ -172,8 +172,7 @@ const (
 	handshakeLimit = 10 * time.Second
 	linger         = time.Second      // for the client's side of a close
 	finishLimit    = 10 * time.Second // for what was sent before the end
-	acksPerMessage = 100
-	chunk          = 128 << 10 // written at once when there is no pace to keep
+	chunk          = 128 << 10        // written at once when there is no pace to keep
 )
 
 func (c Config) withDefaults() Config {

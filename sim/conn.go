@@ -15,6 +15,7 @@ import (
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/frame"
+	"github.com/tickstorm/tickstorm/internal/dialogue"
 )
 
 // ErrSlow is returned by [Conn.Send] when the client's backlog is full.
@@ -132,7 +133,7 @@ func (c *Conn) Done() <-chan struct{} { return c.done }
 // Send sends a text message, which may be anything: a JSON array of events or not. It
 // does not wait for the client. The error is ErrSlow or ErrEnded.
 func (c *Conn) Send(message []byte) error {
-	err := c.SendRaw(appendFrame(nil, ws.OpText, message))
+	err := c.SendRaw(dialogue.AppendFrame(nil, ws.OpText, message))
 	if err == nil {
 		c.server.counters.messages.Add(1)
 		c.server.counters.bytes.Add(int64(len(message)))
@@ -161,12 +162,12 @@ func (c *Conn) SendRaw(b []byte) error {
 
 // SendStatus sends a status event, such as "error" and "not authorized".
 func (c *Conn) SendStatus(status, message string) error {
-	return c.SendRaw(appendFrame(nil, ws.OpText, appendStatuses(nil, statusText{status, message})))
+	return c.SendRaw(dialogue.AppendStatuses(nil, dialogue.Status{Status: status, Message: message}))
 }
 
 // Ping sends a ping with a payload of at most 125 bytes; more is cut off.
 func (c *Conn) Ping(payload []byte) error {
-	return c.SendRaw(appendFrame(nil, ws.OpPing, payload[:min(len(payload), ws.MaxControlFramePayloadSize)]))
+	return c.SendRaw(dialogue.AppendFrame(nil, ws.OpPing, payload[:min(len(payload), ws.MaxControlFramePayloadSize)]))
 }
 
 // Do does what a fault does, behind what has been sent so far. [HTTPStatus] does nothing.
@@ -255,7 +256,7 @@ func (c *Conn) serve() {
 	}
 	c.workers.Go(c.write)
 	c.queueFaults(OnGreeting)
-	c.sendStatuses(statusText{"connected", "Connected Successfully"})
+	c.sendStatuses(dialogue.Greeting)
 	if s.cfg.AuthTimeout > 0 {
 		timeout := time.AfterFunc(s.cfg.AuthTimeout, c.authTimeout)
 		defer timeout.Stop()

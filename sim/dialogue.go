@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -9,29 +8,22 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/dialogue"
 	"github.com/tickstorm/tickstorm/internal/redact"
 )
 
-// This file is the server's side of the dialogue: the vendor's greeting, keys,
-// subscriptions and their answers, in the vendor's words.
-
-const (
-	textNoPlan = "Your plan doesn't include websocket access. Visit https://massive.com/pricing to upgrade."
-	textLimit  = "Subscription limit reached for feed. Please remove some subscriptions and try again."
-	textDelay  = "You don't have access real-time data. If your plan only includes delayed data, " +
-		"you can connect to the delayed websocket at wss://delayed.polygon.io/stocks."
-	textMaxConnections = "Maximum number of websocket connections exceeded. " // the space is the vendor's
-)
+// This file is a connection's dialogue: what it answers to keys and subscriptions, and in whose
+// words. Those of the vendor are in internal/dialogue.
 
 // maxRequests is how many requests of a connection are kept.
 const maxRequests = 10_000
 
 // The words of older servers, and of mock servers, for those of today.
-var oldWords = map[statusText]statusText{
-	{"auth_success", "authenticated"}:        {"success", "authenticated"},
-	{"auth_failed", "authentication failed"}: {"error", "authentication failed"},
-	{"auth_failed", textNoPlan}:              {"error", textNoPlan},
-	{"max_connections", textMaxConnections}:  {"disconnected", textMaxConnections},
+var oldWords = map[dialogue.Status]dialogue.Status{
+	dialogue.AuthSuccess:    dialogue.Success(dialogue.AuthSuccess.Message),
+	dialogue.AuthFailed:     dialogue.Failure(dialogue.AuthFailed.Message),
+	dialogue.NoPlan:         dialogue.Failure(dialogue.NoPlan.Message),
+	dialogue.MaxConnections: {Status: "disconnected", Message: dialogue.MaxConnections.Message},
 }
 
 // ear receives what the client sends.
@@ -55,24 +47,8 @@ func (e ear) OnControl(op ws.OpCode, _ []byte) {
 	e.c.server.change()
 }
 
-type statusText struct{ status, message string }
-
-// appendStatuses appends a message of status events.
-func appendStatuses(dst []byte, statuses ...statusText) []byte {
-	e := tickstorm.Status{Header: tickstorm.Header{Has: tickstorm.StatusStatus | tickstorm.StatusMessage}}
-	dst = append(dst, '[')
-	for i, s := range statuses {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		e.Status, e.Message = []byte(s.status), []byte(s.message)
-		dst = e.AppendJSON(dst)
-	}
-	return append(dst, ']')
-}
-
 // sendStatuses sends statuses, some in each message.
-func (c *Conn) sendStatuses(statuses ...statusText) {
+func (c *Conn) sendStatuses(statuses ...dialogue.Status) {
 	if c.server.cfg.OldWords {
 		for i, s := range statuses {
 			if old, ok := oldWords[s]; ok {
@@ -80,29 +56,26 @@ func (c *Conn) sendStatuses(statuses ...statusText) {
 			}
 		}
 	}
-	for some := range slices.Chunk(statuses, acksPerMessage) {
-		c.out.append(appendFrame(nil, ws.OpText, appendStatuses(nil, some...)))
-	}
+	c.out.append(dialogue.AppendStatuses(nil, statuses...))
 }
 
 // request answers one message of the client. What is not a request is ignored, unless
 // Config.OldWords says otherwise.
 func (c *Conn) request(p []byte) {
-	var r struct{ Action, Params string }
-	err := json.Unmarshal(p, &r)
+	r, err := dialogue.ParseRequest(p)
 	c.record(p, r.Action, r.Params, err)
 	if err != nil {
 		if c.server.cfg.OldWords {
-			c.sendStatuses(statusText{"error", "Invalid JSON"})
+			c.sendStatuses(dialogue.Failure("Invalid JSON"))
 		}
 		return
 	}
 	switch r.Action {
-	case "auth":
+	case dialogue.Auth:
 		c.auth(strings.TrimSpace(r.Params))
-	case "subscribe":
+	case dialogue.Subscribe:
 		c.subscribe(r.Params)
-	case "unsubscribe":
+	case dialogue.Unsubscribe:
 		c.unsubscribe(r.Params)
 	}
 }
@@ -114,7 +87,7 @@ func (c *Conn) record(p []byte, action, params string, err error) {
 	switch {
 	case err != nil && strings.Contains(text, "auth"):
 		text = redact.Mask
-	case action == "auth" && params != "":
+	case action == dialogue.Auth && params != "":
 		text = `{"action":"auth","params":"` + redact.Mask + `"}`
 	}
 	c.mu.Lock()
@@ -136,7 +109,7 @@ func (c *Conn) authTimeout() {
 	if c.Authenticated() || c.finishing.Load() {
 		return
 	}
-	c.sendStatuses(statusText{"auth_timeout", "No authentication request received."})
+	c.sendStatuses(dialogue.AuthTimeout)
 	c.finish(Drop())
 }
 
@@ -147,24 +120,24 @@ func (c *Conn) auth(key string) {
 	c.queueFaults(OnAuth)
 	s := c.server
 	plan, known := s.cfg.plan(key)
-	refusal := ""
+	var refusal dialogue.Status
 	switch {
 	case !known:
-		refusal = "authentication failed"
+		refusal = dialogue.AuthFailed
 	case plan.Markets != nil && !slices.Contains(plan.Markets, c.market):
-		refusal = textNoPlan
+		refusal = dialogue.NoPlan
 	}
-	if refusal != "" {
+	if refusal != (dialogue.Status{}) {
 		s.counters.badKeys.Add(1)
-		c.sendStatuses(statusText{"auth_failed", refusal})
+		c.sendStatuses(refusal)
 		c.finish(Drop())
 		s.change()
 		return
 	}
 	c.admit(key, plan)
-	c.sendStatuses(statusText{"auth_success", "authenticated"})
+	c.sendStatuses(dialogue.AuthSuccess)
 	if plan.NotRealTime {
-		c.sendStatuses(statusText{"error", textDelay})
+		c.sendStatuses(dialogue.NotRealTime)
 	}
 	if !s.cfg.Quiet || s.cfg.Replay != nil {
 		c.workers.Go(c.stream)
@@ -203,31 +176,10 @@ func (c *Conn) evict(how Action) {
 	c.server.counters.evicted.Add(1)
 	c.server.cfg.Logger.Info("sim: connection evicted", "conn", c.id)
 	c.streaming.Lock()
-	c.sendStatuses(statusText{"max_connections", textMaxConnections})
+	c.sendStatuses(dialogue.MaxConnections)
 	c.finish(how)
 	c.streaming.Unlock()
 	c.server.change()
-}
-
-// asked is one part of a request: a topic and its one spelling.
-type asked struct {
-	topic tickstorm.Topic // as requested
-	id    tickstorm.Topic // canonical
-}
-
-// topics takes a request's params apart. What is no topic of this market is left out:
-// the vendor answers it with silence.
-func (c *Conn) topics(params string) []asked {
-	var topics []asked
-	for part := range strings.SplitSeq(params, ",") {
-		channel, symbol, ok := strings.Cut(strings.TrimSpace(part), ".")
-		if _, known := c.market.StreamOf(channel); !ok || !known || symbol == "" {
-			continue
-		}
-		t := tickstorm.Topic{Channel: channel, Symbol: symbol}
-		topics = append(topics, asked{t, c.market.Canonical(t)})
-	}
-	return topics
 }
 
 func (c *Conn) subscribe(params string) {
@@ -239,31 +191,31 @@ func (c *Conn) subscribe(params string) {
 	}
 	c.queueFaults(OnSubscribe)
 	if plan.NotRealTime {
-		c.sendStatuses(statusText{"error", textDelay})
+		c.sendStatuses(dialogue.NotRealTime)
 		return
 	}
-	var refused []statusText
+	var refused []dialogue.Status
 	var accepted []string
 	var added []tickstorm.Topic
 	c.mu.Lock()
-	topics := c.topics(params)
-	if n := c.overLimit(topics); n > 0 {
+	topics := dialogue.Topics(c.market, params)
+	if n := dialogue.OverLimit(c.market, c.server.cfg.OptionLimit, c.held, topics); n > 0 {
 		topics = nil
 		for range n {
-			refused = append(refused, statusText{"error", textLimit})
+			refused = append(refused, dialogue.SubscriptionLimit)
 		}
 	}
 	for _, t := range topics {
-		if !plan.allows(t.topic.Channel) {
-			refused = append(refused, statusText{"error", "not authorized"})
+		if !plan.allows(t.Topic.Channel) {
+			refused = append(refused, dialogue.NotAuthorized)
 			continue
 		}
-		if _, held := c.held[t.id]; held {
+		if _, held := c.held[t.ID]; held {
 			continue
 		}
-		c.held[t.id] = struct{}{}
-		added = append(added, t.id)
-		accepted = append(accepted, t.topic.String())
+		c.held[t.ID] = struct{}{}
+		added = append(added, t.ID)
+		accepted = append(accepted, t.Topic.String())
 	}
 	c.mu.Unlock()
 	c.answer(refused, c.acks("subscribed", "to", accepted), func() {
@@ -282,11 +234,11 @@ func (c *Conn) unsubscribe(params string) {
 	var removed []tickstorm.Topic
 	c.mu.Lock()
 	if c.authenticated {
-		for _, t := range c.topics(params) {
-			if _, held := c.held[t.id]; held {
-				delete(c.held, t.id)
-				removed = append(removed, t.id)
-				accepted = append(accepted, t.topic.String())
+		for _, t := range dialogue.Topics(c.market, params) {
+			if _, held := c.held[t.ID]; held {
+				delete(c.held, t.ID)
+				removed = append(removed, t.ID)
+				accepted = append(accepted, t.Topic.String())
 			}
 		}
 	}
@@ -304,20 +256,20 @@ func (c *Conn) unsubscribe(params string) {
 }
 
 // acks returns the acknowledgements of topics in the server's style.
-func (c *Conn) acks(what, preposition string, topics []string) []statusText {
+func (c *Conn) acks(what, preposition string, topics []string) []dialogue.Status {
 	if len(topics) == 0 {
 		return nil
 	}
-	var acks []statusText
+	var acks []dialogue.Status
 	switch c.server.cfg.Acks {
 	case AckTopics:
 		for _, topic := range topics {
-			acks = append(acks, statusText{"success", what + " " + preposition + ": " + topic})
+			acks = append(acks, dialogue.Success(what+" "+preposition+": "+topic))
 		}
 	case AckList:
-		acks = append(acks, statusText{"success", what + " " + preposition + ": " + strings.Join(topics, ",")})
+		acks = append(acks, dialogue.Success(what+" "+preposition+": "+strings.Join(topics, ",")))
 	case AckRequest:
-		acks = append(acks, statusText{"success", what})
+		acks = append(acks, dialogue.Success(what))
 	}
 	return acks
 }
@@ -325,44 +277,11 @@ func (c *Conn) acks(what, preposition string, topics []string) []statusText {
 // answer sends the answers to a request and then lets the change take effect on the
 // stream: no event of a topic comes before it is acknowledged, and none after it has
 // been given up.
-func (c *Conn) answer(refused, accepted []statusText, change func()) {
+func (c *Conn) answer(refused, accepted []dialogue.Status, change func()) {
 	c.streaming.Lock()
 	change()
 	c.sendStatuses(append(refused, accepted...)...)
 	c.streaming.Unlock()
 	signal(c.subscribed)
 	c.server.change()
-}
-
-// overLimit returns how many contracts of a request are refused because it would go
-// beyond the limit of an option channel: all or none. mu is held.
-func (c *Conn) overLimit(topics []asked) int {
-	most := c.server.cfg.OptionLimit
-	if c.market != tickstorm.Options || most < 0 {
-		return 0
-	}
-	refused := 0
-	for _, channel := range [...]string{"Q", "FMV", "LV"} {
-		held, asked, more := 0, 0, make(map[string]bool)
-		for t := range c.held {
-			if t.Channel == channel {
-				held++
-			}
-		}
-		all := false
-		for _, t := range topics {
-			if t.id.Channel != channel {
-				continue
-			}
-			asked++
-			all = all || t.id.Symbol == tickstorm.All
-			if _, dup := c.held[t.id]; !dup {
-				more[t.id.Symbol] = true
-			}
-		}
-		if all || len(more) > 0 && held+len(more) > most {
-			refused += asked
-		}
-	}
-	return refused
 }

@@ -2,11 +2,12 @@ package sim
 
 import (
 	"encoding/binary"
-	"math"
 	"sync"
 	"time"
 
 	"github.com/gobwas/ws"
+
+	"github.com/tickstorm/tickstorm/internal/dialogue"
 )
 
 // outbox is what waits to be written to one connection, in order: whole frames, and
@@ -128,20 +129,6 @@ func (o *outbox) waiting() int {
 	return o.size
 }
 
-// appendFrame appends an unmasked frame, as servers send.
-func appendFrame(dst []byte, op ws.OpCode, payload []byte) []byte {
-	dst = append(dst, 0x80|byte(op))
-	switch n := len(payload); {
-	case n < 126:
-		dst = append(dst, byte(n))
-	case n <= math.MaxUint16:
-		dst = binary.BigEndian.AppendUint16(append(dst, 126), uint16(n))
-	default:
-		dst = binary.BigEndian.AppendUint64(append(dst, 127), uint64(n))
-	}
-	return append(dst, payload...)
-}
-
 // write is the connection's writer: it empties the outbox until the connection ends.
 func (c *Conn) write() {
 	defer close(c.written)
@@ -213,13 +200,13 @@ func (c *Conn) perform(a Action) (over bool) {
 		}
 		return false
 	case actHalfFrame:
-		b = appendFrame(nil, ws.OpText, []byte(`[{"ev":"status","status":"success","message":"half of this is missing"}]`))
+		b = dialogue.AppendFrame(nil, ws.OpText, []byte(`[{"ev":"status","status":"success","message":"half of this is missing"}]`))
 		_, _ = c.send(b[:len(b)/2]) // the connection ends anyway
 		c.hangUp()
 		return true
 	case actPings:
 		for range a.n {
-			b = appendFrame(b, ws.OpPing, []byte("flood"))
+			b = dialogue.AppendFrame(b, ws.OpPing, []byte("flood"))
 		}
 	case actGarbage:
 		b = []byte("\xff\xfe\xfd this is no frame \x00\x01")
@@ -227,9 +214,9 @@ func (c *Conn) perform(a Action) (over bool) {
 		b = binary.BigEndian.AppendUint64([]byte{0x80 | byte(ws.OpText), 127}, 1<<62)
 		b = append(b, `[{"ev":"T"`...)
 	case actMessage:
-		b = appendFrame(nil, ws.OpText, []byte(a.text))
+		b = dialogue.AppendFrame(nil, ws.OpText, []byte(a.text))
 	case actClose:
-		b = appendFrame(nil, ws.OpClose, ws.NewCloseFrameBody(ws.StatusCode(a.n), a.text))
+		b = dialogue.AppendClose(nil, ws.StatusCode(a.n), a.text)
 		_, err := c.send(b)
 		c.finishing.Store(true)
 		_ = c.nc.SetReadDeadline(time.Now().Add(linger)) // fails only if it is closed

@@ -11,6 +11,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/dialogue"
 )
 
 // Source is a recording as it is read for one connection, message by message. One that has a
@@ -48,9 +49,6 @@ type Replay struct {
 	// Loop begins again at the end. Without it the server then stays silent.
 	Loop bool
 }
-
-// maxMessage is what the vendor's official clients read at most.
-const maxMessage = 1_000_000 - 1
 
 // ReplayFile replays messages in a file, one a line, on all markets, at a speed as in [Replay]
 // by the times of their events.
@@ -216,7 +214,7 @@ func (c *Conn) sendRecorded(message []byte) {
 	defer c.streaming.Unlock()
 	for part, events := range c.wants.parts(message) {
 		c.streamFaults()
-		c.chunk = appendFrame(c.chunk, ws.OpText, part)
+		c.chunk = dialogue.AppendFrame(c.chunk, ws.OpText, part)
 		c.messages++
 		c.bytes += int64(len(part))
 		c.server.counters.events.Add(int64(events))

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
+
+	"github.com/tickstorm/tickstorm/internal/dialogue"
 )
 
 // stream feeds the connection with data once there are subscriptions.
@@ -172,7 +174,7 @@ func (c *Conn) emit(due, limit int) (events int, full, dry bool) {
 		}
 		c.streamFaults()
 		c.scratch, n = c.generator.appendMessage(c.scratch[:0], now, n)
-		c.chunk = appendFrame(c.chunk, ws.OpText, c.scratch)
+		c.chunk = dialogue.AppendFrame(c.chunk, ws.OpText, c.scratch)
 		c.next = 0
 		c.messages++
 		c.bytes += int64(len(c.scratch))

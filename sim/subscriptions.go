@@ -4,6 +4,7 @@ import (
 	"iter"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/dialogue"
 )
 
 // subscriptions are the topics of a connection, and tell which elements of recorded messages are
@@ -86,7 +87,7 @@ func (s *subscriptions) parts(msg []byte) iter.Seq2[[]byte, int] {
 				all = false
 			}
 		}
-		if all && (len(msg) <= maxMessage || len(s.spans) < 2) {
+		if all && (len(msg) <= dialogue.MaxMessage || len(s.spans) < 2) {
 			yield(msg, len(s.spans))
 			return
 		}
@@ -94,7 +95,7 @@ func (s *subscriptions) parts(msg []byte) iter.Seq2[[]byte, int] {
 		n := 0
 		for _, span := range s.spans {
 			element := msg[span[0]:span[1]]
-			if n > 0 && len(s.out)+len(element)+len(`,]`) > maxMessage {
+			if n > 0 && len(s.out)+len(element)+len(`,]`) > dialogue.MaxMessage {
 				if !yield(append(s.out, ']'), n) {
 					return
 				}

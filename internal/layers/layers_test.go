@@ -50,6 +50,7 @@ var house = map[string]layer{
 	},
 	"frame":             {knows: []string{"internal/poison", "internal/swar", ws}, tests: []string{testify}},
 	"epoll":             {knows: []string{".", "internal/sock", "syscall"}, tests: []string{"internal/fixture", "internal/leak", "internal/poison", "frame", "sim", testify, ws}},
+	"internal/dialogue": {knows: []string{".", ws}, tests: []string{testify}},
 	"internal/faults":   {knows: []string{".", "epoll", "sim"}, tests: []string{"internal/fixture", "internal/leak", testify, ws}},
 	"internal/fixture":  {knows: []string{".", "frame", "sim", testify, ws, "syscall"}},
 	"internal/fanout":   {knows: []string{".", "internal/intern", "internal/poison", ws}, tests: []string{"bench", "internal/leak", testify, "syscall"}},
@@ -63,7 +64,8 @@ var house = map[string]layer{
 	"internal/intern":   {knows: []string{"internal/swar", "unsafe"}, tests: []string{testify}},
 	"internal/swar":     {tests: []string{testify}},
 
-	"sim":       {knows: []string{".", "frame", "internal/redact", ws}, tests: []string{"internal/leak", testify}},
+	"sim":       {knows: []string{".", "frame", "internal/dialogue", "internal/redact", ws}, tests: []string{"internal/leak", testify}},
+	"relay":     {knows: []string{".", "frame", "internal/dialogue", "internal/fanout", ws}, tests: []string{"internal/fixture", "internal/leak", "sim", testify}},
 	"metrics/*": {knows: []string{"."}, tests: []string{"sim", testify}},
 	"record":    {knows: []string{".", "syscall"}, tests: []string{"sim", testify}},
 
@@ -75,7 +77,7 @@ var house = map[string]layer{
 
 	"record/examples/*":         {knows: []string{".", "record", "sim"}, tests: []string{"syscall", testify}},
 	"examples/internal/simproc": {knows: []string{".", "sim"}},
-	"examples/*":                {knows: []string{".", "epoll", "examples/internal/simproc", "frame", "sim", ws, "syscall"}},
+	"examples/*":                {knows: []string{".", "epoll", "examples/internal/simproc", "frame", "relay", "sim", ws, "syscall"}},
 }
 
 // pkg is a package as its files have it, those of other platforms and tags included.

@@ -1,0 +1,64 @@
+package dialogue
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// The words of Tickstorm's own statuses. The vendor has none of them, and its clients pass
+// over what they do not know: who reads them learns more, who does not loses nothing.
+const (
+	// UpstreamDisconnected: what feeds the server has gone. The connection stays, and goes on
+	// when UpstreamConnected has come. The message says why.
+	UpstreamDisconnected = "upstream_disconnected"
+	// UpstreamConnected: what feeds the server is back.
+	UpstreamConnected = "upstream_connected"
+	// Gap: events of a window of time are missing here. The message is that of [GapNote].
+	Gap = "gap"
+	// Dropped: events were left out here, because the client reads too slowly. The message is
+	// that of [DroppedNote].
+	Dropped = "dropped"
+	// Pending: a topic was asked for, and there is no answer yet. The message is that of
+	// [PendingNote].
+	Pending = "pending"
+)
+
+// GapNote is the status of a gap: from and to are in nanoseconds since 1970, as far as they are
+// known, else 0, and cause is for people. The message is "from=1 to=2 cause=text", with cause
+// up to its end.
+func GapNote(from, to int64, cause string) Status {
+	return Status{Gap, fmt.Sprintf("from=%d to=%d cause=%s", from, to, cause)}
+}
+
+// ParseGap takes the message of a GapNote apart; ok is false if it is none.
+func ParseGap(message string) (from, to int64, cause string, ok bool) {
+	head, cause, _ := strings.Cut(message, " cause=")
+	begin, end, ok := strings.Cut(head, " to=")
+	begin, named := strings.CutPrefix(begin, "from=")
+	if !ok || !named {
+		return 0, 0, "", false
+	}
+	from, bad := strconv.ParseInt(begin, 10, 64)
+	to, worse := strconv.ParseInt(end, 10, 64)
+	if bad != nil || worse != nil {
+		return 0, 0, "", false
+	}
+	return from, to, cause, true
+}
+
+// DroppedNote is the status of events that were left out. The message is "1234 events".
+func DroppedNote(events uint64) Status {
+	return Status{Dropped, strconv.FormatUint(events, 10) + " events"}
+}
+
+// ParseDropped takes the message of a DroppedNote apart; ok is false if it is none.
+func ParseDropped(message string) (events uint64, ok bool) {
+	count, named := strings.CutSuffix(message, " events")
+	events, err := strconv.ParseUint(count, 10, 64)
+	return events, named && err == nil
+}
+
+// PendingNote is the status of a topic, in the spelling of the request, that was asked for and
+// has no answer yet. The message is "pending: T.AAPL".
+func PendingNote(topic string) Status { return Status{Pending, "pending: " + topic} }

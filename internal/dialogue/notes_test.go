@@ -1,0 +1,73 @@
+package dialogue_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/dialogue"
+)
+
+// statuses parses a message and returns its statuses and what they mean to a client.
+func statuses(t *testing.T, msg []byte) (found []dialogue.Status, codes []tickstorm.StatusCode) {
+	h := &collector{}
+	require.NoError(t, tickstorm.NewParser(tickstorm.Stocks).Parse(msg, h))
+	return h.found, h.codes
+}
+
+type collector struct {
+	tickstorm.NopHandler
+	found []dialogue.Status
+	codes []tickstorm.StatusCode
+}
+
+func (c *collector) OnStatus(s *tickstorm.Status) {
+	c.found = append(c.found, dialogue.Status{Status: string(s.Status), Message: string(s.Message)})
+	c.codes = append(c.codes, s.Code())
+}
+
+func TestNotesAreNothingToClientsThatDoNotKnowThem(t *testing.T) {
+	for _, n := range []dialogue.Status{
+		{Status: dialogue.UpstreamDisconnected, Message: "disconnected: EOF"},
+		{Status: dialogue.UpstreamConnected},
+		dialogue.GapNote(1, 2, `max_connections: "too many connections"`),
+		dialogue.DroppedNote(7),
+		dialogue.PendingNote("T.AAPL"),
+	} {
+		found, codes := statuses(t, dialogue.AppendMessage(nil, n))
+		require.Equal(t, []dialogue.Status{n}, found)
+		require.Equal(t, []tickstorm.StatusCode{tickstorm.StatusOther}, codes, "%v", n)
+	}
+}
+
+func TestNotesAreReadBack(t *testing.T) {
+	for _, c := range []struct {
+		from, to int64
+		cause    string
+	}{
+		{1764086430905642800, 1764086435905642800, "disconnected: read tcp: to=2 cause=3"},
+		{0, 5, ""},
+		{-1, 0, "über\n\"quoted\""},
+	} {
+		n := dialogue.GapNote(c.from, c.to, c.cause)
+		require.Equal(t, dialogue.Gap, n.Status)
+		from, to, cause, ok := dialogue.ParseGap(n.Message)
+		require.True(t, ok, n.Message)
+		require.Equal(t, c, struct {
+			from, to int64
+			cause    string
+		}{from, to, cause})
+	}
+	for _, bad := range []string{"", "from=1", "from=1 to=", "from=x to=2 cause=", "to=2 from=1", "1 to=2", "from=1 to=99999999999999999999 cause="} {
+		_, _, _, ok := dialogue.ParseGap(bad)
+		require.False(t, ok, bad)
+	}
+	events, ok := dialogue.ParseDropped(dialogue.DroppedNote(1<<63 + 5).Message)
+	require.True(t, ok)
+	require.EqualValues(t, uint64(1<<63+5), events)
+	for _, bad := range []string{"", "7", "-7 events", " events", "7 events more"} {
+		_, ok := dialogue.ParseDropped(bad)
+		require.False(t, ok, bad)
+	}
+}
