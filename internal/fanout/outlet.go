@@ -6,10 +6,12 @@ import (
 	"net"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gobwas/ws"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/dialogue"
 )
 
 // Why an outlet has ended.
@@ -120,7 +122,8 @@ func (d *Drops) add(events int, received int64) {
 // All methods may be called from any goroutine, do not wait for the connection, and do nothing
 // once the outlet has ended or Close, Hangup or Cut was called.
 //
-// Events are written in the order in which they came. Answers overtake them. So the
+// Events are written in the order in which they came. Where they are conflated, those of a channel
+// and symbol keep theirs, and so do all that are not to be conflated. Answers overtake events. So the
 // acknowledgement of a subscription comes before the first of its events if Answer is called
 // before Subscribe. That of the end of one comes behind the last of its events if it
 // is given to Note after Unsubscribe; given to Answer it comes at once, and what of the topic
@@ -221,7 +224,7 @@ func (o *Outlet) Note(msg []byte) {
 
 // Answer writes a text message, such as an acknowledgement, before all events that wait, behind
 // earlier answers. msg is copied. Answers are never dropped.
-func (o *Outlet) Answer(msg []byte) { o.Control(appendFrame(nil, ws.OpText, msg)) }
+func (o *Outlet) Answer(msg []byte) { o.Control(dialogue.AppendFrame(nil, ws.OpText, msg)) }
 
 // Control is Answer for whole frames, such as the pongs that a [frame.Framer] has made.
 func (o *Outlet) Control(frames []byte) {
@@ -243,8 +246,22 @@ func (o *Outlet) Close(code ws.StatusCode, reason string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !o.ending {
-		o.finish(appendClose(nil, code, reason))
+		o.finish(closing(code, reason))
 	}
+}
+
+// closing returns a close frame.
+func closing(code ws.StatusCode, reason string) []byte {
+	if code == 0 {
+		return dialogue.AppendFrame(nil, ws.OpClose, nil)
+	}
+	if most := ws.MaxControlFramePayloadSize - 2; len(reason) > most {
+		for most > 0 && !utf8.RuneStart(reason[most]) {
+			most--
+		}
+		reason = reason[:most]
+	}
+	return dialogue.AppendClose(nil, code, reason)
 }
 
 // Hangup ends the outlet with these frames, such as the answer to a close frame, behind what is

@@ -92,6 +92,7 @@ func TestElements(t *testing.T) {
 		{"a channel that the market lacks", "ZZ.*", `[{"ev":"ZZ","x":1}]`, `[{"ev":"ZZ","x":1}]`},
 		{"and one symbol of it, which nobody can tell", "ZZ.B,ZZ.C", `[{"ev":"ZZ","sym":"A"}]`, `[{"ev":"ZZ","sym":"A"}]`},
 		{"and another", "T.*", `[{"ev":"ZZ","x":1}]`, ""},
+		{"a channel that is called as all is", "*.A", `[{"ev":"ZZ"},{"ev":"*"}]`, `[{"ev":"*"}]`},
 		{"a long symbol", "T." + strings.Repeat("x", 100), `[{"ev":"T","sym":"` + strings.Repeat("x", 100) + `"}]`, `[{"ev":"T","sym":"` + strings.Repeat("x", 100) + `"}]`},
 		{"nothing", "T.*", `[]`, ""},
 		{"no array", "T.*", `x`, ""},
@@ -202,6 +203,9 @@ func TestEnds(t *testing.T) {
 	}{
 		{"close", func(j *joined) { j.Close(1001, "") }, true, []string{`[{"ev":"T","n":2}]`, "note", "close 1001 "}, nil, 0},
 		{"close of who does not read", func(j *joined) { j.Close(1001, "") }, false, nil, fanout.ErrTooSlow, time.Second},
+		{"close without a code", func(j *joined) { j.Close(0, "") }, true, []string{`[{"ev":"T","n":2}]`, "note", "close 0 "}, nil, 0},
+		{"close with a long reason", func(j *joined) { j.Close(1012, strings.Repeat("é", 100)) }, true,
+			[]string{`[{"ev":"T","n":2}]`, "note", "close 1012 " + strings.Repeat("é", 61)}, nil, 0},
 		{"hangup", func(j *joined) { j.Answer([]byte("last")); j.Hangup([]byte{0x88, 0}) }, true, []string{"last", "close 0 "}, nil, 0},
 		{"hangup of who does not read", func(j *joined) { j.Hangup([]byte{0x88, 0}) }, false, nil, fanout.ErrTooSlow, time.Second},
 		{"cut", func(j *joined) { j.Cut(); j.Cut() }, false, nil, fanout.ErrCut, 0},

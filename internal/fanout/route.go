@@ -202,10 +202,8 @@ func (h *Hub) deliver(place int32) {
 	case int(r.picked) == len(m.elements):
 		mask = m.present
 	}
-	if mask != 0 {
-		if f := h.frame(mask); f != nil && o.putFrame(f) {
-			return
-		}
+	if mask != 0 && o.putFrame(mask) {
+		return
 	}
 	h.gather(r, wild)
 	o.put(m.picks)

@@ -173,8 +173,8 @@ func (h *Hub) delist(o *Outlet) {
 }
 
 func (h *Hub) add(o *Outlet, t tickstorm.Topic) {
-	c, symbol := h.channelOf(t)
-	if symbol == tickstorm.All {
+	c, symbol, all := h.channelOf(t)
+	if all {
 		c.wild = append(c.wild, o.place)
 		h.routes[o.place].wild |= c.bit
 		return
@@ -196,8 +196,8 @@ func (h *Hub) add(o *Outlet, t tickstorm.Topic) {
 }
 
 func (h *Hub) remove(o *Outlet, t tickstorm.Topic) {
-	c, symbol := h.channelOf(t)
-	if symbol == tickstorm.All {
+	c, symbol, all := h.channelOf(t)
+	if all {
 		c.wild = without(c.wild, o.place)
 		h.routes[o.place].wild &^= c.bit
 		return
@@ -218,12 +218,12 @@ func (h *Hub) remove(o *Outlet, t tickstorm.Topic) {
 	}
 }
 
-// channelOf returns the channel of a topic, and which of its symbols it is.
-func (h *Hub) channelOf(t tickstorm.Topic) (c *channel, symbol string) {
+// channelOf returns the channel of a topic, and whether that is all of it, or which symbol.
+func (h *Hub) channelOf(t tickstorm.Topic) (c *channel, symbol string, all bool) {
 	if s, ok := h.streams[t.Channel]; ok {
-		return &h.channels[s], t.Symbol
+		return &h.channels[s], t.Symbol, t.Symbol == tickstorm.All
 	}
-	return &h.channels[unknown], t.Channel
+	return &h.channels[unknown], t.Channel, false
 }
 
 // without takes a place out of a list, if it is there.

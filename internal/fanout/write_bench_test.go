@@ -1,7 +1,6 @@
 package fanout_test
 
 import (
-	"encoding/binary"
 	"fmt"
 	"net"
 	"os"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/bench"
+	"github.com/tickstorm/tickstorm/internal/dialogue"
 	"github.com/tickstorm/tickstorm/internal/fanout"
 )
 
@@ -48,20 +48,6 @@ func readers(b *testing.B, n int) []net.Conn {
 	return conns
 }
 
-// text returns a message in a frame.
-func text(msg []byte) []byte {
-	f := []byte{0x80 | byte(ws.OpText)}
-	switch n := len(msg); {
-	case n < 126:
-		f = append(f, byte(n))
-	case n < 1<<16:
-		f = binary.BigEndian.AppendUint16(append(f, 126), uint16(n))
-	default:
-		f = binary.BigEndian.AppendUint64(append(f, 127), uint64(n))
-	}
-	return append(f, msg...)
-}
-
 // filtered returns for each client and message the frame that it gets, nil for none.
 func filtered(c *bench.Corpus, clients int, topics func(int) []tickstorm.Topic) [][][]byte {
 	holders := map[tickstorm.Topic][]int{}
@@ -86,7 +72,7 @@ func filtered(c *bench.Corpus, clients int, topics func(int) []tickstorm.Topic) 
 				all[i] = make([][]byte, len(c.Messages))
 			}
 			b[0] = '['
-			all[i][at] = text(append(b, ']'))
+			all[i][at] = dialogue.AppendFrame(nil, ws.OpText, append(b, ']'))
 		}
 	}
 	return all
