@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/gobwas/ws"
 )
@@ -31,12 +32,19 @@ func AppendHeader(dst []byte, op ws.OpCode, n int) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, 127), uint64(n))
 }
 
-// AppendClose appends a close frame. A code of 0 is none, and of a reason at most 123 bytes go out.
+// AppendClose appends a close frame. A code of 0 is none, and of a reason whole characters of at
+// most 123 bytes go out.
 func AppendClose(dst []byte, code ws.StatusCode, reason string) []byte {
 	if code == 0 {
 		return AppendFrame(dst, ws.OpClose, nil)
 	}
-	return AppendFrame(dst, ws.OpClose, ws.NewCloseFrameBody(code, reason[:min(len(reason), ws.MaxControlFramePayloadSize-2)]))
+	if most := ws.MaxControlFramePayloadSize - 2; len(reason) > most {
+		for most > 0 && !utf8.RuneStart(reason[most]) {
+			most--
+		}
+		reason = reason[:most]
+	}
+	return AppendFrame(dst, ws.OpClose, ws.NewCloseFrameBody(code, reason))
 }
 
 // AppendStatuses appends frames of messages of statuses, some in each.

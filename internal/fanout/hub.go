@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/dialogue"
 	"github.com/tickstorm/tickstorm/internal/intern"
 )
 
@@ -22,8 +23,6 @@ type Config struct {
 	// clients read less than a million; at least 4 KiB. An element that does not fit is dropped.
 	MaxMessage int
 }
-
-const defaultMaxMessage = 999_999
 
 // Hub is the table of topics and outlets of one market. Message is for one goroutine at a time,
 // everything else for any.
@@ -48,7 +47,7 @@ type Hub struct {
 // New returns a hub without outlets. It starts no goroutine.
 func New(cfg Config) *Hub {
 	if cfg.MaxMessage <= 0 {
-		cfg.MaxMessage = defaultMaxMessage
+		cfg.MaxMessage = dialogue.MaxMessage
 	}
 	cfg.MaxMessage = max(cfg.MaxMessage, block)
 	h := &Hub{cfg: cfg, hash: intern.NewHasher()}
@@ -87,13 +86,13 @@ func (h *Hub) Stats() Stats {
 	return st
 }
 
-// Last returns when the last event of a topic came, in nanoseconds since 1970, while somebody held
-// it, or others of its channel; 0 if there was none.
+// Last returns when the last event of a topic came, in nanoseconds since 1970: of a symbol while
+// somebody held it, of all of a channel whoever held them. It is 0 if none did.
 func (h *Hub) Last(t tickstorm.Topic) int64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	c, symbol := h.find(t)
-	if symbol == tickstorm.All {
+	c, symbol, all := h.channelOf(t)
+	if all {
 		return c.last
 	}
 	if c.symbols == nil {

@@ -121,7 +121,8 @@ func (d *Drops) add(events int, received int64) {
 // All methods may be called from any goroutine, do not wait for the connection, and do nothing
 // once the outlet has ended or Close, Hangup or Cut was called.
 //
-// Events are written in the order in which they came. Answers overtake them. So the
+// Events are written in the order in which they came. Where they are conflated, those of a channel
+// and symbol keep theirs, and so do all that are not to be conflated. Answers overtake events. So the
 // acknowledgement of a subscription comes before the first of its events if Answer is called
 // before Subscribe. That of the end of one comes behind the last of its events if it
 // is given to Note after Unsubscribe; given to Answer it comes at once, and what of the topic
