@@ -592,7 +592,7 @@ func TestSockets(t *testing.T) {
 			require.NoError(t, far.SetReadDeadline(time.Now().Add(time.Minute)))
 			i, left, r := -1, 0, bufio.NewReader(far)
 			for {
-				f, err := ws.ReadFrame(r)
+				f, err := readFrame(r)
 				require.NoError(t, err)
 				if f.Header.OpCode == ws.OpClose {
 					break

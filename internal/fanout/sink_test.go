@@ -85,6 +85,19 @@ func (s *sink) stall(yes bool) {
 	s.change.Broadcast()
 }
 
+// readFrame reads a frame of a server of ours.
+func readFrame(r io.Reader) (f ws.Frame, err error) {
+	if f.Header, err = ws.ReadHeader(r); err != nil {
+		return f, err
+	}
+	if f.Header.Length > 1<<20 {
+		return f, fmt.Errorf("a frame of %d bytes", f.Header.Length)
+	}
+	f.Payload = make([]byte, f.Header.Length)
+	_, err = io.ReadFull(r, f.Payload)
+	return f, err
+}
+
 // written returns the frames that were written since it was called last, as text; a close
 // frame's code comes as "close 1008 reason".
 func (s *sink) written(t testing.TB) (frames []string) {
@@ -94,7 +107,7 @@ func (s *sink) written(t testing.TB) (frames []string) {
 	r := strings.NewReader(string(s.data))
 	s.data = s.data[:0]
 	for {
-		f, err := ws.ReadFrame(r)
+		f, err := readFrame(r)
 		if err == io.EOF {
 			return frames
 		}
