@@ -65,6 +65,7 @@ var house = map[string]layer{
 	"sim":       {knows: []string{".", "frame", "internal/redact", ws}, tests: []string{"internal/leak", testify}},
 	"metrics/*": {knows: []string{"."}, tests: []string{"sim", testify}},
 	"record":    {knows: []string{".", "syscall"}, tests: []string{"sim", testify}},
+	"sink":      {knows: []string{".", "record", "syscall"}, tests: []string{"internal/leak", "sim", testify}},
 
 	"bench":               {knows: []string{".", "epoll", "frame", "internal/jsonscan", "sim", fastjson, ws, "syscall", "unsafe"}, tests: []string{"internal/leak", testify}},
 	"bench/growth":        {tests: []string{testify}},
