@@ -72,7 +72,6 @@ func (f *filler) fill(ctx context.Context) error {
 func (f *filler) entry(ctx context.Context, e *record.Entry) (err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	before := len(f.cur.rows)
 	if e.Control != nil || e.Damage != nil {
 		err = f.notice(ctx, noticeOf(e))
 	} else {
@@ -87,11 +86,8 @@ func (f *filler) entry(ctx context.Context, e *record.Entry) (err error) {
 			f.at.close(e.Segment)
 		}
 	}
-	switch {
-	case len(f.cur.rows) >= f.cfg.MaxRows || f.cur.bytes >= f.cfg.MaxBytes:
+	if len(f.cur.rows) >= f.cfg.MaxRows || f.cur.bytes >= f.cfg.MaxBytes {
 		f.full = true
-		signal(f.changed)
-	case before == 0 && len(f.cur.rows) > 0:
 		signal(f.changed)
 	}
 	return nil
@@ -182,6 +178,7 @@ func (f *filler) reserve(ctx context.Context, id *ID, received int64, size int) 
 	}
 	if len(f.cur.rows) == 0 {
 		f.cur.first = time.Now().UnixNano()
+		signal(f.changed) // who waits for it sees it when the lock is free
 	}
 	return nil
 }

@@ -159,13 +159,13 @@ func TestFollow(t *testing.T) {
 	rec := newRecorder(t, dir, tickstorm.Stocks)
 	rec.say(1)
 	e := &memory{}
-	r, err := sink.NewRunner(e, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}, Cursor: cursorIn(t), Follow: time.Millisecond}), sink.Config{Linger: time.Millisecond})
+	r, err := sink.NewRunner(e, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}, Cursor: cursorIn(t), Follow: time.Millisecond}), sink.Config{Linger: time.Millisecond, MaxRows: 4})
 	require.NoError(t, err)
 	over := make(chan error, 1)
 	go func() { over <- r.Run(t.Context()) }()
 	for n := 3; n <= 30; n += 3 {
 		require.Eventually(t, func() bool { return len(e.all()) >= n }, time.Minute, time.Millisecond)
-		rec.say(1)
+		rec.say(1) // whose end may be in another batch than its beginning
 	}
 	require.NoError(t, r.Stop(t.Context()))
 	require.NoError(t, <-over)
