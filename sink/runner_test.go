@@ -163,9 +163,9 @@ func TestFollow(t *testing.T) {
 	require.NoError(t, err)
 	over := make(chan error, 1)
 	go func() { over <- r.Run(t.Context()) }()
-	for n := 3; n <= 30; n += 3 {
+	for n := 3; n <= 30; n += 6 {
 		require.Eventually(t, func() bool { return len(e.all()) >= n }, time.Minute, time.Millisecond)
-		rec.say(1) // whose end may be in another batch than its beginning
+		rec.say(2) // the end of a message is in another batch than its beginning
 	}
 	require.NoError(t, r.Stop(t.Context()))
 	require.NoError(t, <-over)
