@@ -335,6 +335,29 @@ func TestBounds(t *testing.T) {
 	})
 }
 
+// TestTails: what is left of a message behind the end of a batch waits no longer than Linger either,
+// whoever of reader and writer is faster.
+func TestTails(t *testing.T) {
+	for range 200 {
+		synctest.Test(t, func(t *testing.T) {
+			live := sink.NewLive(tickstorm.Stocks, 0)
+			e := &memory{}
+			r, err := sink.NewRunner(e, live, sink.Config{Linger: time.Minute, MaxRows: 4})
+			require.NoError(t, err)
+			over := make(chan error, 1)
+			go func() { over <- r.Run(t.Context()) }()
+			for range 2 {
+				live.OnMessage([]byte(`[{"ev":"T","sym":"A"},{"ev":"T","sym":"B"},{"ev":"T","sym":"C"}]`), time.Now().UnixNano())
+			}
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			require.Len(t, e.all(), 6)
+			require.NoError(t, r.Stop(t.Context()))
+			require.NoError(t, <-over)
+		})
+	}
+}
+
 // flusher is an engine that confirms nothing in Write.
 type flusher struct {
 	memory
