@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
-	"strconv"
 	"sync"
 	"time"
 
@@ -33,7 +32,8 @@ type ConsumerConfig struct {
 	Group string
 	// Watermarks keep how far the group is; nil is a stream of the group's, on Replicas nodes. A
 	// handler that keeps them with its own results, so that not even a kill repeats anything, gives
-	// its own; it needs a handler for each partition, since partitions are saved one by one.
+	// its own; it needs a handler for each partition, since partitions are saved one by one, by the
+	// name that [Layout].Lane gives them.
 	Watermarks sink.Watermarks
 	// Replicas is on how many nodes the group's stream is, if it is made; default 1.
 	Replicas int
@@ -319,9 +319,4 @@ func (c *Consumer) leased() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return time.Now().UnixNano() < c.handled
-}
-
-// laneName is a partition's name among the watermarks.
-func (c *Consumer) laneName(p int) string {
-	return marketToken(c.cfg.Market) + "." + strconv.Itoa(p) + "of" + strconv.Itoa(c.cfg.Partitions)
 }

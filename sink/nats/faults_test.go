@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -141,7 +140,7 @@ func (c *client) Shard(i, n int) tickstorm.Handler {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := &shard{}
-	c.mine["stocks."+strconv.Itoa(i)+"of"+strconv.Itoa(n)] = s
+	c.mine[sinknats.Layout{Partitions: n}.Lane(tickstorm.Stocks, i)] = s
 	return s
 }
 

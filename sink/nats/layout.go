@@ -73,6 +73,11 @@ func (l Layout) Stream(m tickstorm.Market, partition int) string {
 	return name
 }
 
+// Lane is a partition's name among the watermarks, such as stocks.3of8.
+func (l Layout) Lane(m tickstorm.Market, partition int) string {
+	return marketToken(m) + "." + strconv.Itoa(partition) + "of" + strconv.Itoa(max(1, l.Partitions))
+}
+
 // Subjects are those of that stream.
 func (l Layout) Subjects(m tickstorm.Market, partition int) []string {
 	market := l.Prefix + "." + marketToken(m)

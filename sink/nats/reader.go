@@ -127,7 +127,7 @@ func (r *reader) isLost() bool {
 
 // claim makes the partition this consumer's. claimed is false if another has it that is there.
 func (r *reader) claim(ctx context.Context) (claimed bool, err error) {
-	name := r.c.laneName(r.p)
+	name := r.c.cfg.Lane(r.c.cfg.Market, r.p)
 	if r.mark, err = r.marks.Load(ctx, name); err != nil {
 		return false, err
 	}
@@ -177,7 +177,7 @@ func (r *reader) save(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, r.c.cfg.patience())
 	defer cancel()
 	r.mark.Marks = r.lane.Marks().Clone()
-	err := r.marks.Save(ctx, r.c.laneName(r.p), &r.mark)
+	err := r.marks.Save(ctx, r.c.cfg.Lane(r.c.cfg.Market, r.p), &r.mark)
 	switch {
 	case err == nil:
 		r.dirty = false
