@@ -47,25 +47,48 @@ func NewLane(m tickstorm.Market, h tickstorm.Handler, symbols *tickstorm.Symbols
 	return l
 }
 
-// Event tells an element, with the stamp that [Row.AppendStamp] wrote. The error is an [ErrID] if
-// that is none. raw is lent to the handler.
+// Event tells an element of a channel, with the stamp that [Row.AppendStamp] wrote. The error is an
+// [ErrID] if that is none. raw is lent to the handler.
 func (l *Lane) Event(stamp string, raw []byte) error {
-	s, err := ParseStamp(stamp, &l.last)
-	if err != nil {
+	if ok, err := l.stamp(stamp); !ok {
 		return err
+	}
+	l.array(raw)
+	return nil
+}
+
+// Broken tells an element without a channel, which is no event: the handler's OnError is told why.
+func (l *Lane) Broken(stamp string, raw []byte) error {
+	if ok, err := l.stamp(stamp); !ok {
+		return err
+	}
+	if len(raw) > 0 && raw[0] == '{' { // it may be the rest of a message that was cut off
+		_ = l.parser.Parse(raw, l.handler)
+	} else {
+		l.array(raw)
+	}
+	return nil
+}
+
+// array has an element decoded as what it was: one of an array, for which the parser is fast.
+func (l *Lane) array(raw []byte) {
+	l.text = append(append(append(l.text[:0], '['), raw...), ']')
+	_ = l.parser.Parse(l.text, l.handler) // what is wrong with it the handler is told
+}
+
+// stamp reads the stamp of an element, and reports whether it is to be told.
+func (l *Lane) stamp(text string) (bool, error) {
+	s, err := ParseStamp(text, &l.last)
+	if err != nil {
+		return false, err
 	}
 	l.last = s
 	if !l.takes(&s) {
-		return nil
+		return false, nil
 	}
 	l.parser.SetReceived(s.Received)
 	l.parser.SetReplayed(!s.ID.Live())
-	if len(raw) == 0 || raw[0] != '{' { // no event, which is the handler's to know
-		l.text = append(append(append(l.text[:0], '['), raw...), ']')
-		raw = l.text
-	}
-	_ = l.parser.Parse(raw, l.handler) // what is wrong with it the handler is told
-	return nil
+	return true, nil
 }
 
 // Notice tells a notice, from its JSON, with its stamp.

@@ -52,6 +52,8 @@ func TestLane(t *testing.T) {
 	rec.OnState(&tickstorm.StateChange{State: tickstorm.StateBackoff, Err: errors.New("EOF")})
 	rec.gap()
 	rec.say(5)
+	rec.OnMessage([]byte(`[{"ev":"T","sym":"A","q":7},{"ev":"T","sym":"B","q":8`), 1<<60)
+	rec.OnMessage([]byte(`[{"ev":"T","sym":"A","x":{"y":1}`), 1<<60)
 	rec.end()
 
 	var want told
@@ -68,6 +70,8 @@ func TestLane(t *testing.T) {
 	tell := func(r kept) {
 		if r.notice != "" {
 			require.NoError(t, lane.Notice(r.stamp, []byte(r.raw)))
+		} else if r.channel == "" {
+			require.NoError(t, lane.Broken(r.stamp, []byte(r.raw)))
 		} else {
 			require.NoError(t, lane.Event(r.stamp, []byte(r.raw)))
 		}
@@ -89,6 +93,7 @@ func TestLane(t *testing.T) {
 	require.Len(t, got.lines, before)
 	require.ErrorIs(t, lane.Event("x", nil), sink.ErrID)
 	require.ErrorIs(t, lane.Notice("x", nil), sink.ErrID)
+	require.ErrorIs(t, lane.Broken("x", nil), sink.ErrID)
 	require.Error(t, lane.Notice(rows[0].stamp, []byte("x")))
 }
 

@@ -10,7 +10,7 @@ import (
 
 // This file is what tests do to streams.
 
-func stream(t *testing.T, nc *nats.Conn, name string) jetstream.Stream {
+func stream(t testing.TB, nc *nats.Conn, name string) jetstream.Stream {
 	t.Helper()
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)

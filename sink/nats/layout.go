@@ -149,6 +149,9 @@ func underlying(contract string) string {
 	return name[:len(name)-tail]
 }
 
+// emptyToken stands for a text without a byte.
+const emptyToken = "%"
+
 const hex = "0123456789ABCDEF"
 
 // escaped reports whether a byte has a meaning in subjects, or may have none in them.
@@ -160,7 +163,7 @@ func escaped(c byte) bool {
 // become %2E and so on; no text at all becomes %.
 func Escape(text string) string {
 	if text == "" {
-		return "%"
+		return emptyToken
 	}
 	n := 0
 	for i := range len(text) {
@@ -188,7 +191,7 @@ var ErrToken = errors.New("nats: not an escaped token")
 
 // Unescape is the text that Escape made a token of. The error is an [ErrToken].
 func Unescape(token string) (string, error) {
-	if token == "%" {
+	if token == emptyToken {
 		return "", nil
 	}
 	var b []byte

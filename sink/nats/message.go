@@ -21,22 +21,22 @@ func stampOf(h nats.Header) string {
 
 // tell gives a message to a lane.
 func tell(l *sink.Lane, subject, stamp string, data []byte) error {
-	if isNotice(subject) {
+	switch channelToken(subject) {
+	case noticeToken:
 		return l.Notice(stamp, data)
+	case emptyToken:
+		return l.Broken(stamp, data)
 	}
 	return l.Event(stamp, data)
 }
 
-// isNotice reports whether the third token says so.
-func isNotice(subject string) bool {
+// channelToken is the third token of a subject.
+func channelToken(subject string) string {
 	for range 2 {
-		_, rest, ok := strings.Cut(subject, ".")
-		if !ok {
-			return false
-		}
-		subject = rest
+		_, subject, _ = strings.Cut(subject, ".")
 	}
-	return strings.HasPrefix(subject, noticeToken+".")
+	token, _, _ := strings.Cut(subject, ".")
+	return token
 }
 
 var errNoSequence = errors.New("nats: a message without a number in its stream")
