@@ -58,18 +58,18 @@ func (m *Marks) find(segment string) int {
 	return -1
 }
 
-// covers reports whether what stands at an id, in the same segment, is at or before this one.
+// covers reports whether what stands at another id, in the same segment, is at or before this one.
 // Damages stand before the line whose number they have, in an order that only the reader knows.
-func (m *ID) covers(id *ID) bool {
+func (id *ID) covers(other *ID) bool {
 	switch {
-	case id.Sequence != m.Sequence:
-		return id.Sequence < m.Sequence
-	case m.Damage != "":
-		return id.Damage == m.Damage
+	case other.Sequence != id.Sequence:
+		return other.Sequence < id.Sequence
 	case id.Damage != "":
+		return other.Damage == id.Damage
+	case other.Damage != "":
 		return true
 	}
-	return id.Element <= m.Element
+	return other.Element <= id.Element
 }
 
 // MarshalJSON writes them as a list of ids.

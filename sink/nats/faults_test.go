@@ -111,11 +111,10 @@ func TestFaults(t *testing.T) {
 // ledger is a database, as a handler may have one: what it makes of events and the watermarks are
 // written at once.
 type ledger struct {
-	mu     sync.Mutex
-	marks  map[string][]byte
-	revs   map[string]uint64
-	books  *books
-	shards map[string]*shard // by lane
+	mu    sync.Mutex
+	marks map[string][]byte
+	revs  map[string]uint64
+	books *books
 }
 
 // shard is what one consumer has of a partition, and has not written yet.

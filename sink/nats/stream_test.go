@@ -38,7 +38,7 @@ func TestStreamConfig(t *testing.T) {
 	require.NoError(t, write(sinknats.Config{}))
 	made := stream(t, nc, "md_stocks").CachedInfo().Config
 	require.Equal(t, 24*time.Hour, made.MaxAge)
-	require.EqualValues(t, 8<<30, made.MaxBytes)
+	require.Equal(t, int64(8<<30), made.MaxBytes)
 	require.Equal(t, jetstream.LimitsPolicy, made.Retention)
 
 	for name, c := range map[string]struct {

@@ -136,9 +136,6 @@ func (c *Cluster) ready() error {
 	return nil
 }
 
-// Nodes is how many servers there are, those that were killed among them.
-func (c *Cluster) Nodes() int { return len(c.nodes) }
-
 // URL is what clients connect to: the addresses of all servers.
 func (c *Cluster) URL() string {
 	var urls []string
