@@ -96,7 +96,7 @@ func BenchmarkInRatio(b *testing.B) {
 		require.NoError(b, err)
 		began = time.Now()
 		for _, m := range ready.messages {
-			_, err := js.PublishMsgAsync(m)
+			_, err := js.PublishMsgAsync(m, jetstream.WithStallWait(time.Minute))
 			require.NoError(b, err)
 		}
 		<-js.PublishAsyncComplete()
