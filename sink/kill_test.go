@@ -1,6 +1,7 @@
 package sink_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"os"
@@ -39,7 +40,10 @@ func (l lines) Write(_ context.Context, b *sink.Batch) error {
 	for i := range b.Rows {
 		text = append(b.Rows[i].AppendStamp(text), " .\n"...)
 	}
-	_, err := l.file.Write(text)
+	if _, err := l.file.Write(text); err != nil {
+		return err
+	}
+	_, err := os.Stdout.WriteString("a batch\n")
 	return err
 }
 
@@ -65,28 +69,25 @@ func TestKills(t *testing.T) {
 	dir, state := recording(t, 3, 700), t.TempDir()
 	want := inside(t, dir)
 	random := random(1)
-	killed := 0 // at least once, as all takes longer than the shortest life
+	killed := 0
 	for over := false; !over; {
 		cmd := exec.CommandContext(t.Context(), os.Args[0])
 		cmd.Env = append(os.Environ(), killVariable+"="+dir+"\n"+state)
 		var said bytes.Buffer
 		cmd.Stderr = &said
+		out, err := cmd.StdoutPipe()
+		require.NoError(t, err)
 		require.NoError(t, cmd.Start())
-		timer := time.AfterFunc(time.Duration(random.Int64N(int64(60*time.Millisecond))), func() { _ = cmd.Process.Kill() })
-		err := cmd.Wait()
-		timer.Stop()
-		over = err == nil
-		if !over {
-			killed++
-			require.Empty(t, said.String(), "it has ended by itself")
+		life := 1 + random.IntN(400) // batches, of some thousands; in the end no more are killed
+		batches := bufio.NewScanner(out)
+		for n := 1; batches.Scan(); n++ {
+			if n == life && killed < turns(t, 30) {
+				require.NoError(t, cmd.Process.Kill())
+				killed++
+			}
 		}
-		if killed > turns(t, 30) { // enough
-			cmd := exec.CommandContext(t.Context(), os.Args[0])
-			cmd.Env = append(os.Environ(), killVariable+"="+dir+"\n"+state)
-			out, err := cmd.CombinedOutput()
-			require.NoError(t, err, string(out))
-			over = true
-		}
+		over = cmd.Wait() == nil
+		require.Empty(t, said.String(), "what it said when it ended by itself")
 	}
 	require.NotZero(t, killed)
 	text, err := os.ReadFile(filepath.Join(state, "lines"))
