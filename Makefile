@@ -130,6 +130,7 @@ smoke: ## run the examples briefly and check the main job's figures
 	go run ./examples/overload -for 1s -policies inline,drop-oldest
 	recording=$$(mktemp -d) && trap 'rm -r "$$recording"' EXIT && \
 		go run -C record ./examples/record -for 2s -dir "$$recording" && go run -C record ./examples/replay -dir "$$recording"
+	go run -C sink/nats ./examples/distributed -for 6s
 
 .PHONY: newcomer
 newcomer: ## run README's command for the command line tool on a clean clone
@@ -163,6 +164,8 @@ proof: ## prove what takes long: races, repeated runs, fuzzing, soak; half an ho
 	TICKSTORM_OPERATIONS=$(call share,1000000) TICKSTORM_CLIENTS=$(call share,10000) go test -count=1 -run 'Model|NothingIsLeft' ./relay
 	cd record && TICKSTORM_KILLS=$(call share,100) go test -count=1 -run Kill ./examples/record
 	cd cmd/tickstorm && TICKSTORM_FLAGS=$(call share,40) go test -count=1 -run Flags .
+	cd sink && TICKSTORM_KILLS=$(call share,300) go test -count=1 -run 'Kills|Rivals' .
+	cd sink/nats && TICKSTORM_KILLS=$(call share,200) go test -count=1 -timeout 30m -run 'Faults|Killed|StreamOnce' .
 
 .PHONY: bench-rivals
 bench-rivals: ## print README's tables of rivals; takes some minutes, RIVALS=-short less

@@ -1,0 +1,85 @@
+package sink
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+)
+
+// ErrInUse: another runner or consumer, of this process or another, has the file.
+var ErrInUse = errors.New("sink: in use by another")
+
+// stateFile is a small file that is replaced as a whole, so that whatever happens there is the old
+// one or the new one. It is its owner's alone, by a lock on a file beside it, which stays.
+type stateFile struct {
+	path string
+	lock func() error // gives it back
+}
+
+// openState locks the file and returns what is in it, nil if there is none.
+func openState(path string) (*stateFile, []byte, error) {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, nil, fmt.Errorf("sink: %w", err)
+	}
+	unlock, err := lockFile(path + ".lock")
+	if err != nil {
+		return nil, nil, fmt.Errorf("sink: lock %s: %w", path, err)
+	}
+	f := &stateFile{path, unlock}
+	text, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		_ = unlock() // the error that matters is err
+		return nil, nil, fmt.Errorf("sink: %w", err)
+	}
+	return f, text, nil
+}
+
+// write replaces what is in the file, and returns when that outlasts a power cut.
+func (f *stateFile) write(text []byte) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("sink: write %s: %w", f.path, err)
+		}
+	}()
+	temp := f.path + ".new" // one name, so that what a crash leaves does not add up
+	w, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(text)
+	if err == nil {
+		err = w.Sync()
+	}
+	if cerr := w.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(temp, f.path); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(f.path))
+}
+
+func (f *stateFile) close() error { return f.lock() }
+
+// syncFolder makes what a folder lists outlast a power cut, where the system can.
+func syncFolder(dir string) error {
+	if runtime.GOOS == "windows" { // which has no such call
+		return nil
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	err = d.Sync()
+	if cerr := d.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}

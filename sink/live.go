@@ -1,0 +1,224 @@
+package sink
+
+import (
+	"context"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/record"
+)
+
+// liveNumber is that of a live source's segment, which no recording has.
+const liveNumber = "-000000"
+
+// Live is a [Source] that takes what a client receives, at most once: it is the client's
+// [tickstorm.Config].Tap. On the goroutine that reads it copies each message into its buffer;
+// messages that have no room are dropped, the newest first, counted, and told as a notice in
+// their place. What is in memory when the process ends is gone: where nothing may be, record and
+// use a [Folder].
+//
+// It is for one run of one [Runner], and for one client after another. Close it after the client: the
+// run ends when all is written.
+type Live struct {
+	market  tickstorm.Market
+	segment string
+	half    int // bytes of a buffer
+
+	mu        sync.Mutex // protects what follows
+	in        liveBuffer
+	lost      record.Control // what was dropped since in took something; Count is 0 if nothing
+	all       uint64         // that was dropped
+	connected bool
+	closed    bool
+
+	more  chan struct{} // has room for one: in has something, or it is closed
+	out   liveBuffer
+	place int // in out
+	entry record.Entry
+	count uint64
+}
+
+type liveBuffer struct {
+	raw   []byte
+	items []liveItem
+}
+
+// liveItem is a message, or a control.
+type liveItem struct {
+	start, end int
+	received   int64
+	control    *record.Control
+}
+
+var _ tickstorm.Tap = (*Live)(nil)
+
+// DefaultLiveBuffer is how many bytes may wait in a [Live] unless it is told otherwise.
+const DefaultLiveBuffer = 64 << 20
+
+// NewLive returns a source for a client of a market; buffer is how many bytes may wait, 0 is
+// [DefaultLiveBuffer].
+func NewLive(m tickstorm.Market, buffer int) *Live {
+	if buffer <= 0 {
+		buffer = DefaultLiveBuffer
+	}
+	name := strings.ReplaceAll(string(m), "/", "-") + "-" + time.Now().UTC().Format("20060102T150405.000Z") + liveNumber
+	return &Live{market: m, segment: name, half: buffer / 2, more: make(chan struct{}, 1)}
+}
+
+// OnMessage copies a message into the buffer. It implements [tickstorm.Tap].
+func (l *Live) OnMessage(msg []byte, received int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || len(l.in.raw)+len(msg) > l.half && len(l.in.raw) > 0 {
+		l.drop(len(msg), received)
+		return
+	}
+	l.told()
+	start := len(l.in.raw)
+	l.in.raw = append(l.in.raw, msg...)
+	l.put(liveItem{start, len(l.in.raw), received, nil})
+}
+
+func (l *Live) drop(n int, received int64) {
+	at := timeAt(received)
+	if l.lost.Count == 0 {
+		l.lost = record.Control{Kind: record.Dropped, Cause: "the sink's buffer is full", From: tickstorm.Moment{Received: at}}
+	}
+	l.lost.Received, l.lost.To.Received = received, at
+	l.lost.Count++
+	l.lost.Bytes += uint64(n)
+	l.all++
+}
+
+// told puts what was dropped before what comes now.
+func (l *Live) told() {
+	if l.lost.Count > 0 {
+		c := l.lost
+		l.lost = record.Control{}
+		l.put(liveItem{received: c.Received, control: &c})
+	}
+}
+
+func (l *Live) put(item liveItem) {
+	l.in.items = append(l.in.items, item)
+	l.wake()
+}
+
+func (l *Live) wake() {
+	select {
+	case l.more <- struct{}{}:
+	default:
+	}
+}
+
+func (l *Live) control(c *record.Control) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closed {
+		l.told()
+		l.put(liveItem{received: c.Received, control: c})
+	}
+}
+
+// OnState notes where connections begin and end. It implements [tickstorm.Tap].
+func (l *Live) OnState(s *tickstorm.StateChange) {
+	c := record.Control{Received: s.At.UnixNano()}
+	if s.Err != nil {
+		c.Cause = s.Err.Error()
+	}
+	switch s.State {
+	case tickstorm.StateSubscribing, tickstorm.StateStreaming:
+		if !l.connected {
+			l.connected = true
+			l.control(&record.Control{Kind: record.Up, Received: c.Received})
+		}
+		if s.State == tickstorm.StateSubscribing {
+			return
+		}
+		c.Kind, c.Text = record.Subscribed, s.String()
+	case tickstorm.StateBackoff, tickstorm.StateClosed:
+		if !l.connected {
+			return
+		}
+		l.connected = false
+		c.Kind, c.Text = record.Down, s.State.String()
+	default:
+		return
+	}
+	l.control(&c)
+}
+
+// OnGap notes a gap. It implements [tickstorm.Tap].
+func (l *Live) OnGap(g *tickstorm.Gap) {
+	c := record.Control{Kind: record.Gap, Received: nanos(g.To.Received), From: g.From, To: g.To, Count: uint64(len(g.Topics))}
+	if c.Received == 0 {
+		c.Received = time.Now().UnixNano()
+	}
+	if g.Cause != nil {
+		c.Cause = g.Cause.Error()
+	}
+	for _, t := range g.Topics {
+		c.Topics = append(c.Topics, t.String())
+	}
+	l.control(&c)
+}
+
+// Close ends the source behind what it has: what comes later counts as dropped.
+func (l *Live) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closed {
+		l.told()
+		l.closed = true
+		l.wake()
+	}
+	return nil
+}
+
+func (l *Live) begin() error { return nil }
+
+func (l *Live) next(ctx context.Context) (*record.Entry, error) {
+	for l.place == len(l.out.items) {
+		l.mu.Lock()
+		l.out, l.in = l.in, liveBuffer{l.out.raw[:0], l.out.items[:0]}
+		if cap(l.in.raw) > 2*l.half { // a message that was longer than all the room
+			l.in.raw = nil
+		}
+		closed := l.closed
+		l.mu.Unlock()
+		l.place = 0
+		switch {
+		case len(l.out.items) > 0:
+		case closed:
+			return nil, io.EOF
+		default:
+			select {
+			case <-l.more:
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+	}
+	item := &l.out.items[l.place]
+	l.place++
+	l.entry = record.Entry{Market: l.market, Received: item.received, Control: item.control, Segment: l.segment, Sequence: l.count}
+	if item.control == nil {
+		l.entry.Raw = l.out.raw[item.start:item.end:item.end]
+	}
+	l.count++
+	return &l.entry, nil
+}
+
+func (l *Live) start() positions                            { return nil }
+func (l *Live) skips(*ID) bool                              { return false }
+func (l *Live) confirm([]position, bool) (saveState, error) { return nothingToSave, nil }
+func (l *Live) end() error                                  { return l.Close() }
+
+func (l *Live) dropped() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all
+}

@@ -1,0 +1,211 @@
+package nats_test
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/sink"
+	sinknats "github.com/tickstorm/tickstorm/sink/nats"
+)
+
+// TestStreamConfig: a stream is made with limits, and one that is there is checked and left as it is.
+func TestStreamConfig(t *testing.T) {
+	cluster := start(t, 1)
+	nc := connect(t, cluster)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	dir := t.TempDir()
+	tp := newTape(t, dir)
+	tp.say(1)
+	tp.end()
+	write := func(cfg sinknats.Config) error {
+		engine, err := sinknats.NewEngine(nc, cfg)
+		require.NoError(t, err)
+		defer engine.Close()
+		r, err := sink.NewRunner(engine, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}}), sink.Config{})
+		require.NoError(t, err)
+		return r.Run(t.Context())
+	}
+
+	require.NoError(t, write(sinknats.Config{}))
+	made := stream(t, nc, "md_stocks").CachedInfo().Config
+	require.Equal(t, 24*time.Hour, made.MaxAge)
+	require.Equal(t, int64(8<<30), made.MaxBytes)
+	require.Equal(t, jetstream.LimitsPolicy, made.Retention)
+
+	for name, c := range map[string]struct {
+		change func(*jetstream.StreamConfig)
+		fault  string // "" is none
+	}{
+		"other limits":      {func(c *jetstream.StreamConfig) { c.MaxAge, c.MaxMsgs = time.Hour, 5000 }, ""},
+		"other subjects":    {func(c *jetstream.StreamConfig) { c.Subjects = []string{"x.>"} }, "its subjects are"},
+		"work queue":        {func(c *jetstream.StreamConfig) { c.Retention = jetstream.WorkQueuePolicy }, "others have to read them too"},
+		"last of a subject": {func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 1 }, "keeps 1 messages of a subject"},
+		"no batches":        {func(c *jetstream.StreamConfig) { c.AllowBatchPublish = false }, "does not allow batch publishing"},
+		"no acks":           {func(c *jetstream.StreamConfig) { c.NoAck = true }, "acknowledges nothing"},
+		"transformed": {func(c *jetstream.StreamConfig) {
+			c.SubjectTransform = &jetstream.SubjectTransformConfig{Source: "md.stocks.*.*", Destination: "x.{{wildcard(1)}}.{{wildcard(2)}}"}
+		}, "it changes subjects"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.NoError(t, js.DeleteStream(t.Context(), "md_stocks"))
+			cfg := jetstream.StreamConfig{Name: "md_stocks", Subjects: []string{"md.stocks.*.*"}, AllowBatchPublish: true}
+			c.change(&cfg)
+			_, err := js.CreateStream(t.Context(), cfg)
+			require.NoError(t, err)
+			before := stream(t, nc, "md_stocks").CachedInfo().Config
+			err = write(sinknats.Config{})
+			if c.fault == "" {
+				require.NoError(t, err)
+			} else {
+				var fault *sinknats.StreamError
+				require.ErrorAs(t, err, &fault)
+				require.False(t, sink.Retryable(err))
+				require.ErrorContains(t, err, c.fault)
+			}
+			require.Equal(t, before, stream(t, nc, "md_stocks").CachedInfo().Config)
+		})
+	}
+}
+
+// TestTooLong: an element that the stream does not take, or the connection, goes to the dead
+// letters, and all others are stored.
+func TestTooLong(t *testing.T) {
+	cluster := start(t, 1)
+	nc := connect(t, cluster)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "md_stocks", Subjects: []string{"md.stocks.*.*"}, MaxMsgSize: 1000, AllowBatchPublish: true})
+	require.NoError(t, err)
+	dir := t.TempDir()
+	tp := newTape(t, dir)
+	tp.say(50)
+	tp.OnMessage([]byte(`[{"ev":"T","sym":"AAPL","c":"`+strings.Repeat("x", 2000)+`"}]`), time.Now().UnixNano())
+	tp.say(50)
+	tp.end()
+	engine, err := sinknats.NewEngine(nc, sinknats.Config{})
+	require.NoError(t, err)
+	defer engine.Close()
+	r, err := sink.NewRunner(engine, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}}), sink.Config{DeadLetters: filepath.Join(t.TempDir(), "dead")})
+	require.NoError(t, err)
+	require.NoError(t, r.Run(t.Context()))
+	require.EqualValues(t, 1, r.Stats().Dead)
+	b := newBooks()
+	consumer := goConsumer(t, connect(t, cluster), sinknats.ConsumerConfig{Handler: ear{books: b}})
+	b.whole(t, tp.said(), 0, 1)
+	consumer.halt(t)
+
+	core, err := sinknats.NewCore(nc, sinknats.Layout{})
+	require.NoError(t, err)
+	for _, e := range []sink.Engine{engine, core} { // nor does the connection take what is longer than a server does
+		live := sink.NewLive(tickstorm.Stocks, 0)
+		live.OnMessage([]byte(`[{"ev":"T","sym":"AAPL","c":"`+strings.Repeat("x", 9<<20)+`"},{"ev":"T","sym":"AAPL"}]`), time.Now().UnixNano())
+		require.NoError(t, live.Close())
+		r, err := sink.NewRunner(e, live, sink.Config{DeadLetters: filepath.Join(t.TempDir(), "dead")})
+		require.NoError(t, err)
+		require.NoError(t, r.Run(t.Context()))
+		require.EqualValues(t, 1, r.Stats().Dead)
+		require.EqualValues(t, 1, r.Stats().Rows)
+	}
+}
+
+// TestExpired: a consumer that is further behind than the stream keeps is told what it misses.
+func TestExpired(t *testing.T) {
+	cluster := start(t, 1)
+	nc := connect(t, cluster)
+	dir := t.TempDir()
+	tp := newTape(t, dir)
+	tp.say(20)
+	s := goSink(t, nc, dir, "", true, sinknats.Config{})
+	b := newBooks()
+	consumer := goConsumer(t, nc, sinknats.ConsumerConfig{Handler: ear{books: b}})
+	b.await(t, tp.said())
+	consumer.halt(t)
+	tp.say(20)
+	require.Eventually(t, func() bool { return streamMessages(t, nc, "md_stocks") >= uint64(tp.said()) }, patience, 5*time.Millisecond)
+	require.NoError(t, stream(t, nc, "md_stocks").Purge(t.Context(), jetstream.WithPurgeSequence(91)))
+	again, err := sinknats.NewConsumer(nc, sinknats.ConsumerConfig{Market: tickstorm.Stocks, Handler: ear{books: b}, Lease: time.Second, Save: time.Millisecond})
+	require.NoError(t, err)
+	over := make(chan error, 1)
+	go func() { over <- again.Run(t.Context()) }()
+	b.await(t, 90)
+	require.NoError(t, again.Stop(t.Context()))
+	require.NoError(t, <-over)
+	require.ErrorIs(t, again.Run(t.Context()), sinknats.ErrRan)
+	require.Equal(t, map[string]int{"30 messages of md_stocks were removed before they were read": 1}, b.gaps)
+	require.EqualValues(t, 30, again.Stats().Expired)
+	require.EqualValues(t, 30, again.Stats().Rows)
+	require.NotZero(t, again.Stats().Saved)
+	s.halt(t)
+}
+
+// TestForeign: what no sink has published is counted, and harms nothing.
+func TestForeign(t *testing.T) {
+	cluster := start(t, 1)
+	nc := connect(t, cluster)
+	dir := t.TempDir()
+	tp := newTape(t, dir)
+	tp.say(20)
+	s := goSink(t, nc, dir, "", true, sinknats.Config{})
+	b := newBooks()
+	c, err := sinknats.NewConsumer(nc, sinknats.ConsumerConfig{Market: tickstorm.Stocks, Handler: ear{books: b}, Save: time.Millisecond})
+	require.NoError(t, err)
+	over := make(chan error, 1)
+	go func() { over <- c.Run(t.Context()) }()
+	b.await(t, tp.said())
+	require.NoError(t, nc.Publish("md.stocks.T.AAPL", []byte("x")))
+	require.NoError(t, nc.Publish("md.stocks.notice.gap", []byte("x")))
+	tp.say(20) // the sink finds its stream elsewhere
+	b.whole(t, tp.said(), 0, 1)
+	s.halt(t)
+	require.NoError(t, c.Stop(t.Context()))
+	require.NoError(t, <-over)
+	require.EqualValues(t, 2, c.Stats().Foreign)
+}
+
+// TestCore: without JetStream what is published comes to who listens.
+func TestCore(t *testing.T) {
+	cluster := start(t, 1)
+	nc := connect(t, cluster)
+	dir := t.TempDir()
+	tp := newTape(t, dir)
+	tp.say(100)
+	tp.gap()
+	tp.say(100)
+	tp.end()
+	b := newBooks()
+	sub, err := sinknats.Subscribe(nc, "md.stocks.>", tickstorm.Stocks, ear{books: b})
+	require.NoError(t, err)
+	require.NoError(t, nc.Flush())
+	engine, err := sinknats.NewCore(connect(t, cluster), sinknats.Layout{})
+	require.NoError(t, err)
+	r, err := sink.NewRunner(engine, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}}), sink.Config{})
+	require.NoError(t, err)
+	require.NoError(t, r.Run(t.Context()))
+	b.whole(t, tp.said(), 1, 1)
+	require.NoError(t, sub.Unsubscribe())
+
+	closed, err := cluster.Connect()
+	require.NoError(t, err)
+	engine, err = sinknats.NewCore(closed, sinknats.Layout{})
+	require.NoError(t, err)
+	closed.Close()
+	r, err = sink.NewRunner(engine, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}}), sink.Config{})
+	require.NoError(t, err)
+	require.ErrorIs(t, r.Run(t.Context()), nats.ErrConnectionClosed, "which no other try mends")
+	_, err = sinknats.NewConsumer(nc, sinknats.ConsumerConfig{Market: tickstorm.Stocks})
+	require.Error(t, err)
+	_, err = sinknats.NewConsumer(nc, sinknats.ConsumerConfig{Market: tickstorm.Stocks, Handler: tickstorm.NopHandler{}, Group: "a.b"})
+	require.Error(t, err)
+	idle, err := sinknats.NewConsumer(nc, sinknats.ConsumerConfig{Market: tickstorm.Stocks, Handler: tickstorm.NopHandler{}})
+	require.NoError(t, err)
+	require.NoError(t, idle.Stop(context.Background()))
+}

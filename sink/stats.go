@@ -1,0 +1,67 @@
+package sink
+
+import (
+	"sync"
+	"time"
+
+	"github.com/tickstorm/tickstorm"
+)
+
+// Stats is what a [Runner] has done. It is a snapshot.
+type Stats struct {
+	// Rows are those that the engine has confirmed, or, of a [Flusher], taken: notices among them,
+	// which Notices counts, and dead letters not. Bytes is the length of their Raw.
+	Rows, Notices, Bytes uint64
+	// Batches are how many times a batch or a part of one was taken, Retries how many it was not
+	// and was tried again.
+	Batches, Retries uint64
+	// Dead are the rows that went to the file of dead letters.
+	Dead uint64
+	// Skipped are rows that were read again after a restart and had been confirmed.
+	Skipped uint64
+	// Dropped are messages that a [Live] had no room for.
+	Dropped uint64
+	// Saved is how many times the cursor was saved.
+	Saved uint64
+	// Newest is when the last message was received of what was taken, in nanoseconds since 1970:
+	// now less that is how far the engine is behind, while events come.
+	Newest int64
+	// Lag is the time from when a batch's first row was received to when the batch was taken.
+	Lag tickstorm.Histogram
+}
+
+// counts is Stats at work.
+type counts struct {
+	mu sync.Mutex
+	s  Stats
+}
+
+func (c *counts) add(change func(*Stats)) {
+	c.mu.Lock()
+	change(&c.s)
+	c.mu.Unlock()
+}
+
+// took notes rows that the engine has taken.
+func (c *counts) took(rows []Row, bytes int) {
+	now := time.Now().UnixNano()
+	oldest, newest, notices := int64(0), int64(0), uint64(0)
+	for i := range rows {
+		r := &rows[i]
+		newest = max(newest, r.Received)
+		if oldest == 0 || r.Received < oldest {
+			oldest = r.Received
+		}
+		if r.Notice != nil {
+			notices++
+		}
+	}
+	c.add(func(s *Stats) {
+		s.Rows += uint64(len(rows))
+		s.Notices += notices
+		s.Bytes += uint64(bytes)
+		s.Batches++
+		s.Newest = max(s.Newest, newest)
+		s.Lag.Observe(time.Duration(max(0, now-oldest)))
+	})
+}
