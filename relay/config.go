@@ -33,7 +33,7 @@ type Config struct {
 	// refused whole, in the vendor's words for its own limit.
 	MaxTopics int
 	// MaxRequest is the longest message that a client may send, in bytes; default 128 KiB. A
-	// longer one ends its connection. Twenty times as much may wait as answers.
+	// longer one ends its connection. Twenty times as much may wait as answers when there is another.
 	MaxRequest int
 	// HandshakeTimeout is how long a client may take for the handshake, and again until it has
 	// sent a key; default 15 s.

@@ -40,7 +40,8 @@ type conn struct {
 
 var ping = ws.MustCompileFrame(ws.NewPingFrame(nil))
 
-// sayings is how many times as long as a request its answers can be.
+// sayings is how many times as long as a request the answers may be that a client has not read
+// when there are others.
 const sayings = 20
 
 func newConn(m *market, nc net.Conn, from string) *conn {

@@ -296,6 +296,44 @@ func TestAsksAndDoesNotRead(t *testing.T) {
 	b.await(func(s relay.MarketStats) bool { return len(s.Clients) == 0 })
 }
 
+// TestManyAnswersTogether: what many requests have asked for may be answered at once.
+func TestManyAnswersTogether(t *testing.T) {
+	inBubble(t, sim.Config{Quiet: true, Acks: sim.AckNothing}, tickstorm.Stocks, func(c *relay.Config) {
+		c.MaxRequest = 4096
+	}, func(b *bench) {
+		c := b.login("/stocks")
+		const requests, each = 10, 500
+		for n := range requests {
+			var topics []string
+			for i := range each {
+				topics = append(topics, fmt.Sprintf("T.X%d", n*each+i))
+			}
+			c.send(subscribe(strings.Join(topics, ",")))
+		}
+		for got := 0; got < requests*each; {
+			m := c.next()
+			require.Contains(t, m, `"status":"pending"`)
+			got += strings.Count(m, `"status":"pending"`)
+		}
+	})
+}
+
+// TestLongestRefusal: a request of short topics is refused in as many long words.
+func TestLongestRefusal(t *testing.T) {
+	inBubble(t, quiet, tickstorm.Stocks, func(c *relay.Config) {
+		c.MaxRequest, c.MaxTopics = 4096, 1
+	}, func(b *bench) {
+		c := b.login("/stocks")
+		const topics = 1000
+		c.send(subscribe(strings.Repeat("T.A,T.B,", topics/2)))
+		for got := 0; got < topics; {
+			m := c.next()
+			require.Contains(t, m, "Subscription limit reached")
+			got += strings.Count(m, `"status":"error"`)
+		}
+	})
+}
+
 // TestKeysStayWhereTheyAre: neither the upstream's nor a client's is logged or sent down.
 func TestKeysStayWhereTheyAre(t *testing.T) {
 	const key = "upstream-secret-key"
