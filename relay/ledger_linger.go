@@ -180,10 +180,29 @@ func (l *ledger) narrow(all *entry) {
 		}
 	}
 	if len(need) > 0 {
-		l.request(need, func() { l.narrow(all) })
+		l.request(need, func(err error) { l.narrowed(all, need, err) })
 		return
 	}
 	l.withdraw(end)
+	r := replies{}
+	l.doubt(all, &r)
+	r.send()
+}
+
+// narrowed goes on when the symbols that were asked for have an answer. What the upstream has
+// refused ends with All.
+func (l *ledger) narrowed(all *entry, need []*entry, err error) {
+	r := replies{}
+	defer r.send()
+	if !all.gone && len(all.holds) == 0 {
+		for _, e := range need {
+			if !e.gone && e.up == absent {
+				l.dismiss(e, refusal(err), &r)
+				l.release(e)
+			}
+		}
+	}
+	l.narrow(all)
 }
 
 // withdraw gives topics up that nobody wants.
