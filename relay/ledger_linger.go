@@ -2,6 +2,7 @@ package relay
 
 import (
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/tickstorm/tickstorm"
@@ -16,6 +17,7 @@ func (l *ledger) entry(t tickstorm.Topic) *entry {
 	if e := l.find(t); e != nil {
 		return e
 	}
+	t = tickstorm.Topic{Channel: strings.Clone(t.Channel), Symbol: strings.Clone(t.Symbol)} // which are parts of a request
 	c := l.channels[t.Channel]
 	if c == nil {
 		c = &channel{some: map[string]*entry{}}

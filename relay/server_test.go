@@ -318,6 +318,26 @@ func TestManyAnswersTogether(t *testing.T) {
 	})
 }
 
+// TestRequestsAreNotKept: of a request no more is kept than its topics.
+func TestRequestsAreNotKept(t *testing.T) {
+	b := start(t, quiet, tickstorm.Stocks)
+	b.streaming(0)
+	c := b.login("/stocks")
+	heap := func() int {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int(m.HeapAlloc)
+	}
+	before := heap()
+	for i := range 300 {
+		topic := fmt.Sprint("T.X", i)
+		c.send(subscribe(topic + "," + strings.Repeat("x", 100_000)))
+		c.expect(acks(topic))
+	}
+	require.Less(t, heap()-before, 10<<20)
+}
+
 // TestLongestRefusal: a request of short topics is refused in as many long words.
 func TestLongestRefusal(t *testing.T) {
 	inBubble(t, quiet, tickstorm.Stocks, func(c *relay.Config) {
