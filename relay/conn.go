@@ -79,12 +79,10 @@ func (c *conn) serve(early []byte, topics string) {
 	s := c.market.server
 	log := s.log.With("client", c.id, "market", string(c.market.name))
 	log.Info("relay: client", "from", c.from)
-	c.answer(dialogue.Greeting)
-	if topics != "" {
-		c.authenticate()
-		c.request(dialogue.Request{Action: dialogue.Subscribe, Params: topics})
+	err := c.begin(topics)
+	if err == nil {
+		err = c.read(early)
 	}
-	err := c.read(early)
 	patient := c.ended.Load() // it has had its time
 	c.market.leave(c)
 	switch b := c.framer.Outgoing(); {
@@ -99,6 +97,18 @@ func (c *conn) serve(early []byte, topics string) {
 	}
 	_ = c.nc.Close() // fails only if it is closed
 	log.Info("relay: client gone", "err", err)
+}
+
+// begin greets the client, and does what it has asked for by its URL.
+func (c *conn) begin(topics string) error {
+	c.answer(dialogue.Greeting)
+	if topics == "" {
+		return nil
+	}
+	if err := c.request(dialogue.Request{Action: dialogue.Auth}); err != nil {
+		return err
+	}
+	return c.request(dialogue.Request{Action: dialogue.Subscribe, Params: topics})
 }
 
 // read takes what the client sends until the connection ends.
@@ -191,9 +201,8 @@ var errRefused = errors.New("relay: client refused")
 func (c *conn) request(r dialogue.Request) error {
 	switch r.Action {
 	case dialogue.Auth:
-		if v := verdict(c.market.err()); v != nil {
-			c.answer(*v)
-			c.part(ws.StatusPolicyViolation, "refused by the upstream")
+		if err := c.market.err(); err != nil {
+			c.refuse(err)
 			return errRefused
 		}
 		c.authenticate()
@@ -207,6 +216,16 @@ func (c *conn) request(r dialogue.Request) error {
 		}
 	}
 	return nil
+}
+
+// refuse ends the connection because there is no upstream any more.
+func (c *conn) refuse(err error) {
+	if v := verdict(err); v != nil {
+		c.answer(*v)
+		c.part(ws.StatusPolicyViolation, "refused by the upstream")
+		return
+	}
+	c.part(restart, lost)
 }
 
 // authenticate accepts the client, whatever its key.

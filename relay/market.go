@@ -85,9 +85,12 @@ func (m *market) run(ctx context.Context) {
 	m.mu.Unlock()
 	m.tell(dialogue.Status{Status: dialogue.UpstreamDisconnected, Message: err.Error()})
 	for _, c := range m.present() {
-		c.part(restart, "the relay has lost its upstream")
+		c.part(restart, lost)
 	}
 }
+
+// lost is what clients are told of an upstream that has failed for good.
+const lost = "the relay has lost its upstream"
 
 // err returns why there is no upstream any more, nil if there is, or may be again.
 func (m *market) err() error {
@@ -117,6 +120,9 @@ func (m *market) enter(c *conn) {
 	m.members[c] = struct{}{}
 	if !m.up {
 		c.note(dialogue.Status{Status: dialogue.UpstreamDisconnected, Message: m.why})
+	}
+	if m.failed != nil { // since it was asked for
+		c.part(restart, lost)
 	}
 }
 

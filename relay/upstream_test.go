@@ -110,11 +110,38 @@ func TestUpstreamRefusesTheKey(t *testing.T) {
 	c.send(auth)
 	c.expect(greeting, "["+status("auth_failed", "authentication failed")+"]")
 	require.EqualValues(t, 1008, c.end())
+	c = b.client("/crypto?subscribe=XT.*")
+	c.expect(greeting, "["+status("auth_failed", "authentication failed")+"]")
+	require.EqualValues(t, 1008, c.end(), "nor is a key good that is not sent")
 	other := b.client("/stocks")
 	other.send(auth)
 	other.expect(greeting, success)
 	b.cancel()
 	require.ErrorIs(t, b.over(), context.Canceled, "another market went on")
+}
+
+// TestUpstreamFailsBeforeTheKey: who was let in before the upstream has failed for good is not left
+// alone with a good key.
+func TestUpstreamFailsBeforeTheKey(t *testing.T) {
+	var ups [2]*sim.Server
+	for i := range ups {
+		up, err := sim.Start(quiet)
+		require.NoError(t, err)
+		defer up.Close()
+		ups[i] = up
+	}
+	b := startAt(t, ups[0], ups[0].ClientConfig(tickstorm.Crypto), func(c *relay.Config) {
+		c.Upstreams[0].Backoff.MaxAttempts = 1
+		c.Upstreams = append(c.Upstreams, ups[1].ClientConfig(tickstorm.Stocks))
+	})
+	b.streaming(0)
+	c := b.client("/crypto")
+	c.expect(greeting)
+	require.NoError(t, ups[0].Close())
+	b.await(func(s relay.MarketStats) bool { return s.Err != nil })
+	c.send(auth)
+	require.EqualValues(t, 1012, c.end())
+	require.Empty(t, c.messages)
 }
 
 func TestNoUpstreamIsLeft(t *testing.T) {
