@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -275,7 +276,7 @@ func (e ears) OnStatus(s *tickstorm.Status) {
 		e.m.tell(dialogue.Status{Status: word, Message: message})
 	case dialogue.UpstreamDisconnected:
 		e.m.beyond = true
-		e.m.down(message)
+		e.m.down(cmp.Or(message, "the upstream has none"))
 	case dialogue.UpstreamConnected:
 		e.m.beyond = false
 		e.m.back()

@@ -270,6 +270,18 @@ func TestChain(t *testing.T) {
 	require.Equal(t, dialogue.UpstreamDisconnected, said(t, third.login("/stocks").next()).Status)
 }
 
+// TestUpstreamSaysNotWhy: a recording that is served has lost its upstream for no reason that it knows.
+func TestUpstreamSaysNotWhy(t *testing.T) {
+	b := start(t, quiet, tickstorm.Stocks)
+	b.streaming(0)
+	c := b.login("/stocks")
+	b.up.Broadcast([]byte("[" + status("upstream_disconnected", "") + "]"))
+	require.Equal(t, dialogue.Status{Status: dialogue.UpstreamDisconnected, Message: "the upstream has none"}, said(t, c.next()))
+	st := b.relay.Stats().Markets[0]
+	require.False(t, st.Up)
+	require.Equal(t, "the upstream has none", st.Why)
+}
+
 // TestTap: the user's own hears everything too.
 func TestTap(t *testing.T) {
 	up, err := sim.Start(quiet)
