@@ -218,6 +218,38 @@ func TestRestart(t *testing.T) {
 	require.Zero(t, b.relay.Stats().Clients)
 }
 
+// TestPatientShutdown: who takes its time gets what is queued for it, as long as Shutdown waits.
+func TestPatientShutdown(t *testing.T) {
+	for name, patient := range map[string]bool{"patient": true, "the context of Run ends": false} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, quiet, tickstorm.Stocks, nil, func(b *bench) {
+				c := b.login("/stocks")
+				c.take("T.AAPL")
+				const events = 3
+				for range events {
+					b.up.Broadcast([]byte("[" + oddTrade + "]"))
+				}
+				b.await(func(s relay.MarketStats) bool { return s.Events == events })
+				ended := fixture.InBackground(func() error { return b.relay.Shutdown(context.Background()) })
+				if !patient {
+					time.Sleep(time.Second)
+					b.cancel()
+				}
+				time.Sleep(3 * time.Second) // less than CloseTimeout
+				code := c.end()
+				require.NoError(t, <-ended)
+				require.NoError(t, b.over())
+				if !patient {
+					require.Zero(t, code)
+					return
+				}
+				require.EqualValues(t, 1012, code)
+				require.Equal(t, events, strings.Count(strings.Join(c.messages, ""), oddTrade))
+			})
+		})
+	}
+}
+
 func TestAuthTimeout(t *testing.T) {
 	inBubble(t, quiet, tickstorm.Stocks, nil, func(b *bench) {
 		c, later := b.client("/stocks"), b.login("/stocks")
