@@ -36,6 +36,7 @@ type conn struct {
 	authed  bool        // the reading goroutine's
 	parting atomic.Bool // a close frame is on its way
 	ended   atomic.Bool // nothing is written any more
+	why     error       // why that is; for who has seen out.Done
 }
 
 var ping = ws.MustCompileFrame(ws.NewPingFrame(nil))
@@ -66,6 +67,7 @@ func newConn(m *market, nc net.Conn, from string) *conn {
 // over is told that nothing will be written any more. A client that was told why gets time to
 // answer; what it has not read would be lost with a connection that is closed at once.
 func (c *conn) over(err error) {
+	c.why = err
 	c.ended.Store(true)
 	if err != nil {
 		_ = c.nc.Close() // fails only if it is closed
@@ -96,6 +98,9 @@ func (c *conn) serve(early []byte, topics string) {
 		c.drain()
 	}
 	_ = c.nc.Close() // fails only if it is closed
+	if errors.Is(c.why, fanout.ErrTooSlow) || errors.Is(c.why, fanout.ErrControlFull) {
+		err = c.why // of which the reader has seen the end only
+	}
 	log.Info("relay: client gone", "err", err)
 }
 

@@ -2,6 +2,7 @@ package relay_test
 
 import (
 	"context"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -192,8 +193,10 @@ func TestSlowClients(t *testing.T) {
 		{"drop oldest", tickstorm.OverflowDropOldest},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
+			var log safeBuffer
 			b := start(t, quiet, tickstorm.Stocks, func(c *relay.Config) {
 				c.Queue = relay.QueueConfig{Bytes: 1 << 20, Overflow: tc.policy}
+				c.Logger = slog.New(slog.NewTextHandler(&log, nil))
 			})
 			b.streaming(0)
 			stuck, quick := b.login("/stocks"), b.login("/stocks")
@@ -215,6 +218,8 @@ func TestSlowClients(t *testing.T) {
 			}
 			if tc.policy == tickstorm.OverflowDisconnect {
 				require.EqualValues(t, 1008, stuck.end())
+				b.await(func(s relay.MarketStats) bool { return len(s.Clients) == 1 })
+				require.Contains(t, log.String(), "too slow")
 				return
 			}
 			b.up.Broadcast([]byte("[" + flood + "]"))

@@ -29,7 +29,6 @@ type marketWatch struct {
 	total         []uint64          // counts by bucket since the beginning
 	state         string
 	since         time.Time // when the state began
-	gaps          uint64
 }
 
 // channelWatch is the rate of a channel in each second of the last minute, oldest first.
