@@ -22,6 +22,7 @@ type cli struct {
 	globals
 
 	Sub        subCmd        `cmd:"" group:"stream" help:"Show a stream."`
+	Top        topCmd        `cmd:"" group:"stream" help:"Look at a stream: rates, lag, queue, symbols, and what goes wrong."`
 	Check      checkCmd      `cmd:"" group:"stream" help:"Check that a stream is alive, for monitoring."`
 	Probe      probeCmd      `cmd:"" group:"stream" help:"Find out what a key's plan allows."`
 	Record     recordCmd     `cmd:"" group:"stream" help:"Record a stream."`
