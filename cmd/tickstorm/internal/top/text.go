@@ -64,13 +64,22 @@ func number(v float64) string {
 	}
 	for _, unit := range []string{"k", "M", "G"} {
 		if v /= 1000; v < 999.5 {
-			return strconv.FormatFloat(v, 'f', max(0, 2-digits(v)+1), 64) + unit
+			return strconv.FormatFloat(v, 'f', decimals(v), 64) + unit
 		}
 	}
 	return strconv.FormatFloat(v/1000, 'f', 1, 64) + "T"
 }
 
-func digits(v float64) int { return len(strconv.Itoa(int(v))) }
+// decimals are as many as make three digits.
+func decimals(v float64) int {
+	switch {
+	case v < 9.995:
+		return 2
+	case v < 99.95:
+		return 1
+	}
+	return 0
+}
 
 // megabytes is a number of bytes in millions.
 func megabytes(v float64) string {

@@ -32,8 +32,15 @@ func (m *Model) render() string {
 	for i := range lines {
 		lines[i] = fit(lines[i], m.width)
 	}
-	return strings.Join(lines, "\n")
+	text := strings.Join(lines, "\n")
+	if m.cfg.ASCII {
+		text = inASCII.Replace(text)
+	}
+	return text
 }
+
+// inASCII has something of ASCII, and as wide, for the signs that are not.
+var inASCII = strings.NewReplacer("µ", "u", "…", "~", "↑", "^", "↓", "v")
 
 // bars are the steps that a spark is drawn with.
 func (m *Model) bars() []rune {
@@ -81,11 +88,17 @@ func (m *Model) head() []string {
 	}
 	lags := fmt.Sprintf("%s p50 %s %s  p99 %s %s", styles.dim.Render("lag   "), lag.Render(right(known(s.LagP50), 6)), m.spark(s.history.p50, spark/2),
 		lag.Render(right(known(s.LagP99), 6)), m.spark(s.history.p99, spark))
+	age := styles.dim.Render("last event ") + known(s.Age) + styles.dim.Render(" ago")
+	faults, queue := m.faults(), m.queue()
+	third, fourth := age, queue
+	if width(faults)+width(queue) >= m.width { // the queue matters more
+		third, fourth = queue, ""
+	}
 	return []string{
 		ends(fit(title, m.width-width(now)-1), now, m.width),
 		ends(rates, styles.dim.Render("total ")+number(float64(s.Events)), m.width),
-		ends(lags, styles.dim.Render("last event ")+known(s.Age)+styles.dim.Render(" ago"), m.width),
-		m.faults(),
+		ends(lags, third, m.width),
+		ends(faults, fourth, m.width),
 	}
 }
 
@@ -121,7 +134,7 @@ func host(feed string) string {
 	return clean(feed)
 }
 
-// faults is the line of what had better be 0, and of the queue.
+// faults is the line of what had better be 0.
 func (m *Model) faults() string {
 	s := m.snapshot
 	var b strings.Builder
@@ -135,21 +148,27 @@ func (m *Model) faults() string {
 	if n := len(s.Refused); n > 0 {
 		one("refused", uint64(n))
 	}
-	queue := ""
-	if s.Queue.Capacity > 0 {
-		full := 100 * float64(s.Queue.Bytes) / float64(s.Queue.Capacity)
-		style := styles.plain
-		if full > 50 {
-			style = styles.bad
-		} else if full > 10 {
-			style = styles.worse
-		}
-		queue = styles.dim.Render("queue ") + style.Render(fmt.Sprintf("%.0f%%", full))
-		if s.Queue.Oldest >= 0.01 {
-			queue += " " + style.Render(seconds(s.Queue.Oldest))
-		}
+	return b.String()
+}
+
+// queue is how full it is, and how old what waits there.
+func (m *Model) queue() string {
+	q := &m.snapshot.Queue
+	if q.Capacity == 0 {
+		return ""
 	}
-	return ends(b.String(), queue, m.width)
+	full := 100 * float64(q.Bytes) / float64(q.Capacity)
+	style := styles.plain
+	if full > 50 {
+		style = styles.bad
+	} else if full > 10 {
+		style = styles.worse
+	}
+	text := styles.dim.Render("queue ") + style.Render(fmt.Sprintf("%.0f%%", full))
+	if q.Oldest >= 0.01 {
+		text += " " + style.Render(seconds(q.Oldest))
+	}
+	return text
 }
 
 // foot draws the last line: what is typed, or what can be pressed.
@@ -193,7 +212,7 @@ func (m *Model) overview(lines int) []string {
 		b = append(b, m.channelTable(m.width, min(lines/2, len(m.snapshot.Channels)+1))...)
 		news := min(len(m.snapshot.Incidents), max(1, (lines-len(b))/5))
 		if m.snapshot.Relay != nil {
-			b = append(b, m.clientTable(m.width, max(3, (lines-len(b)-news)/2), false)...)
+			b = append(b, m.clientTable(m.width, min(max(3, (lines-len(b)-news)/2), m.clientLines()), false)...)
 		}
 		b = append(b, m.symbolsAndSilent(m.width, lines-len(b)-news)...)
 		for len(b) < lines-news {
@@ -206,7 +225,7 @@ func (m *Model) overview(lines int) []string {
 	one = append(one, m.channelTable(half, min(lines/2, len(m.snapshot.Channels)+1))...)
 	if m.snapshot.Relay != nil {
 		one = append(one, "")
-		one = append(one, m.clientTable(half, (lines-len(one))/2, false)...)
+		one = append(one, m.clientTable(half, min((lines-len(one))/2, m.clientLines()), false)...)
 	}
 	one = append(one, "")
 	one = append(one, m.silentTable(half, min(len(m.silent)+1, (lines-len(one)-1)/2))...)
@@ -418,6 +437,9 @@ func (m *Model) faultSheet(lines int) []string {
 	out = append(out, styles.head.Render("WHAT HAPPENED"))
 	return append(out, m.incidents(m.width, lines-len(out), m.cursor)...)
 }
+
+// clientLines are what the table of clients would take.
+func (m *Model) clientLines() int { return 1 + max(1, len(m.snapshot.Relay.Clients)) }
 
 // clientTable draws the clients of a relay.
 func (m *Model) clientTable(cells, lines int, cursor bool) []string {
