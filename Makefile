@@ -23,6 +23,18 @@ run: ## stream from the built-in simulator for ten seconds
 tickstorm: ## build the command line tool, bin/tickstorm
 	go build -C cmd/tickstorm -o ../../bin/ .
 
+# The platforms that the tool is for.
+PLATFORMS = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+
+.PHONY: binaries
+binaries: ## build the command line tool for all its platforms, bin/tickstorm-OS-ARCH
+	@for platform in $(PLATFORMS); do \
+		os=$${platform%/*} arch=$${platform#*/}; \
+		name=tickstorm-$$os-$$arch; [ $$os != windows ] || name+=.exe; \
+		echo "bin/$$name"; \
+		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -C cmd/tickstorm -trimpath -ldflags=-s -o "../../bin/$$name" .; \
+	done
+
 .PHONY: test
 test: ## run the tests
 	./.ci/each go test ./...
@@ -71,6 +83,10 @@ growth: ## measure what a market's size costs and draw docs/growth.svg; takes so
 	go test -run '^$$' -bench '^BenchmarkSymbols$$' -benchtime=$(BENCHTIME) -count=$(COUNT) ./bench >docs/growth-new.txt
 	go run ./bench/growth -new docs/growth-new.txt $(addprefix -old ,$(wildcard docs/growth-old.txt)) >docs/growth.svg
 
+.PHONY: screenshots
+screenshots: ## draw the pictures of the relay's page, docs/relay-*.png, with Chromium
+	cd relay/admin/browser && go test -count=1 -run Screenshots -update .
+
 .PHONY: check
 check: format vet layers lint ## all that is checked without running the code
 
@@ -110,13 +126,23 @@ smoke: ## run the examples briefly and check the main job's figures
 	go run ./examples/epoll
 	go run ./examples/sixmarkets
 	go run ./examples/alltickers -for 3s -json | ./.ci/figures
+	go run ./examples/relay -for 2s
 	go run ./examples/overload -for 1s -policies inline,drop-oldest
 	recording=$$(mktemp -d) && trap 'rm -r "$$recording"' EXIT && \
 		go run -C record ./examples/record -for 2s -dir "$$recording" && go run -C record ./examples/replay -dir "$$recording"
 
+.PHONY: newcomer
+newcomer: ## run README's command for the command line tool on a clean clone
+	./.ci/newcomer
+
 .PHONY: soak
 soak: ## stream for SOAK while everything goes wrong at random, and check every event
 	go run ./examples/soak -for $(SOAK)
+
+.PHONY: cli-rates
+cli-rates: tickstorm ## measure what the command line tool writes a second, beside the simulator in another process
+	./.ci/rates json 450000
+	./.ci/rates raw 900000
 
 .PHONY: release
 release: ## make what a release of VERSION would be, in a copy, and prove that it installs; OUT=DIR keeps the copy
@@ -134,7 +160,9 @@ proof: ## prove what takes long: races, repeated runs, fuzzing, soak; half an ho
 	./.ci/repeat ./internal/faults $(call share,30) 300
 	$(MAKE) fuzz test-safe FUZZTIME=$(call share,200000)x
 	$(MAKE) soak SOAK=$(call share,600)s
+	TICKSTORM_OPERATIONS=$(call share,1000000) TICKSTORM_CLIENTS=$(call share,10000) go test -count=1 -run 'Model|NothingIsLeft' ./relay
 	cd record && TICKSTORM_KILLS=$(call share,100) go test -count=1 -run Kill ./examples/record
+	cd cmd/tickstorm && TICKSTORM_FLAGS=$(call share,40) go test -count=1 -run Flags .
 
 .PHONY: bench-rivals
 bench-rivals: ## print README's tables of rivals; takes some minutes, RIVALS=-short less

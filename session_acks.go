@@ -145,6 +145,8 @@ type chunk struct {
 	refused  bool      // as a whole; waiting for the refusals to settle
 	doubted  bool      // an answer was not understood; waiting for the answers to settle
 	answered bool      // by a server that knows the channel; else it holds nobody up
+	ends     []Topic   // of an unsubscribe, what it was sent for
+	again    bool      // the topics are held already; see overlap
 }
 
 type ledger struct {
@@ -265,6 +267,9 @@ func (l *ledger) next(now time.Time, buf []byte) ([]byte, bool) {
 		if len(c.topics) == 0 {
 			continue
 		}
+		if c.again {
+			return appendRequest(buf, c.action, c.topics), true
+		}
 		for _, t := range c.topics {
 			if c.action == subscribe {
 				delete(l.refused, t)
@@ -272,6 +277,9 @@ func (l *ledger) next(now time.Time, buf []byte) ([]byte, bool) {
 			} else {
 				l.hold(t, l.held[t]|leaving)
 			}
+		}
+		if c.action == unsubscribe {
+			c.ends = slices.Clone(c.topics)
 		}
 		c.limit = now.Add(l.timeout)
 		c.deadline = c.limit
@@ -284,6 +292,13 @@ func (l *ledger) next(now time.Time, buf []byte) ([]byte, bool) {
 // skip settles the topics that the server would not answer: those that are held
 // already, or not held at all.
 func (l *ledger) skip(c *chunk) {
+	if c.again {
+		c.topics = slices.DeleteFunc(c.topics, func(t Topic) bool {
+			h, held := l.held[t]
+			return !held || h&leaving != 0
+		})
+		return
+	}
 	send := c.topics[:0:0]
 	for _, t := range c.topics {
 		now, held := l.held[t]
@@ -448,10 +463,14 @@ func (l *ledger) acknowledged() []Topic {
 			topics = append(topics, t)
 		}
 	}
+	sortTopics(topics)
+	return topics
+}
+
+func sortTopics(topics []Topic) {
 	slices.SortFunc(topics, func(a, b Topic) int {
 		return cmp.Or(cmp.Compare(a.Channel, b.Channel), cmp.Compare(a.Symbol, b.Symbol))
 	})
-	return topics
 }
 
 // refusal takes a refusal of one topic, or of the whole request.
@@ -493,6 +512,36 @@ func (l *ledger) check(i int) {
 	if len(c.topics) == 0 || !c.refused && c.refusals >= len(c.topics) {
 		l.refuseRest(c)
 		l.flight = slices.Delete(l.flight, i, i+1)
+		l.overlap(c.ends)
+	}
+}
+
+// overlap asks again for what is held beside topics that have ended: the symbols of a channel
+// whose All has, or All where a symbol has. Whether they outlive that the vendor does not say. A
+// server that has them still does not answer, so that such a request is never in flight: an answer
+// is one that comes after its time.
+func (l *ledger) overlap(ended []Topic) {
+	again := map[Topic]bool{}
+	for _, t := range ended {
+		if t.Symbol != All {
+			again[Topic{t.Channel, All}] = true
+			continue
+		}
+		for o := range l.held {
+			if o.Channel == t.Channel && o.Symbol != All {
+				again[o] = true
+			}
+		}
+	}
+	var topics []Topic
+	for t := range again {
+		if h, held := l.held[t]; held && h&leaving == 0 {
+			topics = append(topics, t)
+		}
+	}
+	sortTopics(topics)
+	for part := range slices.Chunk(topics, l.perChunk) {
+		l.queue = append(l.queue, &chunk{request: &request{action: subscribe}, topics: slices.Clone(part), again: true})
 	}
 }
 
@@ -516,6 +565,8 @@ func (l *ledger) refuseRest(c *chunk) {
 
 // expire ends what was not answered in time.
 func (l *ledger) expire(now time.Time) {
+	var ended []Topic
+	defer func() { l.overlap(ended) }()
 	l.flight = slices.DeleteFunc(l.flight, func(c *chunk) bool {
 		if now.Before(c.deadline) {
 			return false
@@ -529,6 +580,7 @@ func (l *ledger) expire(now time.Time) {
 			r.Unnamed += c.refusals
 		})
 		l.resolved(c.request, len(c.topics))
+		ended = append(ended, c.ends...)
 		return true
 	})
 }

@@ -1,6 +1,7 @@
 package tickstorm_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -661,4 +662,64 @@ func TestSessionRefusedWrongly(t *testing.T) {
 	require.NoError(t, p.say(fixture.Acks("T.NEVER")...))
 	acked, _ = held(p.s)
 	require.NotContains(t, acked, "T.NEVER", "what nobody asked for is not held")
+}
+
+// TestSessionAsksAgainForWhatOverlapped: whether a symbol survives the end of All, or All that of
+// a symbol, the vendor does not say.
+func TestSessionAsksAgainForWhatOverlapped(t *testing.T) {
+	for _, tc := range []struct {
+		name, held, ended, again string
+		silent                   bool // the end is not acknowledged
+	}{
+		{name: "symbols beside all", held: "T.*,T.A,T.B,Q.A", ended: "T.*", again: "T.A,T.B"},
+		{name: "all beside a symbol", held: "T.A,T.*,Q.*", ended: "T.A", again: "T.*"},
+		{name: "without an answer", held: "T.*,T.A", ended: "T.*", again: "T.A", silent: true},
+		{name: "nothing is left", held: "T.*,T.A", ended: "T.*,T.A"},
+		{name: "nothing overlapped", held: "T.A,T.B,Q.*", ended: "T.A"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p := readyPeer(t, testConfig(), nil)
+			require.NoError(t, p.s.Request(nil, fixture.Topics(t, tc.held)...))
+			p.requests()
+			require.NoError(t, p.say(fixture.Acks(strings.Split(tc.held, ",")...)...))
+			require.NoError(t, p.s.Withdraw(nil, fixture.Topics(t, tc.ended)...))
+			require.Equal(t, []string{`{"action":"unsubscribe","params":"` + tc.ended + `"}`}, p.requests())
+			if tc.silent {
+				p.after(ackTimeout)
+			} else {
+				for topic := range strings.SplitSeq(tc.ended, ",") {
+					require.NoError(t, p.say(fixture.Status("success", "unsubscribed to: "+topic)))
+				}
+			}
+			if tc.again == "" {
+				require.Empty(t, p.requests())
+				return
+			}
+			require.Equal(t, []string{`{"action":"subscribe","params":"` + tc.again + `"}`}, p.requests())
+			require.NoError(t, p.s.Request(nil, fixture.Topics(t, "AM.A")...))
+			require.Equal(t, []string{`{"action":"subscribe","params":"AM.A"}`}, p.requests(), "nobody waits for an answer")
+			require.NoError(t, p.say(fixture.Acks("AM.A")...))
+			p.after(ackTimeout)
+			require.Empty(t, p.requests())
+			after, pending := held(p.s)
+			require.Contains(t, after, tc.again, "silence takes nothing")
+			require.NotContains(t, pending, tc.again)
+		})
+	}
+}
+
+// TestSessionAnswersBesideWhatIsAskedForAgain: an answer is that of the request that waits for it.
+func TestSessionAnswersBesideWhatIsAskedForAgain(t *testing.T) {
+	p := readyPeer(t, testConfig(), nil)
+	require.NoError(t, p.s.Request(nil, fixture.Topics(t, "T.*,T.A")...))
+	require.NoError(t, p.say(fixture.Acks("T.*", "T.A")...))
+	require.NoError(t, p.s.Withdraw(nil, fixture.Topics(t, "T.*")...))
+	require.NoError(t, p.say(fixture.Status("success", "unsubscribed to: T.*")))
+	require.NoError(t, p.s.Withdraw(nil, fixture.Topics(t, "T.A")...))
+	require.NoError(t, p.say(fixture.Status("success", "unsubscribed to: T.A")))
+	results := []error{errors.New("none yet")}
+	require.NoError(t, p.s.Request(func(err error) { results = append(results, err) }, fixture.Topics(t, "T.A")...))
+	require.NoError(t, p.say(fixture.Acks("T.A")...))
+	require.Equal(t, []error{nil}, results[1:])
+	require.Len(t, p.requests(), 5, "both, the end of All, the symbol again, its end, and it anew")
 }

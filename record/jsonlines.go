@@ -12,7 +12,8 @@ import (
 
 // Converted is what a conversion has written.
 type Converted struct {
-	// Elements are those of messages, Gaps the lines or rows that say what is missing.
+	// Elements are those of messages, Gaps the lines or rows that say what is missing; rows of [CSV]
+	// that say that a connection ended count as well.
 	Elements, Gaps uint64
 	// Broken is what was in messages and is no element.
 	Broken uint64

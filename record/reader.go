@@ -34,12 +34,13 @@ type Entry struct {
 	Control *Control
 	Damage  *Damage
 	// Segment is the segment's name and Sequence the entry's number in it; of a damage that
-	// of what may come next. Numbers that never come were lost, or are of another kind.
+	// of what may come next, and "" if its file does not say. Numbers that never come were lost, or
+	// are of another kind.
 	Segment  string
 	Sequence uint64
 }
 
-// Cursor is the place before the entry.
+// Cursor is the place before the entry. If its Segment is "", it is no place.
 func (e *Entry) Cursor() Cursor { return Cursor{e.Segment, e.Sequence, 0} }
 
 // After is the place behind the entry, where reading is to go on once it was dealt with.
@@ -56,7 +57,7 @@ func (e *Entry) After() Cursor {
 // Damage is an entry among others, and reading goes on behind it: nothing that is whole is left
 // out for what is broken next to it.
 type Reader struct {
-	roots    []string
+	paths    []string
 	unpacker *unpacker
 	filter   filter
 	follow   time.Duration
@@ -71,7 +72,7 @@ type Reader struct {
 	seen       map[string]bool // paths of files that were looked into
 	streams    []*stream       // the next entry is in the first
 	unfinished []unfinished    // were given up while others went on
-	damaged    []*Damage       // to be told first
+	damaged    []Entry         // to be told first
 	timer      *time.Timer
 	alone      Entry
 }
@@ -81,17 +82,17 @@ type Reader struct {
 // [PartSuffix] of one that is being written, is not looked at. The segments of one market in one
 // folder are read in the order of their numbers, and different ones are merged by receive
 // time; of two files of one segment, such as a copy or what [Recover] has made of it, the first by
-// name is read. The error is one of [fs.ErrNotExist] for a path that matches nothing.
+// name is read. A file that is named while it is written is read under its final name too. The
+// error is one of [fs.ErrNotExist] for a path that matches nothing.
 func Open(paths ...string) (*Reader, error) {
-	roots, err := expand(paths)
-	if err != nil {
+	if err := matched(paths); err != nil {
 		return nil, err
 	}
 	u, err := newUnpacker()
 	if err != nil {
 		return nil, err
 	}
-	return &Reader{roots: roots, unpacker: u, until: math.MaxInt64}, nil
+	return &Reader{paths: slices.Clone(paths), unpacker: u, until: math.MaxInt64}, nil
 }
 
 // Close closes all files.
@@ -115,7 +116,8 @@ func (r *Reader) Until(t time.Time) {
 
 // Follow has the reader wait for more at the end, instead of ending, and look for it this often;
 // 0 is each 100 ms. Segments that are being written are read as far as their frames are
-// complete. Markets are then merged as far as they are written: none waits for another. A segment
+// complete, and what patterns match is looked for anew. Markets are then merged as far as they are
+// written: none waits for another. A segment
 // without an end counts as [Unfinished] once a later one has messages; should it grow all
 // the same, because two recorders write to one folder, what is new in it comes as well.
 func (r *Reader) Follow(every time.Duration) {
@@ -135,7 +137,9 @@ func (r *Reader) Seek(c Clock, t time.Time) {
 
 // Resume has reading begin anew at cursors, one a market at most; markets that have none are
 // read from their beginning. If a cursor's segment is gone, that is a [Missing] damage, and its
-// market is read from the one behind it. The error is an [ErrCursor].
+// market is read from the one behind it. In the cursor's folder all segments of lower numbers count
+// as read, and in other folders what was received before its segment began: where recorders wrote
+// at the same time, some of it comes again. The error is an [ErrCursor].
 func (r *Reader) Resume(cursors ...Cursor) error {
 	resume := map[string]*resumption{}
 	for _, c := range cursors {
@@ -191,7 +195,7 @@ func (r *Reader) Next(ctx context.Context) (*Entry, error) {
 	}
 	for {
 		if len(r.damaged) > 0 {
-			r.alone = Entry{Damage: r.damaged[0]}
+			r.alone = r.damaged[0]
 			r.damaged = r.damaged[1:]
 			return &r.alone, nil
 		}
@@ -303,7 +307,7 @@ func (r *Reader) begin() error {
 }
 
 // discover looks for segments that are not known yet.
-func (r *Reader) discover() error { return files(r.roots, r.look) }
+func (r *Reader) discover() error { return files(r.paths, r.look) }
 
 // look looks into a file that was not looked into before.
 func (r *Reader) look(path string, found bool) error {
@@ -322,18 +326,22 @@ func (r *Reader) look(path string, found bool) error {
 	}
 	r.seen[path] = true
 	if !ok {
-		r.damaged = append(r.damaged, &Damage{path, 0, size, NoSegment})
+		r.damaged = append(r.damaged, Entry{Damage: &Damage{path, 0, size, NoSegment}})
 		return nil
 	}
 	if r.known[id.random] || !r.filter.wantsMarket(id.market) {
 		return nil
 	}
 	r.known[id.random] = true
-	folder := filepath.Dir(path)
+	folder, g := filepath.Dir(path), segment{path: path, id: id}
 	if r.begun && r.passed(folder, &id) {
-		return nil
+		c := r.resume[plain(id.market)]
+		if c.folder == "" || c.own(folder) {
+			return nil
+		}
+		g.since = c.since()
 	}
-	r.streamOf(id.market, folder, id.started).add(segment{path: path, id: id})
+	r.streamOf(id.market, folder, id.started).add(g)
 	return nil
 }
 

@@ -225,6 +225,38 @@ func TestReplayFollow(t *testing.T) {
 	require.Equal(t, append(both("stocks", 0), both("stocks", 10)...), s.told[:4])
 }
 
+// TestReplayEnds: what is damaged at the end is told there, before it begins again, and what is of no
+// market where it comes.
+func TestReplayEnds(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir, "0"+Suffix, []byte("garbage"))
+	h := testHeader()
+	for _, m := range []tickstorm.Market{tickstorm.Stocks, tickstorm.Crypto, tickstorm.FuturesCME} {
+		h.Market = m
+		b := segmentOf(t, h, 0, 10)
+		p := partsOf(t, b)
+		put(t, dir, strings.ReplaceAll(string(m), "/", "-")+Suffix, b[:p[len(p)-2].from])
+	}
+	for _, ahead := range []bool{false, true} {
+		ctx, cancel := context.WithCancel(t.Context())
+		s := &script{}
+		var gaps []string
+		s.then = func() {
+			if last := s.told[len(s.told)-1]; strings.Contains(last, "gap") {
+				if gaps = append(gaps, last); len(gaps) == 8 {
+					cancel()
+				}
+			}
+		}
+		p, err := NewReplay(open(t, dir), s, ReplayConfig{Loop: true, Ahead: ahead})
+		require.NoError(t, err)
+		require.ErrorIs(t, p.Run(ctx), context.Canceled)
+		once := []string{" gap -1 to -1: no segment", "crypto gap 10 to -1: unfinished", "futures/cme gap 10 to -1: unfinished", "stocks gap 10 to -1: unfinished"}
+		require.Equal(t, append(once, once...), gaps[:8])
+		require.Equal(t, once[0], s.told[0])
+	}
+}
+
 // TestReplayBad: what cannot be meant is refused, and an empty recording ends though it is looped.
 func TestReplayBad(t *testing.T) {
 	path := put(t, t.TempDir(), "a"+Suffix, segmentOf(t, testHeader()))
@@ -232,9 +264,13 @@ func TestReplayBad(t *testing.T) {
 		_, err := NewReplay(open(t, path), tickstorm.NopHandler{}, cfg)
 		require.ErrorIs(t, err, ErrSpeed)
 	}
-	p, err := NewReplay(open(t, path), tickstorm.NopHandler{}, ReplayConfig{Loop: true})
-	require.NoError(t, err)
-	require.NoError(t, p.Run(t.Context()))
+	for _, path := range []string{path, put(t, t.TempDir(), "b"+Suffix, segmentOf(t, testHeader(), Control{Kind: Up, Received: at(0)})), put(t, t.TempDir(), "c"+Suffix, nil)} {
+		p, err := NewReplay(open(t, path), tickstorm.NopHandler{}, ReplayConfig{Loop: true})
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		require.NoError(t, p.Run(ctx))
+	}
 }
 
 func nan() float64 { var zero float64; return zero / zero }
@@ -292,6 +328,43 @@ func TestSourceTells(t *testing.T) {
 	}, got)
 }
 
+// TestSourceSeeks: whoever has been told that the connection ended is told that one stands before
+// anything comes of it, wherever reading goes on.
+func TestSourceSeeks(t *testing.T) {
+	greeting := []byte(`[{"ev":"status","status":"connected","message":"Connected Successfully"}]`)
+	path := put(t, t.TempDir(), "a"+Suffix, segmentOf(t, testHeader(),
+		10, Control{Kind: Down, Received: at(15), Cause: "EOF"}, greeting, Control{Kind: Up, Received: at(20)}, 30,
+		Control{Kind: Down, Received: at(40), Cause: "EOF"}))
+	s, err := OpenSource(tickstorm.Stocks, path)
+	require.NoError(t, err)
+	defer s.Close()
+	next := func() string {
+		msg, _, err := s.Next()
+		if err != nil {
+			return err.Error()
+		}
+		var e []struct{ Status, Sym string }
+		require.NoError(t, json.Unmarshal(msg, &e))
+		return e[0].Status + e[0].Sym
+	}
+	all := []string{"upstream_connected", "AAPL", "upstream_disconnected", "connected", "upstream_connected", "AAPL", "upstream_disconnected", "EOF"}
+	rounds := func(want ...string) {
+		t.Helper()
+		for _, w := range want {
+			require.Equal(t, w, next())
+		}
+	}
+	rounds(all...)
+	require.NoError(t, s.SeekTo(at(0)))
+	rounds(all[:3]...)
+	require.NoError(t, s.SeekTo(at(25)))
+	rounds("upstream_connected") // and the message that is behind it is left for another moment
+	require.NoError(t, s.SeekTo(at(35)))
+	rounds("upstream_disconnected", "EOF")
+	require.NoError(t, s.SeekTo(at(25)))
+	rounds("upstream_connected", "AAPL", "upstream_disconnected", "EOF")
+}
+
 // TestSource: the simulator serves a recording, to each market its own, and seeks in it.
 func TestSource(t *testing.T) {
 	dir := t.TempDir()
@@ -319,7 +392,7 @@ func TestSource(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, client.Start(t.Context()))
 	require.NoError(t, client.Subscribe(t.Context(), tickstorm.Trades, "AAPL"))
-	for _, want := range []string{"AAPL 10", "upstream_connected", "gap", "AAPL 30"} {
+	for _, want := range []string{"upstream_connected", "AAPL 10", "upstream_connected", "gap", "AAPL 30"} {
 		require.Equal(t, want, <-got)
 	}
 	require.NoError(t, client.Close())

@@ -18,7 +18,8 @@ import (
 // programs that do not know these words pass over them, as the vendor's clients do:
 //
 //	upstream_disconnected   the recorded connection ended, for the message's text
-//	upstream_connected      another one stands
+//	upstream_connected      another one stands; also before what comes of one that began before
+//	                        what is read, so that nothing comes of one that is said to have ended
 //	gap                     "from=1 to=2 cause=text": something is missing
 //
 // From and to are when the last message before and the first one behind were received, in nanoseconds
@@ -32,6 +33,9 @@ type Source struct {
 	// OnDamage, if not nil, is told what is stepped over.
 	OnDamage func(*Damage)
 
+	up     bool   // it was said that a connection stands
+	held   *Entry // comes behind a status
+	split  *tickstorm.Splitter
 	status []byte
 }
 
@@ -42,19 +46,27 @@ func OpenSource(m tickstorm.Market, paths ...string) (*Source, error) {
 		return nil, err
 	}
 	r.Filter(Filter{Markets: []tickstorm.Market{m}})
-	return &Source{r: r}, nil
+	return &Source{r: r, split: tickstorm.NewSplitter(m)}, nil
 }
 
 // Next returns the next message, or status, and when it was received, in nanoseconds since 1970;
 // io.EOF at the end. msg is valid until the next call.
 func (s *Source) Next() (msg []byte, received int64, err error) {
+	if e := s.held; e != nil {
+		s.held = nil
+		return e.Raw, e.Received, nil
+	}
 	for {
 		e, err := s.r.Next(context.Background())
 		if err != nil {
 			return nil, 0, err
 		}
 		if e.Raw != nil {
-			return e.Raw, e.Received, nil
+			if s.up || s.ofDialogue(e.Raw) {
+				return e.Raw, e.Received, nil
+			}
+			s.held = e
+			return s.say(connected, ""), e.Received, nil
 		}
 		if e.Damage != nil && s.OnDamage != nil {
 			s.OnDamage(e.Damage)
@@ -65,18 +77,34 @@ func (s *Source) Next() (msg []byte, received int64, err error) {
 	}
 }
 
-// told returns the status that tells what happened at an entry; word is "" if there is none. The
-// words are those of internal/dialogue, which this module does not reach.
+// ofDialogue reports whether all of a message is statuses, which come before a connection stands.
+func (s *Source) ofDialogue(msg []byte) bool {
+	for s.split.Reset(msg); s.split.Next(); {
+		if s.split.Element().Kind != tickstorm.KindStatus {
+			return false
+		}
+	}
+	return s.split.Err() == nil
+}
+
+// The words of internal/dialogue, which this module does not reach.
+const (
+	connected    = "upstream_connected"
+	disconnected = "upstream_disconnected"
+	gap          = "gap"
+)
+
+// told returns the status that tells what happened at an entry; word is "" if there is none.
 func told(e *Entry) (word, text string) {
 	if c, ok := missing(e); ok {
-		return "gap", fmt.Sprintf("from=%d to=%d cause=%s", when(c.From), when(c.To), clip(causeOf(&c)))
+		return gap, fmt.Sprintf("from=%d to=%d cause=%s", when(c.From), when(c.To), clip(causeOf(&c)))
 	}
 	if e.Control != nil {
 		switch e.Control.Kind {
 		case Up:
-			return "upstream_connected", ""
+			return connected, ""
 		case Down:
-			return "upstream_disconnected", clip(e.Control.Cause)
+			return disconnected, clip(e.Control.Cause)
 		}
 	}
 	return "", ""
@@ -106,6 +134,9 @@ func when(m tickstorm.Moment) int64 {
 
 // say makes a message of one status.
 func (s *Source) say(word, text string) []byte {
+	if word != gap {
+		s.up = word == connected
+	}
 	e := tickstorm.Status{
 		Header: tickstorm.Header{Has: tickstorm.StatusStatus | tickstorm.StatusMessage},
 		Status: []byte(word), Message: []byte(text),
@@ -117,6 +148,7 @@ func (s *Source) say(word, text string) []byte {
 // SeekTo goes on at the first message that was received at a time, in nanoseconds since 1970, or
 // later.
 func (s *Source) SeekTo(received int64) error {
+	s.held, s.up = nil, false // what was read last may not have been told
 	s.r.Seek(Received, timeAt(received))
 	return nil
 }

@@ -12,29 +12,17 @@ import (
 // clock went back, it does not see. Paths are as those of [Open]. The error is that of the context, or
 // one of a file that cannot be read; what was found until then is returned with it.
 func Survey(ctx context.Context, paths ...string) ([]*Report, error) {
-	roots, err := expand(paths)
-	if err != nil {
-		return nil, err
-	}
 	u, err := newUnpacker()
 	if err != nil {
 		return nil, err
 	}
 	defer u.close()
-	var reports []*Report
-	err = files(roots, func(path string, _ bool) error {
-		r, err := survey(ctx, path, u)
-		if r != nil {
-			reports = append(reports, r)
-		}
-		return err
-	})
-	return reports, err
+	return reportsOn(paths, func(path string) (*Report, error) { return survey(ctx, path, u) })
 }
 
 // survey reads the indices of a segment.
 func survey(ctx context.Context, path string, u *unpacker) (*Report, error) {
-	s, err := openSegmentFile(path, u)
+	s, err := openWritten(path, u)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 type unfinished struct {
 	segment // from what comes next
 	size    int64
+	begun   bool // the moment that was sought had come
 }
 
 // takeUp has the segments read on that have grown though they were given up. Those whose files
@@ -29,7 +30,7 @@ func (r *Reader) takeUp() (err error) {
 			return false
 		}
 		st := r.newStream(u.id.market, u.path, u.id.started)
-		st.alone = true
+		st.alone, st.begun = true, u.begun
 		st.add(u.segment)
 		return true
 	})

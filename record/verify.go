@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"slices"
 	"time"
 
@@ -58,19 +59,25 @@ func (r *Report) damaged(d *Damage) {
 // as those of [Open]. The error is that of the context, or one of a file that cannot be read;
 // what was found until then is returned with it.
 func Verify(ctx context.Context, paths ...string) ([]*Report, error) {
-	roots, err := expand(paths)
-	if err != nil {
-		return nil, err
-	}
 	u, err := newUnpacker()
 	if err != nil {
 		return nil, err
 	}
 	defer u.close()
 	u.verifies = true
-	var reports []*Report
-	err = files(roots, func(path string, _ bool) error {
-		r, err := inspect(ctx, path, u, nil)
+	return reportsOn(paths, func(path string) (*Report, error) { return inspect(ctx, path, u, nil) })
+}
+
+// reportsOn looks at each segment that paths match.
+func reportsOn(paths []string, look func(path string) (*Report, error)) (reports []*Report, err error) {
+	if err := matched(paths); err != nil {
+		return nil, err
+	}
+	err = files(paths, func(path string, found bool) error {
+		r, err := look(path)
+		if found && errors.Is(err, fs.ErrNotExist) { // removed since
+			return nil
+		}
 		if r != nil {
 			reports = append(reports, r)
 		}
@@ -82,7 +89,7 @@ func Verify(ctx context.Context, paths ...string) ([]*Report, error) {
 // inspect reads a segment whole. keep, if not nil, gets each frame that is whole, with its text,
 // and the damage between them; what it is given is valid until it returns.
 func inspect(ctx context.Context, path string, u *unpacker, keep func(f *frame, text []byte, d *Damage) error) (*Report, error) {
-	s, err := openSegmentFile(path, u)
+	s, err := openWritten(path, u)
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +180,10 @@ func (v *inspection) frame(s *segmentReader, f *frame, text []byte) error {
 	is := index{}
 	good := is.describe(v.split, text)
 	if !good || !f.orphan && !is.says(&f.index) {
-		if err := v.damaged(&Damage{s.path, f.from, f.end() - f.from, Lying}); err != nil || !good || is.lines() > f.lines() {
+		if err := v.damaged(&Damage{s.path, f.from, f.end() - f.from, Lying}); err != nil || !good {
+			return err
+		}
+		if room, err := s.room(f, is.lines()); err != nil || !room {
 			return err
 		}
 		// All is there that was written, whatever was made of it then.

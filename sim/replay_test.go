@@ -216,6 +216,27 @@ func TestReplayTells(t *testing.T) {
 	}
 }
 
+// TestReplayLoopOfStatuses: what a recording without events tells is told once, though it is looped.
+func TestReplayLoopOfStatuses(t *testing.T) {
+	const gap = `[{"ev":"status","status":"gap","message":"from=1 to=2 cause=EOF"}]`
+	opened := make(chan struct{}, 1000)
+	replay := sim.ReplayMessages([][]byte{[]byte(gap)}, 0)
+	open := replay.Open
+	replay.Loop = true
+	replay.Open = func(m tickstorm.Market) (sim.Source, error) {
+		opened <- struct{}{}
+		return open(m)
+	}
+	s := start(t, sim.Config{Replay: replay})
+	c := login(t, s, tickstorm.Stocks)
+	c.send(subscribe("T.A"))
+	c.next()
+	c.expect(gap)
+	c.send(subscribe("T.B"))
+	c.expect(`[{"ev":"status","status":"success","message":"subscribed to: T.B"}]`)
+	require.Len(t, opened, 1)
+}
+
 // TestReplayPace: each message has its time from the beginning on, and idle stretches are cut.
 func TestReplayPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

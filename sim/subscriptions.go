@@ -16,6 +16,7 @@ type subscriptions struct {
 	channels map[string]*channelTopics
 	spans    [][2]int
 	out      []byte
+	statuses bool // the last message had statuses, and nothing else
 }
 
 // channelTopics are the topics of a channel.
@@ -98,14 +99,19 @@ func tells(status []byte) bool {
 func (s *subscriptions) parts(msg []byte) iter.Seq2[[]byte, int] {
 	return func(yield func([]byte, int) bool) {
 		s.spans = s.spans[:0]
-		all := true
-		for s.split.Reset(msg); s.split.Next(); {
-			if e := s.split.Element(); s.takes(msg, e) {
+		all, elements, statuses := true, 0, 0
+		for s.split.Reset(msg); s.split.Next(); elements++ {
+			e := s.split.Element()
+			if e.Kind == tickstorm.KindStatus {
+				statuses++
+			}
+			if s.takes(msg, e) {
 				s.spans = append(s.spans, [2]int{e.Start, e.End})
 			} else {
 				all = false
 			}
 		}
+		s.statuses = elements > 0 && statuses == elements
 		if all && (len(msg) <= dialogue.MaxMessage || len(s.spans) < 2) {
 			yield(msg, len(s.spans))
 			return

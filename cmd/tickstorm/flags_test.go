@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -26,16 +27,16 @@ func grammarOf(t *testing.T) *kong.Kong {
 // Values for flags that take some, good and bad.
 var flagValues = []string{
 	"", "0", "1", "-1", "x", "1s", "10ms", "-10m", "09:30", "999999999999999999999", "NaN", "text", "json", "csv", "table", "{sym}", "{", "T", "T,Q",
-	"AAPL", "stocks", "crypto", "nonsense", "UTC", "price>1", "sym=AAPL", "max", "127.0.0.1:0", "cut@streaming", "stocks20", "-", "/nonexistent", "\x00", "é",
+	"AAPL", "stocks", "crypto", "nonsense", "UTC", "price>1", "sym=AAPL", "max", "127.0.0.1:0", "cut@streaming", "stocks20", "-", "/dev/null/none", "\x00", "é",
 }
 
 // TestFlags: whatever flags are put together, the program ends, with a code that is documented, and
-// says why it has if it is not 0.
+// says why it has if it is not 0. TICKSTORM_FLAGS says how many rounds are played.
 func TestFlags(t *testing.T) {
 	g := grammarOf(t)
-	rounds := 12
-	if testing.Short() {
-		rounds = 2
+	rounds := 2
+	if n, err := strconv.Atoi(os.Getenv("TICKSTORM_FLAGS")); err == nil {
+		rounds = n
 	}
 	documented := []int{exitOK, exitFailure, exitUsage, exitKey, exitPlan, exitEvicted, exitStale, exitInterrupted}
 	seed := uint64(time.Now().UnixNano())
@@ -53,7 +54,7 @@ func TestFlags(t *testing.T) {
 				switch verb.Name { // what would take long, or stay
 				case "bench":
 					args = append(args, "--events=500", "--rounds=1", "--stream=0s", "--corpus=stocks1")
-				case "sub", "top", "record", "sim":
+				case "sub", "top", "record", "sim", "relay":
 					args = append(args, "--for=5ms")
 				case "check":
 					args = append(args, "--for=5ms", "--wait=200ms")
@@ -62,7 +63,7 @@ func TestFlags(t *testing.T) {
 				case "replay":
 					args = append(args, "--speed=max")
 				}
-				if verb.Name == "sim" {
+				if verb.Name == "sim" || verb.Name == "relay" {
 					args = append(args, "--listen=127.0.0.1:0")
 				}
 				// Each flag once with each value before chance takes over.
@@ -73,7 +74,7 @@ func TestFlags(t *testing.T) {
 				for _, f := range picked {
 					name := "--" + f.Name
 					switch {
-					case slices.Contains([]string{"help", "demo-rate", "events", "rounds", "loop", "listen", "stream"}, f.Name):
+					case slices.Contains([]string{"help", "hook", "admin", "demo-rate", "events", "rounds", "loop", "listen", "stream"}, f.Name):
 						continue
 					case f.IsBool() || f.IsCounter():
 						args = append(args, name)
@@ -85,7 +86,7 @@ func TestFlags(t *testing.T) {
 					}
 				}
 				for range r.IntN(3) {
-					args = append(args, []string{"T.*", "Q.AAPL", "XT.BTC-USD", "AAPL", "T", path, "/nonexistent", "bash", ""}[r.IntN(9)])
+					args = append(args, []string{"T.*", "Q.AAPL", "XT.BTC-USD", "AAPL", "T", path, "/dev/null/none", "bash", ""}[r.IntN(9)])
 				}
 				s := newScene(t)
 				s.stdin, s.stdinTerminal, s.stdoutTerminal, s.stderrTerminal = strings.NewReader("AAPL\n"), r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(2) == 0

@@ -82,7 +82,7 @@ func TestProbe(t *testing.T) {
 	}}
 	_, flags := start(t, cfg)
 	probe := func(s *scene, args ...string) int {
-		return s.run(t, append(append([]string{"probe", "--wait", "300ms"}, flags...), args...)...)
+		return s.run(t, append(append([]string{"probe", "--wait", "10s"}, flags...), args...)...)
 	}
 	s := newScene(t).with("MASSIVE_API_KEY=k")
 	require.Equal(t, exitOK, probe(s, "--yes", "-m", "stocks,options,crypto"), s.err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"sync"
 	"time"
@@ -92,18 +93,30 @@ func (o *output) failure() error {
 	return o.err
 }
 
+// unread is how long the end waits for whoever reads.
+const unread = 5 * time.Second
+
+// errUnread: somebody has the other end of standard output open, and does not read.
+var errUnread = errors.New("nobody reads what is written")
+
 // close writes the rest, and returns what a write has failed with; that nobody reads any more is
-// no failure.
+// no failure. A reader that does not read is not waited for.
 func (o *output) close() error {
 	close(o.over)
-	o.timer.Wait()
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.flush()
-	if isBrokenPipe(o.err) {
-		return nil
+	done := make(chan error, 1)
+	go func() {
+		o.timer.Wait()
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.flush()
+		done <- o.err
+	}()
+	select {
+	case err := <-done:
+		return outputError(err)
+	case <-time.After(unread):
+		return outputError(errUnread)
 	}
-	return outputError(o.err)
 }
 
 // outputError says what it was that could not be written.

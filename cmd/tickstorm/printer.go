@@ -21,6 +21,7 @@ type printer struct {
 	log    *slog.Logger
 
 	lines  uint64        // written
+	begun  time.Time     // the first of them
 	done   bool          // there are as many as are wanted
 	enough chan struct{} // closed then
 	broken atomic.Uint64
@@ -32,7 +33,11 @@ func (p *printer) wants() bool {
 	if p.done {
 		return false
 	}
-	if p.lines++; p.lines == p.most {
+	p.lines++
+	if p.lines == 1 {
+		p.begun = time.Now()
+	}
+	if p.lines == p.most {
 		p.done = true
 		close(p.enough)
 	}

@@ -4,7 +4,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"io"
 	"os"
 	"os/exec"
@@ -32,19 +31,21 @@ func tools(t *testing.T) []string {
 	return env
 }
 
-// shell runs a line in a folder, and returns its outputs and code. What has not ended by then is
-// interrupted as soon as it has written something.
-func shell(t *testing.T, env []string, dir, line string) (out, errs string, code int) {
+// shell runs a line in a folder, and returns its outputs and code. What has no end of its own is
+// interrupted, as by Ctrl-C, when it has written something.
+func shell(t *testing.T, env []string, dir, line string, endless bool) (out, errs string, code int) {
 	cmd := exec.Command("bash", "-c", line)
 	cmd.Env, cmd.Dir = env, dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	stdout, stderr := newBuffer(), newBuffer()
+	cmd.Stdout, cmd.Stderr = stdout, stderr
 	require.NoError(t, cmd.Start())
-	interrupt := time.AfterFunc(5*time.Second, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) })
 	kill := time.AfterFunc(patience, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+	if endless {
+		require.True(t, stdout.await("\n"), stderr)
+		require.NoError(t, syscall.Kill(-cmd.Process.Pid, syscall.SIGINT))
+	}
 	_ = cmd.Wait() // the code says it
-	interrupt.Stop()
 	kill.Stop()
 	return stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()
 }
@@ -92,7 +93,7 @@ func TestExamples(t *testing.T) {
 			t.Run(line, func(t *testing.T) {
 				folder := t.TempDir()
 				require.NoError(t, os.Symlink(filepath.Join(dir, "recordings"), filepath.Join(folder, "recordings")))
-				out, errs, code := shell(t, env, folder, line)
+				out, errs, code := shell(t, env, folder, line, line == "tickstorm sub --demo T.AAPL")
 				require.Contains(t, []int{exitOK, exitInterrupted}, code, "%s\n%s", out, errs)
 				require.NotContains(t, errs, "panic")
 				if strings.Contains(line, "--demo") || strings.Contains(line, " sim ") {
@@ -106,7 +107,7 @@ func TestExamples(t *testing.T) {
 
 // runnable reports whether an example needs no key, no relay, and is not about a recorder that was killed.
 func runnable(line string) bool {
-	for _, needs := range []string{"--feed ", "--admin ", "tickstorm record -o", "tickstorm record -m", "probe --yes", "*.part", "tickstorm bench recordings", "--serve"} {
+	for _, needs := range []string{"--feed ", "top --admin ", "tickstorm record -o", "tickstorm relay -m", "tickstorm record -m", "probe --yes", "*.part", "tickstorm bench recordings", "--serve"} {
 		if strings.Contains(line, needs) && !strings.Contains(line, "# or") {
 			return false
 		}
@@ -130,27 +131,27 @@ func TestPipes(t *testing.T) {
 		{"tickstorm --help | head -1", 1},
 	} {
 		t.Run(c.line, func(t *testing.T) {
-			out, errs, code := shell(t, env, t.TempDir(), "set -o pipefail; "+c.line)
+			out, errs, code := shell(t, env, t.TempDir(), "set -o pipefail; "+c.line, false)
 			require.Equal(t, exitOK, code, errs)
 			require.Equal(t, c.want, strings.Count(out, "\n"))
 			require.NotContains(t, errs, "pipe")
 		})
 	}
 	if _, err := exec.LookPath("jq"); err == nil {
-		out, errs, code := shell(t, env, t.TempDir(), "set -o pipefail; tickstorm sub --demo -n 5 'T.*' | jq -r .ev")
+		out, errs, code := shell(t, env, t.TempDir(), "set -o pipefail; tickstorm sub --demo -n 5 'T.*' | jq -r .ev", false)
 		require.Equal(t, exitOK, code, errs)
 		require.Equal(t, strings.Repeat("T\n", 5), out)
 	}
 	if _, err := os.Stat("/dev/full"); err == nil {
-		_, errs, code := shell(t, env, t.TempDir(), "tickstorm sub --demo 'T.*' > /dev/full")
+		_, errs, code := shell(t, env, t.TempDir(), "tickstorm sub --demo 'T.*' > /dev/full", false)
 		require.Equal(t, exitFailure, code)
 		require.Contains(t, errs, "standard output")
 		require.Contains(t, errs, "no space left on device")
-		_, errs, code = shell(t, env, t.TempDir(), "tickstorm convert --demo > /dev/full")
+		_, errs, code = shell(t, env, t.TempDir(), "tickstorm convert --demo > /dev/full", false)
 		require.Equal(t, exitFailure, code)
 		require.Contains(t, errs, "no space left on device")
 	}
-	out, errs, code := shell(t, env, t.TempDir(), "bash -n <(tickstorm completion bash) && source <(tickstorm completion bash) && COMP_WORDS=(tickstorm ver) COMP_CWORD=1 && _tickstorm && echo ${COMPREPLY[*]} && COMP_WORDS=(tickstorm sub --overflow dr) COMP_CWORD=3 && _tickstorm && echo ${COMPREPLY[*]}")
+	out, errs, code := shell(t, env, t.TempDir(), "bash -n <(tickstorm completion bash) && source <(tickstorm completion bash) && COMP_WORDS=(tickstorm ver) COMP_CWORD=1 && _tickstorm && echo ${COMPREPLY[*]} && COMP_WORDS=(tickstorm sub --overflow dr) COMP_CWORD=3 && _tickstorm && echo ${COMPREPLY[*]}", false)
 	require.Equal(t, exitOK, code, errs)
 	require.Equal(t, "verify version\ndrop-newest drop-oldest\n", out)
 }

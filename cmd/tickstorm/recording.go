@@ -57,9 +57,12 @@ func (a *app) demoRecording(ctx context.Context, dir string) (path string, err e
 	if a.DemoRate > 0 {
 		rate = min(a.DemoRate, 100_000)
 	}
+	const ticksPerSecond = int(time.Second / demoTick)
+	perTick := max(1, rate/ticksPerSecond)
 	whole := filepath.Join(dir, "whole")
 	rec, err := record.NewRecorder(record.Config{
-		Dir: whole, Market: tickstorm.Stocks, Feed: "ws://simulator", MinFree: -1, Sync: record.SyncNever, Buffer: 256 << 20,
+		Dir: whole, Market: tickstorm.Stocks, Feed: "ws://simulator", MinFree: -1, Sync: record.SyncNever,
+		Buffer: max(4<<20, 4000*rate),      // room for all of it
 		Rotate: 100 * 365 * 24 * time.Hour, // its clock is not that of what is made up
 	})
 	if err != nil {
@@ -77,7 +80,6 @@ func (a *app) demoRecording(ctx context.Context, dir string) (path string, err e
 	start := end.Add(-demoLength)
 	rec.OnState(&tickstorm.StateChange{State: tickstorm.StateStreaming, At: start, Acked: 3})
 	var msg []byte
-	perTick := max(1, rate*int(demoTick)/int(time.Second))
 	for at := demoTick; at <= demoLength; at += demoTick {
 		now := start.Add(at)
 		msg = g.AppendMessage(msg[:0], now, perTick)

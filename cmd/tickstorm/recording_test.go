@@ -39,7 +39,7 @@ func TestRecordAndReadAgain(t *testing.T) {
 	require.Regexp(t, `recorded [1-9]\d* messages, .* in 1 segments below `+regexp.QuoteMeta(dir)+`; 0 dropped, 0 lost`, s.err)
 
 	s = newScene(t)
-	require.Equal(t, exitInterrupted, s.until(t, s.err, "made-up", "record", "--demo", "--min-free", "0", "-o", dir, "T.AAPL"), s.err)
+	require.Equal(t, exitInterrupted, s.until(t, s.err, "msg=authenticated", "record", "-v", "--demo", "--min-free", "0", "-o", dir, "T.AAPL"), s.err)
 	require.FileExists(t, strings.TrimSpace(s.out.String()), "a recording that is interrupted is finished")
 
 	s = newScene(t)

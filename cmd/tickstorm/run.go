@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"strings"
 	"time"
@@ -23,6 +24,7 @@ type cli struct {
 
 	Sub        subCmd        `cmd:"" group:"stream" help:"Show a stream."`
 	Top        topCmd        `cmd:"" group:"stream" help:"Look at a stream: rates, lag, queue, symbols, and what goes wrong."`
+	Relay      relayCmd      `cmd:"" group:"stream" help:"Share one connection among programs."`
 	Check      checkCmd      `cmd:"" group:"stream" help:"Check that a stream is alive, for monitoring."`
 	Probe      probeCmd      `cmd:"" group:"stream" help:"Find out what a key's plan allows."`
 	Record     recordCmd     `cmd:"" group:"stream" help:"Record a stream."`
@@ -93,8 +95,11 @@ func run(ctx context.Context, args []string, w *world) (code int) {
 		args = []string{"--help"}
 	}
 	parsed, err := grammar.Parse(args)
+	if write, ok := errors.AsType[*fs.PathError](err); ok && write.Op == "write" { // of a help
+		return fail(w, outputError(write))
+	}
 	if err != nil {
-		return fail(w, asUsage(args, err))
+		return fail(w, asUsage(err))
 	}
 	a := &app{world: w, globals: c.globals, grammar: grammar}
 	a.log = a.logger()
@@ -135,7 +140,7 @@ func fail(w *world, err error) int {
 }
 
 // asUsage makes an error of the grammar one of usage; the verb check says by 3 that it does not know.
-func asUsage(args []string, err error) error {
+func asUsage(err error) error {
 	text := err.Error()
 	if parse, ok := errors.AsType[*kong.ParseError](err); ok && parse.Context != nil {
 		if node := parse.Context.Selected(); node != nil {

@@ -68,6 +68,9 @@ func (c *connection) open(a *app, rate int) (*source, error) {
 		return nil, err
 	}
 	market := c.market(a, s)
+	if a.Demo && c.Feed != "" {
+		return nil, usagef("--demo is the simulator, and --feed something else: say one of them")
+	}
 	if a.Demo {
 		server, err := a.simulator(rate)
 		if err != nil {

@@ -80,15 +80,11 @@ func (a *app) follow(ctx context.Context, cfg tickstorm.Config, h tickstorm.Hand
 		close(ended)
 	}()
 	err = a.attend(ctx, client, f, asked, given.failed, ended)
-	if closing := client.Close(); closing == nil { // what is queued is handled
+	if client.Close() == nil { // what is queued is handled
 		<-ended
-	} else if err == nil {
-		err = closing
-	}
-	select {
-	case <-ended:
 		err = cmp.Or(err, result)
-	default: // a handler does not return, since nobody takes what it writes
+	} else {
+		a.log.Error("given up what was received and not written, since the output takes too long", "waiting", client.Stats().Queue.Events)
 	}
 	dropped.sum()
 	stats := client.Stats()

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/cmd/tickstorm/internal/format"
@@ -76,6 +77,10 @@ func (p *printer) write(a *app, lines format.Lines, do func() error) error {
 	}
 	if p.report != nil {
 		err = errors.Join(err, p.report.print(a.stderr))
+	}
+	if p.lines > 0 {
+		took := time.Since(p.begun)
+		a.log.Info("written", "lines", p.lines, "seconds", took.Seconds(), "a_second", uint64(float64(p.lines)/took.Seconds()))
 	}
 	if n := p.broken.Load(); n > 0 {
 		a.log.Warn("left out what were no events", "count", n)
@@ -185,6 +190,7 @@ func symbolTopics(a *app, m tickstorm.Market, file string, channels []string) ([
 		return nil, err
 	}
 	var topics []tickstorm.Topic
+	seen := map[tickstorm.Topic]bool{}
 	for _, channel := range channels {
 		for name := range strings.SplitSeq(channel, ",") {
 			name = strings.TrimSuffix(strings.TrimSpace(name), ".")
@@ -196,7 +202,8 @@ func symbolTopics(a *app, m tickstorm.Market, file string, channels []string) ([
 				if err != nil {
 					return nil, err
 				}
-				if !slices.Contains(topics, t) || len(topics) > 1000 { // the library takes each once
+				if !seen[t] {
+					seen[t] = true
 					topics = append(topics, t)
 				}
 			}

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -90,9 +93,6 @@ func TestEnds(t *testing.T) {
 			require.Equal(t, exitInterrupted, s.until(t, s.out, "AAPL", append([]string{"sub", "--demo"}, args...)...), s.err)
 			require.True(t, strings.HasSuffix(s.out.String(), "\n"), "the last line is whole")
 		}
-		_, flags := start(t, faults("stall@accept"))
-		s := newScene(t)
-		require.Equal(t, exitInterrupted, s.until(t, s.err, "level=INFO", append([]string{"sub", "-v", "--tz", "UTC", "T.AAPL"}, append(flags, "--demo")...)...))
 	})
 }
 
@@ -104,7 +104,7 @@ func TestSubUsage(t *testing.T) {
 		says string
 	}{
 		{[]string{"sub", "T.AAPL"}, exitKey, "MASSIVE_API_KEY or POLYGON_API_KEY, or in a file for --key-file"},
-		{[]string{"sub", "T.AAPL", "--key-file", "/nonexistent/key"}, exitKey, "the key file cannot be read"},
+		{[]string{"sub", "T.AAPL", "--key-file", "/dev/null/none/key"}, exitKey, "the key file cannot be read"},
 		{[]string{"sub", "T.AAPL", "--key", "secretsecret"}, exitUsage, "a key is never an argument"},
 		{[]string{"sub", "--api-key=secretsecret"}, exitUsage, "a key is never an argument"},
 		{[]string{"sub", "--demo"}, exitUsage, "say what to subscribe to"},
@@ -121,12 +121,13 @@ func TestSubUsage(t *testing.T) {
 		{[]string{"sub", "--demo", "T.A", "--ts", "x"}, exitUsage, "--ts"},
 		{[]string{"sub", "--demo", "T.A", "--for", "-1s"}, exitUsage, "negative"},
 		{[]string{"sub", "--demo", "T.A", "-f", "table", "--tz", "Mars"}, exitUsage, "no zone"},
+		{[]string{"sub", "--demo", "--feed", "delayed", "T.A"}, exitUsage, "say one of them"},
 		{[]string{"sub", "--feed", "nowhere", "T.A"}, exitUsage, "no feed"},
 		{[]string{"sub", "--feed", "ws://127.0.0.1:1/x?y", "T.A"}, exitUsage, "feed is not of the form"},
-		{[]string{"sub", "--demo", "--symbols", "/nonexistent"}, exitUsage, "symbols"},
+		{[]string{"sub", "--demo", "--symbols", "/dev/null/none"}, exitUsage, "symbols"},
 		{[]string{"sub", "--demo", "--symbols", "-"}, exitUsage, "no symbols"},
 		{[]string{"sub", "--demo", "--context", "x", "T.A"}, exitUsage, "context"},
-		{[]string{"sub", "--demo", "--config", "/nonexistent", "T.A"}, exitUsage, "configuration"},
+		{[]string{"sub", "--demo", "--config", "/dev/null/none", "T.A"}, exitUsage, "configuration"},
 		{[]string{"nonsense"}, exitUsage, "see tickstorm --help"},
 		{[]string{"sub", "--demo", "--nonsense", "T.A"}, exitUsage, "see tickstorm sub --help"},
 	} {
@@ -223,6 +224,13 @@ func TestSymbols(t *testing.T) {
 
 // TestOutput: what cannot be written ends the stream: quietly where nobody reads any more.
 func TestOutput(t *testing.T) {
+	for err, code := range map[error]int{syscall.ENOSPC: exitFailure, brokenPipe: exitOK} {
+		for _, args := range [][]string{{"--help"}, {"sub", "--help"}, {"version"}, {"completion", "fish"}, {"info", "--demo"}, {"verify", "--demo"}} {
+			s := newScene(t)
+			s.stdout = &failing{err: &os.PathError{Op: "write", Path: "/dev/stdout", Err: err}}
+			require.Equal(t, code, s.run(t, args...), "%v: %s", args, s.err)
+		}
+	}
 	for _, format := range []string{"json", "raw", "csv", "table", "{sym}"} {
 		s := newScene(t)
 		s.stdout = &failing{after: 1, err: &os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.ENOSPC}}
@@ -246,6 +254,38 @@ func (f *failing) Write(p []byte) (int, error) {
 	if f.after--; f.after < 0 {
 		return 0, f.err
 	}
+	return len(p), nil
+}
+
+// TestStuckReader: a reader that does not read does not keep Ctrl-C from ending it.
+func TestStuckReader(t *testing.T) {
+	s := newScene(t)
+	stuck := &blocking{begun: make(chan struct{}), free: make(chan struct{})}
+	s.stdout = stuck
+	ctx, cancel := context.WithCancelCause(t.Context())
+	code := make(chan int, 1)
+	go func() { code <- run(ctx, []string{"sub", "--demo", "--demo-rate", "1000", "T.*"}, s.world) }()
+	<-stuck.begun
+	cancel(errInterrupted)
+	select {
+	case c := <-code:
+		require.Equal(t, exitFailure, c)
+	case <-time.After(patience):
+		require.Fail(t, "it does not end")
+	}
+	require.Contains(t, s.err.String(), "nobody reads what is written")
+	close(stuck.free) // the goroutines that wait for it end
+}
+
+// blocking takes nothing until it is free.
+type blocking struct {
+	once        sync.Once
+	begun, free chan struct{}
+}
+
+func (b *blocking) Write(p []byte) (int, error) {
+	b.once.Do(func() { close(b.begun) })
+	<-b.free
 	return len(p), nil
 }
 

@@ -46,6 +46,9 @@ func Topics(m tickstorm.Market, params string) []Asked {
 	return topics
 }
 
+// LimitedChannels are the channels of options that hold a limited number of contracts.
+var LimitedChannels = [...]string{"Q", "FMV", "LV"}
+
 // OverLimit returns how many topics of a request are refused because they would take what is
 // held, by topics in their one spelling, beyond most of a limited channel: all of that channel,
 // or none. Only contracts of options are limited, and all of them are beyond any limit. A
@@ -55,7 +58,7 @@ func OverLimit[V any](m tickstorm.Market, most int, held map[tickstorm.Topic]V, 
 		return 0
 	}
 	refused := 0
-	for _, channel := range [...]string{"Q", "FMV", "LV"} {
+	for _, channel := range LimitedChannels {
 		have, want, more := 0, 0, make(map[string]bool)
 		all := false
 		for _, t := range asked {

@@ -53,6 +53,7 @@ var house = map[string]layer{
 	"internal/dialogue": {knows: []string{".", ws}, tests: []string{testify}},
 	"internal/faults":   {knows: []string{".", "epoll", "sim"}, tests: []string{"internal/fixture", "internal/leak", testify, ws}},
 	"internal/fixture":  {knows: []string{".", "frame", "sim", testify, ws, "syscall"}},
+	"internal/fanout":   {knows: []string{".", "internal/dialogue", "internal/intern", "internal/poison", "internal/swar", ws}, tests: []string{"bench", "internal/leak", testify, "syscall"}},
 	"internal/jsonscan": {knows: []string{"internal/swar"}, tests: []string{fastjson, testify}},
 	"internal/layers":   {tests: []string{testify}},
 	"internal/leak":     {},
@@ -64,17 +65,23 @@ var house = map[string]layer{
 	"internal/intern":   {knows: []string{"internal/swar", "unsafe"}, tests: []string{testify}},
 	"internal/swar":     {tests: []string{testify}},
 
-	"sim":       {knows: []string{".", "frame", "internal/dialogue", "internal/redact", ws}, tests: []string{"internal/leak", testify}},
+	"sim":                 {knows: []string{".", "frame", "internal/dialogue", "internal/redact", ws}, tests: []string{"internal/leak", testify}},
+	"relay/admin":         {knows: []string{".", "relay"}, tests: []string{"internal/leak", testify}},
+	"relay/admin/browser": {tests: []string{".", "relay", "relay/admin", "sim", testify}},
+
+	"relay":     {knows: []string{".", "frame", "internal/dialogue", "internal/fanout", ws}, tests: []string{"internal/fixture", "internal/leak", "sim", testify}},
 	"metrics/*": {knows: []string{"."}, tests: []string{"sim", testify}},
 	"record":    {knows: []string{".", "syscall"}, tests: []string{"sim", testify}},
+	"interop":   {tests: []string{".", "record", "relay", "sim", testify}},
 
 	"bench":               {knows: []string{".", "epoll", "frame", "internal/jsonscan", "sim", fastjson, ws, "syscall", "unsafe"}, tests: []string{"internal/leak", testify}},
 	"bench/growth":        {tests: []string{testify}},
 	"bench/rivals":        {knows: []string{".", "bench", "unsafe"}},
 	"bench/rivals/tables": {knows: []string{"bench", "bench/rivals", "syscall"}},
+	"bench/relay":         {knows: []string{".", "relay", "sim", "syscall"}, tests: []string{testify}},
 	"fuzz":                {tests: []string{".", "frame", "internal/jsonscan", "internal/redact", "sim", testify, ws}},
 
-	"cmd/tickstorm":                  {knows: []string{".", "cmd/tickstorm/internal/format", "cmd/tickstorm/internal/top", "cmd/tickstorm/internal/when", "cmd/tickstorm/internal/where", "record", "sim", "syscall"}, tests: []string{"cmd/tickstorm/internal/screen", "internal/leak", testify}},
+	"cmd/tickstorm":                  {knows: []string{".", "cmd/tickstorm/internal/format", "cmd/tickstorm/internal/top", "cmd/tickstorm/internal/when", "cmd/tickstorm/internal/where", "record", "relay", "relay/admin", "sim", "syscall"}, tests: []string{"cmd/tickstorm/internal/screen", "internal/leak", testify}},
 	"cmd/tickstorm/internal/format":  {knows: []string{".", "record"}, tests: []string{"sim", testify}},
 	"cmd/tickstorm/internal/picture": {knows: []string{"cmd/tickstorm/internal/screen"}},
 	"cmd/tickstorm/internal/screen":  {knows: []string{"syscall"}, tests: []string{testify}},
@@ -84,7 +91,7 @@ var house = map[string]layer{
 
 	"record/examples/*":         {knows: []string{".", "record", "sim"}, tests: []string{"syscall", testify}},
 	"examples/internal/simproc": {knows: []string{".", "sim"}},
-	"examples/*":                {knows: []string{".", "epoll", "examples/internal/simproc", "frame", "sim", ws, "syscall"}},
+	"examples/*":                {knows: []string{".", "epoll", "examples/internal/simproc", "frame", "relay", "sim", ws, "syscall"}},
 }
 
 // pkg is a package as its files have it, those of other platforms and tags included.

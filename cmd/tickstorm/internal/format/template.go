@@ -16,7 +16,7 @@ type template struct {
 }
 
 // Names lists what may stand in braces, for help texts.
-const Names = "time, sym, ev, price, size, bid, ask, received, lag, raw, every column of docs/cli.md (bid_size, close, conditions, ...) and the vendor's keys (p, s, q, ...)"
+const Names = "time, sym, ev, price, size, bid, ask, received, lag, raw, every column of record/COLUMNS.md (bid_size, close, conditions, ...) and the vendor's keys (p, s, q, ...)"
 
 // short are names for fields that are long otherwise.
 var short = map[string]string{"sym": "symbol", "bid": "bid_price", "ask": "ask_price", "ev": "channel", "seq": "sequence_number"}

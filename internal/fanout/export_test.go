@@ -1,0 +1,47 @@
+package fanout
+
+// Lent returns how many buffers somebody has.
+func (h *Hub) Lent() int {
+	h.pool.mu.Lock()
+	defer h.pool.mu.Unlock()
+	return h.pool.lent
+}
+
+// Symbols returns how many symbols the table has, held or not.
+func (h *Hub) Symbols() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := 0
+	for i := range h.channels {
+		if s := h.channels[i].symbols; s != nil {
+			n += s.Len()
+		}
+	}
+	return n
+}
+
+// Inert makes an outlet without a goroutine: what comes to it waits until Drain is called.
+func (h *Hub) Inert(cfg OutletConfig) *Outlet {
+	o := h.newOutlet(nil, cfg)
+	return o
+}
+
+// Batch is memory for Drain.
+type Batch struct{ batch }
+
+// Drain does what the outlet's goroutine does, and writes nothing.
+func (o *Outlet) Drain(b *Batch) {
+	for {
+		o.mu.Lock()
+		taken := o.take(&b.batch)
+		o.mu.Unlock()
+		if !taken {
+			return
+		}
+		b.prepare(&o.hub.pool)
+		b.release(&o.hub.pool)
+		o.mu.Lock()
+		o.settle(&b.batch)
+		o.mu.Unlock()
+	}
+}

@@ -1,0 +1,141 @@
+package admin
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/tickstorm/tickstorm"
+)
+
+// metrics writes the text form of Prometheus, version 0.0.4. Clients come and go, so they are
+// counted together: who wants one of them asks /clients.
+func (a *Admin) metrics(w http.ResponseWriter, _ *http.Request) {
+	now, s := time.Now(), a.source.Stats()
+	t := &text{}
+	t.family("tickstorm_relay_clients_accepted_total", "counter", "Clients let in since the start.")
+	t.sample("tickstorm_relay_clients_accepted_total", float64(s.Accepted))
+	t.family("tickstorm_relay_clients_refused_total", "counter", "Handshakes that were refused.")
+	t.sample("tickstorm_relay_clients_refused_total", float64(s.Refused))
+	each := func(name, kind, help string, value func(i int) float64) {
+		t.family(name, kind, help)
+		for i := range s.Markets {
+			t.sample(name, value(i), "market", string(s.Markets[i].Market))
+		}
+	}
+	sum := func(i int, value func(client int) float64) (n float64) {
+		for c := range s.Markets[i].Clients {
+			n += value(c)
+		}
+		return n
+	}
+	m := s.Markets
+	each("tickstorm_relay_up", "gauge", "1 while the upstream delivers.", func(i int) float64 {
+		if m[i].Up {
+			return 1
+		}
+		return 0
+	})
+	each("tickstorm_relay_messages_total", "counter", "Messages from upstream.", func(i int) float64 { return float64(m[i].Messages) })
+	each("tickstorm_relay_bytes_total", "counter", "Bytes of them.", func(i int) float64 { return float64(m[i].Upstream.Bytes) })
+	each("tickstorm_relay_events_total", "counter", "Events from upstream.", func(i int) float64 { return float64(m[i].Events) })
+	each("tickstorm_relay_unwanted_events_total", "counter", "Events that nobody wanted.", func(i int) float64 { return float64(m[i].Unwanted) })
+	each("tickstorm_relay_errors_total", "counter", "Elements that were no events.", func(i int) float64 { return float64(m[i].Errors) })
+	each("tickstorm_relay_gaps_total", "counter", "Gaps in the upstream.", func(i int) float64 { return float64(m[i].Gaps) })
+	each("tickstorm_relay_reconnects_total", "counter", "Connections to the upstream after the first.", func(i int) float64 { return float64(m[i].Upstream.Reconnects) })
+	each("tickstorm_relay_topics", "gauge", "Topics that clients hold.", func(i int) float64 { return float64(m[i].Topics) })
+	each("tickstorm_relay_granted_topics", "gauge", "Topics that the upstream has granted.", func(i int) float64 { return float64(m[i].Granted) })
+	each("tickstorm_relay_clients", "gauge", "Clients.", func(i int) float64 { return float64(len(m[i].Clients)) })
+	each("tickstorm_relay_queued_bytes", "gauge", "Bytes in the queues of clients.", func(i int) float64 {
+		return sum(i, func(c int) float64 { return float64(m[i].Clients[c].Bytes) })
+	})
+	each("tickstorm_relay_longest_queue_bytes", "gauge", "Bytes in the longest queue of a client.", func(i int) (n float64) {
+		for _, c := range m[i].Clients {
+			n = max(n, float64(c.Bytes))
+		}
+		return n
+	})
+	each("tickstorm_relay_written_events_total", "counter", "Events that clients have taken.", func(i int) float64 { return float64(m[i].Written) })
+	each("tickstorm_relay_dropped_events_total", "counter", "Events that clients were too slow for.", func(i int) float64 { return float64(m[i].Dropped) })
+	each("tickstorm_relay_conflated_events_total", "counter", "Events that gave way to later ones in a client's queue.", func(i int) float64 { return float64(m[i].Conflated) })
+	t.family("tickstorm_relay_last_message_age_seconds", "gauge", "Age of the last message from upstream.")
+	for i := range m {
+		if n := age(now, m[i].Last); n != nil {
+			t.sample("tickstorm_relay_last_message_age_seconds", float64(*n)/1e9, "market", string(m[i].Market))
+		}
+	}
+	t.family("tickstorm_relay_channel_events_total", "counter", "Events from upstream by channel.")
+	for i := range m {
+		for _, c := range m[i].Channels {
+			if c.Channel != "" && c.Count > 0 {
+				t.sample("tickstorm_relay_channel_events_total", float64(c.Count), "market", string(m[i].Market), "channel", c.Channel)
+			}
+		}
+	}
+	t.family("tickstorm_relay_lag_seconds", "histogram", "From an event's time until it was received, of one message in 64.")
+	for i := range m {
+		t.histogram("tickstorm_relay_lag_seconds", &m[i].Upstream.Lag, "market", string(m[i].Market))
+	}
+	t.family("tickstorm_relay_delay_seconds", "histogram", "From when an event was read until it was written to a client.")
+	for i := range m {
+		t.histogram("tickstorm_relay_delay_seconds", &m[i].Delay, "market", string(m[i].Market))
+	}
+	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	_, _ = w.Write(t.b) // fails only if nobody reads it
+}
+
+// text is Prometheus text that is being written.
+type text struct{ b []byte }
+
+func (t *text) family(name, kind, help string) {
+	t.b = append(t.b, "# HELP "+name+" "+help+"\n# TYPE "+name+" "+kind+"\n"...)
+}
+
+// sample appends a line. Labels are names and values in turn.
+func (t *text) sample(name string, value float64, labels ...string) {
+	t.b = append(t.b, name...)
+	for i := 0; i < len(labels); i += 2 {
+		sep := byte(',')
+		if i == 0 {
+			sep = '{'
+		}
+		t.b = append(append(append(t.b, sep), labels[i]...), `="`...)
+		for _, c := range []byte(labels[i+1]) {
+			switch c {
+			case '\\', '"':
+				t.b = append(t.b, '\\', c)
+			case '\n':
+				t.b = append(t.b, `\n`...)
+			default:
+				t.b = append(t.b, c)
+			}
+		}
+		t.b = append(t.b, '"')
+	}
+	if len(labels) > 0 {
+		t.b = append(t.b, '}')
+	}
+	t.b = append(strconv.AppendFloat(append(t.b, ' '), value, 'g', -1, 64), '\n')
+}
+
+// Histograms have a bucket a doubling, from a microsecond to 18 minutes.
+const (
+	firstBound = 1 << 10 // nanoseconds
+	lastBound  = 1 << 40
+)
+
+func (t *text) histogram(name string, h *tickstorm.Histogram, labels ...string) {
+	total := uint64(0)
+	bucket := func(bound string) {
+		t.sample(name+"_bucket", float64(total), append(labels[:len(labels):len(labels)], "le", bound)...)
+	}
+	for bound, n := range h.Buckets() {
+		total += n
+		if bound >= firstBound && bound <= lastBound && bound&(bound-1) == 0 {
+			bucket(strconv.FormatFloat(bound.Seconds(), 'g', -1, 64))
+		}
+	}
+	bucket("+Inf")
+	t.sample(name+"_sum", h.Sum(), labels...)
+	t.sample(name+"_count", float64(total), labels...)
+}

@@ -1,0 +1,185 @@
+package admin
+
+import (
+	"cmp"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/relay"
+)
+
+// This file is what the page, and other programs, are told. Durations are in nanoseconds, rates by
+// the second, and what is not known is null.
+
+type snapshot struct {
+	Up      int64          `json:"up"` // how long the relay has been shown
+	Version string         `json:"version"`
+	Markets []marketStatus `json:"markets"`
+	Clients []clientStatus `json:"clients"`
+}
+
+type marketStatus struct {
+	Market     tickstorm.Market `json:"market"`
+	State      string           `json:"state"` // connected, reconnecting, disconnected, failed or what the client is about
+	Error      string           `json:"error"`
+	For        int64            `json:"for"` // how long it has been in this state, as far as it was looked at
+	Rate       float64          `json:"rate"`
+	ByteRate   float64          `json:"byteRate"`
+	LagP50     *int64           `json:"lagP50"` // of the last minute
+	LagP99     *int64           `json:"lagP99"`
+	Age        *int64           `json:"age"` // of the last message
+	Topics     int              `json:"topics"`
+	Granted    int              `json:"granted"`
+	Gaps       uint64           `json:"gaps"`
+	LastGap    *gapStatus       `json:"lastGap"`
+	Reconnects uint64           `json:"reconnects"`
+	Messages   uint64           `json:"messages"`
+	Events     uint64           `json:"events"`
+	Channels   []channelStatus  `json:"channels"`
+}
+
+type gapStatus struct {
+	Length int64  `json:"length"`
+	Ago    int64  `json:"ago"`
+	Cause  string `json:"cause"`
+}
+
+type channelStatus struct {
+	Channel string    `json:"channel"`
+	History []float64 `json:"history"` // of the last minute, a rate a second, oldest first
+}
+
+type clientStatus struct {
+	ID        uint64           `json:"id"`
+	Name      string           `json:"name"`
+	Address   string           `json:"address"`
+	Market    tickstorm.Market `json:"market"`
+	Topics    int              `json:"topics"`
+	For       int64            `json:"for"`
+	Queued    int              `json:"queued"` // bytes
+	Limit     int              `json:"limit"`  // of them
+	Waiting   int              `json:"waiting"`
+	DelayP50  *int64           `json:"delayP50"` // since it is connected
+	DelayP99  *int64           `json:"delayP99"`
+	Sent      uint64           `json:"sent"` // bytes
+	Written   uint64           `json:"written"`
+	Dropped   uint64           `json:"dropped"`
+	Conflated uint64           `json:"conflated"`
+}
+
+type topicsStatus struct {
+	Total  int           `json:"total"`
+	Topics []topicStatus `json:"topics"`
+}
+
+type topicStatus struct {
+	Market  tickstorm.Market `json:"market"`
+	Topic   string           `json:"topic"`
+	Granted bool             `json:"granted"`
+	Count   int              `json:"count"`
+	Clients []string         `json:"clients"`
+	Age     *int64           `json:"age"` // of its last event
+}
+
+// take makes the snapshot of this second, and wakes those who wait for it.
+func (a *Admin) take() {
+	now := time.Now()
+	stats := a.source.Stats()
+	a.watch.look(now, &stats)
+	s := snapshot{Up: now.Sub(a.started).Nanoseconds(), Version: a.cfg.Version, Markets: []marketStatus{}, Clients: clientsOf(now, &stats)}
+	for i := range stats.Markets {
+		s.Markets = append(s.Markets, a.market(now, &stats.Markets[i]))
+	}
+	b, err := json.Marshal(s)
+	if err != nil {
+		panic("relay/admin: a snapshot that is no JSON: " + err.Error())
+	}
+	a.mu.Lock()
+	a.latest = b
+	close(a.turn)
+	a.turn = make(chan struct{})
+	a.mu.Unlock()
+}
+
+func (a *Admin) market(now time.Time, m *relay.MarketStats) marketStatus {
+	k := a.watch.markets[m.Market]
+	s := marketStatus{
+		Market: m.Market, State: k.state, For: now.Sub(k.since).Nanoseconds(), Rate: k.rate, ByteRate: k.octets,
+		LagP50: k.lagQuantile(0.5), LagP99: k.lagQuantile(0.99), Age: age(now, m.Last),
+		Topics: m.Topics, Granted: m.Granted, Gaps: m.Gaps, Reconnects: m.Upstream.Reconnects,
+		Messages: m.Messages, Events: m.Events, Channels: []channelStatus{},
+	}
+	switch {
+	case m.Err != nil:
+		s.Error = m.Err.Error()
+	case !m.Up:
+		s.Error = m.Why
+	}
+	if g := m.LastGap; m.Gaps > 0 {
+		s.LastGap = &gapStatus{Length: g.To.Sub(g.From).Nanoseconds(), Ago: now.Sub(g.To).Nanoseconds(), Cause: g.Cause}
+	}
+	for _, name := range k.order {
+		s.Channels = append(s.Channels, channelStatus{name, k.channels[name].history})
+	}
+	return s
+}
+
+func clientsOf(now time.Time, stats *relay.Stats) []clientStatus {
+	all := []clientStatus{}
+	for _, m := range stats.Markets {
+		for _, c := range m.Clients {
+			s := clientStatus{
+				ID: c.ID, Name: c.Name, Address: c.From, Market: m.Market, Topics: c.Topics, For: now.Sub(c.Since).Nanoseconds(),
+				Queued: c.Bytes, Limit: c.Limit, Waiting: c.Waiting, Sent: c.Octets, Written: c.Written, Dropped: c.Dropped, Conflated: c.Conflated,
+			}
+			if c.Delay.Count() > 0 {
+				s.DelayP50, s.DelayP99 = new(c.Delay.Quantile(0.5).Nanoseconds()), new(c.Delay.Quantile(0.99).Nanoseconds())
+			}
+			all = append(all, s)
+		}
+	}
+	slices.SortFunc(all, func(a, b clientStatus) int { return cmp.Compare(a.ID, b.ID) })
+	return all
+}
+
+func (a *Admin) clients(w http.ResponseWriter, _ *http.Request) {
+	stats := a.source.Stats()
+	reply(w, http.StatusOK, clientsOf(time.Now(), &stats))
+}
+
+// Bounds of what /topics is asked for.
+const (
+	maxQuery  = 256
+	defTopics = 100
+	maxTopics = 10_000
+)
+
+func (a *Admin) topics(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query().Get("q")
+	limit, ok := bounded(r, "limit", defTopics, maxTopics)
+	if !ok || len(query) > maxQuery {
+		http.Error(w, "limit is a number, and q has 256 bytes at most", http.StatusBadRequest)
+		return
+	}
+	now := time.Now()
+	stats := a.source.Stats()
+	names := map[uint64]string{}
+	for _, c := range clientsOf(now, &stats) {
+		names[c.ID] = cmp.Or(c.Name, c.Address)
+	}
+	found, total := a.source.Topics(query, limit)
+	answer := topicsStatus{Total: total, Topics: []topicStatus{}}
+	for _, t := range found[:min(len(found), limit)] {
+		s := topicStatus{Market: t.Market, Topic: t.Topic.String(), Granted: t.Granted, Count: t.Holders, Clients: []string{}, Age: age(now, t.Last)}
+		for _, id := range t.Clients {
+			if name := names[id]; name != "" {
+				s.Clients = append(s.Clients, name)
+			}
+		}
+		answer.Topics = append(answer.Topics, s)
+	}
+	reply(w, http.StatusOK, answer)
+}

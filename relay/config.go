@@ -1,0 +1,129 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/dialogue"
+)
+
+// Config says what to relay, to how many, and within which bounds. Upstreams is required; the
+// zero value of every other field means what its comment says.
+type Config struct {
+	// Upstreams are the connections to share, one per market, each with its key and feed. The
+	// feed may be another relay, or a recording that is served. Queue and KeepCase are not
+	// heeded: the relay has queues of its own, one per client. A Tap gets messages before the
+	// relay does.
+	Upstreams []tickstorm.Config
+
+	// Linger is how long a topic is kept upstream that no client wants any more, so that who
+	// comes back finds it streaming; default 30 s, negative for not at all.
+	Linger time.Duration
+	// AckTimeout is how long a client waits for the upstream's answer until it is told that a
+	// topic is pending; default 10 s.
+	AckTimeout time.Duration
+
+	// MaxClients is how many clients may be connected at once; default 1,000.
+	MaxClients int
+	// MaxTopics is how many topics one client may hold; default 100,000. A request beyond is
+	// refused whole, in the vendor's words for its own limit.
+	MaxTopics int
+	// MaxRequest is the longest message that a client may send, in bytes; default 128 KiB. A
+	// longer one ends its connection. Twenty times as much may wait as answers.
+	MaxRequest int
+	// HandshakeTimeout is how long a client may take for the handshake, and again until it has
+	// sent a key; default 15 s.
+	HandshakeTimeout time.Duration
+	// PingInterval is how long a client may be silent until it is sent a ping; default 30 s. One
+	// that stays silent for three more is taken for dead, and its connection cut. Negative is
+	// never.
+	PingInterval time.Duration
+	// CloseTimeout bounds the wait for a client to take what it was sent last, and a close frame;
+	// default 5 s.
+	CloseTimeout time.Duration
+
+	// Queue is what stands between the stream and each client.
+	Queue QueueConfig
+	// Validate has every element of the stream validated, and passes on no broken one. Without
+	// it one that is broken inside goes out as it came, and spoils the message that it stands in.
+	Validate bool
+
+	// Origins are the values of the Origin header, such as "https://desk.example.com", of pages
+	// that may connect. Browsers send one always, and other programs do not: without this a page
+	// that somebody visits could read the feed of the visitor's machine.
+	Origins []string
+
+	// Logger receives connections and what happens to them, never keys and never events; nil is
+	// silent.
+	Logger *slog.Logger
+}
+
+func (c Config) withDefaults() (Config, error) {
+	def(&c.Linger, 30*time.Second)
+	def(&c.AckTimeout, 10*time.Second)
+	def(&c.MaxClients, 1000)
+	def(&c.MaxTopics, 100_000)
+	def(&c.MaxRequest, 128<<10)
+	def(&c.HandshakeTimeout, 15*time.Second)
+	def(&c.PingInterval, 30*time.Second)
+	def(&c.CloseTimeout, 5*time.Second)
+	def(&c.Queue.Bytes, 16<<20)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if len(c.Upstreams) == 0 {
+		return c, errors.New("relay: no Config.Upstreams")
+	}
+	c.Upstreams, c.Origins = slices.Clone(c.Upstreams), slices.Clone(c.Origins)
+	seen := map[tickstorm.Market]bool{}
+	for _, u := range c.Upstreams {
+		if seen[u.Market] {
+			return c, fmt.Errorf("relay: several Config.Upstreams for %q", string(u.Market))
+		}
+		seen[u.Market] = true
+	}
+	if c.MaxClients < 0 || c.MaxTopics < 0 || c.MaxRequest < 0 || c.MaxRequest > dialogue.MaxMessage ||
+		c.AckTimeout < 0 || c.HandshakeTimeout < 0 || c.CloseTimeout < 0 {
+		return c, errors.New("relay: a negative limit in the Config, or a MaxRequest of a megabyte and more")
+	}
+	return c, c.Queue.check()
+}
+
+// QueueConfig says how much may wait for a client that reads too slowly, and what gives way. What
+// is dropped is counted, and told to the client in its place.
+type QueueConfig struct {
+	// Bytes bounds the memory of what waits for one client; default 16 MiB, at least 64 KiB. It is
+	// taken as it is needed.
+	Bytes int
+	// Overflow is what gives way when that is not enough. The zero value, and
+	// [tickstorm.OverflowDisconnect], close the connection with 1008, as too slow: a relay cannot
+	// block. See [tickstorm.Overflow] for the others.
+	Overflow tickstorm.Overflow
+	// High and Low are the bytes at which the policy sets in and ends. High is Bytes by default,
+	// a quarter of it where quotes are conflated; Low is half of High.
+	High, Low int
+	// WriteTimeout is how long a client may take nothing at all, until its connection is cut;
+	// default 30 s.
+	WriteTimeout time.Duration
+}
+
+func (q QueueConfig) check() error {
+	if q.Bytes < 0 || q.High < 0 || q.Low < 0 || q.WriteTimeout < 0 || q.Low > q.High && q.High > 0 {
+		return fmt.Errorf("relay: Config.Queue of %+v", q)
+	}
+	if q.Overflow > tickstorm.OverflowDisconnect {
+		return fmt.Errorf("relay: no such overflow policy: %v", q.Overflow)
+	}
+	return nil
+}
+
+func def[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

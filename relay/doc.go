@@ -1,0 +1,20 @@
+// Package relay shares one connection to the vendor among many programs. The vendor allows one
+// connection per market and key, and a second evicts the first; a [Server] holds one
+// [tickstorm.Client] per market and serves any number of local clients in the vendor's own
+// protocol, so that a client in any language changes its URL and nothing else:
+//
+//	listener, err := relay.Listen("tcp", "127.0.0.1:8765")
+//	server, err := relay.New(relay.Config{Upstreams: []tickstorm.Config{{Key: key, Market: tickstorm.Stocks}}})
+//	err = server.Serve(ctx, listener)
+//
+// Clients connect to ws://127.0.0.1:8765/stocks. They send any key they like; the upstream's
+// is never sent down. What they subscribe to is kept upstream as one union, by difference, and
+// each gets its own topics in the bytes that the vendor sent. A tool that can send one message
+// only, or none, subscribes in the URL: ws://127.0.0.1:8765/stocks?subscribe=T.AAPL,Q.*
+//
+// What the vendor has no words for is told by statuses that its clients pass over:
+// upstream_disconnected and upstream_connected, gap ("from=1 to=2 cause=text", in nanoseconds since
+// 1970), dropped ("1234 events", of a client that reads too slowly) and pending ("pending:
+// T.AAPL", a topic that the upstream has not answered). Where the upstream is a relay itself, what
+// that tells of gaps and drops is passed on.
+package relay

@@ -1,0 +1,296 @@
+package relay_test
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/dialogue"
+	"github.com/tickstorm/tickstorm/relay"
+	"github.com/tickstorm/tickstorm/sim"
+)
+
+// said parses a message of one status.
+func said(t *testing.T, msg string) dialogue.Status {
+	t.Helper()
+	h := &statuses{}
+	require.NoError(t, tickstorm.NewParser(tickstorm.Stocks).Parse([]byte(msg), h))
+	require.Len(t, h.found, 1, msg)
+	return h.found[0]
+}
+
+type statuses struct {
+	tickstorm.NopHandler
+	found []dialogue.Status
+}
+
+func (h *statuses) OnStatus(s *tickstorm.Status) {
+	h.found = append(h.found, dialogue.Status{Status: string(s.Status), Message: string(s.Message)})
+}
+
+// TestUpstreamBreaks: clients stay, and are told in its place what happened.
+func TestUpstreamBreaks(t *testing.T) {
+	b := start(t, quiet, tickstorm.Stocks)
+	b.streaming(0)
+	c, idle := b.login("/stocks"), b.login("/stocks")
+	c.take("T.AAPL")
+	b.up.Broadcast([]byte("[" + oddTrade + "]"))
+	c.expect("[" + oddTrade + "]")
+	for range 3 {
+		before := time.Now().UnixNano()
+		b.up.Conns()[0].Cut()
+		require.Equal(t, dialogue.UpstreamDisconnected, said(t, c.next()).Status)
+		require.Equal(t, dialogue.UpstreamConnected, said(t, c.next()).Status)
+		b.streaming(1)
+		b.up.Broadcast([]byte("[" + oddTrade + "]"))
+		gap := said(t, c.next())
+		require.Equal(t, dialogue.Gap, gap.Status)
+		from, to, cause, ok := dialogue.ParseGap(gap.Message)
+		require.True(t, ok, gap.Message)
+		require.Less(t, from, to)
+		require.GreaterOrEqual(t, to, before)
+		require.NotEmpty(t, cause)
+		c.expect("[" + oddTrade + "]")
+	}
+	require.Equal(t, dialogue.UpstreamDisconnected, said(t, idle.next()).Status)
+	require.EqualValues(t, 3, b.relay.Stats().Markets[0].Gaps)
+}
+
+// TestUpstreamIsDown: who asks meanwhile is told that it is pending, and gets its answer when
+// there is one.
+func TestUpstreamIsDown(t *testing.T) {
+	inBubble(t, quiet, tickstorm.Stocks, nil, func(b *bench) {
+		c := b.login("/stocks")
+		c.take("T.A")
+		for _, conn := range b.up.Conns() {
+			conn.Cut()
+		}
+		require.Equal(t, dialogue.UpstreamDisconnected, said(t, c.next()).Status)
+		late := b.login("/stocks")
+		require.Equal(t, dialogue.UpstreamDisconnected, said(t, late.next()).Status)
+		late.send(subscribe("T.A,T.B"))
+		var heard []string // answers may overtake what is told among the events
+		for range 3 {
+			heard = append(heard, late.next())
+		}
+		require.ElementsMatch(t, []string{
+			acks("T.A"), acks("T.B"), "[" + status("upstream_connected", "stocks") + "]",
+		}, heard)
+	})
+	inBubble(t, sim.Config{Quiet: true, Acks: sim.AckNothing}, tickstorm.Stocks, nil, func(b *bench) {
+		c := b.login("/stocks")
+		begun := time.Now()
+		c.send(subscribe("T.A"))
+		c.expect("[" + status("pending", "pending: T.A") + "]")
+		require.Equal(t, 10*time.Second, time.Since(begun))
+		b.up.Broadcast([]byte(`[{"ev":"T","sym":"A"}]`))
+		c.expect(`[{"ev":"T","sym":"A"}]`)
+		b.up.Broadcast([]byte("[" + status("success", "subscribed to: T.A") + "]"))
+		c.expect(acks("T.A"))
+	})
+}
+
+// TestUpstreamRefusesTheKey: clients are told in the vendor's words, and so is who runs the relay.
+func TestUpstreamRefusesTheKey(t *testing.T) {
+	up, err := sim.Start(quiet)
+	require.NoError(t, err)
+	defer up.Close()
+	good := up.ClientConfig(tickstorm.Stocks)
+	bad := up.ClientConfig(tickstorm.Crypto)
+	bad.Key = sim.BadKey
+	b := startAt(t, up, bad, func(c *relay.Config) { c.Upstreams = append(c.Upstreams, good) })
+	b.await(func(s relay.MarketStats) bool { return s.Err != nil })
+	require.ErrorIs(t, b.relay.Stats().Markets[0].Err, tickstorm.ErrAuthFailed)
+	c := b.client("/crypto")
+	c.send(auth)
+	c.expect(greeting, "["+status("auth_failed", "authentication failed")+"]")
+	require.EqualValues(t, 1008, c.end())
+	other := b.client("/stocks")
+	other.send(auth)
+	other.expect(greeting, success)
+	b.cancel()
+	require.ErrorIs(t, b.over(), context.Canceled, "another market went on")
+}
+
+func TestNoUpstreamIsLeft(t *testing.T) {
+	up, err := sim.Start(quiet)
+	require.NoError(t, err)
+	defer up.Close()
+	bad := up.ClientConfig(tickstorm.Stocks)
+	bad.Key = sim.NoPlanKey
+	b := startAt(t, up, bad)
+	err = b.over()
+	var failed *relay.UpstreamError
+	require.ErrorAs(t, err, &failed)
+	require.Equal(t, tickstorm.Stocks, failed.Market)
+	require.ErrorIs(t, err, tickstorm.ErrNoPlan)
+	require.Contains(t, err.Error(), "stocks")
+}
+
+// TestEvicted: another program with the same key takes the connection, once too often.
+func TestEvicted(t *testing.T) {
+	up, err := sim.Start(quiet)
+	require.NoError(t, err)
+	defer up.Close()
+	cfg := up.ClientConfig(tickstorm.Stocks)
+	b := startAt(t, up, cfg, func(c *relay.Config) { c.Upstreams[0].Backoff.Evictions = 1 })
+	b.streaming(0)
+	c := b.login("/stocks")
+	c.take("T.A")
+	rival, err := tickstorm.Dial(t.Context(), cfg, nil)
+	require.NoError(t, err)
+	defer rival.Close()
+	down := said(t, c.next())
+	require.Equal(t, dialogue.UpstreamDisconnected, down.Status)
+	require.Contains(t, down.Message, "Maximum number of websocket connections exceeded")
+	require.EqualValues(t, 1012, c.end(), "it may come back when there is a relay again")
+	require.ErrorIs(t, b.over(), tickstorm.ErrMaxConnections)
+}
+
+// TestSlowClients: one that reads nothing does not hold the others up; under a policy it goes, or
+// is told what it lacks.
+func TestSlowClients(t *testing.T) {
+	flood := `{"ev":"T","sym":"AAPL","i":"` + strings.Repeat("x", 10_000) + `"}`
+	for _, tc := range []struct {
+		name   string
+		policy tickstorm.Overflow
+	}{
+		{"disconnect", tickstorm.OverflowDisconnect},
+		{"drop newest", tickstorm.OverflowDropNewest},
+		{"drop oldest", tickstorm.OverflowDropOldest},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			b := start(t, quiet, tickstorm.Stocks, func(c *relay.Config) {
+				c.Queue = relay.QueueConfig{Bytes: 1 << 20, Overflow: tc.policy}
+			})
+			b.streaming(0)
+			stuck, quick := b.login("/stocks"), b.login("/stocks")
+			stuck.take("T.AAPL")
+			quick.take("T.AAPL")
+			sent := 0
+			slow := func() (n uint64) {
+				for _, c := range b.relay.Stats().Markets[0].Clients {
+					if c.ID == 1 {
+						return c.Dropped
+					}
+				}
+				return 1 // it has gone
+			}
+			for slow() == 0 {
+				b.up.Broadcast([]byte("[" + flood + "]"))
+				sent++
+				quick.expect("[" + flood + "]")
+			}
+			if tc.policy == tickstorm.OverflowDisconnect {
+				require.EqualValues(t, 1008, stuck.end())
+				return
+			}
+			b.up.Broadcast([]byte("[" + flood + "]"))
+			sent++
+			quick.expect("[" + flood + "]")
+			got, dropped := 0, uint64(0)
+			for got+int(dropped) < sent {
+				m := stuck.next()
+				if !strings.Contains(m, `"status"`) {
+					got += strings.Count(m, `"ev":"T"`)
+					continue
+				}
+				note := said(t, m)
+				require.Equal(t, dialogue.Dropped, note.Status)
+				n, ok := dialogue.ParseDropped(note.Message)
+				require.True(t, ok)
+				dropped += n
+			}
+			require.Equal(t, sent, got+int(dropped), "each came, or was told of")
+			require.Positive(t, dropped)
+			stuck.take("T.AAPL") // answers come all the same
+		})
+	}
+}
+
+// TestChain: a relay behind a relay; what the first has to tell comes through the second.
+func TestChain(t *testing.T) {
+	b := start(t, quiet, tickstorm.Stocks)
+	b.streaming(0)
+	second := startAt(t, nil, tickstorm.Config{
+		Key: "any", Market: tickstorm.Stocks, Feed: tickstorm.Feed("ws://" + b.addr), Proxy: tickstorm.NoProxy,
+	})
+	second.await(func(s relay.MarketStats) bool { return s.Up })
+	c := second.login("/stocks")
+	c.take("T.AAPL")
+	b.up.Broadcast([]byte("[" + oddTrade + "," + other + "]"))
+	c.expect("[" + oddTrade + "]")
+	b.up.Conns()[0].Cut()
+	require.Equal(t, dialogue.UpstreamDisconnected, said(t, c.next()).Status)
+	require.Equal(t, dialogue.UpstreamConnected, said(t, c.next()).Status)
+	b.streaming(1)
+	b.up.Broadcast([]byte("[" + oddTrade + "]"))
+	require.Equal(t, dialogue.Gap, said(t, c.next()).Status)
+	c.expect("[" + oddTrade + "]")
+	require.True(t, second.relay.Stats().Markets[0].Up)
+
+	require.NoError(t, b.up.Close()) // for longer
+	require.Equal(t, dialogue.UpstreamDisconnected, said(t, c.next()).Status)
+	third := startAt(t, nil, tickstorm.Config{
+		Key: "any", Market: tickstorm.Stocks, Feed: tickstorm.Feed("ws://" + b.addr), Proxy: tickstorm.NoProxy,
+	})
+	third.await(func(s relay.MarketStats) bool { return s.State == tickstorm.StateStreaming && !s.Up })
+	require.Equal(t, dialogue.UpstreamDisconnected, said(t, third.login("/stocks").next()).Status)
+}
+
+// TestTap: the user's own hears everything too.
+func TestTap(t *testing.T) {
+	up, err := sim.Start(quiet)
+	require.NoError(t, err)
+	defer up.Close()
+	cfg := up.ClientConfig(tickstorm.Stocks)
+	h := &tapped{}
+	cfg.Tap = h
+	b := startAt(t, up, cfg)
+	b.streaming(0)
+	c := b.login("/stocks")
+	c.take("T.AAPL")
+	up.Broadcast([]byte("[" + oddTrade + "]"))
+	c.expect("[" + oddTrade + "]")
+	up.Conns()[0].Cut()
+	said(t, c.next())
+	b.streaming(1)
+	said(t, c.next())
+	up.Broadcast([]byte("[" + oddTrade + "]"))
+	said(t, c.next())
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	require.Contains(t, h.messages, "["+oddTrade+"]")
+	require.Equal(t, 1, h.gaps)
+	require.Contains(t, h.states, tickstorm.StateBackoff)
+}
+
+type tapped struct {
+	mu       sync.Mutex
+	messages []string
+	states   []tickstorm.State
+	gaps     int
+}
+
+func (h *tapped) OnMessage(msg []byte, _ int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.messages = append(h.messages, string(msg))
+}
+
+func (h *tapped) OnState(s *tickstorm.StateChange) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.states = append(h.states, s.State)
+}
+
+func (h *tapped) OnGap(*tickstorm.Gap) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.gaps++
+}
