@@ -40,6 +40,7 @@ type journal struct {
 	missing   time.Duration // of all gaps together
 	state     stateOf
 	refused   []string
+	failed    time.Time // when the last error was noted
 }
 
 // stateOf is the state that a client was last told to be in.
@@ -135,6 +136,17 @@ func (t *Tally) OnDrop(d *tickstorm.Drop) {
 	}
 	t.note(at, "drop", Bad, "%d events that the queue had no room for", total)
 	t.log.incidents[len(t.log.incidents)-1].dropped = total
+}
+
+// OnError takes note of what was no event, once a second: how many there were, and what they looked like,
+// is in the statistics.
+func (t *Tally) OnError(e *tickstorm.EventError) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now := time.Now(); now.Sub(t.log.failed) >= time.Second {
+		t.log.failed = now
+		t.note(now, "error", Bad, "no event: %v", e.Err)
+	}
 }
 
 // journal returns a copy of what has happened.

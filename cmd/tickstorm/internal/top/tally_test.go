@@ -200,6 +200,12 @@ func TestJournal(t *testing.T) {
 		"drop: 10 events that the queue had no room for",
 		"state: streaming again",
 	}, told)
+	for range 3 {
+		_ = b.parser.Parse([]byte(`[{]`), b.Tally) // the handler is told
+	}
+	incidents := b.Sample(day.Add(6 * time.Second)).Incidents
+	require.Len(t, incidents, len(told)+1, "what comes together is told once")
+	require.Equal(t, "error", incidents[len(told)].Kind)
 	for range 1000 {
 		b.Tally.Note(day, "state", top.Well, "again")
 	}
