@@ -138,6 +138,8 @@ func TestFaultsSockets(t *testing.T) {
 					require.NoError(t, err)
 					serves(server)
 					r.server = server
+					// What flows may still be the old server's.
+					require.NoError(t, server.Await(t.Context(), func(s sim.Stats) bool { return s.Topics == 2 }))
 					r.flows(50)
 				}
 				r.finish()
