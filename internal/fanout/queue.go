@@ -239,13 +239,6 @@ func (o *Outlet) dropOldest() {
 	m.notes, m.gone = notes, gone
 }
 
-// conflate begins to conflate. What waits already is written before.
-func (o *Outlet) conflate() {
-	o.conflating = true
-	o.hub.conflating.Add(1)
-	o.after = o.pushed
-}
-
 // putLatest takes an element in the place of an earlier one, if that waits still.
 func (o *Outlet) putLatest(stream uint8, k key, text []byte) {
 	m, p := &o.hub.message, &o.hub.pool
