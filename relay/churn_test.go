@@ -30,6 +30,7 @@ func TestNothingIsLeft(t *testing.T) {
 	}
 	b := start(t, sim.Config{Rate: 5000}, tickstorm.Stocks, func(c *relay.Config) {
 		c.Linger = time.Millisecond
+		c.MaxClients = 100 // so that places are taken again
 		c.MaxRequest = 4096
 	})
 	b.streaming(0)

@@ -274,10 +274,16 @@ func TestAuthTimeout(t *testing.T) {
 func TestDeadClients(t *testing.T) {
 	inBubble(t, quiet, tickstorm.Stocks, nil, func(b *bench) {
 		alive, dead := b.login("/stocks"), b.login("/stocks")
-		go func() { _, _ = io.Copy(io.Discard, dead.nc) }()
+		begun, gone := time.Now(), make(chan time.Duration, 1)
+		require.NoError(t, dead.nc.SetReadDeadline(time.Time{}))
+		go func() {
+			_, _ = io.Copy(io.Discard, dead.nc)
+			gone <- time.Since(begun)
+		}()
 		for alive.pings < 20 {
 			require.NoError(t, alive.more())
 		}
+		require.Equal(t, 4*30*time.Second, <-gone)
 		require.Len(t, b.relay.Stats().Markets[0].Clients, 1)
 		alive.take("T.A")
 	})

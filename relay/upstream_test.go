@@ -74,10 +74,12 @@ func TestUpstreamIsDown(t *testing.T) {
 		require.Equal(t, dialogue.UpstreamDisconnected, said(t, c.next()).Status)
 		late := b.login("/stocks")
 		require.Equal(t, dialogue.UpstreamDisconnected, said(t, late.next()).Status)
+		begun := time.Now()
 		late.send(subscribe("T.A,T.B"))
 		var heard []string // answers may overtake what is told among the events
 		for range 3 {
 			heard = append(heard, late.next())
+			require.Positive(t, time.Since(begun), "nothing is certain while it is down")
 		}
 		require.ElementsMatch(t, []string{
 			acks("T.A"), acks("T.B"), "[" + status("upstream_connected", "stocks") + "]",
