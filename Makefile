@@ -11,6 +11,9 @@ COUNT ?= 1
 SOAK ?= 1m
 PROOF ?= 100
 
+# The modules that programs import: no tools, and none of benchmarks or tests alone.
+LIBRARIES = $(shell git ls-files '*go.mod' | xargs dirname | grep -vE '^(bench/|cmd/|interop$$|internal/|relay/admin/browser$$)')
+
 .PHONY: help
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -49,7 +52,7 @@ test-inline: ## run the tests of clients without a queue between reader and hand
 
 .PHONY: test-386
 test-386: ## run the tests on a 32-bit platform, where int and alignment differ
-	GOARCH=386 ./.ci/each go test ./...
+	GOARCH=386 MODULES="$(LIBRARIES)" ./.ci/each go test ./...
 
 .PHONY: test-safe
 test-safe: ## run the tests of the form without package unsafe, which is in internal/intern
@@ -102,7 +105,7 @@ vet: ## vet, and check that other platforms build, tests included
 	./.ci/each go vet -tags tickstorm_safe ./...
 	@for platform in darwin/arm64 windows/amd64 freebsd/amd64 linux/arm64 linux/386; do \
 		echo "vet $$platform"; \
-		GOOS=$${platform%/*} GOARCH=$${platform#*/} ./.ci/each go vet ./...; \
+		GOOS=$${platform%/*} GOARCH=$${platform#*/} MODULES="$(LIBRARIES) cmd/tickstorm" ./.ci/each go vet ./...; \
 	done
 
 .PHONY: layers
@@ -160,7 +163,7 @@ share = $(shell echo $$((($(1) * $(PROOF) + 99) / 100)))
 
 .PHONY: proof
 proof: ## prove what takes long: races, repeated runs, fuzzing, soak; half an hour and more, PROOF=10 takes a tenth
-	$(MAKE) race COUNT=$(call share,3)
+	MODULES="$(LIBRARIES)" $(MAKE) race COUNT=$(call share,3)
 	./.ci/repeat . $(call share,30) 300
 	./.ci/repeat ./epoll $(call share,30) 300
 	./.ci/repeat ./internal/faults $(call share,30) 300
