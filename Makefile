@@ -50,9 +50,10 @@ race: ## run the tests with the race detector, which also poisons lent memory
 test-inline: ## run the tests of clients without a queue between reader and handler
 	TICKSTORM_TEST_INLINE=1 go test -count=1 -run 'Client|Gap|Backfill|Panic|Topics|Stats' .
 
+# The server that the tests of sink/nats embed has 64-bit atomics that 32-bit platforms do not align.
 .PHONY: test-386
 test-386: ## run the tests on a 32-bit platform, where int and alignment differ
-	GOARCH=386 MODULES="$(LIBRARIES)" ./.ci/each go test ./...
+	GOARCH=386 MODULES="$(filter-out sink/nats,$(LIBRARIES))" ./.ci/each go test ./...
 
 .PHONY: test-safe
 test-safe: ## run the tests of the form without package unsafe, which is in internal/intern
