@@ -62,10 +62,8 @@ type Gap struct {
 
 // ClientStats is one client.
 type ClientStats struct {
-	// ID counts clients from 1, Name is that of its key, From is the address that it came from, and
-	// Since when.
+	// ID counts clients from 1, From is the address that it came from, and Since when.
 	ID    uint64
-	Name  string
 	From  string
 	Since time.Time
 	// Topics is how many it holds.

@@ -11,9 +11,11 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gobwas/ws"
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/dialogue"
 	"github.com/tickstorm/tickstorm/relay"
 )
 
@@ -114,17 +116,17 @@ func looped(fail context.CancelCauseFunc) (address string, err error) {
 		alone := lone()
 		fail(f.run(time.Hour, func(msg []byte, number int) error {
 			if !s.share {
-				frame = appendFrame(frame[:0], msg)
+				frame = dialogue.AppendFrame(frame[:0], ws.OpText, msg)
 			}
 			for i, c := range conns {
 				if s.share {
 					frame = frame[:0]
 					if m := shares[number%len(shares)][i]; m != nil {
-						frame = appendFrame(frame, m)
+						frame = dialogue.AppendFrame(frame, ws.OpText, m)
 					}
 					if number%stampEvery == 0 {
 						stamp(alone, time.Now())
-						frame = appendFrame(frame, alone)
+						frame = dialogue.AppendFrame(frame, ws.OpText, alone)
 					}
 				}
 				if len(frame) == 0 {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/binary"
 	"slices"
 	"strconv"
 	"time"
@@ -111,17 +110,6 @@ func (f *feed) run(length time.Duration, write func(msg []byte, number int) erro
 			return err
 		}
 	}
-}
-
-// appendFrame appends a text frame as servers send it.
-func appendFrame(dst, payload []byte) []byte {
-	switch n := len(payload); {
-	case n < 126:
-		dst = append(dst, 0x81, byte(n))
-	default:
-		dst = binary.BigEndian.AppendUint16(append(dst, 0x81, 126), uint16(n))
-	}
-	return append(dst, payload...)
 }
 
 // filtered returns of each message what a client with a share asks for, as one message; nil is

@@ -83,7 +83,7 @@ var house = map[string]layer{
 	"bench/growth":        {tests: []string{testify}},
 	"bench/rivals":        {knows: []string{".", "bench", "unsafe"}},
 	"bench/rivals/tables": {knows: []string{"bench", "bench/rivals", "syscall"}},
-	"bench/relay":         {knows: []string{".", "relay", "sim", "syscall"}, tests: []string{testify}},
+	"bench/relay":         {knows: []string{".", "internal/dialogue", "relay", "sim", "syscall"}, tests: []string{testify}},
 	"fuzz":                {tests: []string{".", "frame", "internal/jsonscan", "internal/redact", "sim", testify, ws}},
 
 	"cmd/tickstorm":                 {knows: []string{".", "cmd/tickstorm/internal/format", "cmd/tickstorm/internal/when", "cmd/tickstorm/internal/where", "record", "relay", "relay/admin", "sim", "syscall"}, tests: []string{"internal/leak", testify}},

@@ -161,7 +161,7 @@ func TestPage(t *testing.T) {
 }
 
 func TestTopics(t *testing.T) {
-	f := stocks(relay.MarketStats{Clients: []relay.ClientStats{{ID: 1, Name: "desk", From: "10.0.0.1:1"}, {ID: 2, From: "10.0.0.2:2"}}})
+	f := stocks(relay.MarketStats{Clients: []relay.ClientStats{{ID: 1, From: "10.0.0.1:1"}, {ID: 2, From: "10.0.0.2:2"}}})
 	for _, symbol := range []string{"AAPL", "MSFT"} {
 		f.topics = append(f.topics, relay.TopicStats{
 			Market: tickstorm.Stocks, Topic: tickstorm.Topic{Channel: "T", Symbol: symbol}, Granted: true, Clients: []uint64{1, 2, 3}, Holders: 3,
@@ -169,7 +169,7 @@ func TestTopics(t *testing.T) {
 	}
 	a := admin.New(f, admin.Config{})
 	for _, c := range []struct{ target, want string }{
-		{"/topics?q=AAPL", `{"total":1,"topics":[{"market":"stocks","topic":"T.AAPL","granted":true,"count":3,"clients":["desk","10.0.0.2:2"],"age":null}]}`},
+		{"/topics?q=AAPL", `{"total":1,"topics":[{"market":"stocks","topic":"T.AAPL","granted":true,"count":3,"clients":["10.0.0.1:1","10.0.0.2:2"],"age":null}]}`},
 		{"/topics?limit=0", `{"total":2,"topics":[]}`},
 		{"/topics?q=ZZ", `{"total":0,"topics":[]}`},
 	} {

@@ -54,7 +54,6 @@ type channelStatus struct {
 
 type clientStatus struct {
 	ID        uint64           `json:"id"`
-	Name      string           `json:"name"`
 	Address   string           `json:"address"`
 	Market    tickstorm.Market `json:"market"`
 	Topics    int              `json:"topics"`
@@ -132,7 +131,7 @@ func clientsOf(now time.Time, stats *relay.Stats) []clientStatus {
 	for _, m := range stats.Markets {
 		for _, c := range m.Clients {
 			s := clientStatus{
-				ID: c.ID, Name: c.Name, Address: c.From, Market: m.Market, Topics: c.Topics, For: now.Sub(c.Since).Nanoseconds(),
+				ID: c.ID, Address: c.From, Market: m.Market, Topics: c.Topics, For: now.Sub(c.Since).Nanoseconds(),
 				Queued: c.Bytes, Limit: c.Limit, Waiting: c.Waiting, Sent: c.Octets, Written: c.Written, Dropped: c.Dropped, Conflated: c.Conflated,
 			}
 			if c.Delay.Count() > 0 {
@@ -168,7 +167,7 @@ func (a *Admin) topics(w http.ResponseWriter, r *http.Request) {
 	stats := a.source.Stats()
 	names := map[uint64]string{}
 	for _, c := range clientsOf(now, &stats) {
-		names[c.ID] = cmp.Or(c.Name, c.Address)
+		names[c.ID] = c.Address
 	}
 	found, total := a.source.Topics(query, limit)
 	answer := topicsStatus{Total: total, Topics: []topicStatus{}}
