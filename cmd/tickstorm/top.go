@@ -34,7 +34,7 @@ func (*topCmd) Help() string {
 		"a line a second", "tickstorm top --demo --plain --for 2s",
 		"the ten symbols with the most events, for programs", "tickstorm top --demo --once | jq -r '.symbols[].symbol'",
 		"for awk: what each channel has", "tickstorm top --demo --once -f delimited | awk '$1 == \"channel\"'",
-		"a relay and its clients", "tickstorm top --admin 127.0.0.1:8766 # or: --once",
+		"a relay and its clients", "tickstorm top --admin 127.0.0.1:8766",
 	)
 }
 
