@@ -54,7 +54,7 @@ func TestFlags(t *testing.T) {
 				switch verb.Name { // what would take long, or stay
 				case "bench":
 					args = append(args, "--events=500", "--rounds=1", "--stream=0s", "--corpus=stocks1")
-				case "sub", "record", "sim":
+				case "sub", "record", "sim", "relay":
 					args = append(args, "--for=5ms")
 				case "check":
 					args = append(args, "--for=5ms", "--wait=200ms")
@@ -63,7 +63,7 @@ func TestFlags(t *testing.T) {
 				case "replay":
 					args = append(args, "--speed=max")
 				}
-				if verb.Name == "sim" {
+				if verb.Name == "sim" || verb.Name == "relay" {
 					args = append(args, "--listen=127.0.0.1:0")
 				}
 				// Each flag once with each value before chance takes over.
@@ -74,7 +74,7 @@ func TestFlags(t *testing.T) {
 				for _, f := range picked {
 					name := "--" + f.Name
 					switch {
-					case slices.Contains([]string{"help", "hook", "demo-rate", "events", "rounds", "loop", "listen", "stream"}, f.Name):
+					case slices.Contains([]string{"help", "hook", "admin", "demo-rate", "events", "rounds", "loop", "listen", "stream"}, f.Name):
 						continue
 					case f.IsBool() || f.IsCounter():
 						args = append(args, name)

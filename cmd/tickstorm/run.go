@@ -23,6 +23,7 @@ type cli struct {
 	globals
 
 	Sub        subCmd        `cmd:"" group:"stream" help:"Show a stream."`
+	Relay      relayCmd      `cmd:"" group:"stream" help:"Share one connection among programs."`
 	Check      checkCmd      `cmd:"" group:"stream" help:"Check that a stream is alive, for monitoring."`
 	Probe      probeCmd      `cmd:"" group:"stream" help:"Find out what a key's plan allows."`
 	Record     recordCmd     `cmd:"" group:"stream" help:"Record a stream."`
