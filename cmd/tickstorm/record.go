@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -95,13 +94,7 @@ func (c *recordCmd) Run(ctx context.Context, a *app) error {
 	})
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
-	if closed := rec.Close(closing); closed != nil {
-		if err == nil || codeOf(err) == exitInterrupted { // what is lost matters more
-			err = closed
-		} else {
-			err = errors.Join(err, closed)
-		}
-	}
+	err = worse(err, rec.Close(closing))
 	line.clear()
 	s := rec.Stats()
 	if !a.Quiet {

@@ -43,7 +43,7 @@ type cli struct {
 // groups are the titles of the verbs' groups.
 var groups = kong.Groups{
 	"stream": "Streams:", "recording": "Recordings:", "machine": "This machine:",
-	"source": "Where it comes from:", "output": "What is shown:",
+	"source": "Where it comes from:", "serve": "Who it is served to:", "output": "What is shown:",
 }
 
 // globals is what all verbs take.

@@ -32,13 +32,13 @@ var syncs = map[string]record.Sync{"interval": record.SyncInterval, "frame": rec
 const mega = 1_000_000
 
 func (s *segmenting) check() error {
-	for name, n := range map[string]int64{"rotate-size": s.RotateSize, "max-total": s.MaxTotal, "min-free": s.MinFree} {
+	for name, n := range map[string]int64{"--rotate-size": s.RotateSize, "--max-total": s.MaxTotal, "--min-free": s.MinFree} {
 		if n < 0 || n > math.MaxInt64/mega {
-			return usagef("the %s of a recording is out of range", name)
+			return usagef("%s is out of range", name)
 		}
 	}
 	if s.Flush < 0 || s.Rotate < 0 || s.Keep < 0 {
-		return usagef("a negative flush, rotate or keep of a recording")
+		return usagef("a negative --flush, --rotate or --keep")
 	}
 	return nil
 }

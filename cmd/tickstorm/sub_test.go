@@ -55,7 +55,7 @@ func TestEnds(t *testing.T) {
 		{"no such path", faults("http=404@handshake"), "k", []string{"T.AAPL"}, exitFailure, "404"},
 		{"a broken server", faults("garbage@greeting"), "k", []string{"--attempts", "1", "T.AAPL"}, exitFailure, "no connection after 1 attempts"},
 		{"a broken answer to the key", faults("half@auth"), "k", []string{"--attempts", "2", "T.AAPL"}, exitFailure, "no connection after 2 attempts"},
-		{"broken later, and mended", faults("cut@streaming+2#1"), "k", []string{"-n", "6", "T.AAPL"}, exitOK, "gap"},
+		{"broken later, and mended", faults("cut@streaming+2#1"), "k", []string{"-n", "1000", "T.AAPL"}, exitOK, "gap"},
 		{"what is no event", faults("message=[{@streaming+1"), "k", []string{"-n", "3", "T.AAPL"}, exitOK, "not an event"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -330,4 +330,10 @@ func TestCodes(t *testing.T) {
 	require.Equal(t, exitKey, codeOf(&tickstorm.StatusError{Code: tickstorm.StatusAuthFailed}))
 	require.Equal(t, exitOK, codeOf(errTerminated))
 	require.Equal(t, 7, codeOf(&exitError{7, ""}))
+	lost := errors.New("lost")
+	for _, ended := range []error{nil, errInterrupted, errTerminated} {
+		require.Equal(t, exitFailure, codeOf(worse(ended, lost)), "what is lost at the end is a failure, whoever has ended it")
+		require.Equal(t, ended, worse(ended, nil))
+	}
+	require.Equal(t, exitEvicted, codeOf(worse(tickstorm.ErrMaxConnections, lost)))
 }
