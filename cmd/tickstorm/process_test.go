@@ -67,13 +67,13 @@ func TestExamples(t *testing.T) {
 	s = newScene(t)
 	require.Equal(t, exitOK, s.run(t, "--help"))
 	var verbs []string
-	for _, n := range grammarOf(t).Model.Children {
-		verbs = append(verbs, n.Name)
+	for _, n := range leaves(grammarOf(t).Model.Node) {
+		verbs = append(verbs, pathOf(n, " "))
 	}
 	require.Greater(t, len(verbs), 10)
 	for _, verb := range verbs {
 		s := newScene(t)
-		require.Equal(t, exitOK, s.run(t, verb, "--help"))
+		require.Equal(t, exitOK, s.run(t, append(strings.Fields(verb), "--help")...))
 		_, help, ok := strings.Cut(s.out.String(), "Examples:\n")
 		require.True(t, ok, "%s has no examples", verb)
 		ran := 0
@@ -107,7 +107,7 @@ func TestExamples(t *testing.T) {
 
 // runnable reports whether an example needs no key, no relay, and is not about a recorder that was killed.
 func runnable(line string) bool {
-	for _, needs := range []string{"--feed ", "tickstorm record -o", "tickstorm relay -m", "tickstorm record -m", "probe --yes", "*.part", "tickstorm bench recordings", "--serve"} {
+	for _, needs := range []string{"--feed ", "--url ", "tickstorm record -o", "tickstorm relay -m", "tickstorm record -m", "probe --yes", "*.part", "tickstorm bench recordings", "--serve"} {
 		if strings.Contains(line, needs) && !strings.Contains(line, "# or") {
 			return false
 		}

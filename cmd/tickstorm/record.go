@@ -42,6 +42,14 @@ func (u *undecoded) OnRaw(msg []byte, received int64) bool {
 	return false
 }
 
+// lastEvent returns when the last event came, the zero time if none has.
+func (u *undecoded) lastEvent() time.Time {
+	if n := u.last.Load(); n != 0 {
+		return time.Unix(0, n)
+	}
+	return time.Time{}
+}
+
 // Run runs the verb.
 func (c *recordCmd) Run(ctx context.Context, a *app) error {
 	if err := c.segmenting.check(); err != nil {
@@ -81,12 +89,7 @@ func (c *recordCmd) Run(ctx context.Context, a *app) error {
 	h, line := &undecoded{}, a.progress()
 	begun := time.Now()
 	err = a.follow(ctx, cfg, h, following{
-		lasting: c.lasting, topics: topics, last: func() time.Time {
-			if n := h.last.Load(); n != 0 {
-				return time.Unix(0, n)
-			}
-			return time.Time{}
-		},
+		lasting: c.lasting, topics: topics, last: h.lastEvent,
 		each: func(*tickstorm.Client) {
 			s := rec.Stats()
 			line.showf("%v: %d messages, %s as %s, %d dropped", time.Since(begun).Round(time.Second), s.Messages, megabytes(s.Bytes), megabytes(s.Written), s.Dropped)

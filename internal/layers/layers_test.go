@@ -86,7 +86,7 @@ var house = map[string]layer{
 	"bench/relay":         {knows: []string{".", "relay", "sim", "syscall"}, tests: []string{testify}},
 	"fuzz":                {tests: []string{".", "frame", "internal/jsonscan", "internal/redact", "sim", testify, ws}},
 
-	"cmd/tickstorm":                 {knows: []string{".", "cmd/tickstorm/internal/format", "cmd/tickstorm/internal/when", "cmd/tickstorm/internal/where", "record", "relay", "relay/admin", "sim", "syscall"}, tests: []string{"internal/leak", testify}},
+	"cmd/tickstorm":                 {knows: []string{".", "cmd/tickstorm/internal/format", "cmd/tickstorm/internal/when", "cmd/tickstorm/internal/where", "record", "relay", "relay/admin", "sim", "sink", "sink/nats", "sink/nats/embedded", "syscall"}, tests: []string{"internal/leak", testify}},
 	"cmd/tickstorm/internal/format": {knows: []string{".", "record"}, tests: []string{"sim", testify}},
 	"cmd/tickstorm/internal/when":   {tests: []string{testify}},
 	"cmd/tickstorm/internal/where":  {knows: []string{"."}, tests: []string{testify}},
