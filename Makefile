@@ -144,6 +144,11 @@ soak: ## stream for SOAK while everything goes wrong at random, and check every 
 cli-rates: tickstorm ## measure what the command line tool writes a second, beside the simulator in another process
 	./.ci/rates json 450000
 	./.ci/rates raw 900000
+	bin/tickstorm top --demo --demo-rate 450000 --once -d 10s | jq -e '{events_per_second, dropped: .queue.dropped, reconnects} | ., (.dropped == 0 and .reconnects == 0)'
+
+.PHONY: top-picture
+top-picture: tickstorm ## run top in a terminal of its own, on a simulator that breaks off once, and draw docs/top.svg
+	go run -C cmd/tickstorm ./internal/picture -- $(CURDIR)/bin/tickstorm top >docs/top.svg
 
 .PHONY: release
 release: ## make what a release of VERSION would be, in a copy, and prove that it installs; OUT=DIR keeps the copy

@@ -33,7 +33,7 @@ type Config struct {
 	// refused whole, in the vendor's words for its own limit.
 	MaxTopics int
 	// MaxRequest is the longest message that a client may send, in bytes; default 128 KiB. A
-	// longer one ends its connection. Twenty times as much may wait as answers.
+	// longer one ends its connection. Twenty times as much may wait as answers when there is another.
 	MaxRequest int
 	// HandshakeTimeout is how long a client may take for the handshake, and again until it has
 	// sent a key; default 15 s.
@@ -97,7 +97,8 @@ func (c Config) withDefaults() (Config, error) {
 // is dropped is counted, and told to the client in its place.
 type QueueConfig struct {
 	// Bytes bounds the memory of what waits for one client; default 16 MiB, at least 64 KiB. It is
-	// taken as it is needed.
+	// taken as it is needed, so that clients that all are slow may together take
+	// Config.MaxClients times as much, less what they share.
 	Bytes int
 	// Overflow is what gives way when that is not enough. The zero value, and
 	// [tickstorm.OverflowDisconnect], close the connection with 1008, as too slow: a relay cannot
@@ -106,8 +107,8 @@ type QueueConfig struct {
 	// High and Low are the bytes at which the policy sets in and ends. High is Bytes by default,
 	// a quarter of it where quotes are conflated; Low is half of High.
 	High, Low int
-	// WriteTimeout is how long a client may take nothing at all, until its connection is cut;
-	// default 30 s.
+	// WriteTimeout is how long a client may take for what is written at once, which is 256 KiB and a
+	// message at most, until its connection is cut; default 30 s. It may have a quarter more.
 	WriteTimeout time.Duration
 }
 

@@ -36,11 +36,13 @@ type conn struct {
 	authed  bool        // the reading goroutine's
 	parting atomic.Bool // a close frame is on its way
 	ended   atomic.Bool // nothing is written any more
+	why     error       // why that is; for who has seen out.Done
 }
 
 var ping = ws.MustCompileFrame(ws.NewPingFrame(nil))
 
-// sayings is how many times as long as a request its answers can be.
+// sayings is how many times as long as a request the answers may be that a client has not read
+// when there are others.
 const sayings = 20
 
 func newConn(m *market, nc net.Conn, from string) *conn {
@@ -65,6 +67,7 @@ func newConn(m *market, nc net.Conn, from string) *conn {
 // over is told that nothing will be written any more. A client that was told why gets time to
 // answer; what it has not read would be lost with a connection that is closed at once.
 func (c *conn) over(err error) {
+	c.why = err
 	c.ended.Store(true)
 	if err != nil {
 		_ = c.nc.Close() // fails only if it is closed
@@ -78,12 +81,10 @@ func (c *conn) serve(early []byte, topics string) {
 	s := c.market.server
 	log := s.log.With("client", c.id, "market", string(c.market.name))
 	log.Info("relay: client", "from", c.from)
-	c.answer(dialogue.Greeting)
-	if topics != "" {
-		c.authenticate()
-		c.request(dialogue.Request{Action: dialogue.Subscribe, Params: topics})
+	err := c.begin(topics)
+	if err == nil {
+		err = c.read(early)
 	}
-	err := c.read(early)
 	patient := c.ended.Load() // it has had its time
 	c.market.leave(c)
 	switch b := c.framer.Outgoing(); {
@@ -97,7 +98,22 @@ func (c *conn) serve(early []byte, topics string) {
 		c.drain()
 	}
 	_ = c.nc.Close() // fails only if it is closed
+	if errors.Is(c.why, fanout.ErrTooSlow) || errors.Is(c.why, fanout.ErrControlFull) {
+		err = c.why // of which the reader has seen the end only
+	}
 	log.Info("relay: client gone", "err", err)
+}
+
+// begin greets the client, and does what it has asked for by its URL.
+func (c *conn) begin(topics string) error {
+	c.answer(dialogue.Greeting)
+	if topics == "" {
+		return nil
+	}
+	if err := c.request(dialogue.Request{Action: dialogue.Auth}); err != nil {
+		return err
+	}
+	return c.request(dialogue.Request{Action: dialogue.Subscribe, Params: topics})
 }
 
 // read takes what the client sends until the connection ends.
@@ -190,9 +206,8 @@ var errRefused = errors.New("relay: client refused")
 func (c *conn) request(r dialogue.Request) error {
 	switch r.Action {
 	case dialogue.Auth:
-		if v := verdict(c.market.err()); v != nil {
-			c.answer(*v)
-			c.part(ws.StatusPolicyViolation, "refused by the upstream")
+		if err := c.market.err(); err != nil {
+			c.refuse(err)
 			return errRefused
 		}
 		c.authenticate()
@@ -206,6 +221,16 @@ func (c *conn) request(r dialogue.Request) error {
 		}
 	}
 	return nil
+}
+
+// refuse ends the connection because there is no upstream any more.
+func (c *conn) refuse(err error) {
+	if v := verdict(err); v != nil {
+		c.answer(*v)
+		c.part(ws.StatusPolicyViolation, "refused by the upstream")
+		return
+	}
+	c.part(restart, lost)
 }
 
 // authenticate accepts the client, whatever its key.

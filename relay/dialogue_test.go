@@ -81,6 +81,8 @@ func TestURLSubscriber(t *testing.T) {
 	c.expect(success)
 	b.up.Broadcast([]byte("[" + other + "]"))
 	c.expect("[" + other + "]")
+	c = b.client("/stocks?subscribe=T.AAPL&subscribe=T.MSFT,%20Q.AAPL")
+	c.expect(greeting, success, acks("T.AAPL", "T.MSFT", "Q.AAPL"))
 }
 
 func TestWhatIsNoRequestIsPassedOver(t *testing.T) {

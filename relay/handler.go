@@ -57,7 +57,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if ended { // since it was let in
 		c.part(restart, "restart")
 	}
-	topics := r.URL.Query().Get("subscribe")
+	topics := strings.Join(r.URL.Query()["subscribe"], ",")
 	go func() { // without what net/http keeps for a request
 		defer s.serving.Done()
 		defer s.remove(c)
@@ -90,7 +90,7 @@ func (s *Server) admits(r *http.Request, m *market) (code int, reason string) {
 		return http.StatusServiceUnavailable, "the client has gone"
 	}
 	if err := m.err(); err != nil && verdict(err) == nil {
-		return http.StatusServiceUnavailable, "the relay has lost its upstream"
+		return http.StatusServiceUnavailable, lost
 	}
 	return 0, ""
 }

@@ -298,9 +298,9 @@ func (l *ledger) sendable(t tickstorm.Topic) bool {
 	return err == nil
 }
 
-// request asks the upstream for topics. then, if not nil, is called under the lock when they
-// have an answer.
-func (l *ledger) request(need []*entry, then func()) {
+// request asks the upstream for topics. then, if not nil, is called under the lock with their
+// answer.
+func (l *ledger) request(need []*entry, then func(error)) {
 	if len(need) == 0 {
 		return
 	}
@@ -316,7 +316,7 @@ func (l *ledger) request(need []*entry, then func()) {
 		}
 		l.answered(need, err)
 		if then != nil {
-			then()
+			then(err)
 		}
 	}
 	err := l.up.Request(func(err error) {
@@ -351,6 +351,7 @@ func (l *ledger) answered(need []*entry, err error) {
 		default:
 			l.grant(e, &r)
 		}
+		l.doubt(e, &r)
 	}
 	l.passOn(need, pending, result, &r)
 	r.send()
@@ -425,17 +426,22 @@ func (e *entry) acknowledge(r *replies) {
 func (l *ledger) refuse(e *entry, words dialogue.Status, r *replies) []*entry {
 	e.up = absent
 	if e.carrier() == e {
-		for m, h := range e.holds {
-			for range max(1, len(h.waiting)) {
-				r.answer(m, words)
-			}
-			r.unwant(m, e.id)
-			delete(l.members[m].holds, e)
-			delete(e.holds, m)
-		}
+		l.dismiss(e, words, r)
 	}
 	l.release(e)
 	return l.stranded(e)
+}
+
+// dismiss refuses a topic to all who hold it.
+func (l *ledger) dismiss(e *entry, words dialogue.Status, r *replies) {
+	for m, h := range e.holds {
+		for range max(1, len(h.waiting)) {
+			r.answer(m, words)
+		}
+		r.unwant(m, e.id)
+		delete(l.members[m].holds, e)
+		delete(e.holds, m)
+	}
 }
 
 // unanswer puts down that the upstream has not answered, and says so. Events may come all the
@@ -482,6 +488,19 @@ func (l *ledger) stranded(all *entry) []*entry {
 		}
 	}
 	return need
+}
+
+// doubt says of symbols that have no answer of their own, where All does not carry them any more,
+// that they are pending.
+func (l *ledger) doubt(all *entry, r *replies) {
+	if all.id.Symbol != tickstorm.All {
+		return
+	}
+	for _, e := range all.in.some {
+		if e.up == unanswered {
+			l.unanswer(e, r)
+		}
+	}
 }
 
 // remind tells a subscriber what has had no answer for a while.

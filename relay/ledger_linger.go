@@ -2,6 +2,7 @@ package relay
 
 import (
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/tickstorm/tickstorm"
@@ -16,6 +17,7 @@ func (l *ledger) entry(t tickstorm.Topic) *entry {
 	if e := l.find(t); e != nil {
 		return e
 	}
+	t = tickstorm.Topic{Channel: strings.Clone(t.Channel), Symbol: strings.Clone(t.Symbol)} // which are parts of a request
 	c := l.channels[t.Channel]
 	if c == nil {
 		c = &channel{some: map[string]*entry{}}
@@ -180,10 +182,29 @@ func (l *ledger) narrow(all *entry) {
 		}
 	}
 	if len(need) > 0 {
-		l.request(need, func() { l.narrow(all) })
+		l.request(need, func(err error) { l.narrowed(all, need, err) })
 		return
 	}
 	l.withdraw(end)
+	r := replies{}
+	l.doubt(all, &r)
+	r.send()
+}
+
+// narrowed goes on when the symbols that were asked for have an answer. What the upstream has
+// refused ends with All.
+func (l *ledger) narrowed(all *entry, need []*entry, err error) {
+	r := replies{}
+	defer r.send()
+	if !all.gone && len(all.holds) == 0 {
+		for _, e := range need {
+			if !e.gone && e.up == absent {
+				l.dismiss(e, refusal(err), &r)
+				l.release(e)
+			}
+		}
+	}
+	l.narrow(all)
 }
 
 // withdraw gives topics up that nobody wants.

@@ -148,6 +148,22 @@ func (v *vendor) reconnect(l *ledger) {
 	l.streaming(change)
 }
 
+// idle reports whether all is answered.
+func (v *vendor) idle() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return len(v.queue) == 0
+}
+
+// moody has topics granted, refused or not answered from now on.
+func (v *vendor) moody(topics []dialogue.Asked, mood int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, t := range topics {
+		v.refused[t.ID], v.silent[t.ID] = mood == 1, mood == 2
+	}
+}
+
 // sends reports whether events of a topic come.
 func (v *vendor) sends(t tickstorm.Topic) bool {
 	v.mu.Lock()
@@ -248,6 +264,19 @@ func (d desk) program() *program {
 
 func (d desk) sub(p *program, params string) { d.subscribe(p, dialogue.Topics(d.market, params)) }
 func (d desk) end(p *program, params string) { d.unsubscribe(p, dialogue.Topics(d.market, params)) }
+
+// promised returns what a program gets, and of each whether that is certain: what the upstream does
+// not give any more may be on its way by another topic.
+func (d desk) promised(p *program, moody bool) map[tickstorm.Topic]bool {
+	d.mu.Lock() // under which programs are told
+	defer d.mu.Unlock()
+	topics := map[tickstorm.Topic]bool{}
+	for w := range p.wants {
+		e := d.find(w)
+		topics[w] = len(e.holds[p].waiting) == 0 && (!moody || e.carrier().up == granted || d.v.idle())
+	}
+	return topics
+}
 
 // on runs a test in a bubble.
 func on(t *testing.T, m tickstorm.Market, test func(t *testing.T, d desk)) {
@@ -494,6 +523,45 @@ func TestLedgerStopsNarrowing(t *testing.T) {
 	})
 }
 
+// TestLedgerNarrowsToWhatIsRefused: what All has carried, and the upstream does not give by itself,
+// ends with All.
+func TestLedgerNarrowsToWhatIsRefused(t *testing.T) {
+	topic := func(s string) tickstorm.Topic { return tickstorm.Topic{Channel: "T", Symbol: s} }
+	on(t, tickstorm.Stocks, func(t *testing.T, d desk) {
+		a, b := d.program(), d.program()
+		d.sub(a, "T.*")
+		d.v.answer()
+		d.sub(b, "T.A,T.B,T.C")
+		require.Equal(t, "subscribed to: T.A; subscribed to: T.B; subscribed to: T.C", b.said())
+		d.v.refused[topic("A")], d.v.silent[topic("B")] = true, true
+		d.end(a, "T.*")
+		d.v.asked()
+		time.Sleep(d.linger)
+		synctest.Wait()
+		for range 9 {
+			d.v.answerOne()
+		}
+		require.Equal(t, "+T.A,T.B,T.C -T.*", d.v.asked())
+		require.Equal(t, "not authorized; pending: T.B", b.said())
+		require.Equal(t, "T.B,T.C", b.wanted())
+	})
+	on(t, tickstorm.Stocks, func(t *testing.T, d desk) {
+		a, b := d.program(), d.program()
+		d.sub(a, "T.*")
+		d.v.answer()
+		d.sub(b, "T.A")
+		d.v.refused[topic("A")] = true
+		d.end(a, "T.*")
+		time.Sleep(d.linger)
+		synctest.Wait()
+		b.said()
+		d.sub(a, "T.*")
+		d.v.answer()
+		require.Empty(t, b.said(), "All is wanted again, and carries it")
+		require.Equal(t, "T.A", b.wanted())
+	})
+}
+
 func TestLedgerAllIsRefused(t *testing.T) {
 	all := tickstorm.Topic{Channel: "T", Symbol: tickstorm.All}
 	on(t, tickstorm.Stocks, func(t *testing.T, d desk) {
@@ -602,8 +670,15 @@ func TestLedgerLimits(t *testing.T) {
 // TestLedgerModel: whatever happens in whatever order, what a program was told it has comes
 // without a hole, and in the end everybody has what it wants, and the upstream no more than that.
 func TestLedgerModel(t *testing.T) {
+	seed := uint64(time.Now().UnixNano()) // in a bubble that is always the same
+	for name, moody := range map[string]bool{"grants all": false, "grants some": true} {
+		t.Run(name, func(t *testing.T) { ledgerModel(t, seed, moody) })
+	}
+}
+
+func ledgerModel(t *testing.T, seed uint64, moody bool) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		seed := uint64(time.Now().UnixNano())
 		random := rand.New(rand.NewPCG(seed, 2))
 		d := newDesk(tickstorm.Stocks)
 		defer d.close()
@@ -633,7 +708,7 @@ func TestLedgerModel(t *testing.T) {
 		for step := range 20_000 {
 			i := random.IntN(len(programs))
 			p := programs[i]
-			switch random.IntN(12) {
+			switch random.IntN(13) {
 			case 0, 1, 2:
 				params := pick()
 				d.sub(p, params)
@@ -655,26 +730,35 @@ func TestLedgerModel(t *testing.T) {
 				if random.IntN(10) == 0 {
 					d.v.reconnect(d.ledger)
 				}
+			case 12:
+				if !moody {
+					break
+				}
+				d.v.moody(dialogue.Topics(tickstorm.Stocks, pick()), random.IntN(3))
 			}
 			for _, p := range programs {
-				d.mu.Lock() // under which programs are told
-				for w := range p.wants {
+				for w, certain := range d.promised(p, moody) {
 					require.True(t, model[p][w], "step %d, seed %d: %s is not wanted any more", step, seed, w)
-					if e := d.find(w); len(e.holds[p].waiting) == 0 {
+					if certain {
 						require.True(t, d.v.sends(w), "step %d, seed %d: a hole in %s", step, seed, w)
 					}
 				}
-				d.mu.Unlock()
 				p.said()
 			}
 		}
-		d.v.answer()
-		time.Sleep(2 * d.linger)
-		synctest.Wait()
-		d.v.answer()
-		time.Sleep(2 * d.linger)
-		synctest.Wait()
-		d.v.answer()
+		settle := func() {
+			for range 3 {
+				d.v.answer()
+				time.Sleep(2 * d.linger)
+				synctest.Wait()
+			}
+		}
+		d.v.moody(dialogue.Topics(tickstorm.Stocks, strings.Join(symbols, ",")), 0)
+		settle()
+		for p, topics := range model {
+			d.sub(p, listed(sorted(topics))) // of which some have been refused, or not answered
+		}
+		settle()
 		union := map[tickstorm.Topic]bool{}
 		for _, p := range programs {
 			require.Equal(t, listed(sorted(model[p])), p.wanted())
@@ -683,10 +767,12 @@ func TestLedgerModel(t *testing.T) {
 				union[w] = true
 			}
 		}
-		for _, h := range d.v.Granted() {
+		for _, h := range d.v.Topics() {
 			all := tickstorm.Topic{Channel: h.Channel, Symbol: tickstorm.All}
 			require.True(t, union[h] || union[all], "seed %d: %s is held for nobody", seed, h)
 		}
-		require.Equal(t, d.v.Granted(), d.v.Topics())
+		if !moody { // what has had no answer stays wanted
+			require.Equal(t, d.v.Granted(), d.v.Topics())
+		}
 	})
 }

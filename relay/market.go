@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -85,9 +86,12 @@ func (m *market) run(ctx context.Context) {
 	m.mu.Unlock()
 	m.tell(dialogue.Status{Status: dialogue.UpstreamDisconnected, Message: err.Error()})
 	for _, c := range m.present() {
-		c.part(restart, "the relay has lost its upstream")
+		c.part(restart, lost)
 	}
 }
+
+// lost is what clients are told of an upstream that has failed for good.
+const lost = "the relay has lost its upstream"
 
 // err returns why there is no upstream any more, nil if there is, or may be again.
 func (m *market) err() error {
@@ -117,6 +121,9 @@ func (m *market) enter(c *conn) {
 	m.members[c] = struct{}{}
 	if !m.up {
 		c.note(dialogue.Status{Status: dialogue.UpstreamDisconnected, Message: m.why})
+	}
+	if m.failed != nil { // since it was asked for
+		c.part(restart, lost)
 	}
 }
 
@@ -269,7 +276,7 @@ func (e ears) OnStatus(s *tickstorm.Status) {
 		e.m.tell(dialogue.Status{Status: word, Message: message})
 	case dialogue.UpstreamDisconnected:
 		e.m.beyond = true
-		e.m.down(message)
+		e.m.down(cmp.Or(message, "the upstream has none"))
 	case dialogue.UpstreamConnected:
 		e.m.beyond = false
 		e.m.back()

@@ -78,8 +78,8 @@ func New(cfg Config) (*Server, error) {
 // Run holds the upstream connections, and serves the clients that ServeHTTP lets in, until ctx
 // ends (it returns ctx's error), Shutdown is called (nil), or no market has an upstream any more
 // (their [*UpstreamError]s, joined if there are several). When it returns all connections have
-// ended, those of clients by a close frame 1012 unless they do not take it for a second. A
-// second call returns [tickstorm.ErrRunning] or [tickstorm.ErrEnded].
+// ended, those of clients by a close frame 1012 unless they do not take it for a second, or for
+// as long as Shutdown waits. A second call returns [tickstorm.ErrRunning] or [tickstorm.ErrEnded].
 //
 // A market whose upstream has failed for good has its clients told and closed, and refuses those
 // that come, in the vendor's words where there are some, while the other markets go on.
@@ -122,6 +122,10 @@ func (s *Server) Run(ctx context.Context) error {
 	case <-ctx.Done():
 		err = ctx.Err()
 	case <-s.closing:
+		select {
+		case <-s.gone(): // Shutdown sees to that
+		case <-ctx.Done():
+		}
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
 	defer cancel()
@@ -234,11 +238,7 @@ func (s *Server) drain(ctx context.Context) error {
 	for c := range s.open() {
 		c.part(restart, "restart")
 	}
-	gone := make(chan struct{})
-	go func() {
-		s.serving.Wait()
-		close(gone)
-	}()
+	gone := s.gone()
 	select {
 	case <-gone:
 		return nil
@@ -249,6 +249,16 @@ func (s *Server) drain(ctx context.Context) error {
 	}
 	<-gone
 	return ctx.Err()
+}
+
+// gone returns a channel that is closed when all clients have gone, once the server has ended.
+func (s *Server) gone() <-chan struct{} {
+	gone := make(chan struct{})
+	go func() {
+		s.serving.Wait()
+		close(gone)
+	}()
+	return gone
 }
 
 // open returns the clients.

@@ -219,6 +219,38 @@ func TestRestart(t *testing.T) {
 	require.Zero(t, b.relay.Stats().Clients)
 }
 
+// TestPatientShutdown: who takes its time gets what is queued for it, as long as Shutdown waits.
+func TestPatientShutdown(t *testing.T) {
+	for name, patient := range map[string]bool{"patient": true, "the context of Run ends": false} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, quiet, tickstorm.Stocks, nil, func(b *bench) {
+				c := b.login("/stocks")
+				c.take("T.AAPL")
+				const events = 3
+				for range events {
+					b.up.Broadcast([]byte("[" + oddTrade + "]"))
+				}
+				b.await(func(s relay.MarketStats) bool { return s.Events == events })
+				ended := fixture.InBackground(func() error { return b.relay.Shutdown(context.Background()) })
+				if !patient {
+					time.Sleep(time.Second)
+					b.cancel()
+				}
+				time.Sleep(3 * time.Second) // less than CloseTimeout
+				code := c.end()
+				require.NoError(t, <-ended)
+				require.NoError(t, b.over())
+				if !patient {
+					require.Zero(t, code)
+					return
+				}
+				require.EqualValues(t, 1012, code)
+				require.Equal(t, events, strings.Count(strings.Join(c.messages, ""), oddTrade))
+			})
+		})
+	}
+}
+
 func TestAuthTimeout(t *testing.T) {
 	inBubble(t, quiet, tickstorm.Stocks, nil, func(b *bench) {
 		c, later := b.client("/stocks"), b.login("/stocks")
@@ -295,6 +327,64 @@ func TestAsksAndDoesNotRead(t *testing.T) {
 	}
 	require.NotErrorIs(t, err, os.ErrDeadlineExceeded)
 	b.await(func(s relay.MarketStats) bool { return len(s.Clients) == 0 })
+}
+
+// TestManyAnswersTogether: what many requests have asked for may be answered at once.
+func TestManyAnswersTogether(t *testing.T) {
+	inBubble(t, sim.Config{Quiet: true, Acks: sim.AckNothing}, tickstorm.Stocks, func(c *relay.Config) {
+		c.MaxRequest = 4096
+	}, func(b *bench) {
+		c := b.login("/stocks")
+		const requests, each = 10, 500
+		for n := range requests {
+			var topics []string
+			for i := range each {
+				topics = append(topics, fmt.Sprintf("T.X%d", n*each+i))
+			}
+			c.send(subscribe(strings.Join(topics, ",")))
+		}
+		for got := 0; got < requests*each; {
+			m := c.next()
+			require.Contains(t, m, `"status":"pending"`)
+			got += strings.Count(m, `"status":"pending"`)
+		}
+	})
+}
+
+// TestRequestsAreNotKept: of a request no more is kept than its topics.
+func TestRequestsAreNotKept(t *testing.T) {
+	b := start(t, quiet, tickstorm.Stocks)
+	b.streaming(0)
+	c := b.login("/stocks")
+	heap := func() int {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int(m.HeapAlloc)
+	}
+	before := heap()
+	for i := range 300 {
+		topic := fmt.Sprint("T.X", i)
+		c.send(subscribe(topic + "," + strings.Repeat("x", 100_000)))
+		c.expect(acks(topic))
+	}
+	require.Less(t, heap()-before, 10<<20)
+}
+
+// TestLongestRefusal: a request of short topics is refused in as many long words.
+func TestLongestRefusal(t *testing.T) {
+	inBubble(t, quiet, tickstorm.Stocks, func(c *relay.Config) {
+		c.MaxRequest, c.MaxTopics = 4096, 1
+	}, func(b *bench) {
+		c := b.login("/stocks")
+		const topics = 1000
+		c.send(subscribe(strings.Repeat("T.A,T.B,", topics/2)))
+		for got := 0; got < topics; {
+			m := c.next()
+			require.Contains(t, m, "Subscription limit reached")
+			got += strings.Count(m, `"status":"error"`)
+		}
+	})
 }
 
 // TestKeysStayWhereTheyAre: neither the upstream's nor a client's is logged or sent down.

@@ -2,6 +2,7 @@ package relay_test
 
 import (
 	"context"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -110,11 +111,38 @@ func TestUpstreamRefusesTheKey(t *testing.T) {
 	c.send(auth)
 	c.expect(greeting, "["+status("auth_failed", "authentication failed")+"]")
 	require.EqualValues(t, 1008, c.end())
+	c = b.client("/crypto?subscribe=XT.*")
+	c.expect(greeting, "["+status("auth_failed", "authentication failed")+"]")
+	require.EqualValues(t, 1008, c.end(), "nor is a key good that is not sent")
 	other := b.client("/stocks")
 	other.send(auth)
 	other.expect(greeting, success)
 	b.cancel()
 	require.ErrorIs(t, b.over(), context.Canceled, "another market went on")
+}
+
+// TestUpstreamFailsBeforeTheKey: who was let in before the upstream has failed for good is not left
+// alone with a good key.
+func TestUpstreamFailsBeforeTheKey(t *testing.T) {
+	var ups [2]*sim.Server
+	for i := range ups {
+		up, err := sim.Start(quiet)
+		require.NoError(t, err)
+		defer up.Close()
+		ups[i] = up
+	}
+	b := startAt(t, ups[0], ups[0].ClientConfig(tickstorm.Crypto), func(c *relay.Config) {
+		c.Upstreams[0].Backoff.MaxAttempts = 1
+		c.Upstreams = append(c.Upstreams, ups[1].ClientConfig(tickstorm.Stocks))
+	})
+	b.streaming(0)
+	c := b.client("/crypto")
+	c.expect(greeting)
+	require.NoError(t, ups[0].Close())
+	b.await(func(s relay.MarketStats) bool { return s.Err != nil })
+	c.send(auth)
+	require.EqualValues(t, 1012, c.end())
+	require.Empty(t, c.messages)
 }
 
 func TestNoUpstreamIsLeft(t *testing.T) {
@@ -165,8 +193,10 @@ func TestSlowClients(t *testing.T) {
 		{"drop oldest", tickstorm.OverflowDropOldest},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
+			var log safeBuffer
 			b := start(t, quiet, tickstorm.Stocks, func(c *relay.Config) {
 				c.Queue = relay.QueueConfig{Bytes: 1 << 20, Overflow: tc.policy}
+				c.Logger = slog.New(slog.NewTextHandler(&log, nil))
 			})
 			b.streaming(0)
 			stuck, quick := b.login("/stocks"), b.login("/stocks")
@@ -188,6 +218,8 @@ func TestSlowClients(t *testing.T) {
 			}
 			if tc.policy == tickstorm.OverflowDisconnect {
 				require.EqualValues(t, 1008, stuck.end())
+				b.await(func(s relay.MarketStats) bool { return len(s.Clients) == 1 })
+				require.Contains(t, log.String(), "too slow")
 				return
 			}
 			b.up.Broadcast([]byte("[" + flood + "]"))
@@ -241,6 +273,18 @@ func TestChain(t *testing.T) {
 	})
 	third.await(func(s relay.MarketStats) bool { return s.State == tickstorm.StateStreaming && !s.Up })
 	require.Equal(t, dialogue.UpstreamDisconnected, said(t, third.login("/stocks").next()).Status)
+}
+
+// TestUpstreamSaysNotWhy: a recording that is served has lost its upstream for no reason that it knows.
+func TestUpstreamSaysNotWhy(t *testing.T) {
+	b := start(t, quiet, tickstorm.Stocks)
+	b.streaming(0)
+	c := b.login("/stocks")
+	b.up.Broadcast([]byte("[" + status("upstream_disconnected", "") + "]"))
+	require.Equal(t, dialogue.Status{Status: dialogue.UpstreamDisconnected, Message: "the upstream has none"}, said(t, c.next()))
+	st := b.relay.Stats().Markets[0]
+	require.False(t, st.Up)
+	require.Equal(t, "the upstream has none", st.Why)
 }
 
 // TestTap: the user's own hears everything too.

@@ -54,7 +54,7 @@ func TestFlags(t *testing.T) {
 				switch verb.Name { // what would take long, or stay
 				case "bench":
 					args = append(args, "--events=500", "--rounds=1", "--stream=0s", "--corpus=stocks1")
-				case "sub", "record", "sim", "relay", "nats":
+				case "sub", "top", "record", "sim", "relay", "nats":
 					args = append(args, "--for=5ms")
 				case "check":
 					args = append(args, "--for=5ms", "--wait=200ms")

@@ -23,6 +23,7 @@ type cli struct {
 	globals
 
 	Sub        subCmd        `cmd:"" group:"stream" help:"Show a stream."`
+	Top        topCmd        `cmd:"" group:"stream" help:"Look at a stream: rates, lag, queue, symbols, and what goes wrong."`
 	Relay      relayCmd      `cmd:"" group:"stream" help:"Share one connection among programs."`
 	Check      checkCmd      `cmd:"" group:"stream" help:"Check that a stream is alive, for monitoring."`
 	Probe      probeCmd      `cmd:"" group:"stream" help:"Find out what a key's plan allows."`

@@ -31,6 +31,8 @@ func (l *lasting) check() error {
 type following struct {
 	lasting
 	topics []tickstorm.Topic
+	// begun is given the client before it starts; may be nil.
+	begun func(*tickstorm.Client)
 	// reload is asked at each signal for what is wanted from then on; nil if it never changes.
 	reload func() ([]tickstorm.Topic, error)
 	// last is when the last event came.
@@ -60,6 +62,9 @@ func (a *app) follow(ctx context.Context, cfg tickstorm.Config, h tickstorm.Hand
 	client, err := tickstorm.NewClient(cfg, h)
 	if err != nil {
 		return err
+	}
+	if f.begun != nil {
+		f.begun(client)
 	}
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()

@@ -51,8 +51,9 @@ type OutletConfig struct {
 	// for the latest events, and what is not conflated and finds no room in the one is
 	// dropped as by OverflowDropNewest. Low is half of High by default.
 	High, Low int
-	// Control bounds the bytes of answers, and that of notes; default 64 KiB. An outlet with
-	// more ends with [ErrControlFull].
+	// Control bounds the bytes of answers, and that of notes; default 64 KiB. An outlet ends
+	// with [ErrControlFull] when more notes wait, or when there is another answer while more
+	// wait: one may be longer, since who has read all before is not slow.
 	Control int
 	// WriteTimeout is how long a write may take at least before the outlet ends; default 30 s.
 	WriteTimeout time.Duration
@@ -232,10 +233,11 @@ func (o *Outlet) Control(frames []byte) {
 	if o.ending {
 		return
 	}
-	o.answers = append(o.answers, frames...)
 	if len(o.answers) > o.cfg.Control {
 		o.end(ErrControlFull)
+		return
 	}
+	o.answers = append(o.answers, frames...)
 	o.wake()
 }
 

@@ -523,6 +523,41 @@ func TestSymbolsAreForgotten(t *testing.T) {
 	})
 }
 
+// TestSymbolsAreForgottenMeanwhile: forgetting and messages do not disturb each other.
+func TestSymbolsAreForgottenMeanwhile(t *testing.T) {
+	j := join(fanout.OutletConfig{Overflow: tickstorm.OverflowDropNewest}, "T.A")
+	begun, stop := make(chan struct{}), make(chan struct{})
+	sent := make(chan uint64)
+	go func() {
+		for n := uint64(1); ; n++ {
+			select {
+			case <-stop:
+				sent <- n - 1
+				return
+			default:
+				j.hub.Message([]byte(`[{"ev":"T","sym":"A"}]`), int64(n))
+			}
+			if n == 1 {
+				close(begun)
+			}
+		}
+	}()
+	<-begun
+	for round := range 20 {
+		var topics []tickstorm.Topic
+		for i := range 3000 {
+			topics = append(topics, tickstorm.Topic{Channel: "T", Symbol: fmt.Sprint(round, "-", i)})
+		}
+		j.Subscribe(topics...)
+		j.Unsubscribe(topics...)
+	}
+	close(stop)
+	require.Equal(t, <-sent, j.Stats().Events)
+	require.Less(t, j.hub.Symbols(), 4000)
+	j.Cut()
+	require.ErrorIs(t, j.over(t), fanout.ErrCut)
+}
+
 // TestManyHolders: who comes and goes of many that hold the same.
 func TestManyHolders(t *testing.T) {
 	bubble(t, func(t *testing.T) {

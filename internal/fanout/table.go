@@ -242,8 +242,9 @@ func without(list []int32, place int32) []int32 {
 // maxUnheld is how many symbols that nobody holds a channel keeps beside as many as are held.
 const maxUnheld = 1 << 10
 
-// tidy forgets symbols that nobody holds, where they are many. Messages do not wait for that,
-// since only who holds the lock of those who edit changes what it reads.
+// tidy forgets symbols that nobody holds, where they are many. Messages wait for a stride of it at
+// most: only who holds the lock of those who edit changes what it reads, but for the times of
+// events, of which one that comes meanwhile may be forgotten.
 func (h *Hub) tidy() {
 	for i := range h.channels {
 		c := &h.channels[i]
@@ -251,11 +252,15 @@ func (h *Hub) tidy() {
 			continue
 		}
 		symbols, lists := intern.New(math.MaxUint32), new(intern.Pages[holders])
-		for id := range uint32(c.symbols.Len() + 1) {
-			if list := c.holders.Lookup(id); list != nil && list.n > 0 {
-				_, id, _ := symbols.Insert([]byte(c.symbols.Text(id)))
-				*lists.At(id) = *list
+		for from, end := 0, c.symbols.Len()+1; from < end; from += stride {
+			h.mu.Lock()
+			for id := from; id < min(from+stride, end); id++ {
+				if list := c.holders.Lookup(uint32(id)); list != nil && list.n > 0 {
+					_, to, _ := symbols.Insert([]byte(c.symbols.Text(uint32(id))))
+					*lists.At(to) = *list
+				}
 			}
+			h.mu.Unlock()
 		}
 		h.mu.Lock()
 		c.symbols, c.holders = symbols, lists

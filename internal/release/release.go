@@ -82,6 +82,11 @@ func (r *release) clone(ctx context.Context, root string) error {
 		if path.Base(file) != "go.mod" || !released(m.folder) {
 			continue
 		}
+		if code, err := r.hasCode(ctx, m.folder); err != nil {
+			return err
+		} else if !code {
+			continue
+		}
 		text, err := os.ReadFile(filepath.Join(r.dir, filepath.FromSlash(file)))
 		if err != nil {
 			return err
@@ -99,6 +104,15 @@ func (r *release) clone(ctx context.Context, root string) error {
 		return err
 	}
 	return r.environment(ctx)
+}
+
+// hasCode reports whether a module has more than tests.
+func (r *release) hasCode(ctx context.Context, folder string) (bool, error) {
+	text, err := command(ctx, filepath.Join(r.dir, filepath.FromSlash(folder)), nil, "go", "list", "-find", "-e", "-f", "{{len .GoFiles}}", "./...")
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(strings.Fields(text), func(n string) bool { return n != "0" }), nil
 }
 
 // ordered puts each module behind those that it requires.

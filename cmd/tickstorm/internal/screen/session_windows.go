@@ -1,0 +1,5 @@
+package screen
+
+import "syscall"
+
+func session() *syscall.SysProcAttr { return nil }

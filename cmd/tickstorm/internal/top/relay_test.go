@@ -1,0 +1,131 @@
+package top_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tickstorm/tickstorm/cmd/tickstorm/internal/top"
+)
+
+// relaySays is what an admin server says in an event.
+const relaySays = `{"up":61000000000,"version":"v0","markets":[` +
+	`{"market":"stocks","state":"connected","error":"","for":60000000000,"rate":1200.5,"byteRate":163000,"lagP50":1500000,"lagP99":9000000,"age":2000000,` +
+	`"topics":3,"granted":2,"gaps":1,"lastGap":{"length":2000000000,"ago":30000000000,"cause":"disconnected"},"reconnects":1,"messages":7,"events":4200,` +
+	`"channels":[{"channel":"T","history":[1,2,300]},{"channel":"Q","history":[900.5]}]},` +
+	`{"market":"crypto","state":"reconnecting","error":"dial: refused","for":1,"rate":0,"byteRate":0,"lagP50":null,"lagP99":null,"age":null,` +
+	`"topics":0,"granted":0,"gaps":0,"lastGap":null,"reconnects":0,"messages":0,"events":0,"channels":[]}],` +
+	`"clients":[{"id":1,"name":"strategy","address":"127.0.0.1:1","market":"stocks","topics":2,"for":60000000000,"queued":600,"limit":1000,"waiting":3,` +
+	`"delayP50":20000,"delayP99":800000,"sent":5000000,"written":4200,"dropped":12,"conflated":4},` +
+	`{"id":2,"name":"","address":"127.0.0.1:2","market":"crypto","topics":1,"for":1000000000,"queued":0,"limit":1000,"waiting":0,` +
+	`"delayP50":null,"delayP99":null,"sent":0,"written":0,"dropped":0,"conflated":0}]}`
+
+// adminServer says what it is told to say, to each request the next.
+func adminServer(t *testing.T, answers ...func(w http.ResponseWriter)) string {
+	var mu sync.Mutex
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/events" {
+			http.NotFound(w, r)
+			return
+		}
+		mu.Lock()
+		answer, last := answers[0], len(answers) == 1
+		if !last {
+			answers = answers[1:]
+		}
+		mu.Unlock()
+		answer(w)
+		if last {
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		}
+	}))
+	t.Cleanup(s.Close)
+	return strings.TrimPrefix(s.URL, "http://")
+}
+
+func says(text string) func(w http.ResponseWriter) {
+	return func(w http.ResponseWriter) { _, _ = io.WriteString(w, text) }
+}
+
+// reading reads an admin server until the test ends.
+func reading(t *testing.T, address string) *top.Admin {
+	a, err := top.NewAdmin(address)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	over := make(chan struct{})
+	go func() {
+		a.Run(ctx)
+		close(over)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-over
+	})
+	return a
+}
+
+// TestAdmin: what a relay says is a feed like another.
+func TestAdmin(t *testing.T) {
+	a := reading(t, adminServer(t, says(": nothing yet\n\ndata: "+relaySays+"\n\n")))
+	<-a.Told()
+	r := a.Latest()
+	require.Len(t, r.Clients, 2)
+	require.Equal(t, "strategy", r.Clients[0].Name)
+	s := r.Snapshot(day, "")
+	require.EqualValues(t, "stocks", s.Market)
+	require.Equal(t, "connected", s.State)
+	require.Equal(t, 60.0, s.StateFor)
+	require.Equal(t, 1200.5, s.EventRate)
+	require.Equal(t, 0.0015, *s.LagP50)
+	require.Equal(t, 300.0, s.Channels[0].EventRate)
+	require.EqualValues(t, 12, s.Queue.Dropped)
+	require.Equal(t, "2.0s without events: disconnected", s.Incidents[0].Text)
+	require.Equal(t, day.Add(-30*time.Second), s.Incidents[0].At)
+	s = r.Snapshot(day, "crypto")
+	require.Equal(t, "reconnecting", s.State)
+	require.Equal(t, "dial: refused", s.Why)
+	require.Nil(t, s.LagP50)
+	require.Equal(t, "no market", r.Snapshot(day, "forex").State)
+}
+
+// TestAdminFails: whatever an admin server does, it is said, and asked again.
+func TestAdminFails(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer func(w http.ResponseWriter)
+		says   string
+	}{
+		"not found":   {func(w http.ResponseWriter) { w.WriteHeader(http.StatusNotFound) }, "404"},
+		"not JSON":    {says("data: {\x1b[31m\n\n"), "something else"},
+		"ends":        {says("data: " + relaySays + "\n\n"), "ended"},
+		"long":        {says("data: " + strings.Repeat("x", 17<<20)), "too long"},
+		"a web page":  {says("<!doctype html>\n<p>welcome\n"), "ended"},
+		"wrong types": {says(`data: {"markets":7}` + "\n\n"), "something else"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := reading(t, adminServer(t, c.answer, says("data: "+relaySays+"\n\n")))
+			require.Eventually(t, func() bool { return strings.Contains(a.Latest().Error, c.says) }, patience, time.Millisecond)
+			s := a.Latest().Snapshot(day, "")
+			require.Equal(t, "no answer", s.State)
+			require.Contains(t, s.Why, c.says)
+			require.NotContains(t, s.Why, "\x1b")
+			require.Eventually(t, func() bool { return a.Latest().Error == "" }, patience, time.Millisecond, "it comes back")
+		})
+	}
+	for _, address := range []string{"", "ftp://x", "http://", "http://user:secret@x", "http://x?y", "http://x#y", "ht\x00tp"} {
+		_, err := top.NewAdmin(address)
+		require.Error(t, err, "%q", address)
+	}
+	a := reading(t, "127.0.0.1:1")
+	<-a.Told()
+	require.Contains(t, a.Latest().Error, "refused")
+	require.NotEmpty(t, fmt.Sprint(a.Latest().Snapshot(day, "").Line(time.UTC)))
+}

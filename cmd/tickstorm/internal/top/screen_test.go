@@ -1,0 +1,289 @@
+//go:build unix
+
+package top_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/cmd/tickstorm/internal/screen"
+	"github.com/tickstorm/tickstorm/cmd/tickstorm/internal/top"
+)
+
+// viewing is a model at work in a terminal.
+type viewing struct {
+	*screen.Screen
+	t    *testing.T
+	feed *fake
+	done chan error
+}
+
+// view shows a feed in a terminal of a size; what is in the environment is that of one with colours.
+func view(t *testing.T, feed *fake, width, height int, change func(*top.ModelConfig), env ...string) *viewing {
+	s, err := screen.Open(width, height)
+	require.NoError(t, err)
+	cfg := top.ModelConfig{Feed: feed, Zone: time.UTC, Interval: time.Hour, Now: func() time.Time { return day }}
+	if change != nil {
+		change(&cfg)
+	}
+	program := tea.NewProgram(top.NewModel(cfg), tea.WithInput(s.Terminal()), tea.WithOutput(s.Terminal()), tea.WithFPS(top.FPS),
+		tea.WithoutSignalHandler(), tea.WithEnvironment(append([]string{"TERM=xterm-256color"}, env...)))
+	v := &viewing{Screen: s, t: t, feed: feed, done: make(chan error, 1)}
+	go func() {
+		_, err := program.Run()
+		v.done <- err
+	}()
+	t.Cleanup(func() {
+		program.Quit()
+		select {
+		case err := <-v.done:
+			require.NoError(t, err)
+		case <-time.After(patience):
+			require.Fail(t, "it does not end")
+		}
+		_ = s.Close()
+	})
+	return v
+}
+
+// has waits until all texts are on the screen.
+func (v *viewing) has(texts ...string) {
+	v.t.Helper()
+	require.True(v.t, v.Await(patience, func(screen string) bool {
+		for _, text := range texts {
+			if !strings.Contains(screen, text) {
+				return false
+			}
+		}
+		return true
+	}), "%q is not there:\n%s", texts, v.Text())
+}
+
+// lacks waits until a text is not on the screen any more.
+func (v *viewing) lacks(text string) {
+	v.t.Helper()
+	require.True(v.t, v.Await(patience, func(screen string) bool { return !strings.Contains(screen, text) }), "%q stays:\n%s", text, v.Text())
+}
+
+// press has keys be pressed.
+func (v *viewing) press(keys string) {
+	v.t.Helper()
+	require.NoError(v.t, v.Send(keys))
+}
+
+// golden waits until the screen is that of a file.
+func (v *viewing) golden(name string) {
+	v.t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		for before := ""; before != v.Text(); {
+			before = v.Text()
+			v.Await(300*time.Millisecond, func(text string) bool { return text != before })
+		}
+		require.NoError(v.t, os.MkdirAll("testdata", 0o755))
+		require.NoError(v.t, os.WriteFile(path, []byte(v.Text()), 0o644))
+	}
+	want, err := os.ReadFile(path)
+	require.NoError(v.t, err, "go test -update makes it")
+	if !v.Await(patience, func(text string) bool { return text == string(want) }) {
+		require.Equal(v.t, string(want), v.Text())
+	}
+}
+
+// TestScreens: every page at every size is that of its file, and every line fits.
+func TestScreens(t *testing.T) {
+	for _, size := range []struct {
+		name          string
+		width, height int
+	}{{"60x16", 60, 16}, {"80x24", 80, 24}, {"120x40", 120, 40}} {
+		t.Run(size.name, func(t *testing.T) {
+			v := view(t, newFake(), size.width, size.height, nil)
+			v.golden("overview-" + size.name)
+			v.press("2")
+			v.golden("symbols-" + size.name)
+			v.press("3")
+			v.golden("faults-" + size.name)
+			v.press("4")
+			v.golden("clients-" + size.name)
+			v.press("?")
+			v.golden("help-" + size.name)
+			v.press("?m")
+			v.golden("markets-" + size.name)
+			v.press("\x1b")
+			v.has("CLIENTS 2")
+			v.press("1\r")
+			v.golden("symbol-" + size.name)
+		})
+	}
+}
+
+// TestKeys: each key does what the help says.
+func TestKeys(t *testing.T) {
+	v := view(t, newFake(), 100, 24, nil)
+	v.has("> AAPL", "EV/S▾")
+	v.press("s")
+	v.has("TOTAL▾")
+	v.press("SS")
+	v.has("SYMBOL▾")
+	v.press("s")
+	v.has("EV/S▾")
+
+	v.press("j")
+	v.has("> NVDA")
+	v.press("\x1b[B") // down
+	v.has("> 日本株")
+	v.press("k")
+	v.has("> NVDA")
+	v.press("G")
+	v.has("> LAST")
+	v.press("g")
+	v.has("> AAPL")
+
+	v.press("/")
+	v.has("filter: ")
+	v.press("nvq")
+	v.has("no symbol is like that")
+	v.press("\x7f") // backspace
+	v.has("> NVDA", "/NV")
+	v.lacks("AAPL  ")
+	v.press("\r")
+	v.lacks("filter: ")
+	v.press("\x1b") // escape takes the filter away
+	v.has("> AAPL")
+
+	v.press("p")
+	v.has("PAUSED")
+	v.feed.change(func(s *top.Snapshot) { s.State = "backoff" })
+	v.press("s")
+	v.has("streaming")
+	v.press(" ")
+	v.has("backoff")
+	v.lacks("PAUSED")
+
+	v.press("\r")
+	v.has("TRADES", "283.01", "12 37")
+	require.EqualValues(t, 1, v.feed.watched())
+	v.feed.come(284.5)
+	v.has("284.5")
+	v.press("\x1b")
+	v.has("SYMBOL")
+	require.Eventually(t, func() bool { return v.feed.watched() == 0 }, patience, time.Millisecond)
+
+	v.press("m")
+	v.has("MARKETS", "> stocks")
+	v.press("jj\r")
+	require.Eventually(t, func() bool { return v.feed.market() == tickstorm.Forex }, patience, time.Millisecond)
+	v.lacks("MARKETS")
+
+	v.press("\t")
+	v.has("SYMBOL")
+	v.press("\t")
+	v.has("FAULTS", "syntax", `"{\"ev\":\"T\",\x1b[31m"`)
+	v.press("\t")
+	v.has("CLIENTS 2", "strategy")
+	v.press("\t")
+	v.has("CHANNEL")
+	v.press("q")
+	require.NoError(t, <-v.done)
+	v.done <- nil
+	require.Eventually(t, func() bool { return !v.Alternate() }, patience, time.Millisecond, "the screen is given back")
+}
+
+// TestColours: they mean something, NO_COLOR takes them away, and what they mean is there without.
+func TestColours(t *testing.T) {
+	coloured := func(v *viewing) (n int) {
+		width, height := v.Size()
+		for y := range height {
+			for x := range width {
+				if v.Cell(x, y).Style.Fg != nil {
+					n++
+				}
+			}
+		}
+		return n
+	}
+	with := view(t, newFake(), 80, 24, nil)
+	with.golden("overview-80x24")
+	require.NotZero(t, coloured(with))
+	require.NotEqual(t, with.Cell(0, 0).Style.Fg, with.Cell(5, 3).Style.Fg, "well is another colour than lost")
+	without := view(t, newFake(), 80, 24, nil, "NO_COLOR=1")
+	without.golden("overview-80x24")
+	require.Zero(t, coloured(without))
+}
+
+// TestASCII: where there are no other signs, it makes do with these.
+func TestASCII(t *testing.T) {
+	f := newFake()
+	f.symbols = f.symbols[:2]
+	v := view(t, f, 80, 24, func(c *top.ModelConfig) { c.ASCII = true })
+	v.has("* streaming", "EV/Sv", "X gap")
+	for _, r := range v.Text() {
+		require.Less(t, r, rune(0x80), v.Text())
+	}
+}
+
+// TestWideCharacters: what takes two cells shifts nothing, and what is no character does nothing.
+func TestWideCharacters(t *testing.T) {
+	v := view(t, newFake(), 80, 24, nil)
+	v.has("日本株")
+	column := func(line, text string) int {
+		before, _, ok := strings.Cut(line, text)
+		require.True(t, ok, line)
+		n := 0
+		for _, r := range before {
+			if n++; r >= 0x3000 && r < 0xF000 {
+				n++
+			}
+		}
+		return n
+	}
+	var ends []int
+	for _, line := range v.Lines() {
+		for _, share := range []string{"7.0%", "0.5%", "0.4%"} {
+			if strings.Contains(line, " "+share) {
+				ends = append(ends, column(line, share))
+			}
+		}
+	}
+	require.Len(t, ends, 3)
+	require.Equal(t, ends[0], ends[1])
+	require.Equal(t, ends[0], ends[2])
+	v.has("EVIL\uFFFD[2J")
+	v.press("/日")
+	v.has("filter: 日", "> 日本株")
+}
+
+// TestSmallest: sizes that are too small for anything draw what fits, and no more.
+func TestSmallest(t *testing.T) {
+	for _, size := range [][2]int{{1, 1}, {20, 3}, {59, 5}, {60, 8}, {300, 100}} {
+		m := top.NewModel(top.ModelConfig{Feed: newFake(), Zone: time.UTC, Interval: time.Second})
+		m.Init()
+		for _, keys := range []string{"1", "2", "3", "4", "?", "m"} {
+			m.Update(tea.KeyPressMsg{Text: keys, Code: rune(keys[0])})
+			m.Update(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
+			lines := strings.Split(m.View().Content, "\n")
+			require.LessOrEqual(t, len(lines), max(1, size[1]), "%v %s", size, keys)
+		}
+	}
+}
+
+// TestNothingIsDrawnTwice: what does not change is not written again.
+func TestNothingIsDrawnTwice(t *testing.T) {
+	v := view(t, newFake(), 80, 24, func(c *top.ModelConfig) { c.Interval = 20 * time.Millisecond })
+	v.has("> AAPL")
+	samples := v.feed.sampled()
+	require.Eventually(t, func() bool { return v.feed.sampled() > samples+20 }, patience, time.Millisecond)
+	before := v.Written()
+	samples = v.feed.sampled()
+	require.Eventually(t, func() bool { return v.feed.sampled() > samples+50 }, patience, time.Millisecond)
+	require.Less(t, v.Written()-before, 200, "fifty samples that are alike")
+}
+
+var _ top.Feed = (*fake)(nil)
