@@ -86,6 +86,7 @@ func requireSame(t testing.TB, c *Column, e tickstorm.Event, cell string, has bo
 	case *float64:
 		var f float64
 		f, err = strconv.ParseFloat(cell, 64)
+		require.NoError(t, err)
 		require.Equal(t, math.Float64bits(*p), math.Float64bits(f), "%s: %s", c.Name, cell)
 		return
 	case *int64:
@@ -93,10 +94,12 @@ func requireSame(t testing.TB, c *Column, e tickstorm.Event, cell string, has bo
 	case *int32:
 		var i int64
 		i, err = strconv.ParseInt(cell, 10, 32)
+		require.NoError(t, err)
 		got = int32(i)
 	case *tickstorm.Timestamp:
 		var i int64
 		i, err = strconv.ParseInt(cell, 10, 64)
+		require.NoError(t, err)
 		require.Equal(t, p.Nanoseconds(), i)
 		return
 	case *tickstorm.Decimal:
@@ -113,11 +116,13 @@ func requireSame(t testing.TB, c *Column, e tickstorm.Event, cell string, has bo
 	case *[]int32:
 		list := []int32{}
 		err = json.Unmarshal([]byte(cell), &list)
+		require.NoError(t, err)
 		require.Equal(t, append([]int32{}, *p...), list)
 		return
 	case *[]tickstorm.Level:
 		pairs, want := [][2]float64{}, [][2]float64{}
 		err = json.Unmarshal([]byte(cell), &pairs)
+		require.NoError(t, err)
 		for _, l := range *p {
 			want = append(want, [2]float64{l.Price, l.Size})
 		}

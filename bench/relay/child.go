@@ -59,15 +59,6 @@ func child(way string) error {
 	return err
 }
 
-// used is the processor time of this process.
-func used() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
 func relayed(ctx context.Context, fail context.CancelCauseFunc) (address string, err error) {
 	s, err := relay.New(relay.Config{
 		Upstreams: []tickstorm.Config{{

@@ -26,7 +26,9 @@ func TestMeasure(t *testing.T) {
 			r, err := measure(f, s, way, 300*time.Millisecond)
 			require.NoError(t, err, "%s, %s", s.name, way)
 			require.Positive(t, r.bytes)
-			require.Positive(t, r.cpu)
+			if used() > 0 { // where it is known
+				require.Positive(t, r.cpu)
+			}
 			require.Positive(t, r.p99)
 		}
 	}

@@ -55,8 +55,8 @@ func TestEnds(t *testing.T) {
 		{"no such path", faults("http=404@handshake"), "k", []string{"T.AAPL"}, exitFailure, "404"},
 		{"a broken server", faults("garbage@greeting"), "k", []string{"--attempts", "1", "T.AAPL"}, exitFailure, "no connection after 1 attempts"},
 		{"a broken answer to the key", faults("half@auth"), "k", []string{"--attempts", "2", "T.AAPL"}, exitFailure, "no connection after 2 attempts"},
-		{"broken later, and mended", faults("cut@streaming+2#1"), "k", []string{"-n", "1000", "T.AAPL"}, exitOK, "gap"},
-		{"what is no event", faults("message=[{@streaming+1"), "k", []string{"-n", "3", "T.AAPL"}, exitOK, "not an event"},
+		{"broken later, and mended", faults("cut@streaming+2#1"), "k", []string{"-n", "200", "T.AAPL"}, exitOK, "gap"},
+		{"what is no event", faults("message=[{@streaming+1"), "k", []string{"-n", "200", "T.AAPL"}, exitOK, "not an event"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, flags := start(t, c.cfg)

@@ -13,6 +13,9 @@ import (
 	"github.com/tickstorm/tickstorm/cmd/tickstorm/internal/top"
 )
 
+// firstLook is how long nothing is drawn, unless it is streaming before.
+const firstLook = 500 * time.Millisecond
+
 // live draws in the terminal until somebody ends it.
 func (c *topCmd) live(ctx context.Context, a *app, s shown, zone *time.Location) error {
 	if stream, ok := s.(*topStream); ok {
@@ -27,14 +30,25 @@ func (c *topCmd) live(ctx context.Context, a *app, s shown, zone *time.Location)
 	defer cancel(nil)
 	model := top.NewModel(top.ModelConfig{Feed: s, Zone: zone, Interval: c.Interval, Query: c.query(0), ASCII: a.ascii()})
 	program := tea.NewProgram(model, tea.WithInput(a.stdin), tea.WithOutput(a.stdout), tea.WithFPS(top.FPS), tea.WithoutSignalHandler(), tea.WithEnvironment(os.Environ()))
-	ended := make(chan error, 1)
+	var err error
+	ended := make(chan struct{})
 	go func() {
-		ended <- s.run(ctx)
+		defer close(ended)
+		err = s.run(ctx)
+	}()
+	select { // what fails at once is said without a screen, to which the terminal would still have to answer
+	case <-ended:
+		return err
+	case <-s.ready():
+	case <-time.After(firstLook):
+	}
+	go func() {
+		<-ended
 		program.Quit()
 	}()
 	_, drawn := program.Run()
 	cancel(nil)
-	err := <-ended
+	<-ended
 	switch {
 	case errors.Is(err, context.Canceled): // it was somebody here
 		err = nil

@@ -139,6 +139,9 @@ type topRelay struct {
 
 // run implements shown.
 func (r *topRelay) run(ctx context.Context) error {
+	if err := r.admin.Await(ctx, r.cmd.Attempts); err != nil {
+		return err
+	}
 	var over <-chan time.Time
 	if r.cmd.For > 0 {
 		over = time.After(r.cmd.For)
@@ -151,7 +154,7 @@ func (r *topRelay) run(ctx context.Context) error {
 	}
 }
 
-func (r *topRelay) ready() <-chan struct{} { return r.admin.Told() }
+func (r *topRelay) ready() <-chan struct{} { return r.admin.Answered() }
 func (r *topRelay) close()                 {}
 
 // Sample and the other methods implement [top.Feed].

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -151,6 +153,26 @@ func TestTopRelay(t *testing.T) {
 	require.Equal(t, exitInterrupted, s.until(t, s.out, "clients=1", "top", "--demo", "--admin", admin.URL, "-d", "100ms", "T.*"), s.err)
 	require.Contains(t, s.out.String(), "stocks streaming")
 	s = newScene(t)
-	require.Equal(t, exitOK, s.run(t, "top", "--admin", "127.0.0.1:1", "-d", "100ms", "--for", "300ms"), s.err)
-	require.Contains(t, s.out.String(), "no-answer")
+	require.Equal(t, exitFailure, s.run(t, "top", "--admin", "127.0.0.1:1", "--attempts", "1"), s.err)
+	require.Contains(t, s.err.String(), "no answer after 1 attempts")
+
+	relay := newScene(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	over := make(chan int, 1)
+	go func() {
+		over <- run(ctx, []string{"relay", "--demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"}, relay.world)
+	}()
+	defer func() {
+		cancel()
+		<-over
+	}()
+	require.True(t, relay.err.await(" shows it\n"), relay.err)
+	address := regexp.MustCompile(`http://(\S+) shows it`).FindStringSubmatch(relay.err.String())[1]
+	feed := strings.Fields(relay.out.String())[0]
+	s = newScene(t)
+	require.Equal(t, exitInterrupted, s.until(t, s.out, "clients=1", "top", "--feed", feed, "--admin", address, "-d", "100ms", "T.*"), s.err)
+	require.Contains(t, s.out.String(), "stocks streaming")
+	s = newScene(t)
+	require.Equal(t, exitOK, s.run(t, "top", "--admin", address, "--once", "-f", "delimited", "-l", ","), s.err)
+	require.Contains(t, s.out.String(), "feed,stocks,state,")
 }

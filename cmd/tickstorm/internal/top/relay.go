@@ -26,7 +26,7 @@ type Relay struct {
 	// Error is why nothing newer has come.
 	Error string `json:"error,omitempty"`
 
-	at time.Time
+	at time.Time // of the first answer
 }
 
 // A RelayMarket is a market that a relay has.
@@ -88,9 +88,11 @@ type Admin struct {
 	address string
 	client  *http.Client
 
-	mu     sync.Mutex
-	latest Relay
-	told   chan struct{} // closed when the first answer, or failure, is there
+	mu       sync.Mutex
+	latest   Relay
+	failures int           // before the first answer
+	answered chan struct{} // closed by the first answer
+	turn     chan struct{} // closed when something new is known
 }
 
 // Bounds of what an admin server says.
@@ -109,7 +111,7 @@ func NewAdmin(address string) (*Admin, error) {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return nil, fmt.Errorf("%q is no address of an admin server: write one like 127.0.0.1:8766", address)
 	}
-	return &Admin{address: u.JoinPath("events").String(), client: &http.Client{}, latest: Relay{Address: u.String()}, told: make(chan struct{})}, nil
+	return &Admin{address: u.JoinPath("events").String(), client: &http.Client{}, latest: Relay{Address: u.String()}, answered: make(chan struct{}), turn: make(chan struct{})}, nil
 }
 
 // Latest returns what it said last.
@@ -120,8 +122,28 @@ func (a *Admin) Latest() *Relay {
 	return &r
 }
 
-// Told returns a channel that is closed once something is known.
-func (a *Admin) Told() <-chan struct{} { return a.told }
+// Answered returns a channel that is closed by the first answer.
+func (a *Admin) Answered() <-chan struct{} { return a.answered }
+
+// Await waits for the first answer, or until as many attempts have failed; 0 is any number. The error is
+// that of the last one, or of ctx.
+func (a *Admin) Await(ctx context.Context, attempts int) error {
+	for {
+		a.mu.Lock()
+		failures, why, turn, never := a.failures, a.latest.Error, a.turn, a.latest.at.IsZero()
+		a.mu.Unlock()
+		if never && attempts > 0 && failures >= attempts {
+			return fmt.Errorf("no answer after %d attempts: %s", failures, why)
+		}
+		select {
+		case <-a.answered:
+			return nil
+		case <-turn:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
 
 // Run reads until ctx ends; a server that does not answer is asked again each second.
 func (a *Admin) Run(ctx context.Context) {
@@ -138,15 +160,21 @@ func (a *Admin) Run(ctx context.Context) {
 	}
 }
 
+// tell has something new be known: an answer, or a failure.
 func (a *Admin) tell(change func(*Relay)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	change(&a.latest)
-	select {
-	case <-a.told:
+	switch answered := !a.latest.at.IsZero(); {
+	case answered:
+	case a.latest.Error != "":
+		a.failures++
 	default:
-		close(a.told)
+		a.latest.at = time.Now()
+		close(a.answered)
 	}
+	close(a.turn)
+	a.turn = make(chan struct{})
 }
 
 var errSilent = errors.New("the admin server says nothing")
@@ -182,7 +210,7 @@ func (a *Admin) read(ctx context.Context) error {
 			return fmt.Errorf("the admin server speaks of something else: %w", err)
 		}
 		a.tell(func(to *Relay) {
-			r.Address, r.Error, r.at = to.Address, "", time.Now()
+			r.Address, r.Error, r.at = to.Address, "", to.at
 			*to = r
 		})
 	}

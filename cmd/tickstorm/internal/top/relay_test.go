@@ -76,7 +76,8 @@ func reading(t *testing.T, address string) *top.Admin {
 // TestAdmin: what a relay says is a feed like another.
 func TestAdmin(t *testing.T) {
 	a := reading(t, adminServer(t, says(": nothing yet\n\ndata: "+relaySays+"\n\n")))
-	<-a.Told()
+	require.NoError(t, a.Await(t.Context(), 1))
+	<-a.Answered()
 	r := a.Latest()
 	require.Len(t, r.Clients, 2)
 	require.Equal(t, "strategy", r.Clients[0].Name)
@@ -125,7 +126,10 @@ func TestAdminFails(t *testing.T) {
 		require.Error(t, err, "%q", address)
 	}
 	a := reading(t, "127.0.0.1:1")
-	<-a.Told()
+	require.ErrorContains(t, a.Await(t.Context(), 2), "no answer after 2 attempts")
 	require.Contains(t, a.Latest().Error, "refused")
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, a.Await(over, 0), context.Canceled)
 	require.NotEmpty(t, fmt.Sprint(a.Latest().Snapshot(day, "").Line(time.UTC)))
 }

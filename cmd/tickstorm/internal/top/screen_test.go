@@ -232,7 +232,7 @@ func TestASCII(t *testing.T) {
 // TestWideCharacters: what takes two cells shifts nothing, and what is no character does nothing.
 func TestWideCharacters(t *testing.T) {
 	v := view(t, newFake(), 80, 24, nil)
-	v.has("日本株")
+	v.has("日本株", "7.0%", "0.5%", "0.4%", "EVIL\uFFFD[2J", "p pause")
 	column := func(line, text string) int {
 		before, _, ok := strings.Cut(line, text)
 		require.True(t, ok, line)
@@ -255,7 +255,6 @@ func TestWideCharacters(t *testing.T) {
 	require.Len(t, ends, 3)
 	require.Equal(t, ends[0], ends[1])
 	require.Equal(t, ends[0], ends[2])
-	v.has("EVIL\uFFFD[2J")
 	v.press("/日")
 	v.has("filter: 日", "> 日本株")
 }

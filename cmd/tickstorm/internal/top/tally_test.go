@@ -147,24 +147,6 @@ func TestEveryKind(t *testing.T) {
 	}
 }
 
-// TestTallyAllocatesNothing: once the symbols are known, counting takes no memory.
-func TestTallyAllocatesNothing(t *testing.T) {
-	messages, err := sim.Corpus("stocks20", 5000, 1)
-	require.NoError(t, err)
-	b := newBooks(tickstorm.Stocks)
-	all := func() {
-		for _, msg := range messages {
-			if err := b.parser.Parse(msg, b.Tally); err != nil {
-				panic(err)
-			}
-			b.Tally.OnMessageEnd()
-		}
-	}
-	all()
-	b.Meter.Watch(1)
-	require.Zero(t, testing.AllocsPerRun(3, all))
-}
-
 // TestJournal: what happens to a connection is told, and counted.
 func TestJournal(t *testing.T) {
 	b := newBooks(tickstorm.Stocks)
