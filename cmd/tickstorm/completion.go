@@ -44,6 +44,27 @@ func verbs(root *kong.Node) []string {
 	return names
 }
 
+// leaves are the verbs that do something: those of engines have an engine's name behind them.
+func leaves(root *kong.Node) []*kong.Node {
+	var all []*kong.Node
+	for _, n := range root.Children {
+		if n.Leaf() {
+			all = append(all, n)
+			continue
+		}
+		all = append(all, n.Children...)
+	}
+	return all
+}
+
+// pathOf is what is written of a verb, in words that are joined.
+func pathOf(n *kong.Node, joined string) string {
+	if n.Parent != nil && n.Parent.Parent != nil {
+		return n.Parent.Name + joined + n.Name
+	}
+	return n.Name
+}
+
 // flagsOf are the flags that a verb takes, those of all verbs too.
 func flagsOf(n *kong.Node) []*kong.Flag {
 	var flags []*kong.Flag
@@ -75,18 +96,18 @@ func bash(b *strings.Builder, root *kong.Node, shell string) {
 	fmt.Fprintf(b, `_tickstorm() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} verb= i
 	for ((i = 1; i < COMP_CWORD; i++)); do
-		case ${COMP_WORDS[i]} in
-		%s) verb=${COMP_WORDS[i]}; break ;;
-		esac
+		case $verb:${COMP_WORDS[i]} in
+		:%s) verb=${COMP_WORDS[i]} ;;
+%s		esac
 	done
 	local words='%s'
 	case $verb:$before in
-`, strings.Join(verbs(root), "|"), strings.Join(append(verbs(root), "--help"), " "))
-	for _, n := range root.Children {
+`, strings.Join(verbs(root), "|:"), engines(root), strings.Join(append(verbs(root), "--help"), " "))
+	for _, n := range leaves(root) {
 		for _, f := range flagsOf(n) {
-			names := fmt.Sprintf("%s:--%s", n.Name, f.Name)
+			names := fmt.Sprintf("%s:--%s", pathOf(n, "-"), f.Name)
 			if f.Short != 0 {
-				names += fmt.Sprintf("|%s:-%c", n.Name, f.Short)
+				names += fmt.Sprintf("|%s:-%c", pathOf(n, "-"), f.Short)
 			}
 			if some := values(f); some != nil {
 				fmt.Fprintf(b, "\t%s) COMPREPLY=($(compgen -W '%s' -- \"$word\")); return ;;\n", names, strings.Join(some, " "))
@@ -97,6 +118,11 @@ func bash(b *strings.Builder, root *kong.Node, shell string) {
 	}
 	b.WriteString("\tesac\n\tcase $verb in\n")
 	for _, n := range root.Children {
+		if !n.Leaf() {
+			fmt.Fprintf(b, "\t%s) words='%s' ;;\n", n.Name, strings.Join(verbs(n), " "))
+		}
+	}
+	for _, n := range leaves(root) {
 		var words []string
 		for _, p := range n.Positional {
 			words = append(words, enumOf(p)...)
@@ -104,7 +130,7 @@ func bash(b *strings.Builder, root *kong.Node, shell string) {
 		for _, f := range flagsOf(n) {
 			words = append(words, "--"+f.Name)
 		}
-		fmt.Fprintf(b, "\t%s) words='%s' ;;\n", n.Name, strings.Join(words, " "))
+		fmt.Fprintf(b, "\t%s) words='%s' ;;\n", pathOf(n, "-"), strings.Join(words, " "))
 	}
 	b.WriteString(`	esac
 	COMPREPLY=($(compgen -W "$words" -- "$word"))
@@ -114,6 +140,17 @@ func bash(b *strings.Builder, root *kong.Node, shell string) {
 }
 complete -o filenames -F _tickstorm tickstorm
 `)
+}
+
+// engines are the cases of verbs that have an engine's name behind them.
+func engines(root *kong.Node) string {
+	var b strings.Builder
+	for _, n := range root.Children {
+		for _, child := range n.Children {
+			fmt.Fprintf(&b, "\t\t%s:%s) verb=%s ;;\n", n.Name, child.Name, pathOf(child, "-"))
+		}
+	}
+	return b.String()
 }
 
 // enumOf is what a positional argument may be, where that is a list.
@@ -133,7 +170,12 @@ func fish(b *strings.Builder, root *kong.Node) {
 	}
 	for _, n := range root.Children {
 		fmt.Fprintf(b, "complete -c tickstorm -n __fish_use_subcommand -a %s -d %s\n", n.Name, quote(n.Help))
-		of := fmt.Sprintf("complete -c tickstorm -n '__fish_seen_subcommand_from %s'", n.Name)
+		for _, child := range n.Children {
+			fmt.Fprintf(b, "complete -c tickstorm -n '__fish_seen_subcommand_from %s' -a %s -d %s\n", n.Name, child.Name, quote(child.Help))
+		}
+	}
+	for _, n := range leaves(root) {
+		of := fmt.Sprintf("complete -c tickstorm -n '__fish_seen_subcommand_from %s'", pathOf(n, "; and __fish_seen_subcommand_from "))
 		for _, p := range n.Positional {
 			if some := enumOf(p); some != nil {
 				fmt.Fprintf(b, "%s -a '%s'\n", of, strings.Join(some, " "))

@@ -8,6 +8,7 @@ import (
 	"github.com/tickstorm/tickstorm/cmd/tickstorm/internal/format"
 	"github.com/tickstorm/tickstorm/cmd/tickstorm/internal/when"
 	"github.com/tickstorm/tickstorm/cmd/tickstorm/internal/where"
+	"github.com/tickstorm/tickstorm/relay"
 )
 
 // The codes that the process ends with. The verb check has codes of its own, those of monitoring.
@@ -42,6 +43,7 @@ var codes = []struct {
 	{tickstorm.ErrNoSymbols, exitUsage},
 	{tickstorm.ErrNoStream, exitUsage},
 	{tickstorm.ErrBadFeed, exitUsage},
+	{relay.ErrNotLoopback, exitUsage},
 	{format.ErrForm, exitUsage},
 	{when.ErrForm, exitUsage},
 	{where.ErrForm, exitUsage},
@@ -84,4 +86,17 @@ func codeOf(err error) int {
 		}
 	}
 	return exitFailure
+}
+
+// worse is what to end with when something went wrong behind the end: what is lost matters more than
+// that somebody has ended it.
+func worse(err, later error) error {
+	code := codeOf(err)
+	switch {
+	case later == nil:
+		return err
+	case code == exitOK || code == exitInterrupted:
+		return later
+	}
+	return errors.Join(err, later)
 }

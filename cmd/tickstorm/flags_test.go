@@ -44,17 +44,17 @@ func TestFlags(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	source := newScene(t)
 	path := demo(t, source)
-	for _, verb := range g.Model.Children {
-		t.Run(verb.Name, func(t *testing.T) {
+	for _, verb := range leaves(g.Model.Node) {
+		t.Run(pathOf(verb, "-"), func(t *testing.T) {
 			t.Chdir(t.TempDir())
 			require.NoError(t, os.WriteFile("symbols", []byte("AAPL MSFT"), 0o600))
 			flags := flagsOf(verb)
 			for i := range rounds * len(flags) {
-				args := []string{verb.Name, "--demo", "--demo-rate=1000"}
+				args := append(strings.Fields(pathOf(verb, " ")), "--demo", "--demo-rate=1000")
 				switch verb.Name { // what would take long, or stay
 				case "bench":
 					args = append(args, "--events=500", "--rounds=1", "--stream=0s", "--corpus=stocks1")
-				case "sub", "top", "record", "sim", "relay":
+				case "sub", "top", "record", "sim", "relay", "nats":
 					args = append(args, "--for=5ms")
 				case "check":
 					args = append(args, "--for=5ms", "--wait=200ms")
@@ -63,7 +63,8 @@ func TestFlags(t *testing.T) {
 				case "replay":
 					args = append(args, "--speed=max")
 				}
-				if verb.Name == "sim" || verb.Name == "relay" {
+				switch pathOf(verb, "-") {
+				case "sim", "relay", "sink-nats":
 					args = append(args, "--listen=127.0.0.1:0")
 				}
 				// Each flag once with each value before chance takes over.
@@ -74,7 +75,7 @@ func TestFlags(t *testing.T) {
 				for _, f := range picked {
 					name := "--" + f.Name
 					switch {
-					case slices.Contains([]string{"help", "hook", "admin", "demo-rate", "events", "rounds", "loop", "listen", "stream"}, f.Name):
+					case slices.Contains([]string{"help", "hook", "admin", "url", "demo-rate", "events", "rounds", "loop", "listen", "stream"}, f.Name):
 						continue
 					case f.IsBool() || f.IsCounter():
 						args = append(args, name)

@@ -45,6 +45,8 @@ var goldens = map[string][]string{
 	"replay":            {"replay", "--demo", "--speed", "max", "--from", "-20ms", "-f", "table"},
 	"replay-csv":        {"replay", "--demo", "--speed", "max", "--channel", "A", "-n", "5", "-f", "csv"},
 	"replay-json":       {"replay", "--demo", "--speed", "max", "--symbol", "AAPL", "-n", "3", "--ts", "received"},
+	"consume-nats":      {"consume", "nats", "--demo", "-q", "-n", "5", "T.AAPL"},
+	"consume-nats-csv":  {"consume", "nats", "--demo", "-q", "-n", "3", "-m", "crypto", "-f", "csv", "XT.BTC-USD"},
 	"completion-bash":   {"completion", "bash"},
 	"completion-zsh":    {"completion", "zsh"},
 	"completion-fish":   {"completion", "fish"},

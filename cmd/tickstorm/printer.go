@@ -121,9 +121,13 @@ var statusOpening = []byte(`[{"ev":"status"`)
 type decoding struct {
 	*printer
 	lines format.Lines
+	pass  func(tickstorm.Event) bool // nil passes all
 }
 
 func (d *decoding) event(e tickstorm.Event) {
+	if d.pass != nil && !d.pass(e) {
+		return
+	}
 	d.last.Store(e.Head().Received)
 	if !d.filter.Event(e) {
 		return

@@ -15,12 +15,11 @@ import (
 )
 
 type probeCmd struct {
-	Markets []string      `name:"market" short:"m" placeholder:"MARKET,..." group:"source" help:"Only these markets."`
-	Feed    string        `placeholder:"FEED" group:"source" help:"real-time (default), delayed, ..., or an address."`
-	KeyFile string        `placeholder:"FILE" group:"source" help:"File with the API key, which is otherwise taken from MASSIVE_API_KEY or POLYGON_API_KEY."`
-	Wait    time.Duration `default:"5s" placeholder:"DURATION" help:"How long to wait for each answer."`
-	Yes     bool          `short:"y" help:"Do not ask before connecting."`
-	Format  string        `short:"f" enum:"table,json" default:"table" help:"table or json."`
+	Markets []string `name:"market" short:"m" placeholder:"MARKET,..." group:"source" help:"Only these markets."`
+	upstream
+	Wait   time.Duration `default:"5s" placeholder:"DURATION" help:"How long to wait for each answer."`
+	Yes    bool          `short:"y" help:"Do not ask before connecting."`
+	Format string        `short:"f" enum:"table,json" default:"table" help:"table or json."`
 }
 
 // Help implements [kong.HelpProvider].
@@ -58,7 +57,7 @@ func (c *probeCmd) Run(ctx context.Context, a *app) error {
 			markets = append(markets, tickstorm.Market(m))
 		}
 	}
-	from := connection{Feed: c.Feed, KeyFile: c.KeyFile}
+	from := connection{upstream: c.upstream}
 	src, err := from.open(a, demoRate)
 	if err != nil {
 		return err

@@ -67,13 +67,13 @@ func TestExamples(t *testing.T) {
 	s = newScene(t)
 	require.Equal(t, exitOK, s.run(t, "--help"))
 	var verbs []string
-	for _, n := range grammarOf(t).Model.Children {
-		verbs = append(verbs, n.Name)
+	for _, n := range leaves(grammarOf(t).Model.Node) {
+		verbs = append(verbs, pathOf(n, " "))
 	}
 	require.Greater(t, len(verbs), 10)
 	for _, verb := range verbs {
 		s := newScene(t)
-		require.Equal(t, exitOK, s.run(t, verb, "--help"))
+		require.Equal(t, exitOK, s.run(t, append(strings.Fields(verb), "--help")...))
 		_, help, ok := strings.Cut(s.out.String(), "Examples:\n")
 		require.True(t, ok, "%s has no examples", verb)
 		ran := 0
@@ -107,7 +107,7 @@ func TestExamples(t *testing.T) {
 
 // runnable reports whether an example needs no key, no relay, and is not about a recorder that was killed.
 func runnable(line string) bool {
-	for _, needs := range []string{"--feed ", "top --admin ", "tickstorm record -o", "tickstorm relay -m", "tickstorm record -m", "probe --yes", "*.part", "tickstorm bench recordings", "--serve"} {
+	for _, needs := range []string{"--feed ", "--url ", "top --admin ", "tickstorm record -o", "tickstorm relay -m", "tickstorm record -m", "probe --yes", "*.part", "tickstorm bench recordings", "--serve"} {
 		if strings.Contains(line, needs) && !strings.Contains(line, "# or") {
 			return false
 		}
@@ -151,9 +151,9 @@ func TestPipes(t *testing.T) {
 		require.Equal(t, exitFailure, code)
 		require.Contains(t, errs, "no space left on device")
 	}
-	out, errs, code := shell(t, env, t.TempDir(), "bash -n <(tickstorm completion bash) && source <(tickstorm completion bash) && COMP_WORDS=(tickstorm ver) COMP_CWORD=1 && _tickstorm && echo ${COMPREPLY[*]} && COMP_WORDS=(tickstorm sub --overflow dr) COMP_CWORD=3 && _tickstorm && echo ${COMPREPLY[*]}", false)
+	out, errs, code := shell(t, env, t.TempDir(), "bash -n <(tickstorm completion bash) && source <(tickstorm completion bash) && COMP_WORDS=(tickstorm ver) COMP_CWORD=1 && _tickstorm && echo ${COMPREPLY[*]} && COMP_WORDS=(tickstorm sub --overflow dr) COMP_CWORD=3 && _tickstorm && echo ${COMPREPLY[*]} && COMP_WORDS=(tickstorm sink '') COMP_CWORD=2 && _tickstorm && echo ${COMPREPLY[*]} && COMP_WORDS=(tickstorm sink nats --fr) COMP_CWORD=3 && _tickstorm && echo ${COMPREPLY[*]}", false)
 	require.Equal(t, exitOK, code, errs)
-	require.Equal(t, "verify version\ndrop-newest drop-oldest\n", out)
+	require.Equal(t, "verify version\ndrop-newest drop-oldest\nnats\n--from\n", out)
 }
 
 // TestSignals: Ctrl-C ends it with what has come written, SIGTERM without a failure, and SIGHUP has

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tickstorm/tickstorm"
@@ -15,32 +18,36 @@ import (
 )
 
 type relayCmd struct {
-	Markets    []string      `name:"market" short:"m" placeholder:"MARKET,..." group:"source" help:"Markets to share, each over one connection; default stocks, or the context's."`
-	Feed       string        `placeholder:"FEED" group:"source" help:"real-time (default), delayed, ..., or an address, of another relay too."`
-	KeyFile    string        `placeholder:"FILE" group:"source" help:"File with the API key, which is otherwise taken from MASSIVE_API_KEY or POLYGON_API_KEY."`
-	Listen     []string      `default:"127.0.0.1:8765" placeholder:"ADDRESS,..." help:"Where programs connect: addresses of this machine, or unix:/path of a socket; port 0 is any."`
-	Admin      string        `placeholder:"ADDRESS" help:"Address of a page for people, /healthz, /readyz, /clients, /topics and /metrics."`
-	MaxAge     time.Duration `placeholder:"DURATION" help:"How old the last message of a market may be for /readyz; 0 is any age."`
-	Record     string        `placeholder:"DIR" help:"Record what comes, too, into this folder."`
-	Keep       time.Duration `placeholder:"DURATION" help:"Remove closed segments of that that are older."`
-	MinFree    int64         `default:"1024" placeholder:"MB" help:"Record nothing while less is free on the disk; 0 for no minimum."`
-	Linger     time.Duration `default:"30s" placeholder:"DURATION" help:"How long a topic is kept that no program wants any more; negative is not at all."`
-	Queue      int           `default:"16" placeholder:"MB" help:"How much may wait for a program that reads too slowly."`
-	Overflow   string        `enum:"disconnect,drop-newest,drop-oldest,conflate" default:"disconnect" help:"What happens then: disconnect, drop-newest, drop-oldest or conflate (the latest quote of each symbol)."`
-	MaxClients int           `default:"1000" placeholder:"N" help:"How many programs may be connected."`
-	Origins    []string      `name:"origin" placeholder:"URL,..." help:"Pages that browsers may connect from."`
+	Markets []string `name:"market" short:"m" placeholder:"MARKET,..." group:"source" help:"Markets to share, each over one connection; default stocks, or the context's."`
+	upstream
+	Evictions  int           `placeholder:"N" default:"1" group:"source" help:"Give a market up when another connection with the key has taken its place so often, with code 5 if it was the last; 0 is never."`
+	Linger     time.Duration `default:"30s" placeholder:"DURATION" group:"source" help:"How long a topic is kept that no program wants any more; 0 is not at all."`
+	Listen     []string      `default:"127.0.0.1:8765" placeholder:"ADDRESS,..." group:"serve" help:"Where programs connect: addresses of this machine, or unix:/path of a socket; port 0 is any."`
+	Admin      string        `placeholder:"ADDRESS" group:"serve" help:"Address of a page for people, /healthz, /readyz, /clients, /topics and /metrics."`
+	MaxAge     time.Duration `placeholder:"DURATION" group:"serve" help:"How old the last message of a market may be for /readyz; 0 is any age."`
+	Queue      int           `default:"16" placeholder:"MB" group:"serve" help:"How much may wait for a program that reads too slowly."`
+	Overflow   string        `enum:"disconnect,drop-newest,drop-oldest,conflate" default:"disconnect" group:"serve" help:"What happens then: disconnect, drop-newest, drop-oldest or conflate (the latest quote of each symbol)."`
+	MaxClients int           `default:"1000" placeholder:"N" group:"serve" help:"How many programs may be connected."`
+	MaxTopics  int           `default:"100000" placeholder:"N" group:"serve" help:"How many topics each of them may hold."`
+	Origins    []string      `name:"origin" placeholder:"URL,..." group:"serve" help:"Pages that browsers may connect from."`
+	Validate   bool          `group:"serve" help:"Look into every element, and pass on none that is broken."`
+	Drain      time.Duration `default:"5s" placeholder:"DURATION" group:"serve" help:"How long programs may take at the end for what is queued for them."`
 	For        time.Duration `placeholder:"DURATION" help:"End after so long."`
+	Record     string        `placeholder:"DIR" group:"output" help:"Record what comes, too, into this folder; the flags below are about that."`
+	segmenting
 }
 
 // Help implements [kong.HelpProvider].
 func (*relayCmd) Help() string {
-	return "The vendor allows one connection to a market: a relay shares it among programs, in the vendor's own protocol and bytes. They change their URL to that on standard output, and any key will do. Only programs of this machine can connect.\n\n" + examples(
+	return "The vendor allows one connection to a market: a relay shares it among programs, in the vendor's own protocol and bytes. They change their URL to that on standard output, and any key will do. Only programs of this machine can connect. At the end no more come in, and those that are there get what is queued for them.\n\n" + examples(
 		"made-up data for several programs", "tickstorm relay --demo --listen 127.0.0.1:0 --for 1s",
-		"stocks and crypto, with a page, recorded", "tickstorm relay -m stocks,crypto --admin 127.0.0.1:8766 --record recordings --keep 720h",
+		"with a page that shows it, recorded", "tickstorm relay --demo -m stocks,crypto --listen 127.0.0.1:0 --admin 127.0.0.1:0 --record demo --min-free 0 --for 1s",
+		"stocks and crypto of the vendor", "tickstorm relay -m stocks,crypto --admin 127.0.0.1:8766 --record recordings --keep 720h",
 		"look at it", "tickstorm sub --feed ws://127.0.0.1:8765 T.AAPL",
 	)
 }
 
+// relayOverflows are the policies that a relay has, by the names that they have here.
 var relayOverflows = map[string]tickstorm.Overflow{
 	"disconnect": tickstorm.OverflowDisconnect, "drop-newest": tickstorm.OverflowDropNewest,
 	"drop-oldest": tickstorm.OverflowDropOldest, "conflate": tickstorm.OverflowConflate,
@@ -49,16 +56,41 @@ var relayOverflows = map[string]tickstorm.Overflow{
 func (c *relayCmd) check() error {
 	const most = 1 << 10 // MB, and int on 32-bit platforms
 	switch {
-	case c.MaxAge < 0 || c.Keep < 0 || c.For < 0:
-		return usagef("a negative --max-age, --keep or --for")
+	case c.Evictions < 0 || c.Linger < 0 || c.MaxAge < 0 || c.Drain < 0 || c.For < 0:
+		return usagef("a negative --evictions, --linger, --max-age, --drain or --for")
 	case c.Queue <= 0 || c.Queue > most:
 		return usagef("--queue is out of range: from 1 to %d", most)
-	case c.MinFree < 0 || c.MinFree > 1<<40:
-		return usagef("--min-free is out of range")
-	case c.MaxClients <= 0:
-		return usagef("--max-clients is above 0")
+	case c.MaxClients < 1 || c.MaxTopics < 1:
+		return usagef("--max-clients and --max-topics are above 0")
+	case c.MaxAge > 0 && c.Admin == "":
+		return usagef("--max-age is of the page: --admin ADDRESS")
 	}
-	return nil
+	return c.segmenting.check()
+}
+
+// config is that of the server, but for its upstreams.
+func (c *relayCmd) config(a *app) relay.Config {
+	cfg := relay.Config{
+		Linger: c.Linger, MaxClients: c.MaxClients, MaxTopics: c.MaxTopics, Validate: c.Validate, Origins: c.Origins, Logger: a.log,
+		Queue: relay.QueueConfig{Bytes: c.Queue << 20, Overflow: relayOverflows[c.Overflow]},
+	}
+	if c.Linger == 0 {
+		cfg.Linger = -1
+	}
+	return cfg
+}
+
+// markets are those that were asked for.
+func (c *relayCmd) markets(a *app, s settings) []tickstorm.Market {
+	names := c.Markets
+	if len(names) == 0 {
+		names = []string{cmp.Or(s.Market, string(tickstorm.Stocks))}
+	}
+	var markets []tickstorm.Market
+	for _, name := range names {
+		markets = append(markets, a.market(name))
+	}
+	return markets
 }
 
 // Run runs the verb.
@@ -66,140 +98,161 @@ func (c *relayCmd) Run(ctx context.Context, a *app) (err error) {
 	if err := c.check(); err != nil {
 		return err
 	}
-	from := connection{Feed: c.Feed, KeyFile: c.KeyFile}
-	src, err := from.open(a, demoRate)
+	settings, err := a.settings()
+	if err != nil {
+		return err
+	}
+	settings.Relay = "" // which is where this one is, for others
+	markets := c.markets(a, settings)
+	src, err := c.upstream.open(a, settings, markets[0], demoRate)
 	if err != nil {
 		return err
 	}
 	defer src.close()
-	markets := []tickstorm.Market{src.Market}
-	if len(c.Markets) > 0 {
-		markets = nil
-		for _, name := range c.Markets {
-			markets = append(markets, (&connection{Market: name}).market(a, settings{}))
-		}
-	}
-	cfg := relay.Config{
-		Linger: c.Linger, MaxClients: c.MaxClients, Origins: c.Origins, Logger: a.log,
-		Queue: relay.QueueConfig{Bytes: c.Queue << 20, Overflow: relayOverflows[c.Overflow]},
-	}
+	cfg := c.config(a)
+	var recorders recorders
+	defer func() { err = worse(err, recorders.close(ctx)) }()
 	for _, m := range markets {
-		up := src.Config
-		up.Market = m
+		one := src.Config
+		one.Market = m
+		one.Backoff.Evictions = c.Evictions
+		one.OnGap = func(g *tickstorm.Gap) {
+			a.log.Warn("gap", "market", m, "from", g.From.Received.UTC(), "to", g.To.Received.UTC(), "cause", g.Cause)
+		}
 		if c.Record != "" {
-			stop, err := c.record(a, &up)
+			rec, err := recorders.start(c.segmenting.config(a, c.Record, &one, nil))
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, stop()) }()
+			one.Tap = rec
 		}
-		cfg.Upstreams = append(cfg.Upstreams, up)
+		cfg.Upstreams = append(cfg.Upstreams, one)
 	}
 	server, err := relay.New(cfg)
 	if err != nil {
 		return &usageError{err.Error()}
 	}
-	listeners, err := listenAt(c.Listen)
+	err = c.serve(ctx, a, server)
+	if s := server.Stats(); !a.Quiet {
+		var written, dropped uint64
+		for _, m := range s.Markets {
+			written, dropped = written+m.Written, dropped+m.Dropped
+		}
+		a.sayf("tickstorm: relayed to %d programs: %d events, %d dropped", s.Accepted, written, dropped)
+	}
+	return err
+}
+
+// serve serves until something ends it, and then lets clients take what is queued for them.
+func (c *relayCmd) serve(ctx context.Context, a *app, server *relay.Server) error {
+	listeners, err := listenAt(c.Listen...)
 	if err != nil {
 		return err
 	}
-	for _, l := range listeners {
-		if _, err := fmt.Fprintln(a.stdout, addressOf(l)); err != nil {
-			return errors.Join(outputError(err), closeAll(listeners))
-		}
-	}
-	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
+	var page []net.Listener
 	if c.Admin != "" {
-		at, err := listenAt([]string{c.Admin})
-		if err != nil {
-			return errors.Join(err, closeAll(listeners))
+		if page, err = listenAt(c.Admin); err != nil {
+			closeAll(listeners)
+			return err
 		}
-		page := admin.New(server, admin.Config{MaxAge: c.MaxAge, Logger: a.log, Version: built().Version})
-		shown := make(chan error, 1)
-		go func() { shown <- page.Serve(life, at[0]) }()
-		a.sayf("tickstorm: http://%s shows it", at[0].Addr())
-		defer func() {
-			cancel()
-			<-shown
-		}()
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(life, listeners...) }()
+	var addresses strings.Builder
+	for _, l := range listeners {
+		fmt.Fprintln(&addresses, addressOf(l))
+	}
+	if _, err := io.WriteString(a.stdout, addresses.String()); err != nil {
+		closeAll(append(listeners, page...))
+		return outputError(err)
+	}
+	life, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var serving sync.WaitGroup
+	defer serving.Wait()
+	defer stop()
+	ended := make(chan error, 2)
+	serving.Go(func() { ended <- server.Serve(life, listeners...) })
+	for _, l := range page {
+		a.sayf("tickstorm: %s shows it", strings.Replace(addressOf(l), "ws:", "http:", 1))
+		shown := admin.New(server, admin.Config{MaxAge: c.MaxAge, Logger: a.log, Version: built().Version})
+		serving.Go(func() {
+			if err := shown.Serve(life, l); life.Err() == nil {
+				ended <- err
+			}
+		})
+	}
+	err = c.attend(ctx, a, server, ended)
+	grace, cancel := context.WithTimeout(life, c.Drain)
+	defer cancel()
+	if server.Shutdown(grace) != nil {
+		err = worse(err, fmt.Errorf("programs were cut off that did not take within %v what was queued for them", c.Drain))
+	}
+	return err
+}
+
+// attend waits for what ends the relay, and shows meanwhile what it does.
+func (c *relayCmd) attend(ctx context.Context, a *app, server *relay.Server, ended <-chan error) error {
 	var over <-chan time.Time
 	if c.For > 0 {
 		over = time.After(c.For)
 	}
-	select {
-	case err = <-ended:
-		return relayError(err)
-	case <-ctx.Done():
-		err = context.Cause(ctx)
-	case <-over:
+	line := a.progress()
+	defer line.clear()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case err := <-ended:
+			return err
+		case <-over:
+			return nil
+		case <-tick.C:
+			if line.on {
+				line.showf("%s", relayLine(server.Stats()))
+			}
+		}
 	}
-	closing, stop := context.WithTimeout(life, 5*time.Second)
-	defer stop()
-	_ = server.Shutdown(closing) // those that do not take a goodbye are cut off
-	<-ended
-	if s := server.Stats(); !a.Quiet {
-		a.sayf("tickstorm: relayed to %d programs", s.Accepted)
-	}
-	return err
 }
 
-// relayError is an error of the relay: an address that others reach cannot be meant.
-func relayError(err error) error {
-	if errors.Is(err, relay.ErrNotLoopback) {
-		return &usageError{err.Error()}
+// relayLine is what a relay does, for people.
+func relayLine(s relay.Stats) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d programs", s.Clients)
+	for _, m := range s.Markets {
+		fmt.Fprintf(&b, "; %s: %d topics, %d events, %d dropped", m.Market, m.Topics, m.Events, m.Dropped)
+		if !m.Up {
+			fmt.Fprintf(&b, " (%s)", m.Why)
+		}
 	}
-	return err
-}
-
-// record has what comes from upstream recorded, until what is returned is called.
-func (c *relayCmd) record(a *app, up *tickstorm.Config) (stop func() error, err error) {
-	rc := record.Config{Dir: c.Record, Market: up.Market, Feed: up.Feed, KeepFor: c.Keep, MinFree: c.MinFree * mega, OnEvent: a.recorderEvent}
-	if c.MinFree == 0 {
-		rc.MinFree = -1
-	}
-	rec, err := record.NewRecorder(rc)
-	if err != nil {
-		return nil, &usageError{err.Error()}
-	}
-	if err := rec.Start(); err != nil {
-		return nil, err
-	}
-	up.Tap = rec
-	return func() error {
-		closing, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		return rec.Close(closing)
-	}, nil
+	return b.String()
 }
 
 // listenAt listens at addresses, all of them or none.
-func listenAt(addresses []string) (all []net.Listener, err error) {
+func listenAt(addresses ...string) (all []net.Listener, err error) {
 	for _, address := range addresses {
 		network := "tcp"
 		if path, ok := strings.CutPrefix(address, "unix:"); ok {
 			network, address = "unix", path
-		} else if _, _, err := net.SplitHostPort(address); err != nil {
-			return nil, errors.Join(usagef("%q is no address: write one like 127.0.0.1:8765, or unix:/path", address), closeAll(all))
+		} else {
+			err = checkAddress(address)
 		}
-		l, err := relay.Listen(network, address)
+		var l net.Listener
+		if err == nil {
+			l, err = relay.Listen(network, address)
+		}
 		if err != nil {
-			return nil, errors.Join(relayError(err), closeAll(all))
+			closeAll(all)
+			return nil, err
 		}
 		all = append(all, l)
 	}
 	return all, nil
 }
 
-func closeAll(listeners []net.Listener) error {
-	var all []error
+func closeAll(listeners []net.Listener) {
 	for _, l := range listeners {
-		all = append(all, l.Close())
+		_ = l.Close() // nobody has connected
 	}
-	return errors.Join(all...)
 }
 
 // addressOf is what programs connect to.
@@ -208,4 +261,31 @@ func addressOf(l net.Listener) string {
 		return "unix:" + l.Addr().String()
 	}
 	return "ws://" + l.Addr().String()
+}
+
+// recorders are those of a relay's markets.
+type recorders []*record.Recorder
+
+// start starts one more.
+func (r *recorders) start(cfg record.Config) (*record.Recorder, error) {
+	rec, err := record.NewRecorder(cfg)
+	if err != nil {
+		return nil, &usageError{err.Error()}
+	}
+	if err := rec.Start(); err != nil {
+		return nil, err
+	}
+	*r = append(*r, rec)
+	return rec, nil
+}
+
+// close writes what they have.
+func (r *recorders) close(ctx context.Context) error {
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	var errs []error
+	for _, rec := range *r {
+		errs = append(errs, rec.Close(closing))
+	}
+	return errors.Join(errs...)
 }

@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"net/http"
+	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -68,6 +71,9 @@ func TestRelayEnds(t *testing.T) {
 		{"k", []string{"--listen", "nowhere"}, exitUsage, "no address"},
 		{"k", []string{"--queue", "0"}, exitUsage, "--queue"},
 		{"k", []string{"--max-clients", "-1"}, exitUsage, "--max-clients"},
+		{"k", []string{"--linger", "-1s"}, exitUsage, "--linger"},
+		{"k", []string{"--max-age", "1s"}, exitUsage, "--admin"},
+		{"k", []string{"--linger", "0", "--max-topics", "1", "--validate", "--overflow", "conflate", "--for", "10ms"}, exitOK, "relayed to 0 programs"},
 		{"k", []string{"--record", "/dev/null/none"}, exitFailure, "/dev/null"},
 		{"k", []string{"-m", "stocks,stocks"}, exitUsage, "stocks"},
 	} {
@@ -85,4 +91,68 @@ func TestRelayEnds(t *testing.T) {
 	require.NoError(t, server.Close())
 	s = newScene(t)
 	require.Equal(t, exitInterrupted, s.until(t, s.err, "connection refused", append([]string{"relay", "--listen", "127.0.0.1:0"}, flags...)...), "an upstream that is away is waited for")
+}
+
+// TestRelayContext: a context's relay is where this one is for others, and not its own upstream.
+func TestRelayContext(t *testing.T) {
+	server, _ := start(t, sim.Config{})
+	config := filepath.Join(t.TempDir(), "config.json")
+	text := `{"context":"here","contexts":{"here":{"relay":"ws://127.0.0.1:1","feed":"` + string(server.Feed()) + `","market":"crypto"}}}`
+	require.NoError(t, os.WriteFile(config, []byte(text), 0o600))
+	s := newScene(t)
+	relaying(t, s, []string{"--config", config}, func(feed string) {
+		client := newScene(t)
+		require.Equal(t, exitOK, client.run(t, "sub", "-m", "crypto", "--feed", feed, "-n", "1", "XT.BTC-USD"), client.err)
+	})
+}
+
+// relaying runs a relay while do is called with its address, and interrupts it.
+func relaying(t *testing.T, s *scene, args []string, do func(feed string)) (code int) {
+	t.Helper()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	ended := make(chan int, 1)
+	go func() { ended <- run(ctx, append([]string{"relay", "--listen", "127.0.0.1:0"}, args...), s.world) }()
+	require.True(t, s.out.await("\n"), s.err)
+	do(strings.TrimSpace(s.out.String()))
+	cancel(errInterrupted)
+	select {
+	case code = <-ended:
+	case <-time.After(patience):
+		require.Fail(t, "it does not end")
+	}
+	return code
+}
+
+// TestRelayDrains: a program that is there when the relay ends has what came, and is told why.
+func TestRelayDrains(t *testing.T) {
+	server, flags := start(t, sim.Config{Rate: 1000})
+	ctx, cancel := context.WithCancelCause(t.Context())
+	client, ended := newScene(t), make(chan int, 1)
+	s := newScene(t)
+	code := relaying(t, s, flags, func(feed string) {
+		go func() { ended <- run(ctx, []string{"sub", "-v", "--feed", feed, "T.AAPL"}, client.world) }()
+		require.True(t, client.out.await("\n"), client.err)
+	})
+	require.Equal(t, exitInterrupted, code, s.err)
+	require.True(t, client.err.await("1012"), client.err)
+	cancel(errInterrupted)
+	require.Equal(t, exitInterrupted, <-ended)
+	relayed := regexp.MustCompile(`relayed to 1 programs: (\d+) events, 0 dropped`).FindStringSubmatch(s.err.String())
+	require.NotNil(t, relayed, s.err)
+	require.Equal(t, relayed[1], strconv.Itoa(strings.Count(client.out.String(), "\n")), "all that was relayed has come")
+	require.Equal(t, 1, server.Stats().Opened)
+}
+
+// TestRelayEvicted: a relay whose place another connection has taken says so, with the code for it.
+func TestRelayEvicted(t *testing.T) {
+	server, flags := start(t, sim.Config{MaxConnections: 1})
+	s := newScene(t).with("MASSIVE_API_KEY=k")
+	ended := make(chan int, 1)
+	go func() { ended <- s.run(t, append([]string{"relay", "--listen", "127.0.0.1:0"}, flags...)...) }()
+	require.Eventually(t, func() bool { return server.Stats().Open == 1 }, patience, time.Millisecond)
+	other := newScene(t).with("MASSIVE_API_KEY=k")
+	require.Equal(t, exitOK, other.run(t, append([]string{"sub", "-n", "1", "T.AAPL"}, flags...)...), other.err)
+	require.Equal(t, exitEvicted, <-ended, s.err)
+	require.Contains(t, s.err.String(), "upstream of stocks")
 }

@@ -28,6 +28,8 @@ type cli struct {
 	Check      checkCmd      `cmd:"" group:"stream" help:"Check that a stream is alive, for monitoring."`
 	Probe      probeCmd      `cmd:"" group:"stream" help:"Find out what a key's plan allows."`
 	Record     recordCmd     `cmd:"" group:"stream" help:"Record a stream."`
+	Sink       sinkCmd       `cmd:"" group:"engine" help:"Feed an engine from a stream or a recording."`
+	Consume    consumeCmd    `cmd:"" group:"engine" help:"Show what an engine has."`
 	Replay     replayCmd     `cmd:"" group:"recording" help:"Show or serve what was recorded."`
 	Info       infoCmd       `cmd:"" group:"recording" help:"Say what is in a recording."`
 	Verify     verifyCmd     `cmd:"" group:"recording" help:"Check a recording, byte by byte."`
@@ -43,8 +45,8 @@ type cli struct {
 
 // groups are the titles of the verbs' groups.
 var groups = kong.Groups{
-	"stream": "Streams:", "recording": "Recordings:", "machine": "This machine:",
-	"source": "Where it comes from:", "output": "What is shown:",
+	"stream": "Streams:", "engine": "Past one machine:", "recording": "Recordings:", "machine": "This machine:",
+	"source": "Where it comes from:", "serve": "Who it is served to:", "nats": "NATS:", "output": "What is shown:",
 }
 
 // globals is what all verbs take.
@@ -144,7 +146,7 @@ func asUsage(err error) error {
 	text := err.Error()
 	if parse, ok := errors.AsType[*kong.ParseError](err); ok && parse.Context != nil {
 		if node := parse.Context.Selected(); node != nil {
-			text += fmt.Sprintf("; see tickstorm %s --help", node.Name)
+			text += fmt.Sprintf("; see %s --help", node.FullPath())
 			if node.Name == "check" {
 				return &exitError{int(unknown), text}
 			}

@@ -64,10 +64,18 @@ func (c *simCmd) Run(ctx context.Context, a *app) error {
 
 // listen starts a server at an address that a user has said.
 func listen(cfg sim.Config) (*sim.Server, error) {
-	if _, _, err := net.SplitHostPort(cfg.Address); err != nil {
-		return nil, usagef("%q is no address: write one like 127.0.0.1:8765", cfg.Address)
+	if err := checkAddress(cfg.Address); err != nil {
+		return nil, err
 	}
 	return sim.Start(cfg)
+}
+
+// checkAddress reports what is no address of TCP.
+func checkAddress(address string) error {
+	if _, _, err := net.SplitHostPort(address); err != nil {
+		return usagef("%q is no address: write one like 127.0.0.1:8765", address)
+	}
+	return nil
 }
 
 // serve waits until somebody ends it, or for so long if that is not 0.

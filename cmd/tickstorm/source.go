@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/url"
@@ -13,7 +14,12 @@ import (
 
 // connection is where a stream comes from.
 type connection struct {
-	Market  string `short:"m" placeholder:"MARKET" group:"source" help:"stocks (default), options, forex, crypto, indices, futures, futures/cme, ..."`
+	Market string `short:"m" placeholder:"MARKET" group:"source" help:"stocks (default), options, forex, crypto, indices, futures, futures/cme, ..."`
+	upstream
+}
+
+// upstream is who has the streams of all markets.
+type upstream struct {
 	Feed    string `placeholder:"FEED" group:"source" help:"real-time (default), delayed, business, ..., or an address such as ws://127.0.0.1:8765, of a relay or a simulator."`
 	KeyFile string `placeholder:"FILE" group:"source" help:"File with the API key, which is otherwise taken from MASSIVE_API_KEY or POLYGON_API_KEY."`
 }
@@ -47,13 +53,11 @@ func (s *source) close() {
 
 // market is the one that was asked for.
 func (c *connection) market(a *app, s settings) tickstorm.Market {
-	name := c.Market
-	if name == "" {
-		name = s.Market
-	}
-	if name == "" {
-		return tickstorm.Stocks
-	}
+	return a.market(cmp.Or(c.Market, s.Market, string(tickstorm.Stocks)))
+}
+
+// market is the one of a name.
+func (a *app) market(name string) tickstorm.Market {
 	m := tickstorm.Market(strings.ToLower(name))
 	if !slices.Contains(tickstorm.Markets(), m) {
 		a.log.Warn("no market of this name is known", "market", name, "known", tickstorm.Markets())
@@ -67,7 +71,11 @@ func (c *connection) open(a *app, rate int) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	market := c.market(a, s)
+	return c.upstream.open(a, s, c.market(a, s), rate)
+}
+
+// open finds the source of a market.
+func (c *upstream) open(a *app, s settings, market tickstorm.Market, rate int) (src *source, err error) {
 	if a.Demo && c.Feed != "" {
 		return nil, usagef("--demo is the simulator, and --feed something else: say one of them")
 	}
@@ -78,7 +86,7 @@ func (c *connection) open(a *app, rate int) (*source, error) {
 		}
 		return a.finish(&source{Config: server.ClientConfig(market), server: server}), nil
 	}
-	src := &source{Config: tickstorm.Config{Market: market}}
+	src = &source{Config: tickstorm.Config{Market: market}}
 	if src.Feed, err = c.feed(s); err != nil {
 		return nil, err
 	}
@@ -106,14 +114,8 @@ func (a *app) finish(s *source) *source {
 }
 
 // feed is the one that was asked for.
-func (c *connection) feed(s settings) (tickstorm.Feed, error) {
-	name := c.Feed
-	if name == "" {
-		name = s.Relay
-	}
-	if name == "" {
-		name = s.Feed
-	}
+func (c *upstream) feed(s settings) (tickstorm.Feed, error) {
+	name := cmp.Or(c.Feed, s.Relay, s.Feed)
 	if name == "" {
 		return tickstorm.RealTime, nil
 	}

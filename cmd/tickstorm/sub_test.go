@@ -259,22 +259,27 @@ func (f *failing) Write(p []byte) (int, error) {
 
 // TestStuckReader: a reader that does not read does not keep Ctrl-C from ending it.
 func TestStuckReader(t *testing.T) {
-	s := newScene(t)
-	stuck := &blocking{begun: make(chan struct{}), free: make(chan struct{})}
-	s.stdout = stuck
-	ctx, cancel := context.WithCancelCause(t.Context())
-	code := make(chan int, 1)
-	go func() { code <- run(ctx, []string{"sub", "--demo", "--demo-rate", "1000", "T.*"}, s.world) }()
-	<-stuck.begun
-	cancel(errInterrupted)
-	select {
-	case c := <-code:
-		require.Equal(t, exitFailure, c)
-	case <-time.After(patience):
-		require.Fail(t, "it does not end")
+	for _, args := range [][]string{{"sub", "--demo", "--demo-rate", "1000", "T.*"}, {"consume", "nats", "--demo", "--demo-rate", "1000", "T.*"}} {
+		t.Run(args[0], func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			stuck := &blocking{begun: make(chan struct{}), free: make(chan struct{})}
+			s.stdout = stuck
+			ctx, cancel := context.WithCancelCause(t.Context())
+			code := make(chan int, 1)
+			go func() { code <- run(ctx, args, s.world) }()
+			<-stuck.begun
+			cancel(errInterrupted)
+			select {
+			case c := <-code:
+				require.Equal(t, exitFailure, c)
+			case <-time.After(patience):
+				require.Fail(t, "it does not end")
+			}
+			require.Contains(t, s.err.String(), "nobody reads what is written")
+			close(stuck.free) // the goroutines that wait for it end
+		})
 	}
-	require.Contains(t, s.err.String(), "nobody reads what is written")
-	close(stuck.free) // the goroutines that wait for it end
 }
 
 // blocking takes nothing until it is free.
@@ -330,4 +335,10 @@ func TestCodes(t *testing.T) {
 	require.Equal(t, exitKey, codeOf(&tickstorm.StatusError{Code: tickstorm.StatusAuthFailed}))
 	require.Equal(t, exitOK, codeOf(errTerminated))
 	require.Equal(t, 7, codeOf(&exitError{7, ""}))
+	lost := errors.New("lost")
+	for _, ended := range []error{nil, errInterrupted, errTerminated} {
+		require.Equal(t, exitFailure, codeOf(worse(ended, lost)), "what is lost at the end is a failure, whoever has ended it")
+		require.Equal(t, ended, worse(ended, nil))
+	}
+	require.Equal(t, exitEvicted, codeOf(worse(tickstorm.ErrMaxConnections, lost)))
 }

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	sinknats "github.com/tickstorm/tickstorm/sink/nats"
+	"github.com/tickstorm/tickstorm/sink/nats/embedded"
+)
+
+// natsAddress is where the embedded server listens, and is looked for, unless somebody says another.
+const natsAddress = "127.0.0.1:4222"
+
+// natsFlags say where NATS is, and how a market lies in it: what a sink and its consumers have to
+// agree on.
+type natsFlags struct {
+	URL        string `name:"url" placeholder:"URL,..." group:"nats" help:"Servers, which are of version 2.14 or newer, such as nats://10.0.0.1:4222."`
+	Creds      string `placeholder:"FILE" group:"nats" help:"File with the credentials for them."`
+	Prefix     string `default:"md" placeholder:"NAME" group:"nats" help:"First token of all subjects, and first part of the streams' names."`
+	Partitions int    `default:"1" placeholder:"N" group:"nats" help:"Streams of a market, each with its share of the symbols: the same for a sink and its consumers."`
+	Replicas   int    `default:"1" placeholder:"N" group:"nats" help:"Nodes of a cluster that each stream is on, if it is made."`
+}
+
+func (f *natsFlags) check() error {
+	if f.Replicas < 1 || f.Partitions < 1 || f.Partitions > sinknats.MaxPartitions {
+		return usagef("--replicas is at least 1, and --partitions from 1 to %d", sinknats.MaxPartitions)
+	}
+	if f.Creds != "" {
+		if _, err := os.Stat(f.Creds); err != nil {
+			return &exitError{exitKey, "the credentials cannot be read: " + err.Error()}
+		}
+	}
+	return nil
+}
+
+func (f *natsFlags) layout() sinknats.Layout {
+	return sinknats.Layout{Prefix: f.Prefix, Partitions: f.Partitions}
+}
+
+// connect connects to servers, for good: one that goes away later is waited for.
+func (f *natsFlags) connect(a *app, url string) (*nats.Conn, error) {
+	options := []nats.Option{
+		nats.Name("tickstorm"), nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				a.log.Warn("nats: the connection is lost", "err", err)
+			}
+		}),
+		nats.ReconnectHandler(func(*nats.Conn) { a.log.Info("nats: connected again") }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { a.log.Warn("nats", "err", err) }),
+	}
+	if f.Creds != "" {
+		options = append(options, nats.UserCredentials(f.Creds))
+	}
+	nc, err := nats.Connect(url, options...)
+	switch {
+	case errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired):
+		return nil, &exitError{exitKey, "nats: " + err.Error()}
+	case err != nil:
+		return nil, fmt.Errorf("nats: %w", err)
+	}
+	return nc, nil
+}
+
+// serveNats starts a server of our own, which keeps its streams in a folder: one for the time of the
+// command alone where dir is "". What is returned beside the URL ends it.
+func (a *app) serveNats(dir, address string) (url string, stop func(), err error) {
+	host, text, err := net.SplitHostPort(address)
+	port, perr := strconv.Atoi(text)
+	if err != nil || perr != nil || port < 0 || port > math.MaxUint16 {
+		return "", nil, usagef("%q is no address: write one like %s", address, natsAddress)
+	}
+	if !isLoopback(host) {
+		return "", nil, usagef("%s: the embedded server asks nobody for a password, and is for this machine alone; run nats-server, and say --url", address)
+	}
+	remove := func() {}
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "tickstorm-demo-"); err != nil {
+			return "", nil, err
+		}
+		remove = func() { _ = os.RemoveAll(dir) }
+	}
+	if port != 0 { // which tells better than a server that does not come up
+		l, err := net.Listen("tcp", address)
+		if err == nil {
+			err = l.Close()
+		}
+		if err != nil {
+			remove()
+			return "", nil, fmt.Errorf("the embedded server: %w; is there one already? --url nats://%s", err, address)
+		}
+	}
+	server, err := embedded.Start(embedded.Config{Dir: dir, Host: host, Port: port})
+	if err != nil {
+		remove()
+		return "", nil, err
+	}
+	return server.URL(), func() {
+		server.Close()
+		remove()
+	}, nil
+}

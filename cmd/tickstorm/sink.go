@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/sink"
+)
+
+// This file has what the verbs of all engines share.
+
+// sinkPatience is how long an engine may take at the end for what has come.
+const sinkPatience = 10 * time.Second
+
+// readable reports why a folder of recordings cannot be one.
+func (c *sinkNatsCmd) readable() error {
+	if _, err := os.Stat(c.From); err != nil {
+		return usagef("--from: %v", err)
+	}
+	return nil
+}
+
+// sinkFolder gives an engine a folder of recordings, until it is told to end, or for so long if
+// that is not 0, or to the folder's end if it does not follow.
+func (a *app) sinkFolder(ctx context.Context, e sink.Engine, from sink.FolderConfig, cfg sink.Config, length time.Duration) error {
+	runner, err := sink.NewRunner(e, sink.NewFolder(from), cfg)
+	if err != nil {
+		return err
+	}
+	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- runner.Run(life) }()
+	var over <-chan time.Time
+	if length > 0 {
+		over = time.After(length)
+	}
+	line := a.progress()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for wait := true; wait; {
+		select {
+		case err = <-ended:
+			line.clear()
+			a.sunk(runner.Stats())
+			return err
+		case <-ctx.Done():
+			err, wait = context.Cause(ctx), false
+		case <-over:
+			wait = false
+		case <-tick.C:
+			line.showf("%s", sinkLine(runner.Stats()))
+		}
+	}
+	line.clear()
+	return a.endSink(runner, ended, err)
+}
+
+// endSink has a runner write what it has read.
+func (a *app) endSink(runner *sink.Runner, ended <-chan error, err error) error {
+	patience, cancel := context.WithTimeout(context.Background(), sinkPatience)
+	defer cancel()
+	stopped := runner.Stop(patience)
+	later := <-ended
+	if stopped != nil {
+		later = fmt.Errorf("not all that was read was written within %v: %w", sinkPatience, errUnwritten)
+	}
+	a.sunk(runner.Stats())
+	return worse(err, later)
+}
+
+// errUnwritten: an engine did not take what there was.
+var errUnwritten = errors.New("the engine does not answer")
+
+// sinkLive gives an engine what a connection receives, as long as follow keeps that.
+func (a *app) sinkLive(ctx context.Context, e sink.Engine, client tickstorm.Config, cfg sink.Config, f following) error {
+	live := sink.NewLive(client.Market, 0)
+	runner, err := sink.NewRunner(e, live, cfg)
+	if err != nil {
+		return err
+	}
+	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	ended, failed := make(chan error, 1), make(chan struct{})
+	go func() {
+		err := runner.Run(life)
+		if err != nil {
+			close(failed)
+		}
+		ended <- err
+	}()
+	client.Tap, client.Queue.Inline = live, true
+	h, line := &undecoded{}, a.progress()
+	f.last, f.failed = h.lastEvent, failed
+	f.each = func(*tickstorm.Client) { line.showf("%s", sinkLine(runner.Stats())) }
+	err = a.follow(ctx, client, h, f)
+	_ = live.Close() // never fails: the run ends when all is written
+	line.clear()
+	select {
+	case later := <-ended:
+		a.sunk(runner.Stats())
+		return worse(err, later)
+	case <-time.After(sinkPatience):
+		return a.endSink(runner, ended, worse(err, fmt.Errorf("not all that came was written within %v: %w", sinkPatience, errUnwritten)))
+	}
+}
+
+func sinkLine(s sink.Stats) string {
+	text := fmt.Sprintf("%d elements and notices, %s", s.Rows, megabytes(s.Bytes))
+	if s.Newest != 0 {
+		text += fmt.Sprintf(", %v behind", time.Since(time.Unix(0, s.Newest)).Round(time.Millisecond))
+	}
+	return text
+}
+
+// sunk says what an engine has taken.
+func (a *app) sunk(s sink.Stats) {
+	if s.Dropped > 0 {
+		a.log.Error("dropped, since the engine takes less than comes", "messages", s.Dropped)
+	}
+	if s.Dead > 0 {
+		a.log.Error("the engine will never take some elements", "dead", s.Dead)
+	}
+	if !a.Quiet {
+		a.sayf("tickstorm: %d elements in, %s, and %d notices; %d dropped, %d dead", s.Rows-s.Notices, megabytes(s.Bytes), s.Notices, s.Dropped, s.Dead)
+	}
+}
