@@ -72,6 +72,7 @@ func (c Config) withDefaults() (Config, error) {
 	def(&c.PingInterval, 30*time.Second)
 	def(&c.CloseTimeout, 5*time.Second)
 	def(&c.Queue.Bytes, 16<<20)
+	def(&c.Queue.FlushInterval, 500*time.Microsecond)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -107,6 +108,10 @@ type QueueConfig struct {
 	// High and Low are the bytes at which the policy sets in and ends. High is Bytes by default,
 	// a quarter of it where quotes are conflated; Low is half of High.
 	High, Low int
+	// FlushInterval is the least time between two writes to a client, so that a busy stream costs
+	// fewer system calls: what comes sooner after one goes out together with what comes until then,
+	// and what comes later goes out at once. Answers do not wait. Default 500 µs; negative is none.
+	FlushInterval time.Duration
 	// WriteTimeout is how long a client may take for what is written at once, which is 256 KiB and a
 	// message at most, until its connection is cut; default 30 s. It may have a quarter more.
 	WriteTimeout time.Duration

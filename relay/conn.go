@@ -55,7 +55,7 @@ func newConn(m *market, nc net.Conn, from string) *conn {
 	}
 	c.out = m.hub.Join(raw, fanout.OutletConfig{
 		Bytes: cfg.Queue.Bytes, Overflow: cfg.Queue.Overflow, High: cfg.Queue.High, Low: cfg.Queue.Low,
-		WriteTimeout: cfg.Queue.WriteTimeout, CloseTimeout: cfg.CloseTimeout, Control: sayings * cfg.MaxRequest,
+		FlushInterval: cfg.Queue.FlushInterval, WriteTimeout: cfg.Queue.WriteTimeout, CloseTimeout: cfg.CloseTimeout, Control: sayings * cfg.MaxRequest,
 		Dropped: func(dst []byte, d fanout.Drops) []byte {
 			return dialogue.AppendMessage(dst, dialogue.DroppedNote(d.Events))
 		},

@@ -55,6 +55,9 @@ type OutletConfig struct {
 	// with [ErrControlFull] when more notes wait, or when there is another answer while more
 	// wait: one may be longer, since who has read all before is not slow.
 	Control int
+	// FlushInterval, if not 0, is the least time between two writes: what comes sooner after one
+	// goes out together with what comes until then. Answers do not wait, and much does not.
+	FlushInterval time.Duration
 	// WriteTimeout is how long a write may take at least before the outlet ends; default 30 s.
 	WriteTimeout time.Duration
 	// CloseTimeout bounds what Close and Hangup still write; default 1 s.
@@ -163,6 +166,7 @@ type Outlet struct {
 	cut      bool      // nothing more is written
 	ended    bool      // the goroutine has nothing more to do with the connection
 	deadline time.Time // of the connection's writing
+	flush    flush
 	scratch  []byte
 	work     sync.Cond // what the goroutine waits for
 
@@ -299,8 +303,8 @@ func (o *Outlet) finish(frames []byte) {
 
 // wake makes the goroutine look.
 func (o *Outlet) wake() {
-	if o.idle {
-		o.idle = false
+	if o.idle || o.flush.waiting {
+		o.idle, o.flush.waiting = false, false
 		o.work.Signal()
 	}
 }

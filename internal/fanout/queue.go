@@ -129,6 +129,9 @@ func (o *Outlet) push(b *buffer) {
 	o.waiting.push(b)
 	o.pushed++
 	o.charge(b.cost())
+	if o.flush.waiting && o.enough() {
+		o.wake()
+	}
 }
 
 func (o *Outlet) charge(bytes int) {

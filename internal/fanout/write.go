@@ -39,6 +39,9 @@ func (o *Outlet) write() {
 	o.hub.delist(o)
 	o.mu.Lock()
 	o.ending, o.ended = true, true
+	if o.flush.timer != nil {
+		o.flush.timer.Stop() // if it has fired it finds nothing to do
+	}
 	o.discard()
 	if o.spare != nil {
 		o.hub.pool.putOne(o.spare)
@@ -104,6 +107,11 @@ func (o *Outlet) next(b *batch) (over bool, err error) {
 			return false, o.reason
 		}
 		o.ease()
+		if o.flush.waiting = o.early(); o.flush.waiting {
+			o.work.Wait()
+			o.flush.waiting = false
+			continue
+		}
 		if o.take(b) {
 			break
 		}
@@ -115,11 +123,13 @@ func (o *Outlet) next(b *batch) (over bool, err error) {
 		o.work.Wait()
 		o.idle = false
 	}
+	now := time.Now()
+	o.flush.last = now
 	if o.ending {
 		return over, nil // with the deadline that came with it
 	}
 	// To set a deadline costs as much as some events, so it is set ahead.
-	if now := time.Now(); o.deadline.Sub(now) < o.cfg.WriteTimeout {
+	if o.deadline.Sub(now) < o.cfg.WriteTimeout {
 		o.deadline = now.Add(o.cfg.WriteTimeout + o.cfg.WriteTimeout/4)
 		return over, o.conn.SetWriteDeadline(o.deadline)
 	}
@@ -141,7 +151,7 @@ func (o *Outlet) take(b *batch) bool {
 		}
 		o.holes = Drops{}
 	}
-	limit := min(maxBatch, o.cfg.Bytes/4)
+	limit := o.batchLimit()
 	share := limit
 	if o.latest.n > 0 && o.taken >= o.after {
 		share = limit / 2 // so that neither waits for the other
@@ -166,6 +176,9 @@ func (o *Outlet) take(b *batch) bool {
 	}
 	return len(b.answers) > 0 || len(b.buffers) > 0 || len(b.latest) > 0
 }
+
+// batchLimit is how many bytes are written at once, and not much more.
+func (o *Outlet) batchLimit() int { return min(maxBatch, o.cfg.Bytes/4) }
 
 // settle counts the batch as written, and empties it. It wants the lock.
 func (o *Outlet) settle(b *batch) {
