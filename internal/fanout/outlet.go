@@ -50,6 +50,10 @@ type OutletConfig struct {
 	// for the latest events, and what is not conflated and finds no room in the one is
 	// dropped as by OverflowDropNewest. Low is half of High by default.
 	High, Low int
+	// Every, if not 0, is how often quotes, aggregates, values and books are written at most: of each
+	// channel and symbol only the latest since the last time, which always is. What does not fit
+	// beside what else waits is a case for Overflow.
+	Every time.Duration
 	// Control bounds the bytes of answers, and that of notes; default 64 KiB. An outlet with
 	// more ends with [ErrControlFull].
 	Control int
@@ -137,6 +141,13 @@ type Outlet struct {
 	place  int32
 	left   bool
 
+	recalls     []*recall // the hub's lock of those who edit protects it
+	recalling   bool      // there are some, and something can be done
+	recallAfter uint64    // but only when so many went
+	unwanted    bool      // topics were given up
+
+	pace pace
+
 	mu   sync.Mutex // protects what follows; of the hub only the pool's lock is taken under it
 	work sync.Cond  // the outlet's goroutine waits for something to write
 	idle bool       // it does
@@ -175,6 +186,9 @@ func (h *Hub) Join(conn Conn, cfg OutletConfig) *Outlet {
 	case *net.TCPConn, *net.UnixConn:
 		o.vector = true
 	}
+	if o.cfg.Every > 0 {
+		o.conflate()
+	}
 	h.editing.Lock()
 	h.enlist(o)
 	h.editing.Unlock()
@@ -188,7 +202,12 @@ func (o *Outlet) Subscribe(topics ...tickstorm.Topic) { o.hub.subscribe(o, topic
 
 // Unsubscribe takes topics away from what the outlet wants, from the next message on. What
 // waits is written.
-func (o *Outlet) Unsubscribe(topics ...tickstorm.Topic) { o.hub.unsubscribe(o, topics) }
+func (o *Outlet) Unsubscribe(topics ...tickstorm.Topic) {
+	o.hub.unsubscribe(o, topics)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.unwanted = true
+}
 
 // Note writes a text message, such as a status, in its place among the events: behind all that
 // were handed out before, and before all others, so that under conflation the former do not give
@@ -309,6 +328,8 @@ type OutletStats struct {
 	Written, Frames, Writes, Octets uint64
 	// Dropped are the events that were dropped, and Conflated those that gave way to a later one.
 	Dropped, Conflated uint64
+	// Recalled are events of the past that were written, which are none of the Events.
+	Recalled uint64
 	// Delay is the time from received to written, of the oldest event of each frame.
 	Delay tickstorm.Histogram
 }

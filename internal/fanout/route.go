@@ -108,6 +108,9 @@ func (h *Hub) split() {
 			c := &h.channels[stream&maxStreams]
 			c.events++
 			c.last = m.received
+			if c.stored && e.Symbol != nil {
+				h.store.keep(stream, e.Symbol, m.text[e.Start:e.End], m.number)
+			}
 			wanted = len(c.wild) > 0
 			if c.held > 0 && e.Symbol != nil {
 				if _, id := c.symbols.Find(e.Symbol); id != 0 {
@@ -128,6 +131,9 @@ func (h *Hub) split() {
 		if m.keyed {
 			h.key(e, stream)
 		}
+	}
+	if h.ring != nil && events > 0 {
+		h.ring.put(entry{number: m.number, received: m.received, text: m.text})
 	}
 	h.stats.Messages++
 	h.stats.Events += uint64(events)

@@ -14,6 +14,7 @@ import (
 // channel is one of the market's. Its place among Hub.channels is its stream.
 type channel struct {
 	bit       uint32
+	stored    bool                 // the last element of each symbol is kept
 	conflates bool                 // only the latest event of a symbol matters
 	wild      []int32              // the outlets that hold all symbols
 	symbols   *intern.Table        // that somebody holds, or held; nil is none
@@ -51,7 +52,7 @@ func (h *Hub) initTable() {
 	for _, s := range h.cfg.Market.Streams() {
 		name, _ := h.cfg.Market.Channel(s)
 		h.streams[name] = s
-		h.channels[s] = channel{bit: 1 << s, conflates: conflates(s)}
+		h.channels[s] = channel{bit: 1 << s, conflates: conflates(s), stored: h.stores(name)}
 	}
 }
 
@@ -96,10 +97,12 @@ func (h *Hub) unsubscribe(o *Outlet, topics []tickstorm.Topic) {
 	for some := range slices.Chunk(topics, stride) {
 		h.mu.Lock()
 		for _, t := range some {
-			if _, has := o.topics[t]; has {
+			_, has := o.topics[t]
+			if has {
 				delete(o.topics, t)
 				h.remove(o, t)
 			}
+			o.giveUp(t, has)
 		}
 		h.mu.Unlock()
 	}
@@ -113,6 +116,7 @@ func (h *Hub) delist(o *Outlet) {
 	h.mu.Lock()
 	o.left = true
 	h.mu.Unlock()
+	o.endRecalls()
 	for some := range slices.Chunk(slices.Collect(maps.Keys(o.topics)), stride) {
 		h.mu.Lock()
 		for _, t := range some {

@@ -1,0 +1,164 @@
+package fanout
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/tickstorm/tickstorm"
+)
+
+// This file is snapshots. Those of single symbols are made at once. That of all symbols of a
+// channel can be larger than may wait, and take longer than messages may wait: it is made in
+// sweeps of what has changed since the sweep before, until so little has that the last is made
+// at once. A connection that is slower than the market gets sweeps for ever, which is the latest
+// that it can take.
+
+// sweep is a way through the store.
+type sweep struct {
+	running bool
+	after   uint64 // only what is newer than this message
+	number  uint64 // of the last message when it began
+	place   uint32 // of the next slot
+}
+
+// sweepSlots is how many slots are looked at while messages wait.
+const sweepSlots = 1 << 12
+
+// snapshot makes the next piece of a snapshot.
+func (h *Hub) snapshot(o *Outlet, j *recall) (p *piece, over bool) {
+	if !j.begun {
+		j.begun = true
+		for t := range j.topics {
+			if t.Symbol == tickstorm.All {
+				j.wild = append(j.wild, t)
+			}
+		}
+	}
+	if len(j.topics) > len(j.wild) {
+		p = h.snapshotSome(o, j)
+	}
+	for p == nil && len(j.wild) > 0 {
+		t := j.wild[0]
+		if _, has := j.topics[t]; has { // it was not given up
+			p = h.snapshotAll(o, j, t)
+		}
+		if _, has := j.topics[t]; !has {
+			j.wild = j.wild[1:]
+			j.sweep = sweep{}
+		}
+	}
+	return p, len(j.topics) == 0
+}
+
+// stores reports whether the last elements of a channel are kept.
+func (h *Hub) stores(channel string) bool {
+	return h.store != nil && (len(h.cfg.SnapshotOf) == 0 || slices.Contains(h.cfg.SnapshotOf, channel))
+}
+
+// maxNamed is how many topics a mark names.
+const maxNamed = 100
+
+// snapshotSome makes the piece of some symbols.
+func (h *Hub) snapshotSome(o *Outlet, j *recall) *piece {
+	var some []tickstorm.Topic
+	for t := range j.topics {
+		if t.Symbol != tickstorm.All {
+			if some = append(some, t); len(some) == maxNamed {
+				break
+			}
+		}
+	}
+	if len(some) == 0 {
+		return nil
+	}
+	slices.SortFunc(some, compareTopics)
+	p := &piece{hub: h}
+	p.mark(Mark{Kind: MarkBegin, Topics: some})
+	h.mu.Lock()
+	for _, t := range some {
+		if s, ok := h.streams[t.Channel]; ok && h.store != nil {
+			symbol := []byte(t.Symbol)
+			if _, id := h.store.find(h.store.tagOf(uint8(s), symbol), uint8(s), symbol); id != 0 {
+				if k := h.store.slot(id); j.wants(o, t.Channel, symbol, k.number) {
+					p.text = h.store.appendTo(append(p.text, ','), k)
+					p.events++
+				}
+			}
+		}
+		j.goLive(o, t)
+	}
+	h.mu.Unlock()
+	p.mark(Mark{Kind: MarkEnd, Topics: some, Events: p.events})
+	return p
+}
+
+// snapshotAll makes the next piece of all symbols of a channel.
+func (h *Hub) snapshotAll(o *Outlet, j *recall, t tickstorm.Topic) *piece {
+	p := &piece{hub: h}
+	p.mark(Mark{Kind: MarkBegin, Topics: []tickstorm.Topic{t}})
+	live := false
+	for p.room() && !live {
+		h.mu.Lock()
+		live = h.sweepOn(o, j, t, p)
+		h.mu.Unlock()
+	}
+	p.mark(Mark{Kind: MarkEnd, Topics: []tickstorm.Topic{t}, Events: p.events, More: !live})
+	return p
+}
+
+// sweepOn goes on with a sweep, or begins one, and reports whether it was the last, so that the
+// topic is live. It wants both locks.
+func (h *Hub) sweepOn(o *Outlet, j *recall, t tickstorm.Topic, p *piece) (live bool) {
+	s := &j.sweep
+	stream, kept := h.streams[t.Channel]
+	if !kept || h.store == nil {
+		j.goLive(o, t)
+		return true
+	}
+	if !s.running {
+		// Perhaps this can be the last.
+		before, events, slots := len(p.text), p.events, uint32(math.MaxUint32)
+		if s.after == 0 {
+			slots = sweepSlots
+		}
+		if h.store.sweep(o, j, t.Channel, uint8(stream), p, 0, slots, s.after, before+atOnce) == math.MaxUint32 {
+			j.goLive(o, t)
+			return true
+		}
+		p.text, p.events = p.text[:before], events
+		s.running, s.place, s.number = true, 0, h.message.number
+	}
+	s.place = h.store.sweep(o, j, t.Channel, uint8(stream), p, s.place, sweepSlots, s.after, recallBytes)
+	if s.place == math.MaxUint32 {
+		s.running, s.after = false, s.number
+	}
+	return false
+}
+
+// sweep appends the elements of a stream that are newer than a message, from a slot on, until so
+// many slots were looked at or the piece has so many bytes. It returns the slot to go on with,
+// the highest number if there is none.
+func (s *store) sweep(o *Outlet, j *recall, channel string, stream uint8, p *piece, from, slots uint32, after uint64, size int) uint32 {
+	all := uint32(len(s.pages) * pageSlots)
+	for id := from; id < all; id++ {
+		if id%pageSlots == 0 && s.pages[id/pageSlots].newest <= after {
+			id += pageSlots - 1
+			continue
+		}
+		if slots == 0 || len(p.text) >= size {
+			return id
+		}
+		slots--
+		if k := s.slot(id); k.stream == stream && k.number > after && j.wants(o, channel, s.symbolOf(k), k.number) {
+			p.text = s.appendTo(append(p.text, ','), k)
+			p.events++
+		}
+	}
+	return math.MaxUint32
+}
+
+func compareTopics(a, b tickstorm.Topic) int {
+	return cmp.Or(strings.Compare(a.Channel, b.Channel), strings.Compare(a.Symbol, b.Symbol))
+}
