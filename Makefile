@@ -67,6 +67,10 @@ growth: ## measure what a market's size costs and draw docs/growth.svg; takes so
 	go test -run '^$$' -bench '^BenchmarkSymbols$$' -benchtime=$(BENCHTIME) -count=$(COUNT) ./bench >docs/growth-new.txt
 	go run ./bench/growth -new docs/growth-new.txt $(addprefix -old ,$(wildcard docs/growth-old.txt)) >docs/growth.svg
 
+.PHONY: screenshots
+screenshots: ## draw the pictures of the relay's page, docs/relay-*.png, with Chromium
+	cd relay/admin/browser && go test -count=1 -run Screenshots -update .
+
 .PHONY: check
 check: format vet layers lint ## all that is checked without running the code
 

@@ -328,7 +328,7 @@ walk:
 			i += n
 
 		case readSymbol:
-			// Most symbols are of a word at most and came a moment ago.
+			// Most symbols are of a word at most, and known.
 			w = swar.Load(b, i+1)
 			n := swar.FirstMark(swar.StringStops(w))
 			if d.p.wanted != nil && !unwanted {
@@ -468,15 +468,13 @@ walk:
 // openingAt is for an element that does not begin as the feed's do: it returns where it does,
 // after space, and the index behind the quote that opens ev's text, -1 if ev is not its first key.
 func openingAt(b []byte, i int) (start, behind int) {
-	start = i
+	start = jsonscan.SkipSpace(b, i)
+	if swar.Load(b, start) == spacedWord {
+		return start, start + len(spacedOpening)
+	}
+	i = start
 	for _, token := range [...]string{"{", `"ev"`, ":", `"`} {
 		i = jsonscan.SkipSpace(b, i)
-		if token == "{" {
-			start = i
-			if swar.Load(b, i) == spacedWord {
-				return start, i + len(spacedOpening)
-			}
-		}
 		if len(b)-i < len(token) || string(b[i:i+len(token)]) != token {
 			return 0, -1
 		}

@@ -3,7 +3,11 @@ package record
 import (
 	"bytes"
 	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -61,4 +65,42 @@ func BenchmarkReader(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkSeek opens a recording of 2 GB of lines in segments of 256 MB, and goes to moments in it.
+// That has to take less than 50 ms, and to decompress no more than 2 MiB.
+//
+//	go test -run '^$' -bench Seek -benchtime 100x .
+func BenchmarkSeek(b *testing.B) {
+	const segments, length = 8, 256 << 20
+	messages, err := sim.Corpus("stocks20", 200_000, 1)
+	require.NoError(b, err)
+	folder, h, n := b.TempDir(), testHeader(), 0
+	for range segments {
+		h.Sequence, h.Started = h.Sequence+1, time.Unix(0, at(n))
+		file, err := os.Create(filepath.Join(folder, h.Name()+Suffix))
+		require.NoError(b, err)
+		s, err := newSegmentWriter(file, h, LevelFastest)
+		require.NoError(b, err)
+		for ; s.raw() < length; n++ {
+			require.NoError(b, s.message(at(n), messages[n%len(messages)]))
+		}
+		require.NoError(b, s.finish())
+		require.NoError(b, file.Close())
+	}
+	most, random := int64(0), rand.New(rand.NewPCG(1, 2))
+	for b.Loop() {
+		r, err := Open(folder)
+		require.NoError(b, err)
+		want := at(random.IntN(n))
+		r.Seek(Received, time.Unix(0, want))
+		e, err := r.Next(b.Context())
+		require.NoError(b, err)
+		require.Equal(b, want, e.Received)
+		most = max(most, r.unpacker.total)
+		require.NoError(b, r.Close())
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/1000/float64(b.N), "ms/seek")
+	b.ReportMetric(float64(most)/(1<<20), "MiB-decompressed")
 }

@@ -61,7 +61,7 @@ type place struct {
 }
 
 func (id *segmentID) place() place {
-	return place{strings.ReplaceAll(string(id.market), "/", "-"), time.Unix(0, id.started).UnixMilli(), id.sequence}
+	return place{plain(id.market), time.Unix(0, id.started).UnixMilli(), id.sequence}
 }
 
 // before reports whether a segment comes before another one of its market.

@@ -26,15 +26,12 @@ func Cut(ctx context.Context, to string, from, until time.Time, paths ...string)
 		return nil, err
 	}
 	defer r.Close()
-	w := rewriter{from: math.MinInt64, until: math.MaxInt64}
+	w := rewriter{from: math.MinInt64}
 	if !from.IsZero() {
 		w.from = from.UnixNano()
 		r.Seek(Received, from)
 	}
-	if !until.IsZero() {
-		w.until = until.UnixNano()
-	}
-	r.until = w.until
+	r.Until(until)
 	err = create(ctx, to, r.unpacker, func(f *os.File) error { return w.write(ctx, f, r) })
 	return w.damage, err
 }
@@ -47,10 +44,10 @@ func Merge(ctx context.Context, to string, paths ...string) ([]*Damage, error) {
 
 // rewriter writes what a reader finds to a segment.
 type rewriter struct {
-	from, until int64
-	damage      []*Damage
-	market      tickstorm.Market
-	segment     *segmentWriter // nil before the first entry
+	from    int64
+	damage  []*Damage
+	market  tickstorm.Market
+	segment *segmentWriter // nil before the first entry
 }
 
 func (w *rewriter) write(ctx context.Context, f *os.File, r *Reader) error {
@@ -72,7 +69,7 @@ func (w *rewriter) write(ctx context.Context, f *os.File, r *Reader) error {
 }
 
 func (w *rewriter) entry(f *os.File, r *Reader, e *Entry) (err error) {
-	if e.Damage == nil && (e.Received < w.from || e.Received >= w.until) {
+	if e.Damage == nil && e.Received < w.from {
 		return nil
 	}
 	if w.segment == nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -256,21 +257,29 @@ func TestReaderLiesUnread(t *testing.T) {
 		name   string
 		change int
 		behind []byte
-		reason Reason
+		want   []string
+		// resumed is what comes of it behind a cursor.
+		resumed []string
 	}{
-		{"too long", 50, nil, Broken},
-		{"too short", -50, nil, Broken},
-		{"true, and garbage behind", 0, []byte("garbage"), Broken},
+		{"too long", 50, nil, slices.Concat([]string{"damage broken"}, lines(1)), nil},
+		{"too short", -50, nil, slices.Concat([]string{"damage broken"}, lines(1)), nil},
+		{"true, and garbage behind", 0, []byte("garbage"), []string{"damage broken"}, []string{"damage broken"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			file := inSecond(t, b, func(x index) []byte {
 				x.packed += c.change
+				x.channels, x.messages, x.controls = nil, x.messages+x.controls, 0 // so that it is passed over
 				return slices.Concat(x.appendTo(nil), b[parts[5].from:parts[5].to], c.behind)
 			})
-			r := open(t, put(t, t.TempDir(), "a"+Suffix, file))
+			path := put(t, t.TempDir(), "a"+Suffix, file)
+			r := open(t, path)
+			r.Filter(Filter{Channels: []string{"T"}})
+			require.Equal(t, slices.Concat(lines(0), c.want, lines(2)), readAll(t, r))
+
+			r = open(t, path) // before a cursor damage is told if it may reach beyond
 			h := testHeader()
 			require.NoError(t, r.Resume(Cursor{h.Name(), 8, 0}))
-			require.Equal(t, append([]string{"damage " + string(c.reason)}, lines(2)...), readAll(t, r))
+			require.Equal(t, append(c.resumed, lines(2)...), readAll(t, r))
 		})
 	}
 }
@@ -296,6 +305,119 @@ func TestReaderBomb(t *testing.T) {
 	}
 }
 
+// countedReader counts the bytes that are read.
+type countedReader struct {
+	*bytes.Reader
+	n int64
+}
+
+func (r *countedReader) ReadAt(b []byte, at int64) (int, error) {
+	n, err := r.Reader.ReadAt(b, at)
+	r.n += int64(n)
+	return n, err
+}
+
+// What looks like the beginning of something over and over is not read to its end each time.
+func TestReaderHostileHeads(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		head func(rest int) []byte
+	}{
+		{"summaries", func(rest int) []byte {
+			return append(le.AppendUint32(le.AppendUint32(nil, skippableMagic), uint32(rest-skippableHead)), summaryMark...)
+		}},
+		{"frames", func(rest int) []byte { // of one block that is as long as can be
+			return append(le.AppendUint32(nil, zstdMagic), 0xA0, 0, 0, 2, 0, 0xF8, 0xFF, 0x0F)
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			const size = 2 << 20
+			var b []byte
+			for len(b) < size {
+				b = append(b, c.head(size-len(b))...)
+			}
+			u, err := newUnpacker()
+			require.NoError(t, err)
+			defer u.close()
+			file := &countedReader{Reader: bytes.NewReader(b)}
+			s := newSegmentReader(file, "a", int64(len(b)), u)
+			for {
+				_, err := s.next()
+				if err == io.EOF {
+					break
+				}
+				var d *Damage
+				require.ErrorAs(t, err, &d)
+			}
+			looks := int64(size/len(c.head(size))) * maxIndex
+			require.Less(t, file.n, 3*looks+20*size+maxFooter, "the square of its length would be %d", size*looks/maxIndex)
+		})
+	}
+}
+
+// Frames within frames, of which each is whole, cost no more.
+func TestReaderHostileNest(t *testing.T) {
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(true), zstd.WithSingleSegment(true))
+	require.NoError(t, err)
+	nest, packed := []byte("?"), []byte(nil)
+	for len(nest) < 32<<10 {
+		packed = enc.EncodeAll(nest, packed[:0])
+		check := packed[len(packed)-4:]
+		frame := le.AppendUint32(append(le.AppendUint32(nil, zstdMagic), 0xA4), uint32(len(nest))) // one segment, a checksum, four bytes of length
+		head := le.AppendUint32(nil, uint32(len(nest))<<3|1)                                       // the last block, as it is
+		nest = slices.Concat(frame, head[:3], nest, check)
+	}
+	b := testSegment(t, testHeader(), 1)
+	b = append(b[:partsOf(t, b)[2].from:partsOf(t, b)[2].from], bytes.Repeat(nest, 16)...)
+	u, err := newUnpacker()
+	require.NoError(t, err)
+	defer u.close()
+	s := newSegmentReader(bytes.NewReader(b), "a", int64(len(b)), u)
+	for {
+		_, err := s.next()
+		if err == io.EOF {
+			break
+		}
+		var d *Damage
+		if err != nil {
+			require.ErrorAs(t, err, &d)
+		}
+	}
+	require.Less(t, u.total, int64(17*len(b)+maxFooter), "each within each would be %d", 16*len(nest)/16*len(nest)/2)
+}
+
+// However many frames are damaged, those that are whole are read: also where a recording says the same
+// all the time, and is long though it is short.
+func TestReaderMostlyDamaged(t *testing.T) {
+	var b bytes.Buffer
+	s, err := newSegmentWriter(&b, testHeader(), LevelFastest)
+	require.NoError(t, err)
+	const frames, whole = 150, 3
+	random := rand.New(rand.NewPCG(1, 2))
+	for range frames {
+		for n := range 100 {
+			word := fmt.Sprintf("%016x", random.Uint64())
+			require.NoError(t, s.message(at(n), []byte(strings.Repeat(word, 640))))
+		}
+		require.NoError(t, s.flush())
+	}
+	require.NoError(t, s.finish())
+	file := b.Bytes()
+	require.Greater(t, s.footer.raw, uint64(50*len(file)))
+	for _, p := range partsOf(t, file) {
+		switch {
+		case p.frame < 0 || p.frame >= frames:
+		case p.index:
+			file[p.from+20] ^= 1
+		case p.frame < frames-whole:
+			file[p.to-1] ^= 1
+		}
+	}
+	got, damage := read(t, file)
+	require.Len(t, got, whole*100)
+	require.NotEmpty(t, damage)
+}
+
 type zeros struct{}
 
 func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
@@ -304,8 +426,9 @@ func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 func TestReaderNoSegment(t *testing.T) {
 	folder := t.TempDir()
 	put(t, folder, "a"+Suffix, []byte("garbage"))
-	put(t, folder, "b"+PartSuffix, nil)
+	put(t, folder, "b"+Suffix, nil)
 	put(t, folder, "c"+Suffix, testSegment(t, testHeader(), 1))
+	put(t, folder, "d"+PartSuffix, nil) // opened ahead
 	require.Equal(t, append([]string{"damage no segment", "damage no segment"}, lines(0)...), readAll(t, open(t, folder)))
 
 	r := open(t, folder)

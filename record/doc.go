@@ -9,5 +9,6 @@
 // [Open] reads files, folders and patterns, several markets merged, from a moment or a [Cursor]
 // on, and follows what is being written. [Verify] says what is damaged, [Recover] makes a whole
 // segment of what is not, [Cut] and [Merge] make one of parts of others. A [Replay] tells a handler
-// what was recorded, at any speed; a [Source] has the simulator serve it.
+// what was recorded, at any speed; a [Source] has the simulator serve it. [JSONLines] and [CSV]
+// convert; [Schemas] are the columns of events.
 package record

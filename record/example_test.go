@@ -1,6 +1,7 @@
 package record_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log"
@@ -94,4 +95,30 @@ func ExampleRecover() {
 	}
 	fmt.Println(report.Damage[0].Reason, report.Messages)
 	// Output: torn 3
+}
+
+// The trades of a recording in a file that databases read.
+func ExampleCSV() {
+	r, err := record.Open("testdata")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer r.Close()
+	r.Filter(record.Filter{Symbols: []string{"AAPL"}})
+	r.Until(time.Date(2026, 11, 25, 14, 30, 0, 110e6, time.UTC))
+	folder, err := os.MkdirTemp("", "csv")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(folder)
+	done, err := record.CSV(context.Background(), folder, r)
+	if err != nil {
+		log.Fatal(err)
+	}
+	trades, err := os.ReadFile(filepath.Join(folder, "trades.csv"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(done.Elements, done.Gaps, bytes.Count(trades, []byte("\n")))
+	// Output: 4 1 5
 }

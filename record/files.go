@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/tickstorm/tickstorm"
@@ -89,15 +88,15 @@ type partFile struct {
 	started  int64  // in nanoseconds since 1970, whole milliseconds
 	sequence uint64
 
-	syncing sync.Mutex // held while it is synced
-	failed  error      // of the first sync that failed
+	syncing chan struct{} // holds a token while it is synced
+	failed  error         // of the first sync that failed; its holder's
 }
 
 // Sync is the file's, one call at a time. Once it has failed it fails: systems tell once that
 // something was not written.
 func (p *partFile) Sync() error {
-	p.syncing.Lock()
-	defer p.syncing.Unlock()
+	p.syncing <- struct{}{}
+	defer func() { <-p.syncing }()
 	if p.failed == nil {
 		p.failed = p.file.Sync()
 	}
@@ -127,7 +126,7 @@ func (f *folder) create(started int64) (*partFile, error) {
 			return nil, err
 		}
 		f.next = max(f.next, last+1)
-		p := &partFile{dir: dir, started: started, sequence: f.next}
+		p := &partFile{dir: dir, started: started, sequence: f.next, syncing: make(chan struct{}, 1)}
 		p.name = segmentName(f.market, started, p.sequence)
 		f.next++
 		p.file, err = f.fs.Create(p.path())

@@ -127,3 +127,138 @@ func TestReaderFollow(t *testing.T) {
 	_, err = f.r.Next(t.Context())
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
+
+// A segment that was opened ahead gets its messages and its final name between two looks.
+func TestReaderFollowRenamed(t *testing.T) {
+	folder := t.TempDir()
+	h := testHeader()
+	b := testSegment(t, h, 3)
+	grow(t, filepath.Join(folder, h.Name()+PartSuffix), b[:partsOf(t, b)[3].to]) // a crash left it
+	f := follow(t, folder)
+	f.want(lines(0)...)
+	f.nothing()
+	h.Sequence, h.Started = 8, t0.Add(time.Hour)
+	next := testSegment(t, h, 2)
+	path := filepath.Join(folder, h.Name()+PartSuffix)
+	begun := partsOf(t, next)[2].from
+	grow(t, path, next[:begun])
+	f.nothing()
+	grow(t, path, next[begun:])
+	require.NoError(t, os.Rename(path, path[:len(path)-len(".part")]))
+	f.want("damage unfinished", "damage clock")
+	f.want(lines(0, 1)...)
+	f.nothing()
+}
+
+// Of two recorders that write to one folder at a time all is read, and each in its order.
+func TestReaderFollowRivals(t *testing.T) {
+	folder := t.TempDir()
+	h := testHeader()
+	b := testSegment(t, h, 3)
+	parts := partsOf(t, b)
+	path := filepath.Join(folder, h.Name()+PartSuffix)
+	grow(t, path, b[:parts[3].to])
+	f := follow(t, folder)
+	f.want(lines(0)...)
+	h.Sequence, h.Started = 8, t0.Add(time.Hour)
+	other := testSegment(t, h, 3)
+	otherParts := partsOf(t, other)
+	otherPath := filepath.Join(folder, h.Name()+PartSuffix)
+	grow(t, otherPath, other[:otherParts[3].to])
+	f.want("damage unfinished", "damage clock")
+	f.want(lines(0)...)
+	f.nothing()
+
+	grow(t, path, b[parts[3].to:parts[5].to])
+	f.want(lines(1)...)
+	f.nothing()
+	grow(t, otherPath, other[otherParts[3].to:otherParts[5].to])
+	f.want(lines(1)...)
+	grow(t, path, b[parts[5].to:])
+	require.NoError(t, os.Rename(path, path[:len(path)-len(".part")]))
+	f.want(lines(2)...)
+	grow(t, otherPath, other[otherParts[5].to:])
+	f.want(lines(2)...)
+	f.nothing()
+	require.Empty(t, f.r.unfinished)
+	require.Len(t, f.r.streams, 1, "what has its end is over")
+}
+
+// A segment that is taken up again goes on where it was: what a sought moment has had begin goes on,
+// and damage is not told twice.
+func TestReaderFollowTakenUp(t *testing.T) {
+	folder := t.TempDir()
+	h := testHeader()
+	b := segmentOf(t, h, 0, 10, 20, Control{Kind: Down, Received: at(25), Cause: "EOF"}, 30)
+	parts := partsOf(t, b)
+	b[parts[4].from+20]++ // index and frame of what was received at 10
+	b[parts[5].to-1]++
+	path := put(t, folder, h.Name()+PartSuffix, b[:parts[7].to])
+	f := follow(t, folder)
+	f.r.Seek(Event, t0.Add(-time.Hour))
+	f.want("0 message at 0", "damage broken", "2 message at 20")
+	h.Sequence, h.Started = 8, t0.Add(time.Hour)
+	put(t, folder, h.Name()+PartSuffix, segmentOf(t, h, 5))
+	f.want("damage unfinished", "damage clock", "0 message at 5")
+	f.nothing()
+	grow(t, path, b[parts[7].to:])
+	f.want("3 down 0", "4 message at 30")
+	f.nothing()
+}
+
+// A file that is named while it is written is read to its end under the name that it gets.
+func TestReaderFollowNamed(t *testing.T) {
+	folder := t.TempDir()
+	h := testHeader()
+	b := testSegment(t, h, 3)
+	begun := partsOf(t, b)[3].to
+	path := put(t, folder, h.Name()+PartSuffix, b[:begun])
+	f := follow(t, path)
+	f.want(lines(0)...)
+	grow(t, path, b[begun:])
+	late := open(t, path)
+	require.NoError(t, os.Rename(path, path[:len(path)-len(".part")]))
+	f.want(lines(1, 2)...)
+	f.nothing()
+	require.Equal(t, lines(0, 1, 2), readAll(t, late))
+	require.True(t, verify(t, path).OK())
+}
+
+// What a pattern matches later is read too, what is gone is no error, and what a recorder has
+// opened ahead is nothing.
+func TestReaderFollowPattern(t *testing.T) {
+	folder := t.TempDir()
+	h := testHeader()
+	first := put(t, folder, "one/"+h.Name()+Suffix, testSegment(t, h, 1))
+	ahead := put(t, folder, "one/"+h.Name()[:len(h.Name())-1]+"8"+PartSuffix, nil)
+	for _, pattern := range []string{"/*", "/one/*", "/one/*" + Suffix + "*"} {
+		require.Equal(t, lines(0), readAll(t, open(t, folder+pattern)))
+	}
+	require.Empty(t, readAll(t, open(t, ahead)))
+	require.NoError(t, os.Remove(ahead))
+
+	f := follow(t, folder+"/*/*"+Suffix)
+	f.want(lines(0)...)
+	require.NoError(t, os.Remove(first))
+	f.nothing()
+	h.Sequence, h.Started = 8, t0.Add(time.Hour)
+	put(t, folder, "two/"+h.Name()+Suffix, testSegment(t, h, 2))
+	f.want(lines(0, 1)...)
+	f.nothing()
+}
+
+// What fails is tried again as a whole, and nothing comes twice.
+func TestReaderTriesAgain(t *testing.T) {
+	folder := t.TempDir()
+	h := testHeader()
+	put(t, folder, h.Name()+Suffix, testSegment(t, h, 1))
+	circle := filepath.Join(folder, "z"+Suffix)
+	if err := os.Symlink(circle, circle); err != nil {
+		t.Skip("no symbolic links here: ", err)
+	}
+	r := open(t, folder)
+	_, err := r.Next(t.Context())
+	require.Error(t, err)
+	require.NoError(t, os.Remove(circle))
+	require.Equal(t, lines(0), readAll(t, r))
+}

@@ -6,15 +6,20 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"time"
 
 	"github.com/tickstorm/tickstorm"
 )
 
 // Converted is what a conversion has written.
 type Converted struct {
-	// Elements are those of messages, Gaps the lines that say what is missing.
+	// Elements are those of messages, Gaps the lines or rows that say what is missing; rows of [CSV]
+	// that say that a connection ended count as well.
 	Elements, Gaps uint64
+	// Broken is what was in messages and is no element.
+	Broken uint64
+	// UnknownKeys are members of elements that no column is for; [JSONLines] has them where they
+	// were.
+	UnknownKeys uint64
 }
 
 // gapLine is how something that is missing stands among elements. No element of the vendor's has a
@@ -60,32 +65,18 @@ func JSONLines(ctx context.Context, w io.Writer, r *Reader) (done Converted, err
 type lineWriter struct {
 	w      *bufio.Writer
 	splits map[tickstorm.Market]*tickstorm.Splitter
+	line   []byte
 	done   Converted
 }
 
 func (l *lineWriter) entry(e *Entry) error {
-	switch {
-	case e.Damage != nil:
-		if e.Damage.Reason == ClockBack { // nothing is missing
-			return nil
-		}
-		return l.gap(gapLine{Gap: "damage", Market: e.Market, Cause: string(e.Damage.Reason), From: received(e.Received)})
-	case e.Control == nil:
-		return l.message(e)
-	}
-	c := e.Control
-	switch c.Kind {
-	case Gap, Dropped, Lost:
+	if c, ok := missing(e); ok {
 		return l.gap(gapLine{string(c.Kind), e.Market, momentOf(c.From), momentOf(c.To), c.Cause, c.Count, c.Topics})
 	}
-	return nil
-}
-
-func received(nanos int64) *momentJSON {
-	if nanos == 0 {
+	if e.Raw == nil {
 		return nil
 	}
-	return momentOf(tickstorm.Moment{Received: time.Unix(0, nanos)})
+	return l.message(e)
 }
 
 func (l *lineWriter) gap(g gapLine) error {
@@ -120,16 +111,8 @@ func (l *lineWriter) message(e *Entry) error {
 			continue
 		}
 		l.done.Elements++
-		for len(raw) > 0 { // in valid JSON a line break is between tokens
-			n := bytes.IndexAny(raw, "\n\r")
-			if n < 0 {
-				l.w.Write(raw)
-				break
-			}
-			l.w.Write(raw[:n])
-			l.w.WriteByte(' ')
-			raw = raw[n+1:]
-		}
+		l.line = appendLine(l.line[:0], raw)
+		l.w.Write(l.line)
 		if err := l.w.WriteByte('\n'); err != nil {
 			return err
 		}
@@ -141,10 +124,25 @@ func (l *lineWriter) message(e *Entry) error {
 }
 
 func (l *lineWriter) broken(m tickstorm.Market, err error, raw []byte) error {
-	const most = 1 << 10 // bytes of what is broken
+	l.done.Broken++
 	return l.json(struct {
 		Error  string           `json:"error"`
 		Market tickstorm.Market `json:"market"`
 		Raw    string           `json:"raw"`
-	}{err.Error(), m, string(raw[:min(len(raw), most)])})
+	}{err.Error(), m, string(raw[:min(len(raw), maxBroken)])})
+}
+
+// maxBroken is how many bytes of what is broken a conversion shows.
+const maxBroken = 1 << 10
+
+// appendLine appends an element on one line: in valid JSON a line break is between tokens.
+func appendLine(dst, element []byte) []byte {
+	for {
+		n := bytes.IndexAny(element, "\n\r")
+		if n < 0 {
+			return append(dst, element...)
+		}
+		dst = append(append(dst, element[:n]...), ' ')
+		element = element[n+1:]
+	}
 }

@@ -32,7 +32,7 @@ func TestJSONLines(t *testing.T) {
 	var out bytes.Buffer
 	done, err := JSONLines(t.Context(), &out, r)
 	require.NoError(t, err)
-	require.Equal(t, Converted{Elements: 4, Gaps: 3}, done)
+	require.Equal(t, Converted{Elements: 4, Gaps: 3, Broken: 3}, done)
 	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
 	for _, l := range lines {
 		require.True(t, json.Valid([]byte(l)), l)

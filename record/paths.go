@@ -9,56 +9,96 @@ import (
 	"strings"
 )
 
-// expand finds what paths and patterns match.
-func expand(paths []string) (roots []string, err error) {
-	for _, p := range paths {
-		if _, err := os.Lstat(p); err == nil {
-			roots = append(roots, p)
-			continue
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
-		matches, err := filepath.Glob(p)
-		if err == nil && len(matches) == 0 {
-			err = &fs.PathError{Op: "open", Path: p, Err: fs.ErrNotExist}
-		}
-		if err != nil {
-			return nil, fmt.Errorf("record: %w", err)
-		}
-		roots = append(roots, matches...)
+// expand finds what a path or pattern matches. found reports that it is a pattern, of which what it
+// matches need not stay.
+func expand(path string) (roots []string, found bool, err error) {
+	if _, err := os.Lstat(path); err == nil {
+		return []string{path}, false, nil
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, false, err
 	}
-	return roots, nil
+	if name, part := strings.CutSuffix(path, PartSuffix); part { // it was finished since
+		if _, err := os.Lstat(name + Suffix); err == nil {
+			return []string{name + Suffix}, false, nil
+		}
+	}
+	roots, err = filepath.Glob(path)
+	if err == nil && len(roots) == 0 {
+		err = &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("record: %w", err)
+	}
+	return roots, true, nil
 }
 
-// files calls do with each file among the roots, and each segment below those that are folders,
-// which is found and not named.
-func files(roots []string, do func(path string, found bool) error) error {
-	for _, root := range roots {
-		info, err := os.Stat(root)
-		if err != nil {
-			return err
-		}
-		if !info.IsDir() {
-			if err := do(root, false); err != nil {
-				return err
-			}
-			continue
-		}
-		err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-			if errors.Is(err, fs.ErrNotExist) && path != root { // renamed or removed since
-				return nil
-			}
-			if err != nil || d.IsDir() || !strings.HasSuffix(path, Suffix) && !strings.HasSuffix(path, PartSuffix) {
-				return err
-			}
-			if t := d.Type(); !t.IsRegular() && t&fs.ModeSymlink == 0 {
-				return nil // a pipe, a socket or a device is no segment
-			}
-			return do(path, true)
-		})
-		if err != nil {
+// matched makes sure that there is something at each path.
+func matched(paths []string) error {
+	for _, p := range paths {
+		if _, _, err := expand(p); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// isPattern reports whether a path may match others: what it matches comes and goes.
+func isPattern(path string) bool { return strings.ContainsAny(path, `*?[`) }
+
+// files calls do with each file that paths match, and each segment below those that are folders,
+// which is found and not named, as what a pattern matches is.
+// Parts that nothing was written to yet are none.
+func files(paths []string, do func(path string, found bool) error) error {
+	for _, p := range paths {
+		roots, found, err := expand(p)
+		if errors.Is(err, fs.ErrNotExist) && isPattern(p) {
+			continue // there was something
+		}
+		if err != nil {
+			return err
+		}
+		for _, root := range roots {
+			if err := below(root, found, do); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// below is files of one of the files and folders.
+func below(root string, found bool, do func(path string, found bool) error) error {
+	info, err := os.Stat(root)
+	if found && errors.Is(err, fs.ErrNotExist) { // renamed or removed since
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		if unwritten(root, info) {
+			return nil
+		}
+		return do(root, found)
+	}
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) && (found || path != root) { // renamed or removed since
+			return nil
+		}
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, Suffix) && !strings.HasSuffix(path, PartSuffix) {
+			return err
+		}
+		if t := d.Type(); !t.IsRegular() && t&fs.ModeSymlink == 0 {
+			return nil // a pipe, a socket or a device is no segment
+		}
+		if info, err := d.Info(); err == nil && unwritten(path, info) {
+			return nil
+		}
+		return do(path, true)
+	})
+}
+
+// unwritten reports whether a file was opened ahead by a recorder.
+func unwritten(path string, info fs.FileInfo) bool {
+	return strings.HasSuffix(path, PartSuffix) && info.Mode().IsRegular() && info.Size() == 0
 }

@@ -34,12 +34,13 @@ type Entry struct {
 	Control *Control
 	Damage  *Damage
 	// Segment is the segment's name and Sequence the entry's number in it; of a damage that
-	// of what may come next. Numbers that never come were lost, or are of another kind.
+	// of what may come next, and "" if its file does not say. Numbers that never come were lost, or
+	// are of another kind.
 	Segment  string
 	Sequence uint64
 }
 
-// Cursor is the place before the entry.
+// Cursor is the place before the entry. If its Segment is "", it is no place.
 func (e *Entry) Cursor() Cursor { return Cursor{e.Segment, e.Sequence, 0} }
 
 // After is the place behind the entry, where reading is to go on once it was dealt with.
@@ -56,23 +57,24 @@ func (e *Entry) After() Cursor {
 // Damage is an entry among others, and reading goes on behind it: nothing that is whole is left
 // out for what is broken next to it.
 type Reader struct {
-	roots    []string
+	paths    []string
 	unpacker *unpacker
 	filter   filter
 	follow   time.Duration
 	seeking  bool
 	clock    Clock
 	moment   int64
-	until    int64             // frames that begin then or later are left out
-	resume   map[string]Cursor // by market as it stands in names
+	until    int64                  // what was received then or later is left out
+	resume   map[string]*resumption // by market as it stands in names
 
-	begun   bool
-	known   map[uint64]bool // segments by their random number
-	seen    map[string]bool // paths of files that were looked into
-	streams []*stream       // the next entry is in the first
-	damaged []*Damage       // to be told first
-	timer   *time.Timer
-	alone   Entry
+	begun      bool
+	known      map[uint64]bool // segments by their random number
+	seen       map[string]bool // paths of files that were looked into
+	streams    []*stream       // the next entry is in the first
+	unfinished []unfinished    // were given up while others went on
+	damaged    []Entry         // to be told first
+	timer      *time.Timer
+	alone      Entry
 }
 
 // Open opens a recording of any number of markets: files, folders with all that is below them,
@@ -80,17 +82,17 @@ type Reader struct {
 // [PartSuffix] of one that is being written, is not looked at. The segments of one market in one
 // folder are read in the order of their numbers, and different ones are merged by receive
 // time; of two files of one segment, such as a copy or what [Recover] has made of it, the first by
-// name is read. The error is one of [fs.ErrNotExist] for a path that matches nothing.
+// name is read. A file that is named while it is written is read under its final name too. The
+// error is one of [fs.ErrNotExist] for a path that matches nothing.
 func Open(paths ...string) (*Reader, error) {
-	roots, err := expand(paths)
-	if err != nil {
+	if err := matched(paths); err != nil {
 		return nil, err
 	}
 	u, err := newUnpacker()
 	if err != nil {
 		return nil, err
 	}
-	return &Reader{roots: roots, unpacker: u, until: math.MaxInt64}, nil
+	return &Reader{paths: slices.Clone(paths), unpacker: u, until: math.MaxInt64}, nil
 }
 
 // Close closes all files.
@@ -103,11 +105,21 @@ func (r *Reader) Close() error {
 // Filter has only what it takes read. Frames without any are not decompressed.
 func (r *Reader) Filter(f Filter) { r.filter = f.filter() }
 
+// Until has what was received at a moment or later left out; the zero time is no bound. It does not
+// end reading that follows what is being written.
+func (r *Reader) Until(t time.Time) {
+	r.until = math.MaxInt64
+	if !t.IsZero() {
+		r.until = t.UnixNano()
+	}
+}
+
 // Follow has the reader wait for more at the end, instead of ending, and look for it this often;
 // 0 is each 100 ms. Segments that are being written are read as far as their frames are
-// complete. Markets are then merged as far as they are written: none waits for another. Of two
-// recorders that write one market to one folder at a time, what the earlier segment gets after
-// the later one has begun may be left out.
+// complete, and what patterns match is looked for anew. Markets are then merged as far as they are
+// written: none waits for another. A segment
+// without an end counts as [Unfinished] once a later one has messages; should it grow all
+// the same, because two recorders write to one folder, what is new in it comes as well.
 func (r *Reader) Follow(every time.Duration) {
 	if every <= 0 {
 		every = 100 * time.Millisecond
@@ -125,9 +137,11 @@ func (r *Reader) Seek(c Clock, t time.Time) {
 
 // Resume has reading begin anew at cursors, one a market at most; markets that have none are
 // read from their beginning. If a cursor's segment is gone, that is a [Missing] damage, and its
-// market is read from the one behind it. The error is an [ErrCursor].
+// market is read from the one behind it. In the cursor's folder all segments of lower numbers count
+// as read, and in other folders what was received before its segment began: where recorders wrote
+// at the same time, some of it comes again. The error is an [ErrCursor].
 func (r *Reader) Resume(cursors ...Cursor) error {
-	resume := map[string]Cursor{}
+	resume := map[string]*resumption{}
 	for _, c := range cursors {
 		p, err := c.place()
 		if err != nil {
@@ -136,7 +150,7 @@ func (r *Reader) Resume(cursors ...Cursor) error {
 		if _, twice := resume[p.market]; twice {
 			return fmt.Errorf("%w: two of one market: %s", ErrCursor, c)
 		}
-		resume[p.market] = c
+		resume[p.market] = &resumption{Cursor: c, place: p}
 	}
 	r.restart()
 	r.resume = resume
@@ -156,7 +170,7 @@ func (r *Reader) rewind() {
 	for _, st := range r.streams {
 		st.end()
 	}
-	r.begun, r.known, r.seen, r.streams, r.damaged = false, nil, nil, nil, nil
+	r.begun, r.known, r.seen, r.streams, r.damaged, r.unfinished = false, nil, nil, nil, nil, nil
 }
 
 // All iterates over what Next returns. It ends with an error, if that is not [io.EOF].
@@ -181,7 +195,7 @@ func (r *Reader) Next(ctx context.Context) (*Entry, error) {
 	}
 	for {
 		if len(r.damaged) > 0 {
-			r.alone = Entry{Damage: r.damaged[0]}
+			r.alone = r.damaged[0]
 			r.damaged = r.damaged[1:]
 			return &r.alone, nil
 		}
@@ -261,6 +275,9 @@ func (r *Reader) wait(ctx context.Context) error {
 	if err := r.discover(); err != nil {
 		return err
 	}
+	if err := r.takeUp(); err != nil {
+		return err
+	}
 	r.sort()
 	return nil
 }
@@ -278,33 +295,19 @@ func (r *Reader) sort() {
 }
 
 func (r *Reader) begin() error {
-	r.begun, r.known, r.seen = true, map[uint64]bool{}, map[string]bool{}
+	r.known, r.seen = map[uint64]bool{}, map[string]bool{}
 	if err := r.discover(); err != nil {
 		r.rewind() // what was found is found again
 		return err
 	}
-	for market, c := range r.resume {
-		if !r.has(market, c.Segment) {
-			r.damaged = append(r.damaged, &Damage{c.Segment, 0, 0, Missing})
-		}
-	}
+	r.resumed()
 	r.sort()
+	r.begun = true
 	return nil
 }
 
-func (r *Reader) has(market, segment string) bool {
-	for _, st := range r.streams {
-		for _, g := range st.segments {
-			if g.id.place().market == market && g.id.name() == segment {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // discover looks for segments that are not known yet.
-func (r *Reader) discover() error { return files(r.roots, r.look) }
+func (r *Reader) discover() error { return files(r.paths, r.look) }
 
 // look looks into a file that was not looked into before.
 func (r *Reader) look(path string, found bool) error {
@@ -323,20 +326,22 @@ func (r *Reader) look(path string, found bool) error {
 	}
 	r.seen[path] = true
 	if !ok {
-		r.damaged = append(r.damaged, &Damage{path, 0, size, NoSegment})
+		r.damaged = append(r.damaged, Entry{Damage: &Damage{path, 0, size, NoSegment}})
 		return nil
 	}
 	if r.known[id.random] || !r.filter.wantsMarket(id.market) {
 		return nil
 	}
 	r.known[id.random] = true
-	if c, ok := r.resume[id.place().market]; ok {
-		at, _ := c.place() // which Resume has checked
-		if id.place().before(at) && id.name() != c.Segment {
+	folder, g := filepath.Dir(path), segment{path: path, id: id}
+	if r.begun && r.passed(folder, &id) {
+		c := r.resume[plain(id.market)]
+		if c.folder == "" || c.own(folder) {
 			return nil
 		}
+		g.since = c.since()
 	}
-	r.streamOf(id.market, filepath.Dir(path), id.started).add(segment{path, id})
+	r.streamOf(id.market, folder, id.started).add(g)
 	return nil
 }
 
@@ -350,6 +355,10 @@ func (r *Reader) streamOf(m tickstorm.Market, folder string, started int64) *str
 			return st
 		}
 	}
+	return r.newStream(m, folder, started)
+}
+
+func (r *Reader) newStream(m tickstorm.Market, folder string, started int64) *stream {
 	st := &stream{r: r, market: m, folder: folder, key: started, pick: picker{split: tickstorm.NewSplitter(m)}}
 	r.streams = append(r.streams, st)
 	return st

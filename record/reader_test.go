@@ -297,7 +297,74 @@ func TestReaderResume(t *testing.T) {
 		h.Started = t0.Add(time.Millisecond)
 		r := open(t, dir)
 		require.NoError(t, r.Resume(Cursor{h.Name(), 1, 1}))
-		require.Equal(t, append([]string{"damage missing"}, lines(0, 1)...), readAll(t, r))
+		e, err := r.Next(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, Missing, e.Damage.Reason)
+		require.Equal(t, tickstorm.Stocks, e.Market)
+		require.Equal(t, Cursor{h.Name(), 1, 0}, e.After())
+		require.Equal(t, lines(0, 1), readAll(t, r))
+	})
+	t.Run("a clock that was put back", func(t *testing.T) {
+		for _, gone := range []bool{false, true} {
+			root := t.TempDir()
+			dir := filepath.Join(root, "2026-11-25")
+			old, h := testHeader(), testHeader()
+			path := put(t, dir, old.Name()+Suffix, testSegment(t, old, 1))
+			h.Sequence, h.Started = h.Sequence+1, h.Started.Add(-10*time.Second)
+			put(t, dir, h.Name()+Suffix, testSegment(t, h, 1))
+			want := append(lines(0)[1:], append([]string{"damage clock"}, lines(0)...)...)
+			if gone {
+				require.NoError(t, os.Remove(path))
+				want = append([]string{"damage missing"}, lines(0)...)
+			}
+			for _, roots := range [][]string{{root}, {dir}, {dir + "/*"}} {
+				r := open(t, roots...)
+				require.NoError(t, r.Resume(Cursor{old.Name(), 1, 0}))
+				require.Equal(t, want, readAll(t, r), "number %d is behind %d, whatever the time", h.Sequence, old.Sequence)
+			}
+		}
+	})
+	t.Run("other folders", func(t *testing.T) {
+		root := t.TempDir()
+		h := testHeader()
+		for day, started := range []time.Time{t0.AddDate(0, 0, -1), t0, t0.AddDate(0, 0, 1)} {
+			h.Started, h.Sequence = started, uint64(100-day) // each day counts for itself
+			b := testSegment(t, h, day+1)
+			if day == 0 {
+				b = segmentOf(t, h, -86_400_000, -1, Control{Kind: Rotate, Received: at(0)})
+			}
+			put(t, filepath.Join(root, started.Format(dayFormat)), h.Name()+Suffix, b)
+		}
+		h.Started, h.Sequence = t0, 99
+		r := open(t, root)
+		require.NoError(t, r.Resume(Cursor{h.Name(), 5, 0}))
+		require.ElementsMatch(t, append(lines(1)[1:], lines(0, 1, 2)...), readAll(t, r))
+	})
+	t.Run("recorders that wrote at the same time", func(t *testing.T) {
+		root := t.TempDir()
+		put := func(folder string, sequence uint64, minutes ...any) string {
+			h := testHeader()
+			h.Sequence, h.Started = sequence, t0.Add(time.Duration(minutes[0].(int))*time.Minute)
+			for i, m := range minutes {
+				minutes[i] = 60_000 * m.(int)
+			}
+			put(t, filepath.Join(root, folder), h.Name()+Suffix, segmentOf(t, h, minutes...))
+			return h.Name()
+		}
+		put("a", 1, 0, 10, 20)
+		name := put("a", 2, 30, 40, 50)
+		put("b", 7, 3, 4)
+		put("b", 8, 5, 15, 30, 35, 45)
+		put("b", 9, 55)
+		put("c", 1, 1, 2) // unfinished
+		r := open(t, root)
+		require.NoError(t, r.Resume(Cursor{name, 1, 0}))
+		var minutes []int64
+		for e, err := range r.All(t.Context()) {
+			require.NoError(t, err)
+			minutes = append(minutes, (e.Received-t0.UnixNano())/int64(time.Minute))
+		}
+		require.Equal(t, []int64{35, 40, 45, 50, 55}, minutes)
 	})
 	t.Run("another market", func(t *testing.T) {
 		require.ErrorIs(t, open(t, dir).Resume(Cursor{h.Name(), 1, 1}, Cursor{h.Name(), 1, 2}), ErrCursor)

@@ -197,7 +197,7 @@ func (r *Recorder) OnGap(g *tickstorm.Gap) {
 	if r.closed.Load() {
 		return
 	}
-	c := Control{Kind: Gap, Received: g.To.Received.UnixNano(), From: g.From, To: g.To, Topics: texts(g.Topics), Count: uint64(len(g.Topics))}
+	c := Control{Kind: Gap, Received: g.To.Received.UnixNano(), From: g.From, To: g.To, Topics: texts(g.Topics)}
 	if g.To.Received.IsZero() {
 		c.Received = time.Now().UnixNano()
 	}

@@ -180,3 +180,97 @@ func TestRecorderRetentionWaits(t *testing.T) {
 func numberedState(n int) *tickstorm.StateChange {
 	return &tickstorm.StateChange{State: tickstorm.StateBackoff, At: time.Now(), Err: fmt.Errorf("state %d", n)}
 }
+
+// TestRecorderMidnight: what came a moment after midnight begins the new day's folder, and the day
+// before ends before that.
+func TestRecorderMidnight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(10 * time.Millisecond)
+		tp := newTape(t, nil)
+		time.Sleep(24*time.Hour - 2*time.Second)
+		tp.say(1)
+		time.Sleep(2*time.Second - 10*time.Millisecond + 300*time.Microsecond)
+		tp.say(2)
+		time.Sleep(500 * time.Millisecond)
+		tp.say(3)
+		tp.end()
+		require.Equal(t, []string{"1", "rotate", "2", "3", "status"}, tp.lines()[len(tp.lines())-5:])
+		r, err := Open(tp.dir)
+		require.NoError(t, err)
+		defer r.Close()
+		var got []string
+		for e, err := range r.All(t.Context()) {
+			require.NoError(t, err)
+			switch {
+			case e.Control != nil:
+				got = append(got, string(e.Control.Kind))
+			default:
+				got = append(got, string(e.Raw))
+			}
+		}
+		require.Equal(t, []string{`[{"ev":"T","q":1}]`, "rotate", `[{"ev":"T","q":2}]`, `[{"ev":"T","q":3}]`, "status"}, got[len(got)-5:])
+	})
+}
+
+// TestRecorderSyncLate: a sync that fails after its segment has ended is told, though the disk
+// says it once.
+func TestRecorderSyncLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &badDisk{}
+		tp := newTape(t, func(cfg *Config) { cfg.fs, cfg.Rotate = d, 10*time.Second })
+		stalled := false
+		d.set(func(op, _ string) error {
+			if op != "sync" || stalled {
+				return nil
+			}
+			stalled = true
+			d.mu.Unlock() // others go on
+			time.Sleep(12 * time.Second)
+			d.mu.Lock()
+			return syscall.EIO
+		})
+		for n := range 20 {
+			tp.say(n + 1)
+			time.Sleep(time.Second)
+		}
+		_ = tp.Close(t.Context())
+		require.NotEmpty(t, tp.told(EventError))
+		require.ErrorIs(t, tp.told(EventError)[0].Err, syscall.EIO)
+		require.Equal(t, upTo(20), tp.messages())
+	})
+}
+
+// noTruncate is a disk whose files cannot be cut.
+type noTruncate struct{ *badDisk }
+
+type noTruncateFile struct{ file }
+
+func (d noTruncate) Create(path string) (file, error) {
+	f, err := d.badDisk.Create(path)
+	return noTruncateFile{f}, err
+}
+
+func (noTruncateFile) Truncate(int64) error { return syscall.EIO }
+
+// TestRecorderFooterFails: a footer that cannot be written has nothing before it written again.
+func TestRecorderFooterFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &badDisk{}
+		tp := newTape(t, func(cfg *Config) { cfg.fs = noTruncate{d} })
+		tp.say(1)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		writes := 0
+		d.set(func(op, _ string) error {
+			if op == "write" {
+				if writes++; writes == 2 { // the last frame, and the footer
+					return syscall.ENOSPC
+				}
+			}
+			return nil
+		})
+		tp.say(2)
+		_ = tp.Close(t.Context())
+		require.Equal(t, upTo(2), tp.messages())
+	})
+}

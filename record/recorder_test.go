@@ -168,7 +168,7 @@ func TestRecorder(t *testing.T) {
 		tp.end()
 		require.Equal(t, []string{
 			"status: nobody there", "up", "0", "subscribed Q.A,T.A", "1", "2", "0", "subscribed Q.A,Q.B,T.A", "3", "down: cable",
-			"up", "subscribed T.*", "gap 1: cable", "4", "down", "status",
+			"up", "subscribed T.*", "gap: cable", "4", "down", "status",
 		}, tp.lines())
 		require.Equal(t, []string{"stocks/2000-01-01/stocks-20000101T000000.000Z-000001.tsr.zst"}, tp.segments())
 		stats := tp.Stats()
@@ -777,11 +777,11 @@ func TestRecorderClient(t *testing.T) {
 		var kinds []string
 		for _, line := range tp.lines() {
 			word, _, _ := strings.Cut(line, ":")
-			if slices.Contains([]string{"up", "down", "gap 1", "subscribed T.*"}, word) {
+			if slices.Contains([]string{"up", "down", "gap", "subscribed T.*"}, word) {
 				kinds = append(kinds, word)
 			}
 		}
-		require.Equal(t, []string{"up", "subscribed T.*", "down", "up", "subscribed T.*", "gap 1", "down"}, kinds)
+		require.Equal(t, []string{"up", "subscribed T.*", "down", "up", "subscribed T.*", "gap", "down"}, kinds)
 		for _, name := range tp.segments() {
 			require.NotContains(t, name, key)
 			b, err := os.ReadFile(filepath.Join(tp.dir, name))

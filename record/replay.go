@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,7 +25,7 @@ type ReplayConfig struct {
 	MaxIdle time.Duration
 	// Until ends it before what was received then or later; zero is the end of the recording.
 	Until time.Time
-	// Loop begins again at the end, where the reader was sought to.
+	// Loop begins again at the end, where the reader was sought to, as long as there are messages.
 	Loop bool
 	// Ahead has another goroutine read and decompress while the handler is at work. It does nothing
 	// where the reader follows what is being written: what came would be told later.
@@ -126,7 +128,11 @@ func (p *Replay) Run(ctx context.Context) error {
 		err := p.play(ctx)
 		if err == io.EOF {
 			err = nil
-			if p.cfg.Loop && told != p.stats && ctx.Err() == nil {
+			if p.cfg.Loop && told.Messages != p.stats.Messages && ctx.Err() == nil {
+				p.damages()
+				for _, m := range p.markets {
+					m.last = 0
+				}
 				p.source.rewind()
 				p.anchored, p.last = false, 0
 				continue
@@ -228,7 +234,10 @@ func (p *Replay) tell(e *Entry) {
 	switch {
 	case e.Damage != nil:
 		p.stats.Damages++
-		if e.Damage.Reason != ClockBack && m.damage == nil { // told with the message that follows
+		if e.Market == "" { // it may be of any, and none has a message to tell it with
+			m.damage = e.Damage
+			p.gap(m, 0)
+		} else if e.Damage.Reason != ClockBack && m.damage == nil { // told with the message that follows
 			m.damage = e.Damage
 		}
 	case e.Control != nil:
@@ -266,13 +275,6 @@ func (p *Replay) gap(m *replayed, to int64) {
 	p.missing(&tickstorm.Gap{
 		Market: m.market, From: tickstorm.Moment{Received: timeAt(m.last)}, To: tickstorm.Moment{Received: timeAt(to)}, Cause: damage,
 	})
-}
-
-func timeAt(nanos int64) time.Time {
-	if nanos == 0 {
-		return time.Time{}
-	}
-	return time.Unix(0, nanos)
 }
 
 func (p *Replay) missing(g *tickstorm.Gap) {
@@ -313,13 +315,18 @@ func (p *Replay) state(m *replayed, change tickstorm.StateChange) {
 	}
 }
 
-// end tells what is to be told last.
-func (p *Replay) end(err error) {
-	for _, m := range p.markets {
-		if m.damage != nil {
+// damages tells of damage that no message comes behind.
+func (p *Replay) damages() {
+	for _, name := range slices.Sorted(maps.Keys(p.markets)) {
+		if m := p.markets[name]; m.damage != nil {
 			p.gap(m, 0)
 		}
 	}
+}
+
+// end tells what is to be told last.
+func (p *Replay) end(err error) {
+	p.damages()
 	if p.states != nil {
 		p.states.OnState(&tickstorm.StateChange{State: tickstorm.StateClosed, At: time.Now(), Err: err})
 	}

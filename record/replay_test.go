@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -223,6 +225,38 @@ func TestReplayFollow(t *testing.T) {
 	require.Equal(t, append(both("stocks", 0), both("stocks", 10)...), s.told[:4])
 }
 
+// TestReplayEnds: what is damaged at the end is told there, before it begins again, and what is of no
+// market where it comes.
+func TestReplayEnds(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir, "0"+Suffix, []byte("garbage"))
+	h := testHeader()
+	for _, m := range []tickstorm.Market{tickstorm.Stocks, tickstorm.Crypto, tickstorm.FuturesCME} {
+		h.Market = m
+		b := segmentOf(t, h, 0, 10)
+		p := partsOf(t, b)
+		put(t, dir, strings.ReplaceAll(string(m), "/", "-")+Suffix, b[:p[len(p)-2].from])
+	}
+	for _, ahead := range []bool{false, true} {
+		ctx, cancel := context.WithCancel(t.Context())
+		s := &script{}
+		var gaps []string
+		s.then = func() {
+			if last := s.told[len(s.told)-1]; strings.Contains(last, "gap") {
+				if gaps = append(gaps, last); len(gaps) == 8 {
+					cancel()
+				}
+			}
+		}
+		p, err := NewReplay(open(t, dir), s, ReplayConfig{Loop: true, Ahead: ahead})
+		require.NoError(t, err)
+		require.ErrorIs(t, p.Run(ctx), context.Canceled)
+		once := []string{" gap -1 to -1: no segment", "crypto gap 10 to -1: unfinished", "futures/cme gap 10 to -1: unfinished", "stocks gap 10 to -1: unfinished"}
+		require.Equal(t, append(once, once...), gaps[:8])
+		require.Equal(t, once[0], s.told[0])
+	}
+}
+
 // TestReplayBad: what cannot be meant is refused, and an empty recording ends though it is looped.
 func TestReplayBad(t *testing.T) {
 	path := put(t, t.TempDir(), "a"+Suffix, segmentOf(t, testHeader()))
@@ -230,12 +264,106 @@ func TestReplayBad(t *testing.T) {
 		_, err := NewReplay(open(t, path), tickstorm.NopHandler{}, cfg)
 		require.ErrorIs(t, err, ErrSpeed)
 	}
-	p, err := NewReplay(open(t, path), tickstorm.NopHandler{}, ReplayConfig{Loop: true})
-	require.NoError(t, err)
-	require.NoError(t, p.Run(t.Context()))
+	for _, path := range []string{path, put(t, t.TempDir(), "b"+Suffix, segmentOf(t, testHeader(), Control{Kind: Up, Received: at(0)})), put(t, t.TempDir(), "c"+Suffix, nil)} {
+		p, err := NewReplay(open(t, path), tickstorm.NopHandler{}, ReplayConfig{Loop: true})
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		require.NoError(t, p.Run(ctx))
+	}
 }
 
 func nan() float64 { var zero float64; return zero / zero }
+
+// TestSourceTells: what is between the messages comes as statuses, in its order and at its time.
+func TestSourceTells(t *testing.T) {
+	moment := func(ms int) tickstorm.Moment { return tickstorm.Moment{Received: time.Unix(0, at(ms))} }
+	stocks := segmentOf(t, testHeader(),
+		Control{Kind: Up, Received: at(1)},
+		Control{Kind: Subscribed, Received: at(2), Topics: []string{"T.*"}},
+		10,
+		Control{Kind: Down, Received: at(11), Cause: "read: \"EOF\""},
+		Control{Kind: Status, Received: at(12), Text: "backoff"},
+		Control{Kind: Up, Received: at(19)},
+		Control{Kind: Gap, Received: at(20), From: moment(10), To: moment(20), Topics: []string{"T.*"}, Count: 1, Cause: "EOF"},
+		20,
+		Control{Kind: Dropped, Received: at(29), From: moment(21), To: moment(28), Count: 3, Cause: "buffer full"},
+		Control{Kind: Lost, Received: at(29), Cause: "checksum"},
+		30, // which is damaged
+		19, // back in time: nothing is missing
+		Control{Kind: Gap, Received: at(41), From: tickstorm.Moment{Event: time.Unix(0, at(35))}, Cause: strings.Repeat("x", 300)},
+		Control{Kind: Rotate, Received: at(50), Text: "next"},
+	)
+	x := partsOf(t, stocks)
+	stocks[x[len(x)-9].to-5] ^= 1
+	s, err := OpenSource(tickstorm.Stocks, put(t, t.TempDir(), "a"+Suffix, stocks))
+	require.NoError(t, err)
+	defer s.Close()
+	var got []string
+	for {
+		msg, received, err := s.Next()
+		if err == io.EOF {
+			break
+		}
+		require.NoError(t, err)
+		require.True(t, json.Valid(msg), string(msg))
+		if status, ok := strings.CutPrefix(string(msg), `[{"ev":"status","status":`); ok {
+			got = append(got, fmt.Sprint((received-t0.UnixNano())/1e6, " ", strings.ReplaceAll(strings.TrimSuffix(status, "}]"), fmt.Sprint(t0.UnixNano())[:11], "…")))
+		} else {
+			got = append(got, fmt.Sprint((received-t0.UnixNano())/1e6))
+		}
+	}
+	require.Equal(t, []string{
+		`1 "upstream_connected","message":""`,
+		`10`,
+		`11 "upstream_disconnected","message":"read: \"EOF\""`,
+		`19 "upstream_connected","message":""`,
+		`20 "gap","message":"from=…10000000 to=…20000000 cause=EOF"`,
+		`20`,
+		`29 "gap","message":"from=…21000000 to=…28000000 cause=dropped, 3 messages: buffer full"`,
+		`29 "gap","message":"from=0 to=0 cause=lost: checksum"`,
+		`29 "gap","message":"from=…29000000 to=0 cause=damage: checksum"`,
+		`19`,
+		`41 "gap","message":"from=…35000000 to=0 cause=` + strings.Repeat("x", 256) + `"`,
+	}, got)
+}
+
+// TestSourceSeeks: whoever has been told that the connection ended is told that one stands before
+// anything comes of it, wherever reading goes on.
+func TestSourceSeeks(t *testing.T) {
+	greeting := []byte(`[{"ev":"status","status":"connected","message":"Connected Successfully"}]`)
+	path := put(t, t.TempDir(), "a"+Suffix, segmentOf(t, testHeader(),
+		10, Control{Kind: Down, Received: at(15), Cause: "EOF"}, greeting, Control{Kind: Up, Received: at(20)}, 30,
+		Control{Kind: Down, Received: at(40), Cause: "EOF"}))
+	s, err := OpenSource(tickstorm.Stocks, path)
+	require.NoError(t, err)
+	defer s.Close()
+	next := func() string {
+		msg, _, err := s.Next()
+		if err != nil {
+			return err.Error()
+		}
+		var e []struct{ Status, Sym string }
+		require.NoError(t, json.Unmarshal(msg, &e))
+		return e[0].Status + e[0].Sym
+	}
+	all := []string{"upstream_connected", "AAPL", "upstream_disconnected", "connected", "upstream_connected", "AAPL", "upstream_disconnected", "EOF"}
+	rounds := func(want ...string) {
+		t.Helper()
+		for _, w := range want {
+			require.Equal(t, w, next())
+		}
+	}
+	rounds(all...)
+	require.NoError(t, s.SeekTo(at(0)))
+	rounds(all[:3]...)
+	require.NoError(t, s.SeekTo(at(25)))
+	rounds("upstream_connected") // and the message that is behind it is left for another moment
+	require.NoError(t, s.SeekTo(at(35)))
+	rounds("upstream_disconnected", "EOF")
+	require.NoError(t, s.SeekTo(at(25)))
+	rounds("upstream_connected", "AAPL", "upstream_disconnected", "EOF")
+}
 
 // TestSource: the simulator serves a recording, to each market its own, and seeks in it.
 func TestSource(t *testing.T) {
@@ -264,8 +392,9 @@ func TestSource(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, client.Start(t.Context()))
 	require.NoError(t, client.Subscribe(t.Context(), tickstorm.Trades, "AAPL"))
-	require.Equal(t, "AAPL 10", <-got)
-	require.Equal(t, "AAPL 30", <-got)
+	for _, want := range []string{"upstream_connected", "AAPL 10", "upstream_connected", "gap", "AAPL 30"} {
+		require.Equal(t, want, <-got)
+	}
 	require.NoError(t, client.Close())
 	require.NoError(t, server.Close())
 	require.Len(t, damages, 1)
@@ -278,6 +407,12 @@ type tradeSink struct {
 }
 
 func tradesTo(to chan<- string) tickstorm.Handler { return &tradeSink{to: to} }
+
+func (s *tradeSink) OnStatus(e *tickstorm.Status) {
+	if e.Code() == tickstorm.StatusOther { // not one of the dialogue's own
+		s.to <- string(e.Status)
+	}
+}
 
 func (s *tradeSink) OnTrade(e *tickstorm.Trade) { s.to <- fmt.Sprint(e.Symbol, " ", e.Sequence) }
 

@@ -3,7 +3,9 @@ package record
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
+	"strings"
 )
 
 // This file opens the files of segments and looks into their footers.
@@ -37,6 +39,15 @@ func openSegmentFile(path string, u *unpacker) (*segmentFile, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// openWritten opens a segment's file, which may have got its final name since it was found.
+func openWritten(path string, u *unpacker) (*segmentFile, error) {
+	s, err := openSegmentFile(path, u)
+	if errors.Is(err, fs.ErrNotExist) && strings.HasSuffix(path, PartSuffix) {
+		return openSegmentFile(strings.TrimSuffix(path, ".part"), u)
+	}
+	return s, err
 }
 
 // grow takes note of what was written since.

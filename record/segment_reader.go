@@ -35,7 +35,8 @@ type segmentReader struct {
 	finished bool // a footer was found
 	ended    bool // it was told that there is none
 
-	wasted int64 // bytes that were read of what turned out to be nothing
+	wasted int64 // bytes that were read again of what had turned out to be nothing
+	vain   int64 // up to here bytes were read of that
 
 	head []byte // of what stands at at
 	scan []byte
@@ -197,6 +198,23 @@ func (s *segmentReader) ahead(f *frame) (bool, error) {
 	return err == nil && y.segmentID == s.id && (y.frame <= f.frame || y.line < f.line+f.lines()), nil
 }
 
+// room reports whether a frame may have so many lines, whatever its index says: whether what comes
+// behind it has other numbers.
+func (s *segmentReader) room(f *frame, lines uint64) (bool, error) {
+	if lines <= f.lines() {
+		return true, nil
+	}
+	b, err := s.peek(f.end())
+	if err != nil {
+		return false, err
+	}
+	if y, _, err := parseIndex(b); err == nil {
+		return y.line >= f.line+lines, nil
+	}
+	s.line = max(s.line, f.line+lines)
+	return true, nil
+}
+
 func (s *segmentReader) found(f *frame) {
 	s.at, s.doubtful = f.end(), nil
 	if !f.orphan {
@@ -334,7 +352,8 @@ func (s *segmentReader) footerAt(at int64, b []byte) (int64, error) {
 	if len(b) < minSummary || le.Uint32(b) != skippableMagic || string(b[skippableHead:atSummaryVersion]) != summaryMark {
 		return 0, nil
 	}
-	if size > maxFooter || !s.affords(size) {
+	cost := s.cost(at, size, 0)
+	if size > maxFooter || !s.affords(cost) {
 		return 0, nil
 	}
 	sum := crc32.New(castagnoli)
@@ -343,7 +362,7 @@ func (s *segmentReader) footerAt(at int64, b []byte) (int64, error) {
 	}
 	var end [4]byte
 	if _, err := s.readAt(end[:], at+size-4); err != nil || le.Uint32(end[:]) != sum.Sum32() {
-		s.wasted += size
+		s.waste(at+size, cost)
 		return 0, err
 	}
 	if s.known && le.Uint64(b[atSummaryRandom:]) != s.id.random {
@@ -352,10 +371,25 @@ func (s *segmentReader) footerAt(at int64, b []byte) (int64, error) {
 	return size, nil
 }
 
-// affords reports whether so many bytes may be read of what may be nothing. What crash and decay
-// leave costs little; a file that was made to cost the square of its length is read as
-// damaged behind sixteen times that.
-func (s *segmentReader) affords(n int64) bool { return s.wasted+n <= 16*s.size+maxFooter }
+// cost is what it costs to look at bytes that may be nothing. Each is looked at once at no cost, and
+// decompressed as far as recordings can be. What crash and decay leave costs nothing; a file that was
+// made to cost the square of its length does.
+func (s *segmentReader) cost(at, packed, raw int64) int64 {
+	const ratio = 256
+	if at < s.vain {
+		return packed + raw
+	}
+	return max(0, raw-ratio*packed)
+}
+
+// affords reports whether looking is worth its cost. What is not is passed over.
+func (s *segmentReader) affords(cost int64) bool { return s.wasted+cost <= 16*s.size+maxFooter }
+
+// waste takes note that what was looked at is nothing.
+func (s *segmentReader) waste(end, cost int64) {
+	s.wasted += cost
+	s.vain = max(s.vain, end)
+}
 
 // orphan takes a frame whose index is damaged, at a place where one begins. All that can be
 // known without the index has to be right. The error is an errFrame if it is none.
@@ -364,10 +398,19 @@ func (s *segmentReader) orphan(at int64) (frame, error) {
 	if err != nil {
 		return frame{}, err
 	}
-	cost := n64(packed + raw)
+	cost := s.cost(at, n64(packed), n64(raw))
 	if !s.affords(cost) {
 		return frame{}, errFrame
 	}
+	f, err := s.adopt(at, packed, raw)
+	if errors.Is(err, errFrame) {
+		s.waste(at+n64(packed), cost)
+	}
+	return f, err
+}
+
+// adopt is orphan where the frame has these lengths.
+func (s *segmentReader) adopt(at int64, packed, raw int) (frame, error) {
 	b, err := s.unpacker.read(s.file, at, packed)
 	if err != nil {
 		return frame{}, err
@@ -375,7 +418,6 @@ func (s *segmentReader) orphan(at int64) (frame, error) {
 	f := frame{from: at, data: at, orphan: true}
 	f.kind, f.raw, f.packed, f.sum = dataFrame, raw, packed, crc32.Checksum(b, castagnoli)
 	if f.text, err = s.unpacker.unpack(b, nil, raw, false); err != nil {
-		s.wasted += cost
 		return frame{}, errFrame
 	}
 	if _, id, err := parseHeader(f.text); err == nil {

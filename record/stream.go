@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/tickstorm/tickstorm"
@@ -18,6 +17,9 @@ import (
 type segment struct {
 	path string
 	id   segmentID
+	from uint64 // lines before it are left out
+	// since is not 0 where another folder's cursor stands for what was received until then.
+	since int64
 }
 
 // stream reads the segments of a market in a folder.
@@ -26,17 +28,23 @@ type stream struct {
 	market   tickstorm.Market
 	folder   string
 	segments []segment // those that come, in their order
+	alone    bool      // there is one, and no other comes
 
-	open *segmentFile // nil before the first and between two
-	name string       // of the segment
-	f    frame
-	text []byte // the lines of f that come
-	line uint64 // the number of the first of them
-	left uint64 // how many there should be
+	open  *segmentFile // nil before the first and between two
+	name  string       // of the segment
+	f     frame
+	found bool   // f is wanted, and not read yet
+	text  []byte // the lines of f that come
+	line  uint64 // the number of the first of them
+	left  uint64 // how many there should be
 
 	begun  bool   // the moment that was sought has come
 	from   uint64 // of the open segment: lines before it are left out
 	within uint64 // and so are elements before it in that line
+	since  int64  // and what was received until then
+
+	outside bool    // what came last is left out, and so is damage among it
+	damage  *Damage // that may end behind it
 
 	pick  picker
 	held  Entry // was found, and comes once what is wrong with it is told
@@ -68,10 +76,10 @@ func (st *stream) fill() error {
 		}
 		if st.open == nil {
 			if len(st.segments) == 0 {
-				if st.r.follow > 0 {
-					return errIncomplete
+				if st.alone || st.r.follow == 0 {
+					return io.EOF
 				}
-				return io.EOF
+				return errIncomplete
 			}
 			g := st.segments[0]
 			st.segments = st.segments[1:]
@@ -86,34 +94,54 @@ func (st *stream) fill() error {
 		if found {
 			continue
 		}
-		st.f, err = st.open.next()
-		switch {
-		case err == io.EOF:
-			st.end()
-			continue
-		case errors.Is(err, errIncomplete):
-			over, err := st.over()
-			if err != nil {
-				return err
+		if !st.found {
+			err := st.find()
+			switch {
+			case err == io.EOF:
+				st.end()
+				continue
+			case errors.Is(err, errIncomplete):
+				over, err := st.over()
+				if err != nil {
+					return err
+				}
+				if !over {
+					return errIncomplete
+				}
+				continue
+			case err != nil:
+				return st.report(err)
+			case !st.found:
+				continue
 			}
-			if !over {
-				return errIncomplete
-			}
-			continue
-		case err != nil:
-			return st.report(err)
 		}
-		if !st.wants() {
-			continue
-		}
+		st.found = false
 		text, err := st.open.open(&st.f)
 		if err != nil {
 			return st.report(err)
 		}
-		if st.f.kind == dataFrame {
-			st.text, st.line, st.left = text, st.f.line, st.f.lines()
-		}
+		st.text, st.line, st.left = text, st.f.line, st.f.lines()
 	}
+}
+
+// find finds the next frame, and whether it is wanted. The error is as that of the segment's next;
+// a damage may be one that is told late, in front of the frame.
+func (st *stream) find() (err error) {
+	st.f, err = st.open.next()
+	var d *Damage
+	if errors.As(err, &d) && st.outside {
+		st.damage = d
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	st.found = st.wants()
+	if d = st.damage; d != nil && !st.outside {
+		st.damage = nil
+		return d
+	}
+	return nil
 }
 
 // report makes an entry of a damage.
@@ -128,6 +156,8 @@ func (st *stream) report(err error) error {
 		next = st.held.Sequence
 	case len(st.text) > 0:
 		next = st.line
+	case st.found:
+		next = st.f.line
 	case st.open != nil:
 		next = st.open.line
 	}
@@ -149,33 +179,44 @@ func (st *stream) begin(g segment) (err error) {
 	st.open.growing = st.r.follow > 0
 	st.open.id, st.open.known = g.id, true
 	st.name = g.id.name()
-	st.from, st.within = 0, 0
-	if c, ok := st.r.resume[g.id.place().market]; ok && c.Segment == st.name {
+	st.from, st.within, st.since = g.from, 0, g.since
+	st.outside, st.damage = g.from > 0 || g.since != 0 || g.id.started >= st.r.until, nil
+	if c := st.r.resume[g.id.place().market]; c != nil && c.Segment == st.name && c.Sequence >= g.from {
 		st.from, st.within = c.Sequence, c.Element
 	}
-	if st.r.seeking && !st.begun {
+	switch {
+	case st.since != 0:
+		return st.open.skipTo(Received, st.since+1)
+	case st.r.seeking && !st.begun:
 		return st.open.skipTo(st.r.clock, st.r.moment)
 	}
 	return nil
 }
 
 func (st *stream) end() {
-	if st.open != nil {
-		st.open.close()
+	if s := st.open; s != nil {
+		if st.r.follow > 0 && !s.finished {
+			st.r.unfinished = append(st.r.unfinished, unfinished{segment{path: s.path, id: s.id, from: s.line}, s.size, st.begun})
+		}
+		s.close()
 	}
-	st.open, st.text, st.left = nil, nil, 0
+	st.open, st.found, st.text, st.left = nil, false, nil, 0
 }
 
 // wants reports whether something in the frame may be wanted.
 func (st *stream) wants() bool {
 	f := &st.f
-	switch {
-	case f.kind != dataFrame || f.line+f.lines() <= st.from:
+	if f.kind != dataFrame {
 		return false
+	}
+	early := f.line+f.lines() <= st.from || st.since != 0 && f.received.last <= st.since
+	if st.outside = early || f.received.first >= st.r.until; st.outside {
+		st.damage = nil
+		return false
+	}
+	switch {
 	case f.orphan: // without an index that could tell
 		return true
-	case f.received.first >= st.r.until:
-		return false
 	case st.r.seeking && !st.begun && st.r.clock.of(f.received, f.event).last < st.r.moment:
 		return false
 	}
@@ -205,6 +246,9 @@ func (st *stream) nextLine() (bool, error) {
 				return false, st.lies()
 			}
 			e.Control, e.Received = c, c.Received
+		}
+		if st.outside = e.Received >= st.r.until || st.since != 0 && e.Received <= st.since; st.outside {
+			continue
 		}
 		if st.r.seeking && !st.begun && !st.reached(&e, l.raw) {
 			continue
@@ -278,15 +322,6 @@ func (st *stream) over() (bool, error) {
 	return over || st.open.size > size, nil
 }
 
-// openWritten opens a segment's file, which may have got its final name since it was found.
-func openWritten(path string, u *unpacker) (*segmentFile, error) {
-	s, err := openSegmentFile(path, u)
-	if errors.Is(err, fs.ErrNotExist) && strings.HasSuffix(path, PartSuffix) {
-		return openSegmentFile(strings.TrimSuffix(path, ".part"), u)
-	}
-	return s, err
-}
-
 // hasData reports whether there is a frame with lines in a segment.
 func hasData(path string, u *unpacker) (bool, error) {
 	s, err := openWritten(path, u)
@@ -315,7 +350,7 @@ func hasData(path string, u *unpacker) (bool, error) {
 
 // identify finds out which segment a file is. ok is false if nothing in it says so.
 func identify(path string, u *unpacker) (id segmentID, size int64, ok bool, err error) {
-	s, err := openSegmentFile(path, u)
+	s, err := openWritten(path, u)
 	if err != nil {
 		return segmentID{}, 0, false, err
 	}

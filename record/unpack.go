@@ -71,17 +71,21 @@ func (u *unpacker) check(r io.ReaderAt, at int64, x *index) ([]byte, error) {
 	return b, err
 }
 
+// slack is what the decoder wants behind a text to write it without looking after its end at each
+// step.
+const slack = 32
+
 // unpack decompresses a frame to text, whose memory it may use. Its own checksum is passed over
 // where that of its index was right, unless it is to be verified.
 func (u *unpacker) unpack(packed, text []byte, raw int, checked bool) ([]byte, error) {
-	if cap(text) < raw || cap(text) > 2*frameRaw && raw <= frameRaw {
-		text = make([]byte, 0, max(raw, min(2*raw, frameRaw)))
+	if cap(text) < raw+slack || cap(text) > 2*frameRaw && raw <= frameRaw {
+		text = make([]byte, 0, max(raw, min(2*raw, frameRaw))+slack)
 	}
 	dec := u.dec
 	if checked && !u.verifies {
 		dec = u.quick
 	}
-	text, err := dec.DecodeAll(packed, text[:0:raw])
+	text, err := dec.DecodeAll(packed, text[:0:raw+slack])
 	u.frames++
 	u.total += int64(len(text))
 	if err == nil && len(text) != raw {

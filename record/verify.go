@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"slices"
 	"time"
 
@@ -58,8 +59,7 @@ func (r *Report) damaged(d *Damage) {
 // as those of [Open]. The error is that of the context, or one of a file that cannot be read;
 // what was found until then is returned with it.
 func Verify(ctx context.Context, paths ...string) ([]*Report, error) {
-	roots, err := expand(paths)
-	if err != nil {
+	if err := matched(paths); err != nil {
 		return nil, err
 	}
 	u, err := newUnpacker()
@@ -69,8 +69,11 @@ func Verify(ctx context.Context, paths ...string) ([]*Report, error) {
 	defer u.close()
 	u.verifies = true
 	var reports []*Report
-	err = files(roots, func(path string, _ bool) error {
+	err = files(paths, func(path string, found bool) error {
 		r, err := inspect(ctx, path, u, nil)
+		if found && errors.Is(err, fs.ErrNotExist) { // removed since
+			return nil
+		}
 		if r != nil {
 			reports = append(reports, r)
 		}
@@ -82,7 +85,7 @@ func Verify(ctx context.Context, paths ...string) ([]*Report, error) {
 // inspect reads a segment whole. keep, if not nil, gets each frame that is whole, with its text,
 // and the damage between them; what it is given is valid until it returns.
 func inspect(ctx context.Context, path string, u *unpacker, keep func(f *frame, text []byte, d *Damage) error) (*Report, error) {
-	s, err := openSegmentFile(path, u)
+	s, err := openWritten(path, u)
 	if err != nil {
 		return nil, err
 	}
@@ -167,8 +170,16 @@ func (v *inspection) frame(s *segmentReader, f *frame, text []byte) error {
 		return v.kept(f, text)
 	}
 	is := index{}
-	if !is.describe(v.split, text) || !f.orphan && !is.says(&f.index) {
-		return v.damaged(&Damage{s.path, f.from, f.end() - f.from, Lying})
+	good := is.describe(v.split, text)
+	if !good || !f.orphan && !is.says(&f.index) {
+		if err := v.damaged(&Damage{s.path, f.from, f.end() - f.from, Lying}); err != nil || !good {
+			return err
+		}
+		if room, err := s.room(f, is.lines()); err != nil || !room {
+			return err
+		}
+		// All is there that was written, whatever was made of it then.
+		f.messages, f.controls, f.channels, f.received, f.event = is.messages, is.controls, is.channels, is.received, is.event
 	}
 	v.clock(s, f, text)
 	v.took(f)

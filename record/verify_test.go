@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -130,6 +131,33 @@ func TestRecover(t *testing.T) {
 		{"torn", b[:parts[7].to-1], slices.Concat(lines(0, 1), []string{"8 lost 0"})},
 		{"unfinished", b[:parts[8].from], lines(0, 1, 2)},
 		{"a frame missing", inSecond(t, b, func(index) []byte { return nil }), slices.Concat(lines(0), []string{"4 lost 4"}, lines(2))},
+		{"an index that another version wrote", inSecond(t, b, func(x index) []byte {
+			x.channels, x.event = nil, span{}
+			return append(x.appendTo(nil), b[parts[5].from:parts[5].to]...)
+		}), lines(0, 1, 2)},
+		{"an index of more lines", inSecond(t, b, func(x index) []byte {
+			first, _, _ := strings.Cut(unpack(t, b[parts[4].from:parts[5].to]), "\n")
+			return forge(t, func(y *index) { x.raw, x.packed, x.sum = y.raw, y.packed, y.sum; *y = x }, first+"\n")
+		}), slices.Concat(lines(0), lines(1)[:1], []string{"5 lost 3"}, lines(2))},
+		{"an index of fewer lines", inSecond(t, b, func(x index) []byte {
+			x.messages--
+			return append(x.appendTo(nil), b[parts[5].from:parts[5].to]...)
+		}), lines(0, 1, 2)},
+		{"an index of fewer lines at the end", slices.Concat(b[:parts[4].from], func() []byte {
+			x, _, err := parseIndex(b[parts[4].from:])
+			require.NoError(t, err)
+			x.messages--
+			return append(x.appendTo(nil), b[parts[5].from:parts[5].to]...)
+		}()), lines(0, 1)},
+		{"an index of fewer lines, and so those behind", slices.Concat(b[:parts[4].from], func() []byte {
+			x, _, err := parseIndex(b[parts[4].from:])
+			require.NoError(t, err)
+			x.messages--
+			y, _, err := parseIndex(b[parts[6].from:])
+			require.NoError(t, err)
+			y.line--
+			return slices.Concat(x.appendTo(nil), b[parts[5].from:parts[5].to], y.appendTo(nil), b[parts[7].from:parts[7].to])
+		}()), slices.Concat(lines(0), []string{"4 lost 3"}, []string{"7 message at 200", "8 message at 210", "9 message at 220", "10 dropped 2"})},
 		{"no beginning", b[parts[4].from:], slices.Concat([]string{"0 lost 4"}, lines(1, 2))},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -203,6 +231,36 @@ func TestCutMerge(t *testing.T) {
 	require.True(t, r.OK())
 	require.EqualValues(t, 12+3, r.Messages)
 	require.EqualValues(t, 4+1+1, r.Controls)
+
+	t.Run("damage out of the range", func(t *testing.T) {
+		b := segmentOf(t, testHeader(), 0, 10, 20, 30, 40, 50)
+		p := partsOf(t, b)
+		for _, frame := range []int{1, 4} { // what was received at 10 and 40
+			b[p[2+2*frame].from+20]++
+			b[p[3+2*frame].to-1]++
+		}
+		folder, h := t.TempDir(), testHeader()
+		put(t, folder, "a"+Suffix, b[:p[13].to-1])
+		h.Sequence, h.Started = h.Sequence+1, t0.Add(time.Second)
+		later := segmentOf(t, h, 1000)
+		later[partsOf(t, later)[0].from+20]++
+		put(t, folder, "b"+Suffix, later)
+		for _, c := range []struct {
+			from, until int
+			want        []string
+		}{
+			{0, 5, []string{"0 message at 0", "1 lost 0"}}, // what is behind it may be of 4
+			{0, 20, []string{"0 message at 0", "1 lost 0"}},
+			{20, 25, []string{"0 message at 20"}},
+			{20, 30, []string{"0 message at 20"}},
+			{20, 35, []string{"0 message at 20", "1 message at 30", "2 lost 0", "3 lost 0"}},
+		} {
+			to := filepath.Join(t.TempDir(), "b"+Suffix)
+			_, err := Cut(t.Context(), to, time.Unix(0, at(c.from)), time.Unix(0, at(c.until)), folder)
+			require.NoError(t, err)
+			require.Equal(t, c.want, readAll(t, open(t, to)))
+		}
+	})
 
 	h.Market = tickstorm.Crypto
 	put(t, folder, "c"+Suffix, testSegment(t, h, 1))

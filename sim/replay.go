@@ -32,8 +32,9 @@ type Seeker interface {
 // Replay is a recording to send in place of a generated market. Each connection gets it from
 // the beginning, once it has subscribed to something, and of it what it has subscribed to:
 // elements of the channels and symbols of its topics, each as it was recorded. Statuses in it,
-// which were another dialogue's, are left out; what is of no channel that the market has, or no
-// JSON, every connection gets. Messages stay below 1,000,000 bytes, more than which the vendor's
+// which were another dialogue's, are left out, but for upstream_disconnected, upstream_connected,
+// gap and dropped, by which a recording tells what it lacks: those, and what is of no channel that
+// the market has, or no JSON, every connection gets. Messages stay below 1,000,000 bytes, more than which the vendor's
 // clients do not read, unless one element is longer.
 type Replay struct {
 	// Open opens the recording for one connection. It is called concurrently.
@@ -46,7 +47,8 @@ type Replay struct {
 	// MaxIdle is the longest time that nothing is sent where the recording has nothing for
 	// longer, as it is played; 0 is as long as that.
 	MaxIdle time.Duration
-	// Loop begins again at the end. Without it the server then stays silent.
+	// Loop begins again at the end, as long as there is more than statuses. Without it the server
+	// then stays silent.
 	Loop bool
 }
 
@@ -165,8 +167,8 @@ func (c *Conn) holds() bool {
 	return len(c.held) > 0
 }
 
-// replayOnce sends the recording. It returns how many messages of it there were: none if
-// the connection has ended.
+// replayOnce sends the recording. It returns how many messages of it there were that are not of
+// statuses alone: none if the connection has ended.
 func (c *Conn) replayOnce(r *Replay, p *player) (read int, err error) {
 	source, err := r.Open(c.market)
 	if err != nil {
@@ -192,11 +194,12 @@ func (c *Conn) replayOnce(r *Replay, p *player) (read int, err error) {
 			}
 			continue
 		}
-		read++
 		if !c.awaitRoom(c.sendBuffer(), timer) || c.finishing.Load() {
 			return 0, nil
 		}
-		c.sendRecorded(msg)
+		if c.sendRecorded(msg) {
+			read++
+		}
 	}
 }
 
@@ -208,8 +211,8 @@ func (c *Conn) handOver() {
 }
 
 // sendRecorded sends of a recorded message what the client has subscribed to, with the faults
-// that are due before it.
-func (c *Conn) sendRecorded(message []byte) {
+// that are due before it, and reports whether it is more than statuses.
+func (c *Conn) sendRecorded(message []byte) bool {
 	c.streaming.Lock()
 	defer c.streaming.Unlock()
 	for part, events := range c.wants.parts(message) {
@@ -225,6 +228,7 @@ func (c *Conn) sendRecorded(message []byte) {
 		c.chunk = c.out.give(c.chunk)
 	}
 	c.server.change()
+	return !c.wants.statuses
 }
 
 // messageClock reads the time of the first event of messages.

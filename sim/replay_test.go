@@ -178,6 +178,65 @@ func TestReplayLong(t *testing.T) {
 	require.Equal(t, strings.Join(elements, ","), strings.Join(got, ","))
 }
 
+// TestReplayTells: what a recording says of its gaps every client gets, in its place, whatever it
+// has subscribed to. Statuses of the recording's own dialogue nobody gets.
+func TestReplayTells(t *testing.T) {
+	status := func(word, message string) string {
+		return fmt.Sprintf(`{"ev":"status","status":%q,"message":%q}`, word, message)
+	}
+	const (
+		apple = `{"ev":"T","sym":"AAPL"}`
+		micro = `{"ev":"T","sym":"MSFT"}`
+	)
+	down, up, gap, dropped := status("upstream_disconnected", "EOF"), status("upstream_connected", ""), status("gap", "from=1 to=2 cause=EOF"), status("dropped", "3 events")
+	spelled := `{ "message":"from=3 to=4 cause=x", "status":"g\u0061p", "ev":"status" }`
+	var recording [][]byte
+	for _, m := range []string{
+		"[" + up + "]",
+		"[" + status("success", "subscribed to: T.*") + "]",
+		"[" + apple + "]",
+		"[" + down + "]", "[" + up + "]", "[" + gap + "]",
+		"[" + micro + "," + dropped + "," + status("error", "not authorized") + "," + status("pending", "pending: T.A") + "," + apple + "]",
+		"[" + spelled + `,{"ev":"status"},{"ev":"status","status":["gap"]}]`,
+		"[" + micro + "]",
+	} {
+		recording = append(recording, []byte(m))
+	}
+	s := start(t, sim.Config{Replay: sim.ReplayMessages(recording, 0), MaxConnections: -1})
+	for topics, want := range map[string][]string{
+		"T.MSFT": {"[" + up + "]", "[" + down + "]", "[" + up + "]", "[" + gap + "]", "[" + micro + "," + dropped + "]", "[" + spelled + "]", "[" + micro + "]"},
+		"A.*":    {"[" + up + "]", "[" + down + "]", "[" + up + "]", "[" + gap + "]", "[" + dropped + "]", "[" + spelled + "]"},
+	} {
+		c := login(t, s, tickstorm.Stocks)
+		c.send(subscribe(topics))
+		c.next()
+		for _, m := range want {
+			c.expect(m)
+		}
+	}
+}
+
+// TestReplayLoopOfStatuses: what a recording without events tells is told once, though it is looped.
+func TestReplayLoopOfStatuses(t *testing.T) {
+	const gap = `[{"ev":"status","status":"gap","message":"from=1 to=2 cause=EOF"}]`
+	opened := make(chan struct{}, 1000)
+	replay := sim.ReplayMessages([][]byte{[]byte(gap)}, 0)
+	open := replay.Open
+	replay.Loop = true
+	replay.Open = func(m tickstorm.Market) (sim.Source, error) {
+		opened <- struct{}{}
+		return open(m)
+	}
+	s := start(t, sim.Config{Replay: replay})
+	c := login(t, s, tickstorm.Stocks)
+	c.send(subscribe("T.A"))
+	c.next()
+	c.expect(gap)
+	c.send(subscribe("T.B"))
+	c.expect(`[{"ev":"status","status":"success","message":"subscribed to: T.B"}]`)
+	require.Len(t, opened, 1)
+}
+
 // TestReplayPace: each message has its time from the beginning on, and idle stretches are cut.
 func TestReplayPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -197,7 +197,7 @@ type Stats struct {
 	Faults        int // of the script, that have happened
 
 	// What was handed to connections, with what they have not read yet.
-	Events     int64 // that were generated; replayed and hand-made ones are not counted
+	Events     int64 // that were generated or replayed; hand-made ones are not counted
 	LastNumber int64 // of the events of a Config.Numbered
 	Messages   int64 // of data: generated, replayed and hand-made
 	Bytes      int64 // of these messages

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/json"
 	"iter"
 
 	"github.com/tickstorm/tickstorm"
@@ -15,6 +16,7 @@ type subscriptions struct {
 	channels map[string]*channelTopics
 	spans    [][2]int
 	out      []byte
+	statuses bool // the last message had statuses, and nothing else
 }
 
 // channelTopics are the topics of a channel.
@@ -50,13 +52,17 @@ func (s *subscriptions) set(t tickstorm.Topic, on bool) {
 	}
 }
 
-// takes reports whether an element is to be sent: one of the topics, or of none that there are.
-func (s *subscriptions) takes(e *tickstorm.Element) bool {
-	if e.Err != nil || e.Kind == tickstorm.KindUnknown {
+// takes reports whether an element of a message is to be sent: one of the topics, of none that
+// there are, or a status that tells of the recording.
+func (s *subscriptions) takes(msg []byte, e *tickstorm.Element) bool {
+	switch {
+	case e.Err != nil || e.Kind == tickstorm.KindUnknown:
 		return true
+	case e.Kind == tickstorm.KindStatus:
+		return tells(msg[e.Start:e.End])
 	}
 	c := s.channels[e.Channel]
-	if c == nil || e.Kind == tickstorm.KindStatus {
+	if c == nil {
 		return false
 	}
 	if c.all || len(c.some) == 0 {
@@ -74,19 +80,38 @@ func (s *subscriptions) takes(e *tickstorm.Element) bool {
 	return takes
 }
 
+// tells reports whether a status is of what feeds the recording, and so holds for whoever reads it.
+// All others were of its own dialogue.
+func tells(status []byte) bool {
+	var e struct{ Status string }
+	if json.Unmarshal(status, &e) != nil {
+		return false
+	}
+	switch e.Status {
+	case dialogue.UpstreamDisconnected, dialogue.UpstreamConnected, dialogue.Gap, dialogue.Dropped:
+		return true
+	}
+	return false
+}
+
 // parts iterates over the messages to send of a recorded one, and how many events they have:
 // one, unless that would be too long. They are valid until the next one.
 func (s *subscriptions) parts(msg []byte) iter.Seq2[[]byte, int] {
 	return func(yield func([]byte, int) bool) {
 		s.spans = s.spans[:0]
-		all := true
-		for s.split.Reset(msg); s.split.Next(); {
-			if e := s.split.Element(); s.takes(e) {
+		all, elements, statuses := true, 0, 0
+		for s.split.Reset(msg); s.split.Next(); elements++ {
+			e := s.split.Element()
+			if e.Kind == tickstorm.KindStatus {
+				statuses++
+			}
+			if s.takes(msg, e) {
 				s.spans = append(s.spans, [2]int{e.Start, e.End})
 			} else {
 				all = false
 			}
 		}
+		s.statuses = elements > 0 && statuses == elements
 		if all && (len(msg) <= dialogue.MaxMessage || len(s.spans) < 2) {
 			yield(msg, len(s.spans))
 			return

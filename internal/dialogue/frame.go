@@ -31,9 +31,12 @@ func AppendHeader(dst []byte, op ws.OpCode, n int) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, 127), uint64(n))
 }
 
-// AppendClose appends a close frame.
+// AppendClose appends a close frame. A code of 0 is none, and of a reason at most 123 bytes go out.
 func AppendClose(dst []byte, code ws.StatusCode, reason string) []byte {
-	return AppendFrame(dst, ws.OpClose, ws.NewCloseFrameBody(code, reason))
+	if code == 0 {
+		return AppendFrame(dst, ws.OpClose, nil)
+	}
+	return AppendFrame(dst, ws.OpClose, ws.NewCloseFrameBody(code, reason[:min(len(reason), ws.MaxControlFramePayloadSize-2)]))
 }
 
 // AppendStatuses appends frames of messages of statuses, some in each.

@@ -51,9 +51,8 @@ type Hub struct {
 
 	mu       sync.Mutex // protects what follows, and is not held while anything is written
 	channels [maxStreams + 1]channel
-	unknown  map[string][]int32 // the outlets that hold topics of channels that the market lacks
-	outlets  []*Outlet          // by place
-	routes   []route            // by place
+	outlets  []*Outlet // by place
+	routes   []route   // by place
 	stats    Stats
 	message  message
 	store    *store   // of snapshots; nil is none
@@ -136,24 +135,19 @@ func (h *Hub) Stats() Stats {
 }
 
 // Last returns when the last event of a topic came, in nanoseconds since 1970, while somebody held
-// it; of all symbols of a channel, whoever held them. It is 0 if none did.
+// it, or others of its channel; 0 if there was none.
 func (h *Hub) Last(t tickstorm.Topic) int64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s, ok := h.streams[t.Channel]
-	if !ok {
-		return 0
-	}
-	c := &h.channels[s]
-	if t.Symbol == tickstorm.All {
+	c, symbol := h.find(t)
+	if symbol == tickstorm.All {
 		return c.last
 	}
 	if c.symbols == nil {
 		return 0
 	}
-	_, id := c.symbols.Find([]byte(t.Symbol))
-	if held := c.topics.Lookup(id); id != 0 && held != nil {
-		return held.last
+	if _, id := c.symbols.Find([]byte(symbol)); id != 0 {
+		return c.holders.Lookup(id).last
 	}
 	return 0
 }

@@ -174,14 +174,6 @@ func (l *listener) end(t testing.TB) {
 	l.read(t)
 }
 
-func topic(s string) tickstorm.Topic {
-	t, err := tickstorm.ParseTopic(s)
-	if err != nil {
-		panic(err)
-	}
-	return t
-}
-
 func topics(some ...string) (all []tickstorm.Topic) {
 	for _, s := range some {
 		all = append(all, topic(s))

@@ -18,12 +18,13 @@ type tape struct {
 	splitter *tickstorm.Splitter
 	raw      []byte // entries, as in the ring
 	played   int64  // when what was played last was received
-	events   int
+	same     int    // messages with events that were played of that time
+	skip     int    // of these, that come again, from the past
 
-	past   *pastReader
-	from   int64 // what of the ring was received earlier is not played: the past had it
-	place  int   // in the ring of the next entry
-	told   int   // notes at this place and later were told when they came
+	past  *pastReader
+	from  int64 // what of the ring was received earlier is not played: the past had it
+	place int   // in the ring of the next entry
+	told  int   // notes at this place and later were told when they came
 }
 
 // sight is how many bytes of the ring are passed or copied while messages wait.
@@ -134,7 +135,17 @@ func (h *Hub) playRing(o *Outlet, j *recall, p *piece) (over bool) {
 	defer h.mu.Unlock()
 	if t.place < r.tail { // it was overwritten
 		t.place = r.tail
-		if from := max(j.Since, t.from, t.played); r.lost >= from {
+		from := max(j.Since, t.from, t.played)
+		switch {
+		case r.lost < from:
+		case j.Past != nil:
+			if t.skip = 0; from == t.played {
+				t.skip = t.same
+			}
+			t.from = r.lost + 1
+			t.past = h.readPast(o, j, from, t.from)
+			return false
+		default:
 			h.gap(j, p, from, r.lost+1, "overwritten before it was read")
 		}
 	}
@@ -178,16 +189,29 @@ func (h *Hub) play(o *Outlet, j *recall, p *piece) {
 			p.text = append(append(p.text, ','), e.text...)
 			continue
 		}
-		s := t.splitter
+		s, has := t.splitter, false
+		again := t.skip > 0 && e.received == t.played
 		for s.Reset(e.text); s.Next(); {
 			el := s.Element()
-			if el.Stream == 0 || el.Err != nil || !j.wants(o, el.Channel, el.Symbol, e.number) {
+			if el.Err != nil || el.Kind == tickstorm.KindStatus {
 				continue
 			}
-			h.beginPiece(j, p)
-			p.add(e.text[el.Start:el.End])
+			if has = true; again {
+				t.skip--
+				break
+			}
+			if el.Stream != 0 && j.wants(o, el.Channel, el.Symbol, e.number) {
+				h.beginPiece(j, p)
+				p.add(e.text[el.Start:el.End])
+			}
 		}
-		t.played = max(t.played, e.received)
+		switch {
+		case !has || again:
+		case e.received == t.played:
+			t.same++
+		default:
+			t.played, t.same = e.received, 1
+		}
 	}
 	t.raw = t.raw[:0]
 }

@@ -53,7 +53,7 @@ var house = map[string]layer{
 	"internal/dialogue": {knows: []string{".", ws}, tests: []string{testify}},
 	"internal/faults":   {knows: []string{".", "epoll", "sim"}, tests: []string{"internal/fixture", "internal/leak", testify, ws}},
 	"internal/fixture":  {knows: []string{".", "frame", "sim", testify, ws, "syscall"}},
-	"internal/fanout":   {knows: []string{".", "internal/intern", "internal/poison", ws}, tests: []string{"frame", "internal/leak", "sim", testify, "syscall"}},
+	"internal/fanout":   {knows: []string{".", "internal/dialogue", "internal/intern", "internal/poison", "internal/swar", ws}, tests: []string{"bench", "internal/leak", testify, "syscall"}},
 	"internal/jsonscan": {knows: []string{"internal/swar"}, tests: []string{fastjson, testify}},
 	"internal/layers":   {tests: []string{testify}},
 	"internal/leak":     {},
@@ -71,11 +71,13 @@ var house = map[string]layer{
 	"relay":     {knows: []string{".", "frame", "internal/dialogue", "internal/fanout", ws}, tests: []string{"internal/fixture", "internal/leak", "sim", testify}},
 	"metrics/*": {knows: []string{"."}, tests: []string{"sim", testify}},
 	"record":    {knows: []string{".", "syscall"}, tests: []string{"sim", testify}},
+	"interop":   {tests: []string{".", "record", "sim", testify}},
 
 	"bench":               {knows: []string{".", "epoll", "frame", "internal/jsonscan", "sim", fastjson, ws, "syscall", "unsafe"}, tests: []string{"internal/leak", testify}},
 	"bench/growth":        {tests: []string{testify}},
 	"bench/rivals":        {knows: []string{".", "bench", "unsafe"}},
 	"bench/rivals/tables": {knows: []string{"bench", "bench/rivals", "syscall"}},
+	"bench/relay":         {knows: []string{".", "relay", "sim", "syscall"}, tests: []string{testify}},
 	"fuzz":                {tests: []string{".", "frame", "internal/jsonscan", "internal/redact", "sim", testify, ws}},
 
 	"record/examples/*":         {knows: []string{".", "record", "sim"}, tests: []string{"syscall", testify}},

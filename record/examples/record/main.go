@@ -33,6 +33,7 @@ func main() {
 	flag.StringVar(&o.topics, "topics", "T.*,Q.*,AM.*", "topics")
 	flag.DurationVar(&o.length, "for", 0, "how long to record; 0 until Ctrl-C")
 	flag.IntVar(&o.rate, "rate", 450_000, "the simulator's events per second; 0 is as fast as it goes")
+	flag.BoolVar(&o.decode, "decode", false, "decode all events as well, behind a queue, as a program does that uses them")
 	flag.DurationVar(&o.every, "every", time.Second, "time from one line of figures to the next")
 	flag.DurationVar(&o.flush, "flush", time.Second, "how old a message becomes until it is in its file")
 	flag.DurationVar(&o.rotate, "rotate", time.Hour, "how long a segment lasts")
@@ -52,6 +53,7 @@ type options struct {
 	dir, market, topics          string
 	length, every, flush, rotate time.Duration
 	rate                         int
+	decode                       bool
 }
 
 func run(ctx context.Context, o options, w io.Writer) (err error) {
@@ -110,10 +112,16 @@ func run(ctx context.Context, o options, w io.Writer) (err error) {
 	return err
 }
 
-// stream runs a client until the time is up. Nobody handles its events, so none are decoded.
+// stream runs a client until the time is up. Unless they are to be, events are not decoded: nobody
+// handles them.
 func stream(ctx context.Context, o options, w io.Writer, cfg tickstorm.Config, topics []tickstorm.Topic, rec *record.Recorder) error {
-	cfg.Queue.Inline = true
-	client, err := tickstorm.NewClient(cfg, undecoded{})
+	var handler tickstorm.Handler = undecoded{}
+	if o.decode {
+		handler = tickstorm.NopHandler{}
+	} else {
+		cfg.Queue.Inline = true
+	}
+	client, err := tickstorm.NewClient(cfg, handler)
 	if err != nil {
 		return err
 	}
@@ -139,8 +147,13 @@ func stream(ctx context.Context, o options, w io.Writer, cfg tickstorm.Config, t
 		case <-tick.C:
 			// What is written is asked first: it is never more than what was received.
 			s, now := rec.Stats(), time.Now()
-			fmt.Fprintf(w, "%d: %d messages received, %d written, %d bytes as %d; buffer %.1f%%, %d dropped\n",
-				now.UnixNano(), client.Stats().Messages, s.Messages, s.Bytes, s.Written, 100*float64(s.Buffered)/float64(s.Buffer), s.Dropped)
+			stats := client.Stats()
+			events := ""
+			if o.decode {
+				events = fmt.Sprintf("; %d events decoded, %d dropped", stats.Queue.Delivered, stats.Queue.Dropped)
+			}
+			fmt.Fprintf(w, "%d: %d messages received, %d written, %d bytes as %d; buffer %.1f%%, %d dropped%s\n",
+				now.UnixNano(), stats.Messages, s.Messages, s.Bytes, s.Written, 100*float64(s.Buffered)/float64(s.Buffer), s.Dropped, events)
 		}
 	}
 }

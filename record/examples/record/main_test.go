@@ -53,9 +53,10 @@ func program(ctx context.Context, args ...string) *exec.Cmd {
 // TestRun: the program records all, closes its segments, and says so.
 func TestRun(t *testing.T) {
 	dir := t.TempDir()
-	out, err := program(t.Context(), "-dir", dir, "-for", "1s", "-rate", "20000", "-rotate", "300ms").CombinedOutput()
+	out, err := program(t.Context(), "-dir", dir, "-for", "1s", "-rate", "20000", "-rotate", "300ms", "-decode", "-every", "100ms").CombinedOutput()
 	require.NoError(t, err, string(out))
 	require.Regexp(t, `recorded [1-9]\d* messages, .* 0 dropped, 0 lost, 0 errors`, string(out))
+	require.Regexp(t, `; [1-9]\d* events decoded, 0 dropped`, string(out))
 	r := audit(t, dir)
 	require.Empty(t, r.damages)
 	require.Contains(t, string(out), fmt.Sprintf("recorded %d messages", r.messages))

@@ -1,0 +1,41 @@
+package record
+
+import (
+	"time"
+
+	"github.com/tickstorm/tickstorm"
+)
+
+// damaged is the kind of what stands for a [Damage] among controls. No recording has it.
+const damaged ControlKind = "damage"
+
+// missing returns the control that says what is missing at an entry, as far as that is known; ok
+// is false if nothing is.
+func missing(e *Entry) (c Control, ok bool) {
+	switch {
+	case e.Damage != nil:
+		if e.Damage.Reason == ClockBack {
+			return Control{}, false
+		}
+		return Control{
+			Kind: damaged, Received: e.Received, Cause: string(e.Damage.Reason), From: tickstorm.Moment{Received: timeAt(e.Received)},
+		}, true
+	case e.Control == nil:
+		return Control{}, false
+	}
+	switch c = *e.Control; c.Kind {
+	case Gap:
+		c.Count = 0 // there are recordings in which it counts topics
+		return c, true
+	case Dropped, Lost:
+		return c, true
+	}
+	return Control{}, false
+}
+
+func timeAt(nanos int64) time.Time {
+	if nanos == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, nanos)
+}
