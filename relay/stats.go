@@ -14,6 +14,13 @@ type Stats struct {
 	// handshakes were not answered by 101.
 	Clients           int
 	Accepted, Refused uint64
+	// Standby is whether somebody else has Config.Lock, and the server waits for it.
+	Standby bool
+	// Keys is how Config.Keys came; zero without. RefusedKeys is how many wrong ones were shown.
+	Keys        KeysStats
+	RefusedKeys uint64
+	// Certificate is that of Config.CertFile; zero without.
+	Certificate CertificateStats
 	// Markets are in the order of Config.Upstreams.
 	Markets []MarketStats
 }
@@ -47,6 +54,8 @@ type ClientStats struct {
 	ID    uint64
 	From  string
 	Since time.Time
+	// Key is the name of its key; "" if it has shown none, and without Config.Keys.
+	Key string
 	// Topics is how many it holds.
 	Topics int
 	// Waiting are the events in its queue, and Bytes the memory that they take.
@@ -65,6 +74,13 @@ func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	st := Stats{Clients: len(clients), Accepted: s.last, Refused: s.refused}
 	s.mu.Unlock()
+	st.Standby, st.RefusedKeys = s.standby(), s.refusedKeys.Load()
+	if s.cfg.Keys != nil {
+		st.Keys = s.cfg.Keys.Stats()
+	}
+	if s.certificate != nil {
+		st.Certificate = s.certificate.Stats()
+	}
 	for _, m := range s.order {
 		st.Markets = append(st.Markets, m.stats(clients))
 	}
@@ -88,7 +104,7 @@ func (m *market) stats(clients map[*conn]struct{}) MarketStats {
 		}
 		out := c.out.Stats()
 		st.Clients = append(st.Clients, ClientStats{
-			ID: c.id, From: c.from, Since: c.since, Topics: held[c],
+			ID: c.id, From: c.from, Since: c.since, Key: c.keyName(), Topics: held[c],
 			Waiting: out.Waiting, Bytes: out.Bytes,
 			Written: out.Written, Dropped: out.Dropped, Conflated: out.Conflated, Delay: out.Delay,
 		})
