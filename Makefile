@@ -106,6 +106,7 @@ smoke: ## run the examples briefly and check the main job's figures
 	go run ./examples/epoll
 	go run ./examples/sixmarkets
 	go run ./examples/alltickers -for 3s -json | ./.ci/figures
+	go run ./examples/relay -for 2s
 	go run ./examples/overload -for 1s -policies inline,drop-oldest
 	recording=$$(mktemp -d) && trap 'rm -r "$$recording"' EXIT && \
 		go run -C record ./examples/record -for 2s -dir "$$recording" && go run -C record ./examples/replay -dir "$$recording"
@@ -125,6 +126,7 @@ proof: ## prove what takes long: races, repeated runs, fuzzing, soak; half an ho
 	./.ci/repeat ./internal/faults $(call share,30) 300
 	$(MAKE) fuzz test-safe FUZZTIME=$(call share,200000)x
 	$(MAKE) soak SOAK=$(call share,600)s
+	TICKSTORM_OPERATIONS=$(call share,1000000) TICKSTORM_CLIENTS=$(call share,10000) go test -count=1 -run 'Model|NothingIsLeft' ./relay
 	cd record && TICKSTORM_KILLS=$(call share,100) go test -count=1 -run Kill ./examples/record
 
 .PHONY: bench-rivals

@@ -267,13 +267,14 @@ func (l *ledger) next(now time.Time, buf []byte) ([]byte, bool) {
 		if len(c.topics) == 0 {
 			continue
 		}
+		if c.again {
+			return appendRequest(buf, c.action, c.topics), true
+		}
 		for _, t := range c.topics {
-			switch {
-			case c.again:
-			case c.action == subscribe:
+			if c.action == subscribe {
 				delete(l.refused, t)
 				l.hold(t, 0)
-			default:
+			} else {
 				l.hold(t, l.held[t]|leaving)
 			}
 		}
@@ -517,8 +518,8 @@ func (l *ledger) check(i int) {
 
 // overlap asks again for what is held beside topics that have ended: the symbols of a channel
 // whose All has, or All where a symbol has. Whether they outlive that the vendor does not say. A
-// server that has them still does not answer, so that nobody waits for one: these requests hold
-// nobody up, and nothing follows from silence.
+// server that has them still does not answer, so that such a request is never in flight: an answer
+// is one that comes after its time.
 func (l *ledger) overlap(ended []Topic) {
 	again := map[Topic]bool{}
 	for _, t := range ended {
@@ -540,8 +541,7 @@ func (l *ledger) overlap(ended []Topic) {
 	}
 	sortTopics(topics)
 	for part := range slices.Chunk(topics, l.perChunk) {
-		r := &request{action: subscribe, topics: part, left: len(part)}
-		l.queue = append(l.queue, &chunk{request: r, topics: slices.Clone(part), again: true})
+		l.queue = append(l.queue, &chunk{request: &request{action: subscribe}, topics: slices.Clone(part), again: true})
 	}
 }
 

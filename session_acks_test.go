@@ -1,6 +1,7 @@
 package tickstorm_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -705,4 +706,20 @@ func TestSessionAsksAgainForWhatOverlapped(t *testing.T) {
 			require.NotContains(t, pending, tc.again)
 		})
 	}
+}
+
+// TestSessionAnswersBesideWhatIsAskedForAgain: an answer is that of the request that waits for it.
+func TestSessionAnswersBesideWhatIsAskedForAgain(t *testing.T) {
+	p := readyPeer(t, testConfig(), nil)
+	require.NoError(t, p.s.Request(nil, fixture.Topics(t, "T.*,T.A")...))
+	require.NoError(t, p.say(fixture.Acks("T.*", "T.A")...))
+	require.NoError(t, p.s.Withdraw(nil, fixture.Topics(t, "T.*")...))
+	require.NoError(t, p.say(fixture.Status("success", "unsubscribed to: T.*")))
+	require.NoError(t, p.s.Withdraw(nil, fixture.Topics(t, "T.A")...))
+	require.NoError(t, p.say(fixture.Status("success", "unsubscribed to: T.A")))
+	results := []error{errors.New("none yet")}
+	require.NoError(t, p.s.Request(func(err error) { results = append(results, err) }, fixture.Topics(t, "T.A")...))
+	require.NoError(t, p.say(fixture.Acks("T.A")...))
+	require.Equal(t, []error{nil}, results[1:])
+	require.Len(t, p.requests(), 5, "both, the end of All, the symbol again, its end, and it anew")
 }

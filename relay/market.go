@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/internal/dialogue"
@@ -23,6 +24,7 @@ type market struct {
 
 	// The reading goroutine's.
 	started bool   // begun is closed
+	beyond  bool   // an upstream that is a relay has lost its own
 	mixed   []byte // a message with statuses, until those have been acted on
 	at      int64  // when it came
 
@@ -63,8 +65,9 @@ func (m *market) run(ctx context.Context) {
 	m.server.log.Error("relay: no upstream any more", "market", string(m.name), "err", err)
 	m.mu.Lock()
 	m.failed = err
+	m.up, m.why = false, err.Error()
 	m.mu.Unlock()
-	m.down(err.Error())
+	m.tell(dialogue.Status{Status: dialogue.UpstreamDisconnected, Message: err.Error()})
 	for _, c := range m.present() {
 		c.part(restart, "the relay has lost its upstream")
 	}
@@ -188,12 +191,15 @@ func (t tap) OnState(change *tickstorm.StateChange) {
 		close(m.begun)
 	}
 	switch change.State {
-	case tickstorm.StateSubscribing:
-		m.back()
 	case tickstorm.StateStreaming:
 		m.ledger.streaming(change)
-		m.back()
+		fallthrough
+	case tickstorm.StateSubscribing:
+		if !m.beyond {
+			m.back()
+		}
 	case tickstorm.StateBackoff:
+		m.beyond = false
 		m.ledger.down()
 		m.down(change.Err.Error())
 	}
@@ -210,7 +216,15 @@ func (t tap) OnGap(gap *tickstorm.Gap) {
 	if gap.Cause != nil {
 		cause = gap.Cause.Error()
 	}
-	t.m.tell(dialogue.GapNote(gap.From.Received.UnixNano(), gap.To.Received.UnixNano(), cause))
+	t.m.tell(dialogue.GapNote(nanoseconds(gap.From.Received), nanoseconds(gap.To.Received), cause))
+}
+
+// nanoseconds is a time since 1970, 0 if it is not known.
+func nanoseconds(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
 }
 
 // ears is the handler of the upstream: what it does not hear is not decoded.
@@ -236,8 +250,10 @@ func (e ears) OnStatus(s *tickstorm.Status) {
 			e.m.ledger.withdrawn(t)
 		}
 	case dialogue.UpstreamDisconnected:
+		e.m.beyond = true
 		e.m.down(message)
 	case dialogue.UpstreamConnected:
+		e.m.beyond = false
 		e.m.back()
 	}
 }

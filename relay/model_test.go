@@ -2,6 +2,7 @@ package relay_test
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -168,7 +169,7 @@ func (r *record) between(from, to int) []serial {
 // may come from mayFrom on and before mayTo, and must from mustFrom on and before mustTo.
 type span struct{ mayFrom, mustFrom, mustTo, mayTo int }
 
-const open = 1 << 62
+const open = math.MaxInt
 
 // member is a client with its model.
 type member struct {

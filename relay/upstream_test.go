@@ -228,6 +228,14 @@ func TestChain(t *testing.T) {
 	require.Equal(t, dialogue.Gap, said(t, c.next()).Status)
 	c.expect("[" + oddTrade + "]")
 	require.True(t, second.relay.Stats().Markets[0].Up)
+
+	require.NoError(t, b.up.Close()) // for longer
+	require.Equal(t, dialogue.UpstreamDisconnected, said(t, c.next()).Status)
+	third := startAt(t, nil, tickstorm.Config{
+		Key: "any", Market: tickstorm.Stocks, Feed: tickstorm.Feed("ws://" + b.addr), Proxy: tickstorm.NoProxy,
+	})
+	third.await(func(s relay.MarketStats) bool { return s.State == tickstorm.StateStreaming && !s.Up })
+	require.Equal(t, dialogue.UpstreamDisconnected, said(t, third.login("/stocks").next()).Status)
 }
 
 // TestTap: the user's own hears everything too.

@@ -1,10 +1,9 @@
 package fanout
 
 import (
-	"encoding/binary"
 	"errors"
 	"io"
-	"math"
+	"net"
 	"sync"
 	"time"
 
@@ -34,8 +33,8 @@ type Conn interface {
 // OutletConfig says how an [Outlet] is built. What is zero has a default, and what makes no
 // sense is bent to what does.
 type OutletConfig struct {
-	// Bytes bounds the memory of what waits or is being written; default 1 MiB, at least 64 KiB.
-	// It is taken as it is needed.
+	// Bytes bounds the memory of events that wait or are being written; default 1 MiB, at least
+	// 64 KiB. It is taken as it is needed, and shared with other outlets where a message is.
 	Bytes int
 	// Overflow is what gives way when there is no room. An outlet cannot block:
 	// OverflowBlock is OverflowDisconnect here.
@@ -47,7 +46,9 @@ type OutletConfig struct {
 	//	OverflowDisconnect   at High, the outlet ends: a close frame of 1008
 	Overflow tickstorm.Overflow
 	// High and Low are the bytes waiting at which the policy sets in and ends. High is Bytes by
-	// default, a quarter of it under OverflowConflate; Low is half of High.
+	// default; under OverflowConflate a quarter of it, and half at most: the other half is kept
+	// for the latest events, and what is not conflated and finds no room in the one is
+	// dropped as by OverflowDropNewest. Low is half of High by default.
 	High, Low int
 	// Control bounds the bytes of answers, and that of notes; default 64 KiB. An outlet with
 	// more ends with [ErrControlFull].
@@ -80,11 +81,12 @@ func (c OutletConfig) withDefaults() OutletConfig {
 	}
 	if c.Overflow == tickstorm.OverflowConflate {
 		def(&c.High, c.Bytes/4)
+		c.High = min(c.High, c.Bytes/2)
 	}
 	def(&c.High, c.Bytes)
-	c.High = min(c.High, c.Bytes)
+	c.High = max(min(c.High, c.Bytes), minBytes/4)
 	def(&c.Low, c.High/2)
-	c.Low = min(c.Low, c.High)
+	c.Low = min(c.Low, c.High-2*block) // so that what ends begins not again at once
 	def(&c.Control, 64<<10)
 	if c.WriteTimeout <= 0 {
 		c.WriteTimeout = 30 * time.Second
@@ -129,78 +131,80 @@ type Outlet struct {
 	cfg  OutletConfig
 	done chan struct{}
 
-	topics map[tickstorm.Topic]bool // the hub's lock protects it
+	vector bool // the connection takes several slices at once
 
-	mu      sync.Mutex
-	work    sync.Cond
-	answers []byte
-	queue   []parcel
-	bytes   int
-	drops   Drops
-	ending  bool
-	cut     error
-	last    []byte
-	stats   OutletStats
-}
+	topics map[tickstorm.Topic]struct{} // the hub's locks protect these
+	place  int32
+	left   bool
 
-type parcel struct {
-	frame    []byte
-	events   int
-	received int64
+	mu   sync.Mutex // protects what follows; of the hub only the pool's lock is taken under it
+	work sync.Cond  // the outlet's goroutine waits for something to write
+	idle bool       // it does
+
+	answers    []byte
+	waiting    fifo
+	open       *buffer // the last of waiting, if more may be added to it
+	pushed     uint64  // how many ever came to waiting
+	taken      uint64  // and went
+	latest     latest
+	after      uint64 // latest is taken only when so many went
+	conflating bool
+	dropping   bool  // what comes is dropped, where it cannot be conflated
+	drops      Drops // to be told behind what waits
+	holes      Drops // to be told before
+	bytes      int   // cost of all that waits, or is being written
+	inLatest   int   // of it, in latest
+	inNotes    int   // of it, notes that wait
+
+	ending   bool // nothing more comes in
+	last     []byte
+	reason   error     // of the end
+	cut      bool      // nothing more is written
+	ended    bool      // the goroutine has nothing more to do with the connection
+	deadline time.Time // of the connection's writing
+	scratch  []byte
+	stats    OutletStats
 }
 
 // Join makes an outlet for a connection, which wants nothing yet, and starts its goroutine,
 // which ends when Close, Hangup or Cut was called, or a write fails.
 func (h *Hub) Join(conn Conn, cfg OutletConfig) *Outlet {
-	o := &Outlet{hub: h, conn: conn, cfg: cfg.withDefaults(), done: make(chan struct{}), topics: map[tickstorm.Topic]bool{}}
+	o := &Outlet{hub: h, conn: conn, cfg: cfg.withDefaults(), done: make(chan struct{}), topics: map[tickstorm.Topic]struct{}{}}
 	o.work.L = &o.mu
-	h.mu.Lock()
-	h.outlets[o] = struct{}{}
-	h.mu.Unlock()
+	switch conn.(type) {
+	case *net.TCPConn, *net.UnixConn:
+		o.vector = true
+	}
+	h.editing.Lock()
+	h.enlist(o)
+	h.editing.Unlock()
 	go o.write()
 	return o
 }
 
 // Subscribe adds topics to what the outlet wants, in the form of [tickstorm.Market.Canonical], from
 // the next message on. An event is written once, however many of the topics it is of.
-func (o *Outlet) Subscribe(topics ...tickstorm.Topic) {
-	o.hub.mu.Lock()
-	defer o.hub.mu.Unlock()
-	for _, t := range topics {
-		o.topics[t] = true
-	}
-}
+func (o *Outlet) Subscribe(topics ...tickstorm.Topic) { o.hub.subscribe(o, topics) }
 
 // Unsubscribe takes topics away from what the outlet wants, from the next message on. What
 // waits is written.
-func (o *Outlet) Unsubscribe(topics ...tickstorm.Topic) {
-	o.hub.mu.Lock()
-	defer o.hub.mu.Unlock()
-	for _, t := range topics {
-		delete(o.topics, t)
-	}
-}
-
-func (o *Outlet) wants(e *tickstorm.Element) bool {
-	if e.Kind == tickstorm.KindUnknown {
-		for t := range o.topics {
-			if t.Channel == e.Channel {
-				return true
-			}
-		}
-	}
-	return o.topics[tickstorm.Topic{Channel: e.Channel, Symbol: tickstorm.All}] ||
-		e.Symbol != nil && o.topics[tickstorm.Topic{Channel: e.Channel, Symbol: string(e.Symbol)}]
-}
+func (o *Outlet) Unsubscribe(topics ...tickstorm.Topic) { o.hub.unsubscribe(o, topics) }
 
 // Note writes a text message, such as a status, in its place among the events: behind all that
-// were handed out before, and before all others. msg is copied. Notes are never dropped.
+// were handed out before, and before all others, so that under conflation the former do not give
+// way to the latter. msg is copied. Notes are never dropped.
 func (o *Outlet) Note(msg []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.ending {
-		o.append(parcel{frame: appendFrame(nil, ws.OpText, msg)})
+	if o.ending {
+		return
 	}
+	o.settleLatest()
+	o.pushNote(o.hub.newNote(msg))
+	if o.inNotes > o.cfg.Control {
+		o.end(ErrControlFull)
+	}
+	o.wake()
 }
 
 // Answer writes a text message, such as an acknowledgement, before all events that wait, behind
@@ -215,10 +219,10 @@ func (o *Outlet) Control(frames []byte) {
 		return
 	}
 	o.answers = append(o.answers, frames...)
-	o.work.Signal()
 	if len(o.answers) > o.cfg.Control {
 		o.end(ErrControlFull)
 	}
+	o.wake()
 }
 
 // Close ends the outlet with a close frame behind all that waits, in CloseTimeout. A code of 0
@@ -226,13 +230,9 @@ func (o *Outlet) Control(frames []byte) {
 func (o *Outlet) Close(code ws.StatusCode, reason string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.ending {
-		return
+	if !o.ending {
+		o.finish(appendClose(nil, code, reason))
 	}
-	o.last = appendClose(nil, code, reason)
-	o.ending = true
-	_ = o.conn.SetWriteDeadline(time.Now().Add(o.cfg.CloseTimeout))
-	o.work.Signal()
 }
 
 // Hangup ends the outlet with these frames, such as the answer to a close frame, behind what is
@@ -242,19 +242,8 @@ func (o *Outlet) Hangup(frames []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !o.ending {
-		o.hangup(frames)
+		o.hangup(append([]byte(nil), frames...))
 	}
-}
-
-func (o *Outlet) hangup(frames []byte) {
-	for _, p := range o.queue {
-		o.stats.Dropped += uint64(p.events)
-	}
-	o.queue, o.bytes = nil, 0
-	o.last = append([]byte(nil), frames...)
-	o.ending = true
-	_ = o.conn.SetWriteDeadline(time.Now().Add(o.cfg.CloseTimeout))
-	o.work.Signal()
 }
 
 // Cut ends the outlet at once, with [ErrCut] if nothing has ended it before; what is being
@@ -265,13 +254,39 @@ func (o *Outlet) Cut() {
 	o.end(ErrCut)
 }
 
-func (o *Outlet) end(err error) {
-	if o.cut == nil {
-		o.cut = err
+// end ends the outlet at once. It wants the lock, as the following do.
+func (o *Outlet) end(reason error) {
+	if o.cut || o.ended {
+		return
 	}
+	if o.reason == nil {
+		o.reason = reason
+	}
+	o.ending, o.cut = true, true
+	_ = o.conn.SetWriteDeadline(time.Unix(1, 0)) // fails only if it is closed
+	o.wake()
+}
+
+// hangup ends the outlet with these frames instead of what waits.
+func (o *Outlet) hangup(frames []byte) {
+	o.discard()
+	o.finish(frames)
+}
+
+// finish ends the outlet with these frames behind what waits.
+func (o *Outlet) finish(frames []byte) {
+	o.last = frames
 	o.ending = true
-	_ = o.conn.SetWriteDeadline(time.Unix(1, 0))
-	o.work.Signal()
+	_ = o.conn.SetWriteDeadline(time.Now().Add(o.cfg.CloseTimeout)) // fails only if it is closed
+	o.wake()
+}
+
+// wake makes the goroutine look.
+func (o *Outlet) wake() {
+	if o.idle {
+		o.idle = false
+		o.work.Signal()
+	}
 }
 
 // Done returns a channel that is closed when the outlet has ended and OnEnd has returned.
@@ -303,128 +318,7 @@ func (o *Outlet) Stats() OutletStats {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	st := o.stats
-	st.Bytes = o.bytes
+	st.Waiting = int(st.Events - st.Written - st.Dropped - st.Conflated)
+	st.Bytes, st.Conflating, st.Dropping = o.bytes, o.conflating, o.dropping
 	return st
-}
-
-func (o *Outlet) put(msg []byte, events int, received int64) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.stats.Events += uint64(events)
-	f := appendFrame(nil, ws.OpText, msg)
-	switch {
-	case o.ending:
-		o.stats.Dropped += uint64(events)
-		return
-	case o.bytes+len(f) <= o.cfg.Bytes:
-		o.told()
-		o.append(parcel{f, events, received})
-		return
-	case o.cfg.Overflow == tickstorm.OverflowDisconnect:
-		o.hangup(appendClose(nil, ws.StatusPolicyViolation, "too slow"))
-	}
-	o.drops.add(events, received)
-	o.stats.Dropped += uint64(events)
-}
-
-// told puts the note of drops in.
-func (o *Outlet) told() {
-	if o.drops.Events > 0 && o.cfg.Dropped != nil {
-		o.append(parcel{frame: appendFrame(nil, ws.OpText, o.cfg.Dropped(nil, o.drops))})
-	}
-	o.drops = Drops{}
-}
-
-func (o *Outlet) append(p parcel) {
-	o.queue = append(o.queue, p)
-	o.bytes += len(p.frame)
-	o.stats.Waiting += p.events
-	o.work.Signal()
-}
-
-// write is the outlet's goroutine.
-func (o *Outlet) write() {
-	err := o.run()
-	o.hub.mu.Lock()
-	delete(o.hub.outlets, o)
-	clear(o.topics)
-	o.hub.mu.Unlock()
-	o.mu.Lock()
-	o.ending = true
-	o.mu.Unlock()
-	if o.cfg.OnEnd != nil {
-		o.cfg.OnEnd(err)
-	}
-	close(o.done)
-}
-
-func (o *Outlet) run() error {
-	for {
-		o.mu.Lock()
-		if len(o.queue) == 0 && !o.ending {
-			o.told()
-		}
-		for len(o.answers) == 0 && len(o.queue) == 0 && !o.ending {
-			o.work.Wait()
-		}
-		if o.cut != nil {
-			o.mu.Unlock()
-			return o.cut
-		}
-		b, p, over := o.answers, parcel{}, false
-		o.answers = nil
-		if len(o.queue) > 0 {
-			p = o.queue[0]
-			o.queue = o.queue[1:]
-			b = append(b, p.frame...)
-		} else if o.ending {
-			b, over = append(b, o.last...), true
-		}
-		if !o.ending {
-			_ = o.conn.SetWriteDeadline(time.Now().Add(o.cfg.WriteTimeout))
-		}
-		o.mu.Unlock()
-		_, err := o.conn.Write(b)
-		o.mu.Lock()
-		o.bytes -= len(p.frame)
-		o.stats.Waiting -= p.events
-		o.stats.Written += uint64(p.events)
-		if p.events > 0 {
-			o.stats.Delay.Observe(time.Duration(time.Now().UnixNano() - p.received))
-		}
-		cut := o.cut
-		o.mu.Unlock()
-		switch {
-		case cut != nil:
-			return cut
-		case err != nil:
-			return err
-		case over:
-			return nil
-		}
-	}
-}
-
-// appendFrame appends an unmasked frame.
-func appendFrame(dst []byte, op ws.OpCode, payload []byte) []byte {
-	dst = append(dst, 0x80|byte(op))
-	switch n := len(payload); {
-	case n < 126:
-		dst = append(dst, byte(n))
-	case n <= math.MaxUint16:
-		dst = binary.BigEndian.AppendUint16(append(dst, 126), uint16(n))
-	default:
-		dst = binary.BigEndian.AppendUint64(append(dst, 127), uint64(n))
-	}
-	return append(dst, payload...)
-}
-
-// appendClose appends a close frame.
-func appendClose(dst []byte, code ws.StatusCode, reason string) []byte {
-	var body []byte
-	if code != 0 {
-		body = binary.BigEndian.AppendUint16(body, uint16(code))
-		body = append(body, reason[:min(len(reason), ws.MaxControlFramePayloadSize-2)]...)
-	}
-	return appendFrame(dst, ws.OpClose, body)
 }

@@ -78,7 +78,7 @@ var house = map[string]layer{
 
 	"record/examples/*":         {knows: []string{".", "record", "sim"}, tests: []string{"syscall", testify}},
 	"examples/internal/simproc": {knows: []string{".", "sim"}},
-	"examples/*":                {knows: []string{".", "epoll", "examples/internal/simproc", "frame", "sim", ws, "syscall"}},
+	"examples/*":                {knows: []string{".", "epoll", "examples/internal/simproc", "frame", "relay", "sim", ws, "syscall"}},
 }
 
 // pkg is a package as its files have it, those of other platforms and tags included.

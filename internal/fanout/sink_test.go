@@ -1,0 +1,123 @@
+package fanout_test
+
+import (
+	"encoding/json"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tickstorm/tickstorm/internal/fanout"
+)
+
+// sink is a connection that keeps what is written to it, and takes nothing while it is stalled.
+type sink struct {
+	mu      sync.Mutex
+	change  sync.Cond
+	stalled bool
+	late    bool // the deadline has passed
+	timer   *time.Timer
+	data    []byte
+	writes  int
+}
+
+func newSink() *sink {
+	s := &sink{}
+	s.change.L = &s.mu
+	return s
+}
+
+func (s *sink) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.stalled && !s.late {
+		s.change.Wait()
+	}
+	if s.late {
+		return 0, os.ErrDeadlineExceeded
+	}
+	s.data = append(s.data, p...)
+	s.writes++
+	return len(p), nil
+}
+
+func (s *sink) SetWriteDeadline(t time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	s.late = false
+	if left := time.Until(t); left > 0 {
+		s.timer = time.AfterFunc(left, s.expire)
+	} else {
+		s.late = true
+		s.change.Broadcast()
+	}
+	return nil
+}
+
+func (s *sink) expire() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.late = true
+	s.change.Broadcast()
+}
+
+func (s *sink) stall(yes bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stalled = yes
+	s.change.Broadcast()
+}
+
+// written returns the frames that were written since it was called last, as text; a close
+// frame's code comes as "close 1008 reason".
+func (s *sink) written(t testing.TB) (frames []string) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := strings.NewReader(string(s.data))
+	s.data = s.data[:0]
+	for {
+		f, err := ws.ReadFrame(r)
+		if err == io.EOF {
+			return frames
+		}
+		require.NoError(t, err)
+		require.False(t, f.Header.Masked)
+		require.True(t, f.Header.Fin)
+		require.Less(t, len(f.Payload), 1_000_000)
+		if f.Header.OpCode == ws.OpClose {
+			code, reason := ws.ParseCloseFrameData(f.Payload)
+			frames = append(frames, "close "+json.Number(itoa(int(code))).String()+" "+reason)
+			continue
+		}
+		frames = append(frames, string(f.Payload))
+	}
+}
+
+func itoa(n int) string { b, _ := json.Marshal(n); return string(b) }
+
+// elements takes a message apart.
+func elements(t testing.TB, msg string) []string {
+	t.Helper()
+	var raw []json.RawMessage
+	require.NoError(t, json.Unmarshal([]byte(msg), &raw), msg)
+	var all []string
+	for _, r := range raw {
+		all = append(all, string(r))
+	}
+	return all
+}
+
+// dropped is the note that tells of drops in tests.
+func dropped(dst []byte, d fanout.Drops) []byte {
+	dst = append(dst, `[{"ev":"status","status":"dropped","message":"`...)
+	return append(append(dst, itoa(int(d.Events))...), `"}]`...)
+}
