@@ -27,7 +27,7 @@ func TestModel(t *testing.T) {
 	left := operations(t)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d, %d operations", seed, left)
-	up, err := sim.Start(sim.Config{Numbered: true, Rate: 20_000})
+	up, err := sim.Start(sim.Config{Numbered: true, Rate: 4000})
 	require.NoError(t, err)
 	defer up.Close()
 	r := &record{parser: tickstorm.NewParser(tickstorm.Stocks)}

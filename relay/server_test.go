@@ -109,6 +109,7 @@ func TestWhoMayConnect(t *testing.T) {
 		c.MaxClients = 2
 		c.Origins = []string{"https://desk.example.com"}
 	})
+	b.streaming(0)
 	origin := func(o string) http.Header { return http.Header{"Origin": {o}} }
 	for _, tc := range []struct {
 		name, path string

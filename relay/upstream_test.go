@@ -74,8 +74,13 @@ func TestUpstreamIsDown(t *testing.T) {
 		late := b.login("/stocks")
 		require.Equal(t, dialogue.UpstreamDisconnected, said(t, late.next()).Status)
 		late.send(subscribe("T.A,T.B"))
-		require.Equal(t, dialogue.UpstreamConnected, said(t, late.next()).Status)
-		late.expect(acks("T.B"), acks("T.A")) // one has a request of its own
+		var heard []string // answers may overtake what is told among the events
+		for range 3 {
+			heard = append(heard, late.next())
+		}
+		require.ElementsMatch(t, []string{
+			acks("T.A"), acks("T.B"), "[" + status("upstream_connected", "stocks") + "]",
+		}, heard)
 	})
 	inBubble(t, sim.Config{Quiet: true, Acks: sim.AckNothing}, tickstorm.Stocks, nil, func(b *bench) {
 		c := b.login("/stocks")

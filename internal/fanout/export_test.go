@@ -19,3 +19,29 @@ func (h *Hub) Symbols() int {
 	}
 	return n
 }
+
+// Inert makes an outlet without a goroutine: what comes to it waits until Drain is called.
+func (h *Hub) Inert(cfg OutletConfig) *Outlet {
+	o := h.newOutlet(nil, cfg)
+	return o
+}
+
+// Batch is memory for Drain.
+type Batch struct{ batch }
+
+// Drain does what the outlet's goroutine does, and writes nothing.
+func (o *Outlet) Drain(b *Batch) {
+	for {
+		o.mu.Lock()
+		taken := o.take(&b.batch)
+		o.mu.Unlock()
+		if !taken {
+			return
+		}
+		b.prepare(&o.hub.pool)
+		b.release(&o.hub.pool)
+		o.mu.Lock()
+		o.settle(&b.batch)
+		o.mu.Unlock()
+	}
+}

@@ -39,9 +39,8 @@ type Hub struct {
 
 	mu       sync.Mutex // protects what follows, and is not held while anything is written
 	channels [maxStreams + 1]channel
-	unknown  map[string][]int32 // the outlets that hold topics of channels that the market lacks
-	outlets  []*Outlet          // by place
-	routes   []route            // by place
+	outlets  []*Outlet // by place
+	routes   []route   // by place
 	stats    Stats
 	message  message
 }

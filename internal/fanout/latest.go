@@ -42,8 +42,7 @@ func (s *latestSlot) cost() int { return s.buf.cost() + slotCost }
 
 // release gives a slot's buffer back.
 func (s *latestSlot) release(p *pool) {
-	one := [1]*buffer{s.buf}
-	p.put(one[:])
+	p.putOne(s.buf)
 	s.buf = nil
 }
 

@@ -126,59 +126,71 @@ func (d *Drops) add(events int, received int64) {
 // is given to Note after Unsubscribe; given to Answer it comes at once, and what of the topic
 // waits comes behind it.
 type Outlet struct {
-	hub  *Hub
-	conn Conn
-	cfg  OutletConfig
-	done chan struct{}
+	// What every event needs is in one line of memory.
 
-	vector bool // the connection takes several slices at once
-
-	topics map[tickstorm.Topic]struct{} // the hub's locks protect these
-	place  int32
-	left   bool
-
-	mu   sync.Mutex // protects what follows; of the hub only the pool's lock is taken under it
-	work sync.Cond  // the outlet's goroutine waits for something to write
-	idle bool       // it does
-
-	answers    []byte
-	waiting    fifo
-	open       *buffer // the last of waiting, if more may be added to it
-	pushed     uint64  // how many ever came to waiting
-	taken      uint64  // and went
-	latest     latest
-	after      uint64 // latest is taken only when so many went
+	mu         sync.Mutex // protects all that nothing else is said of; of the hub only the pool's lock is taken under it
+	room       []byte     // what is left of open
+	added      int32      // events in it
+	place      int32      // the hub's lock protects it
+	idle       bool       // the goroutine waits for something to write
+	ending     bool       // nothing more comes in
 	conflating bool
-	dropping   bool  // what comes is dropped, where it cannot be conflated
-	drops      Drops // to be told behind what waits
-	holes      Drops // to be told before
-	bytes      int   // cost of all that waits, or is being written
-	inLatest   int   // of it, in latest
-	inNotes    int   // of it, notes that wait
+	dropping   bool // what comes is dropped, where it cannot be conflated
+	untold     bool // there are drops
+	bytes      int  // cost of all that waits, or is being written
+	stats      OutletStats
 
-	ending   bool // nothing more comes in
+	// This is what buffers need.
+
+	open     *buffer // the last of waiting, if more may be added to it
+	spare    *buffer // a block
+	waiting  fifo
+	pushed   uint64 // how many ever came to waiting
+	taken    uint64 // and went
+	latest   latest
+	after    uint64 // latest is taken only when so many went
+	inLatest int    // of bytes
+	inNotes  int    // of bytes, in notes that wait
+	drops    Drops  // to be told behind what waits
+	holes    Drops  // to be told before
+
+	answers  []byte
 	last     []byte
 	reason   error     // of the end
 	cut      bool      // nothing more is written
 	ended    bool      // the goroutine has nothing more to do with the connection
 	deadline time.Time // of the connection's writing
 	scratch  []byte
-	stats    OutletStats
+	work     sync.Cond // what the goroutine waits for
+
+	// This is set once.
+
+	hub    *Hub
+	conn   Conn
+	cfg    OutletConfig
+	done   chan struct{}
+	vector bool // the connection takes several slices at once
+
+	topics map[tickstorm.Topic]struct{} // the hub's locks protect these
+	left   bool
 }
 
 // Join makes an outlet for a connection, which wants nothing yet, and starts its goroutine,
 // which ends when Close, Hangup or Cut was called, or a write fails.
 func (h *Hub) Join(conn Conn, cfg OutletConfig) *Outlet {
+	o := h.newOutlet(conn, cfg)
+	go o.write()
+	return o
+}
+
+func (h *Hub) newOutlet(conn Conn, cfg OutletConfig) *Outlet {
 	o := &Outlet{hub: h, conn: conn, cfg: cfg.withDefaults(), done: make(chan struct{}), topics: map[tickstorm.Topic]struct{}{}}
 	o.work.L = &o.mu
 	switch conn.(type) {
 	case *net.TCPConn, *net.UnixConn:
 		o.vector = true
 	}
-	h.editing.Lock()
 	h.enlist(o)
-	h.editing.Unlock()
-	go o.write()
 	return o
 }
 
@@ -295,6 +307,8 @@ func (o *Outlet) Done() <-chan struct{} { return o.done }
 // OutletStats is the state of an outlet and what it has counted. Events is the sum of Written,
 // Dropped, Conflated and those that wait.
 type OutletStats struct {
+	// Events are those that were to be written, also those that were dropped at once.
+	Events uint64
 	// Waiting are the events that wait or are being written, and Bytes the memory that they
 	// and notes take.
 	Waiting, Bytes int
@@ -302,8 +316,6 @@ type OutletStats struct {
 	HighWater int
 	// Conflating is whether conflation has set in, and Dropping whether what comes is dropped.
 	Conflating, Dropping bool
-	// Events are those that were to be written, also those that were dropped at once.
-	Events uint64
 	// Written are the events that the connection has taken, in so many Frames; Writes is how
 	// often it was written to, and Octets how many bytes it took, answers and notes included.
 	Written, Frames, Writes, Octets uint64

@@ -16,13 +16,13 @@ import (
 // several outlets have is not written to any more.
 type buffer struct {
 	mem      []byte
-	from     int // where the frame begins, once it is sealed
-	end      int // behind what is in it
-	limit    int // of end
-	events   int
+	end      int   // behind what is in it
+	limit    int   // of end
+	events   int   // in it
 	received int64 // of the first of them
+	from     int   // where the frame begins, once it is sealed
 	refs     atomic.Int32
-	class    int // of the pool; -1 is none
+	class    int8 // of the pool; -1 is none
 	sealed   bool
 	note     bool // it has a message of another kind
 }
@@ -44,6 +44,7 @@ func (b *buffer) fits(n int) bool { return b.end+n < b.limit }
 func (b *buffer) begin(received int64, size int) {
 	b.mem[headroom] = '['
 	b.end, b.limit, b.received = headroom+1, size, received
+	b.events, b.sealed, b.note = 0, false, false
 }
 
 // add appends elements, with the commas between them.
@@ -134,7 +135,7 @@ func (p *pool) get(size int) *buffer {
 		return b
 	}
 	p.mu.Unlock()
-	b := &buffer{mem: make([]byte, sizeFor(size)), class: class}
+	b := &buffer{mem: make([]byte, sizeFor(size)), class: int8(class)}
 	b.refs.Store(1)
 	return b
 }
@@ -161,4 +162,10 @@ func (p *pool) put(buffers []*buffer) {
 	}
 	p.mu.Unlock()
 	clear(buffers)
+}
+
+// putOne is put for one.
+func (p *pool) putOne(b *buffer) {
+	one := [1]*buffer{b}
+	p.put(one[:])
 }

@@ -46,7 +46,7 @@ func (o *Outlet) put(picks []int32) {
 			if n := int(e.end - e.start); !o.fits(n) && !o.begin(n, m.received, o.cfg.High) {
 				break
 			}
-			o.open.add(m.text[e.start:e.end], 1)
+			o.add(m.text[e.start:e.end])
 			picks = picks[1:]
 		}
 	}
@@ -63,11 +63,28 @@ func (o *Outlet) put(picks []int32) {
 
 // plain reports whether events have only to be put behind what waits, while there is room.
 func (o *Outlet) plain() bool {
-	return !o.ending && !o.dropping && !o.conflating && o.drops.Events == 0
+	return !o.ending && !o.dropping && !o.conflating && !o.untold
 }
 
-// fits reports whether the open buffer has room for an element of n bytes.
-func (o *Outlet) fits(n int) bool { return o.open != nil && o.open.fits(n) }
+// fits reports whether the open buffer has room for an element of n bytes and what follows it.
+func (o *Outlet) fits(n int) bool { return n < len(o.room) }
+
+// add adds an element to the open buffer, which it fits.
+func (o *Outlet) add(text []byte) {
+	n := copy(o.room, text)
+	o.room[n] = ','
+	o.room = o.room[n+1:]
+	o.added++
+}
+
+// shut ends the adding to the open buffer, if there is one.
+func (o *Outlet) shut() {
+	if o.open != nil {
+		o.open.end = o.open.limit - len(o.room)
+		o.open.events += int(o.added)
+		o.open, o.room, o.added = nil, nil, 0
+	}
+}
 
 // begin opens a buffer for an element of n bytes, and others, and reports whether it did: not if
 // there were more bytes then than the limit, or messages may not be as long.
@@ -76,10 +93,15 @@ func (o *Outlet) begin(n int, received int64, limit int) bool {
 	if o.tooLong(n) || o.bytes+costOf(sizeFor(size)) > limit {
 		return false
 	}
-	b := o.hub.pool.get(size)
+	var b *buffer
+	if size == block && o.spare != nil {
+		b, o.spare = o.spare, nil
+	} else {
+		b = o.hub.pool.get(size)
+	}
 	b.begin(received, size)
 	o.push(b)
-	o.open = b
+	o.open, o.room = b, b.mem[b.end:size:size]
 	return true
 }
 
@@ -97,8 +119,8 @@ func (o *Outlet) tooLong(n int) bool { return n+len("[]") > o.hub.cfg.MaxMessage
 
 // push puts a buffer behind what waits.
 func (o *Outlet) push(b *buffer) {
+	o.shut()
 	o.waiting.push(b)
-	o.open = nil
 	o.pushed++
 	o.charge(b.cost())
 }
@@ -121,13 +143,13 @@ func (o *Outlet) putByPolicy(picks []int32) {
 		case o.tooLong(len(text)) || costFor(len(text)) > o.cfg.High:
 			o.drop(m.received)
 		default:
-			if o.drops.Events > 0 && !o.dropping && !o.conflating {
+			if o.untold && !o.dropping && !o.conflating {
 				o.tell() // before what comes behind them
 			}
 			if o.conflates(p) {
 				o.putLatest(e.stream, m.keys[p], text)
-			} else if !o.dropping && (o.fits(len(text)) || o.room(len(text))) {
-				o.open.add(text, 1)
+			} else if !o.dropping && (o.fits(len(text)) || o.makeRoom(len(text))) {
+				o.add(text)
 			} else {
 				o.drop(m.received)
 			}
@@ -162,12 +184,13 @@ func (o *Outlet) drop(received int64) {
 	o.stats.Dropped++
 	if !o.ending {
 		o.drops.add(1, received)
+		o.untold = true
 	}
 }
 
-// room opens a buffer for an element of n bytes where the policy has room for it, and otherwise
+// makeRoom opens a buffer for an element of n bytes where the policy has room for it, and otherwise
 // does what the policy says. It reports whether there is one in the end.
-func (o *Outlet) room(n int) bool {
+func (o *Outlet) makeRoom(n int) bool {
 	limit, received := o.cfg.High, o.hub.message.received
 	if o.conflating {
 		limit = min(o.cfg.Bytes, o.cfg.Bytes/2+o.inLatest) // half of it is kept for the latest
@@ -196,7 +219,7 @@ func (o *Outlet) dropOldest() {
 	for o.bytes > o.cfg.Low && o.waiting.n > 0 {
 		b := o.waiting.pop()
 		if b == o.open {
-			o.open = nil
+			o.shut()
 		}
 		if b.note {
 			notes = append(notes, b)
@@ -245,8 +268,7 @@ func (o *Outlet) putLatest(stream uint8, k key, text []byte) {
 				o.drop(m.received)
 				return
 			}
-			one := [1]*buffer{s.exchange(p.get(n))}
-			p.put(one[:])
+			p.putOne(s.exchange(p.get(n)))
 			o.inLatest += more
 			o.charge(more)
 		}
@@ -265,7 +287,7 @@ func (o *Outlet) settleLatest() {
 		if !o.fits(len(text)) {
 			o.begin(len(text), s.received, math.MaxInt)
 		}
-		o.open.add(text, 1)
+		o.add(text)
 		s.release(&o.hub.pool)
 	}
 	o.after = o.pushed
@@ -281,7 +303,7 @@ func (o *Outlet) ease() {
 	if o.dropping && o.bytes-o.inLatest <= o.cfg.Low {
 		o.dropping = false
 	}
-	if o.drops.Events > 0 && !o.dropping && o.bytes <= max(o.cfg.Low, o.cfg.Bytes/4*3) {
+	if o.untold && !o.dropping && o.bytes <= max(o.cfg.Low, o.cfg.Bytes/4*3) {
 		o.tell()
 	}
 }
@@ -291,7 +313,7 @@ func (o *Outlet) tell() {
 	if b := o.newNote(o.drops); b != nil {
 		o.pushNote(b)
 	}
-	o.drops = Drops{}
+	o.drops, o.untold = Drops{}, false
 }
 
 func (o *Outlet) endConflating() {
@@ -303,6 +325,7 @@ func (o *Outlet) endConflating() {
 
 // discard drops all events and notes that wait, and tells nothing any more.
 func (o *Outlet) discard() {
+	o.shut()
 	var gone []*buffer
 	for o.waiting.n > 0 {
 		b := o.waiting.pop()
@@ -317,8 +340,8 @@ func (o *Outlet) discard() {
 		gone = append(gone, s.buf)
 	}
 	o.hub.pool.put(gone)
-	o.open, o.inLatest, o.inNotes = nil, 0, 0
-	o.drops, o.holes, o.dropping = Drops{}, Drops{}, false
+	o.inLatest, o.inNotes = 0, 0
+	o.drops, o.holes, o.untold, o.dropping = Drops{}, Drops{}, false, false
 	o.endConflating()
 }
 

@@ -1,10 +1,12 @@
 package fanout
 
 import (
+	"encoding/binary"
 	"math/bits"
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/internal/intern"
+	"github.com/tickstorm/tickstorm/internal/swar"
 )
 
 // This file is the way of a message to the outlets. It allocates nothing once its memory has
@@ -17,12 +19,15 @@ type message struct {
 	received int64
 	number   uint64 // of messages, from 1
 
-	elements []element // those that somebody wants
-	present  uint32    // their channels' bits
-	touched  []int32   // the outlets that want some
+	elements []element
+	present  uint32  // the channels of those that somebody wants
+	wanted   int     // their number
+	sought   uint32  // the channels with symbols to look up
+	touched  []int32 // the outlets that want some
 	links    []link
 	picks    []int32 // what one outlet wants
 	frames   []frame // made for several
+	looked   uint64  // keeps what is only touched from being left out
 	keyed    bool    // keys are known
 	keys     []key
 	symbols  []byte // that keys are made of
@@ -33,7 +38,15 @@ type message struct {
 // element is where in the message an element stands.
 type element struct {
 	start, end int32
-	stream     uint8 // of its channel; unknown is another
+	id         uint32 // of its symbol in its channel's table, 0 if nobody holds that
+	stream     uint8  // of its channel; unknown is another, and 0 is that nobody wants it
+}
+
+// sought is a symbol of at most intern.Inline bytes that is to be looked up, as words.
+type sought struct {
+	a, b, c uint64
+	n       int32
+	element int32
 }
 
 // route is what is known of one outlet while a message is handed out.
@@ -73,64 +86,133 @@ func (h *Hub) Message(msg []byte, received int64) {
 	m := &h.message
 	m.text, m.received = msg, received
 	h.split()
-	if len(m.elements) > 0 {
-		h.touchWild()
-		for _, place := range m.touched {
-			h.deliver(place)
-		}
-		h.releaseFrames()
-		m.trim()
+	if m.sought != 0 {
+		h.lookUp()
 	}
+	h.pickHolders()
+	h.touchWild()
+	for _, place := range m.touched { // as above
+		m.looked += uint64(h.outlets[place].place)
+	}
+	for _, place := range m.touched {
+		h.deliver(place)
+	}
+	h.releaseFrames()
+	m.trim()
 	m.text = nil
 }
 
-// split finds the elements that somebody wants, and for each who holds its symbol.
+// split finds the elements that somebody may want, and the symbols that are to be looked up.
 func (h *Hub) split() {
 	m := &h.message
 	m.number++
-	m.elements, m.touched, m.links, m.present = m.elements[:0], m.touched[:0], m.links[:0], 0
+	m.elements, m.touched, m.links = m.elements[:0], m.touched[:0], m.links[:0]
+	m.present, m.wanted, m.sought = 0, 0, 0
 	m.keys, m.symbols, m.keyed = m.keys[:0], m.symbols[:0], h.conflating.Load() > 0
-	events, unwanted := 0, 0
+	unwanted := 0
 	s := m.splitter
 	for s.Reset(m.text); s.Next(); {
 		e := s.Element()
-		stream, wanted := uint8(e.Stream), false
+		stream := uint8(e.Stream)
 		if stream == 0 {
 			if !h.isEvent(e) {
 				continue
 			}
 			stream = unknown
-			if holders := h.unknown[e.Channel]; len(holders) > 0 {
-				h.pick(holders, 0)
-				wanted = true
-			}
-		} else {
-			c := &h.channels[stream&maxStreams]
-			wanted = len(c.wild) > 0
-			if c.held > 0 && e.Symbol != nil {
-				if _, id := c.symbols.Find(e.Symbol); id != 0 {
-					holders := *c.holders.Lookup(id)
-					h.pick(holders, c.bit)
-					wanted = wanted || len(holders) > 0
-				}
-			}
 		}
-		events++
-		if !wanted {
-			unwanted++
-			continue
+		c := &h.channels[stream&maxStreams]
+		id := uint32(0)
+		switch n := len(e.Symbol); {
+		case stream == unknown:
+			if c.held > 0 {
+				_, id = c.symbols.Find([]byte(e.Channel))
+			}
+			if id == 0 {
+				unwanted++
+				continue
+			}
+		case c.held == 0 || e.Symbol == nil:
+			if len(c.wild) == 0 {
+				unwanted++
+				continue
+			}
+		case n > intern.Inline:
+			_, id = c.symbols.Find(e.Symbol)
+		default:
+			x, y, z := words(e.Symbol)
+			c.sought = append(c.sought, sought{x, y, z, int32(n), int32(len(m.elements))})
+			c.hashes = append(c.hashes, c.symbols.Hash(x, y, z, n))
+			m.sought |= c.bit
 		}
-		m.elements = append(m.elements, element{int32(e.Start), int32(e.End), stream})
-		m.present |= 1 << stream
+		m.elements = append(m.elements, element{int32(e.Start), int32(e.End), id, stream})
 		if m.keyed {
 			h.key(e, stream)
 		}
 	}
 	h.stats.Messages++
-	h.stats.Events += uint64(events)
+	h.stats.Events += uint64(len(m.elements) + unwanted)
 	h.stats.Unwanted += uint64(unwanted)
 	if s.Err() != nil {
 		h.stats.Errors++
+	}
+}
+
+// words returns a symbol as [intern.Table.FindWords] takes it.
+func words(symbol []byte) (a, b, c uint64) {
+	switch n := len(symbol); {
+	case n < 8:
+		return swar.Short(symbol), 0, 0
+	case n < 16:
+		return binary.LittleEndian.Uint64(symbol), swar.Short(symbol[8:]), 0
+	default:
+		return binary.LittleEndian.Uint64(symbol), binary.LittleEndian.Uint64(symbol[8:]), swar.Short(symbol[16:])
+	}
+}
+
+// lookUp looks up the symbols, of which a processor waits for many lines of memory in the time
+// that one takes.
+func (h *Hub) lookUp() {
+	m := &h.message
+	for left := m.sought; left != 0; left &= left - 1 {
+		c := &h.channels[bits.TrailingZeros32(left)]
+		m.looked += c.symbols.Touch(c.hashes)
+		for i := range c.sought {
+			s := &c.sought[i]
+			_, m.elements[s.element].id = c.symbols.FindWords(s.a, s.b, s.c, int(s.n))
+		}
+		for i := range c.sought {
+			if list := c.holders.Lookup(m.elements[c.sought[i].element].id); list != nil {
+				m.looked += uint64(list.n)
+			}
+		}
+		c.sought, c.hashes = c.sought[:0], c.hashes[:0]
+	}
+}
+
+// pickHolders puts down for each element who holds its symbol.
+func (h *Hub) pickHolders() {
+	m := &h.message
+	for i := range m.elements {
+		e := &m.elements[i]
+		c := &h.channels[e.stream&maxStreams]
+		wanted := len(c.wild) > 0
+		if e.id != 0 {
+			holders := c.holders.Lookup(e.id)
+			if holders.n > 0 {
+				wanted = true
+				h.pick(int32(i), holders.few[:min(holders.n, few)], c.bit)
+				if holders.more != nil {
+					h.pick(int32(i), *holders.more, c.bit)
+				}
+			}
+		}
+		if !wanted {
+			e.stream = 0
+			h.stats.Unwanted++
+			continue
+		}
+		m.wanted++
+		m.present |= 1 << e.stream
 	}
 }
 
@@ -147,19 +229,19 @@ func (h *Hub) isEvent(e *tickstorm.Element) bool {
 	return false
 }
 
-// pick puts the next element down for its holders, but for those who hold all of its channel.
-func (h *Hub) pick(holders []int32, bit uint32) {
+// pick puts an element down for outlets, but for those who hold all of its channel.
+func (h *Hub) pick(element int32, places []int32, bit uint32) {
 	m := &h.message
-	for _, place := range holders {
+	for _, place := range places {
 		r := &h.routes[place]
 		if r.wild&bit != 0 {
 			continue
 		}
-		at := int32(len(m.links))
-		m.links = append(m.links, link{int32(len(m.elements)), -1})
 		if r.number != m.number {
 			h.touch(r, place)
 		}
+		at := int32(len(m.links))
+		m.links = append(m.links, link{element, -1})
 		if r.picked == 0 {
 			r.first = at
 		} else {
@@ -179,7 +261,7 @@ func (h *Hub) touch(r *route, place int32) {
 // touchWild finds who holds all of a channel.
 func (h *Hub) touchWild() {
 	m := &h.message
-	for left := m.present &^ (1 << unknown); left != 0; left &= left - 1 {
+	for left := m.present; left != 0; left &= left - 1 {
 		for _, place := range h.channels[bits.TrailingZeros32(left)].wild {
 			if r := &h.routes[place]; r.number != m.number {
 				h.touch(r, place)
@@ -196,7 +278,7 @@ func (h *Hub) deliver(place int32) {
 	switch {
 	case r.picked == 0:
 		mask = wild
-	case int(r.picked) == len(m.elements):
+	case int(r.picked) == m.wanted:
 		mask = m.present
 	}
 	if mask != 0 {
@@ -328,7 +410,7 @@ func (h *Hub) findKeys() {
 
 // trim gives memory back behind a message of very many elements.
 func (m *message) trim() {
-	if cap(m.elements) > maxIdle {
+	if cap(m.elements) > maxIdle { // and those of channels
 		m.elements, m.links, m.picks, m.keys, m.symbols, m.gone = nil, nil, nil, nil, nil, nil
 	}
 }

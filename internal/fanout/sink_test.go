@@ -2,8 +2,10 @@ package fanout_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +22,8 @@ type sink struct {
 	mu      sync.Mutex
 	change  sync.Cond
 	stalled bool
+	allowed int // writes that it takes all the same
+	err     error
 	late    bool // the deadline has passed
 	timer   *time.Timer
 	data    []byte
@@ -35,11 +39,16 @@ func newSink() *sink {
 func (s *sink) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.stalled && !s.late {
+	for s.stalled && !s.late && s.allowed == 0 && s.err == nil {
 		s.change.Wait()
 	}
-	if s.late {
+	switch {
+	case s.err != nil:
+		return 0, s.err
+	case s.late:
 		return 0, os.ErrDeadlineExceeded
+	case s.stalled:
+		s.allowed--
 	}
 	s.data = append(s.data, p...)
 	s.writes++
@@ -95,14 +104,12 @@ func (s *sink) written(t testing.TB) (frames []string) {
 		require.Less(t, len(f.Payload), 1_000_000)
 		if f.Header.OpCode == ws.OpClose {
 			code, reason := ws.ParseCloseFrameData(f.Payload)
-			frames = append(frames, "close "+json.Number(itoa(int(code))).String()+" "+reason)
+			frames = append(frames, fmt.Sprintf("close %d %s", code, reason))
 			continue
 		}
 		frames = append(frames, string(f.Payload))
 	}
 }
-
-func itoa(n int) string { b, _ := json.Marshal(n); return string(b) }
 
 // elements takes a message apart.
 func elements(t testing.TB, msg string) []string {
@@ -119,5 +126,21 @@ func elements(t testing.TB, msg string) []string {
 // dropped is the note that tells of drops in tests.
 func dropped(dst []byte, d fanout.Drops) []byte {
 	dst = append(dst, `[{"ev":"status","status":"dropped","message":"`...)
-	return append(append(dst, itoa(int(d.Events))...), `"}]`...)
+	return append(strconv.AppendUint(dst, d.Events, 10), `"}]`...)
+}
+
+// let takes so many writes while it is stalled.
+func (s *sink) let(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.allowed += n
+	s.change.Broadcast()
+}
+
+// fail makes writes fail, also the one that waits.
+func (s *sink) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
+	s.change.Broadcast()
 }

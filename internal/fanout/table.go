@@ -11,20 +11,78 @@ import (
 
 // This file is the table of topics: who holds which.
 
-// channel is one of the market's. Its place among Hub.channels is its stream.
+// channel is one of the market's. Its place among Hub.channels is its stream. The one called
+// unknown stands for all that the market does not have: its symbols are their names.
 type channel struct {
 	bit       uint32
 	conflates bool                   // only the latest event of a symbol matters
 	wild      []int32                // the outlets that hold all symbols
 	symbols   *intern.Table          // that somebody holds, or held; nil is none
-	holders   *intern.Pages[[]int32] // of a symbol, by its number
+	holders   *intern.Pages[holders] // of a symbol, by its number
 	held      int                    // symbols with holders
+
+	sought []sought // in the message at hand
+	hashes []uint64 // of these
 }
 
 const (
-	maxStreams = 31         // of channel.bit
-	unknown    = maxStreams // the place of elements of channels that the market does not have
+	maxStreams = 31 // of channel.bit
+	unknown    = maxStreams
 )
+
+// holders are the outlets that hold a symbol. Most are held by few, which stand in the line of
+// memory that has to be fetched for their number.
+type holders struct {
+	n    int32 // of all
+	few  [few]int32
+	more *[]int32
+}
+
+const few = 3
+
+func (h *holders) add(place int32) {
+	switch {
+	case h.n < few:
+		h.few[h.n] = place
+	case h.more == nil:
+		h.more = &[]int32{place}
+	default:
+		*h.more = append(*h.more, place)
+	}
+	h.n++
+}
+
+// remove takes a place out, if it is there, and puts the last in its place.
+func (h *holders) remove(place int32) {
+	at := slices.Index(h.few[:min(h.n, few)], place)
+	if at < 0 && h.more != nil {
+		if at = slices.Index(*h.more, place); at >= 0 {
+			at += few
+		}
+	}
+	if at < 0 {
+		return
+	}
+	h.n--
+	*h.at(at) = *h.at(int(h.n))
+	if h.more != nil {
+		*h.more = (*h.more)[:h.n-few]
+		if h.n == few {
+			h.more = nil
+		}
+	}
+}
+
+func (h *holders) at(i int) *int32 {
+	if i < few {
+		return &h.few[i]
+	}
+	return &(*h.more)[i-few]
+}
+
+func (h *holders) has(place int32) bool {
+	return slices.Contains(h.few[:min(h.n, few)], place) || h.more != nil && slices.Contains(*h.more, place)
+}
 
 // conflates reports whether a stream's older events do not matter where there is a later one:
 // the rule of [tickstorm.OverflowConflate].
@@ -39,7 +97,7 @@ func conflates(s tickstorm.Stream) bool {
 
 func (h *Hub) initTable() {
 	h.streams = map[string]tickstorm.Stream{}
-	h.unknown = map[string][]int32{}
+	h.channels[unknown].bit = 1 << unknown
 	for _, s := range h.cfg.Market.Streams() {
 		name, _ := h.cfg.Market.Channel(s)
 		h.streams[name] = s
@@ -49,6 +107,8 @@ func (h *Hub) initTable() {
 
 // enlist gives an outlet its place.
 func (h *Hub) enlist(o *Outlet) {
+	h.editing.Lock()
+	defer h.editing.Unlock()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if n := len(h.vacant); n > 0 {
@@ -122,61 +182,57 @@ func (h *Hub) delist(o *Outlet) {
 }
 
 func (h *Hub) add(o *Outlet, t tickstorm.Topic) {
-	s, ok := h.streams[t.Channel]
-	if !ok {
-		if !slices.Contains(h.unknown[t.Channel], o.place) {
-			h.unknown[t.Channel] = append(h.unknown[t.Channel], o.place)
-		}
-		return
-	}
-	c := &h.channels[s]
-	if t.Symbol == tickstorm.All {
+	c, symbol := h.find(t)
+	if symbol == tickstorm.All {
 		c.wild = append(c.wild, o.place)
 		h.routes[o.place].wild |= c.bit
 		return
 	}
 	if c.symbols == nil {
-		c.symbols, c.holders = intern.New(math.MaxUint32), new(intern.Pages[[]int32])
+		c.symbols, c.holders = intern.New(math.MaxUint32), new(intern.Pages[holders])
 	}
-	_, id, ok := c.symbols.Insert([]byte(t.Symbol))
+	_, id, ok := c.symbols.Insert([]byte(symbol))
 	if !ok {
 		return // it is longer than any symbol
 	}
 	list := c.holders.At(id)
-	if len(*list) == 0 {
+	if list.n == 0 {
 		c.held++
+	} else if c.bit == 1<<unknown && list.has(o.place) {
+		return
 	}
-	*list = append(*list, o.place)
+	list.add(o.place)
 }
 
 func (h *Hub) remove(o *Outlet, t tickstorm.Topic) {
-	s, ok := h.streams[t.Channel]
-	if !ok {
-		for other := range o.topics {
-			if other.Channel == t.Channel && other != t && !o.left {
-				return
-			}
-		}
-		if rest := without(h.unknown[t.Channel], o.place); len(rest) > 0 {
-			h.unknown[t.Channel] = rest
-		} else {
-			delete(h.unknown, t.Channel)
-		}
-		return
-	}
-	c := &h.channels[s]
-	if t.Symbol == tickstorm.All {
+	c, symbol := h.find(t)
+	if symbol == tickstorm.All {
 		c.wild = without(c.wild, o.place)
 		h.routes[o.place].wild &^= c.bit
 		return
 	}
-	if _, id := c.symbols.Find([]byte(t.Symbol)); id != 0 {
-		list := c.holders.At(id)
-		if *list = without(*list, o.place); len(*list) == 0 {
-			*list = nil
-			c.held--
+	if c.bit == 1<<unknown && !o.left {
+		for other := range o.topics {
+			if other.Channel == t.Channel {
+				return
+			}
 		}
 	}
+	if _, id := c.symbols.Find([]byte(symbol)); id != 0 {
+		if list := c.holders.At(id); list.n > 0 {
+			if list.remove(o.place); list.n == 0 {
+				c.held--
+			}
+		}
+	}
+}
+
+// find returns the channel of a topic, and which of its symbols it is.
+func (h *Hub) find(t tickstorm.Topic) (c *channel, symbol string) {
+	if s, ok := h.streams[t.Channel]; ok {
+		return &h.channels[s], t.Symbol
+	}
+	return &h.channels[unknown], t.Channel
 }
 
 // without takes a place out of a list, if it is there.
@@ -200,15 +256,15 @@ func (h *Hub) tidy() {
 		if c.symbols == nil || c.symbols.Len() <= 2*c.held+maxUnheld {
 			continue
 		}
-		symbols, holders := intern.New(math.MaxUint32), new(intern.Pages[[]int32])
+		symbols, lists := intern.New(math.MaxUint32), new(intern.Pages[holders])
 		for id := range uint32(c.symbols.Len() + 1) {
-			if list := c.holders.Lookup(id); list != nil && len(*list) > 0 {
+			if list := c.holders.Lookup(id); list != nil && list.n > 0 {
 				_, id, _ := symbols.Insert([]byte(c.symbols.Text(id)))
-				*holders.At(id) = *list
+				*lists.At(id) = *list
 			}
 		}
 		h.mu.Lock()
-		c.symbols, c.holders = symbols, holders
+		c.symbols, c.holders = symbols, lists
 		h.mu.Unlock()
 	}
 }

@@ -18,6 +18,7 @@ type batch struct {
 	latest  []latestSlot
 	last    []byte
 	cost    int // of buffers and latest
+	spare   *buffer
 
 	parts    [][]byte    // what is written
 	rest     net.Buffers // of it, what is still to be
@@ -39,6 +40,10 @@ func (o *Outlet) write() {
 	o.mu.Lock()
 	o.ending, o.ended = true, true
 	o.discard()
+	if o.spare != nil {
+		o.hub.pool.putOne(o.spare)
+		o.spare = nil
+	}
 	o.answers = nil
 	o.bytes = 0
 	o.stats.Dropped = o.stats.Events - o.stats.Written - o.stats.Conflated
@@ -52,7 +57,10 @@ func (o *Outlet) write() {
 // run writes until the end, and returns the reason.
 func (o *Outlet) run() error {
 	var b batch
-	defer func() { b.release(&o.hub.pool) }()
+	defer func() {
+		b.release(&o.hub.pool)
+		b.drop(&o.hub.pool)
+	}()
 	for {
 		over, err := o.next(&b)
 		if err != nil {
@@ -140,15 +148,15 @@ func (o *Outlet) take(b *batch) bool {
 	}
 	for o.waiting.n > 0 && b.cost < share && len(b.buffers) < maxBatchFrames {
 		w := o.waiting.pop()
+		if w == o.open {
+			o.shut()
+		}
 		o.taken++
 		if w.note {
 			o.inNotes -= w.cost()
 		}
 		b.cost += w.cost()
 		b.buffers = append(b.buffers, w)
-	}
-	if o.waiting.n == 0 {
-		o.open = nil
 	}
 	for o.latest.n > 0 && o.taken >= o.after && b.cost < limit {
 		s := o.latest.pop()
@@ -165,6 +173,7 @@ func (o *Outlet) settle(b *batch) {
 		return
 	}
 	o.bytes -= b.cost
+	o.keep(b)
 	o.stats.Writes++
 	o.stats.Octets += uint64(b.octets)
 	o.stats.Written += uint64(b.events)
@@ -177,6 +186,13 @@ func (o *Outlet) settle(b *batch) {
 	}
 	clear(b.parts)
 	b.parts, b.received, b.cost, b.events, b.octets = b.parts[:0], b.received[:0], 0, 0, 0
+}
+
+// keep takes the batch's spare block, if it lacks one.
+func (o *Outlet) keep(b *batch) {
+	if o.spare == nil {
+		o.spare, b.spare = b.spare, nil
+	}
 }
 
 // prepare makes the parts: answers, what was waiting, the latest, the last of all.
@@ -249,11 +265,25 @@ func (b *batch) write(o *Outlet) error {
 	return err
 }
 
-// release gives the memory back.
+// release gives the memory back, but for a block that the outlet may need next.
 func (b *batch) release(p *pool) {
 	for i := range b.latest {
 		b.latest[i].release(p)
 	}
+	if n := len(b.buffers); n > 0 && b.spare == nil {
+		if w := b.buffers[n-1]; len(w.mem) == block && w.refs.Load() == 1 { // it is nobody else's
+			b.spare = w
+			b.buffers = b.buffers[:n-1]
+		}
+	}
 	p.put(b.buffers)
 	b.buffers, b.latest = b.buffers[:0], b.latest[:0]
+}
+
+// drop gives the spare block back.
+func (b *batch) drop(p *pool) {
+	if b.spare != nil {
+		p.putOne(b.spare)
+		b.spare = nil
+	}
 }
