@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -52,6 +53,31 @@ type Config struct {
 	// it one that is broken inside goes out as it came, and spoils the message that it stands in.
 	Validate bool
 
+	// Keys are who may connect; nil is everybody, with any key. Clients show their token where
+	// they put the vendor's API key, or in the handshake: by "Authorization: Bearer TOKEN", or by
+	// ?token=TOKEN in the URL, which logs of proxies may have. A wrong one is answered in the vendor's
+	// words, and the connection closed by 1008. Addresses beyond the machine that go on after ten
+	// are answered by 429 until they have been quiet for a while.
+	Keys *Keys
+	// TLS is for listeners of the network "tls", see [Server.Listen]. Its NextProtos are those of
+	// a WebSocket whatever it says. It has certificates, or a way to get one, unless there is a
+	// CertFile.
+	TLS *tls.Config
+	// CertFile and KeyFile are paths of a certificate with its chain and of its private key, in
+	// PEM. They go before those that TLS has, and are read again when they have changed.
+	CertFile, KeyFile string
+	// FilePoll is how often the files of Keys and of the certificate are looked at for changes;
+	// default 2 s, negative for never.
+	FilePoll time.Duration
+	// Insecure allows addresses that other machines can reach without Keys, or without TLS:
+	// everybody there reads the feed, or everybody on the way, and the keys.
+	Insecure bool
+	// Lock is the path of a file that one server has at a time; it must not be removed. While
+	// another has it, in this process or in another of the machine, the server is a standby that
+	// connects to no upstream, and takes over within a moment when the other is gone, however that
+	// ends. So a second relay with the same key does not evict the first. "" is none.
+	Lock string
+
 	// Origins are the values of the Origin header, such as "https://desk.example.com", of pages
 	// that may connect. Browsers send one always, and other programs do not: without this a page
 	// that somebody visits could read the feed of the visitor's machine.
@@ -72,6 +98,7 @@ func (c Config) withDefaults() (Config, error) {
 	def(&c.PingInterval, 30*time.Second)
 	def(&c.CloseTimeout, 5*time.Second)
 	def(&c.Queue.Bytes, 16<<20)
+	def(&c.FilePoll, 2*time.Second)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -109,6 +136,14 @@ type QueueConfig struct {
 	// WriteTimeout is how long a client may take nothing at all, until its connection is cut;
 	// default 30 s.
 	WriteTimeout time.Duration
+}
+
+// policy returns the policy in effect.
+func (q QueueConfig) policy() tickstorm.Overflow {
+	if q.Overflow == tickstorm.OverflowBlock {
+		return tickstorm.OverflowDisconnect
+	}
+	return q.Overflow
 }
 
 func (q QueueConfig) check() error {

@@ -33,7 +33,9 @@ type conn struct {
 	out    *fanout.Outlet
 	framer *frame.Framer
 
-	authed  bool        // the reading goroutine's
+	authed  bool   // the reading goroutine's
+	topics  string // the reading goroutine's: of the URL, for when it has authenticated
+	access  access
 	parting atomic.Bool // a close frame is on its way
 	ended   atomic.Bool // nothing is written any more
 }
@@ -67,23 +69,22 @@ func newConn(m *market, nc net.Conn, from string) *conn {
 func (c *conn) over(err error) {
 	c.ended.Store(true)
 	if err != nil {
-		_ = c.nc.Close() // fails only if it is closed
+		sever(c.nc)
 		return
 	}
 	_ = c.nc.SetReadDeadline(time.Now().Add(farewell))
 }
 
 // serve is the client's life: the dialogue, and reading until it ends.
-func (c *conn) serve(early []byte, topics string) {
+func (c *conn) serve(early []byte, in credentials) {
 	s := c.market.server
 	log := s.log.With("client", c.id, "market", string(c.market.name))
 	log.Info("relay: client", "from", c.from)
 	c.answer(dialogue.Greeting)
-	if topics != "" {
-		c.authenticate()
-		c.request(dialogue.Request{Action: dialogue.Subscribe, Params: topics})
+	err := c.arrive(in)
+	if err == nil {
+		err = c.read(early)
 	}
-	err := c.read(early)
 	patient := c.ended.Load() // it has had its time
 	c.market.leave(c)
 	switch b := c.framer.Outgoing(); {
@@ -190,15 +191,10 @@ var errRefused = errors.New("relay: client refused")
 func (c *conn) request(r dialogue.Request) error {
 	switch r.Action {
 	case dialogue.Auth:
-		if v := verdict(c.market.err()); v != nil {
-			c.answer(*v)
-			c.part(ws.StatusPolicyViolation, "refused by the upstream")
-			return errRefused
-		}
-		c.authenticate()
+		return c.show(r.Params)
 	case dialogue.Subscribe:
 		if c.authed {
-			c.market.ledger.subscribe(c, dialogue.Topics(c.market.name, r.Params))
+			c.subscribe(dialogue.Topics(c.market.name, r.Params))
 		}
 	case dialogue.Unsubscribe:
 		if c.authed {
@@ -206,15 +202,6 @@ func (c *conn) request(r dialogue.Request) error {
 		}
 	}
 	return nil
-}
-
-// authenticate accepts the client, whatever its key.
-func (c *conn) authenticate() {
-	c.answer(dialogue.AuthSuccess)
-	if !c.authed {
-		c.authed = true
-		c.market.enter(c)
-	}
 }
 
 // answer tells statuses on the lane that no event can fill.

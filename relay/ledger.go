@@ -58,6 +58,7 @@ type entry struct {
 
 // hold is what a subscriber has of a topic.
 type hold struct {
+	number   uint64   // in the order of the subscriber's
 	spelling string   // of the last request
 	waiting  []string // spellings of requests that are not acknowledged
 	since    time.Time
@@ -76,6 +77,8 @@ type channel struct {
 // membership is a subscriber's topics.
 type membership struct {
 	holds    map[*entry]*hold
+	last     uint64      // number of the newest
+	most     int         // topics that it may hold; 0 is what the ledger allows each
 	reminder *time.Timer // of what has no answer; nil if there is nothing
 }
 
@@ -175,7 +178,8 @@ func (l *ledger) subscribe(m subscriber, topics []dialogue.Asked) {
 		e := l.entry(t.ID)
 		h := e.holds[m]
 		if h == nil {
-			h = &hold{}
+			mine.last++
+			h = &hold{number: mine.last}
 			e.holds[m], mine.holds[e] = h, h
 		}
 		l.keep(e)
@@ -235,14 +239,14 @@ func (h *hold) wait(now time.Time) {
 // tooMany returns how many topics of a request are refused because they would be too many: for
 // the subscriber, or for the upstream.
 func (l *ledger) tooMany(mine *membership, topics []dialogue.Asked) int {
-	if len(mine.holds)+len(topics) > l.topicLimit {
+	if most := l.most(mine); len(mine.holds)+len(topics) > most {
 		more := map[tickstorm.Topic]bool{}
 		for _, t := range topics {
 			if e := l.find(t.ID); e == nil || mine.holds[e] == nil {
 				more[t.ID] = true
 			}
 		}
-		if len(more) > 0 && len(mine.holds)+len(more) > l.topicLimit {
+		if len(more) > 0 && len(mine.holds)+len(more) > most {
 			return len(topics)
 		}
 	}

@@ -267,6 +267,10 @@ func (e ears) OnStatus(s *tickstorm.Status) {
 	switch word, message := string(s.Status), string(s.Message); word {
 	case dialogue.Gap, dialogue.Dropped:
 		e.m.tell(dialogue.Status{Status: word, Message: message})
+	case dialogue.Withdrawn:
+		if t, ok := dialogue.ParseWithdrawn(message); ok {
+			e.m.ledger.withdrawn(t)
+		}
 	case dialogue.UpstreamDisconnected:
 		e.m.beyond = true
 		e.m.down(message)

@@ -15,6 +15,13 @@ type Stats struct {
 	// handshakes were not answered by 101.
 	Clients           int
 	Accepted, Refused uint64
+	// Standby is whether somebody else has Config.Lock, and the server waits for it.
+	Standby bool
+	// Keys is how Config.Keys came; zero without. RefusedKeys is how many wrong ones were shown.
+	Keys        KeysStats
+	RefusedKeys uint64
+	// Certificate is that of Config.CertFile; zero without.
+	Certificate CertificateStats
 	// Markets are in the order of Config.Upstreams.
 	Markets []MarketStats
 }
@@ -68,6 +75,8 @@ type ClientStats struct {
 	Name  string
 	From  string
 	Since time.Time
+	// Key is the name of its key; "" if it has shown none, and without Config.Keys.
+	Key string
 	// Topics is how many it holds.
 	Topics int
 	// Waiting are the events in its queue, Bytes the memory that they take, and Limit the most
@@ -92,6 +101,13 @@ func (s *Server) Stats() Stats {
 		m.buried(&st.Markets[i])
 	}
 	s.mu.Unlock()
+	st.Standby, st.RefusedKeys = s.standby(), s.refusedKeys.Load()
+	if s.cfg.Keys != nil {
+		st.Keys = s.cfg.Keys.Stats()
+	}
+	if s.certificate != nil {
+		st.Certificate = s.certificate.Stats()
+	}
 	for i, m := range s.order {
 		m.stats(&st.Markets[i], clients)
 	}
@@ -128,7 +144,7 @@ func (m *market) stats(st *MarketStats, clients map[*conn]struct{}) {
 		st.Conflated += out.Conflated
 		st.Delay.Merge(&out.Delay)
 		st.Clients = append(st.Clients, ClientStats{
-			ID: c.id, From: c.from, Since: c.since, Topics: held[c],
+			ID: c.id, From: c.from, Since: c.since, Name: c.keyName(), Key: c.keyName(), Topics: held[c],
 			Waiting: out.Waiting, Bytes: out.Bytes, Limit: m.server.cfg.Queue.Bytes, Octets: out.Octets,
 			Written: out.Written, Dropped: out.Dropped, Conflated: out.Conflated, Delay: out.Delay,
 		})

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/tickstorm/tickstorm"
 )
 
 // The words of Tickstorm's own statuses. The vendor has none of them, and its clients pass
@@ -22,6 +24,8 @@ const (
 	// Pending: a topic was asked for, and there is no answer yet. The message is that of
 	// [PendingNote].
 	Pending = "pending"
+	// Withdrawn: a topic that was granted is so no more. The message is that of [WithdrawnNote].
+	Withdrawn = "withdrawn"
 )
 
 // GapNote is the status of a gap: from and to are in nanoseconds since 1970, as far as they are
@@ -62,3 +66,16 @@ func ParseDropped(message string) (events uint64, ok bool) {
 // PendingNote is the status of a topic, in the spelling of the request, that was asked for and
 // has no answer yet. The message is "pending: T.AAPL".
 func PendingNote(topic string) Status { return Status{Pending, "pending: " + topic} }
+
+// WithdrawnNote is the status of a topic, in the spelling of the request, that was taken back. The
+// message is "withdrawn: T.AAPL".
+func WithdrawnNote(topic string) Status { return Status{Withdrawn, withdrawn + topic} }
+
+// ParseWithdrawn takes the message of a WithdrawnNote apart; ok is false if it is none.
+func ParseWithdrawn(message string) (t tickstorm.Topic, ok bool) {
+	text, named := strings.CutPrefix(message, withdrawn)
+	channel, symbol, cut := strings.Cut(text, ".")
+	return tickstorm.Topic{Channel: channel, Symbol: symbol}, named && cut && channel != "" && symbol != ""
+}
+
+const withdrawn = "withdrawn: "
