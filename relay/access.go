@@ -103,6 +103,7 @@ func (c *conn) identify(token string) *dialogue.Status {
 // confine has the key's bounds hold for what the client has, and for what it asks for.
 func (c *conn) confine() {
 	k, m := c.access.key, c.market
+	c.mayRecall(k == nil || k.policy.Snapshot)
 	if k == nil {
 		return
 	}

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -78,6 +79,24 @@ type Config struct {
 	// ends. So a second relay with the same key does not evict the first. "" is none.
 	Lock string
 
+	// Snapshots is what is kept for clients that ask for the last event of each symbol of their
+	// topics: ws://127.0.0.1:8765/stocks?snapshot=1. They get it behind the acknowledgement, in messages
+	// that begin with the status snapshot_begin and end with snapshot_end, and what comes behind
+	// the last goes on from there. The last event is the last that the relay has had, which may be
+	// old where nobody has held its topic.
+	Snapshots SnapshotConfig
+	// History is how many bytes of messages are kept of each market, at least 64 KiB, for clients that
+	// ask for what has come since a time: ?since=-5m, or nanoseconds since 1970. They get it in
+	// messages that begin with the status history_begin and end with history_end, as fast as they
+	// read, and then what is live, every event once. What is not there any more, or was not
+	// streamed, is told among it as a gap. 0 keeps nothing.
+	History int
+	// Past, if not nil, opens what was received from a time up to another, where History does not
+	// reach as far back. It must have the times that a Tap of the upstream is told, as a recorder
+	// there does, and reach to where History begins. It is called from many goroutines, and its
+	// sources are read by one each. ctx ends with the client.
+	Past func(ctx context.Context, m tickstorm.Market, from, to time.Time) (Source, error)
+
 	// Origins are the values of the Origin header, such as "https://desk.example.com", of pages
 	// that may connect. Browsers send one always, and other programs do not: without this a page
 	// that somebody visits could read the feed of the visitor's machine.
@@ -116,6 +135,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.MaxClients < 0 || c.MaxTopics < 0 || c.MaxRequest < 0 || c.MaxRequest > dialogue.MaxMessage ||
 		c.AckTimeout < 0 || c.HandshakeTimeout < 0 || c.CloseTimeout < 0 {
 		return c, errors.New("relay: a negative limit in the Config, or a MaxRequest of a megabyte and more")
+	}
+	if err := c.checkPast(); err != nil {
+		return c, err
 	}
 	return c, c.Queue.check()
 }

@@ -38,6 +38,10 @@ type conn struct {
 	access  access
 	parting atomic.Bool // a close frame is on its way
 	ended   atomic.Bool // nothing is written any more
+
+	wish        wish
+	recalls     atomic.Bool // it may have what it wishes of the past
+	recallsTold bool        // that it may not; the lock of access protects it
 }
 
 var ping = ws.MustCompileFrame(ws.NewPingFrame(nil))
@@ -45,8 +49,8 @@ var ping = ws.MustCompileFrame(ws.NewPingFrame(nil))
 // sayings is how many times as long as a request its answers can be.
 const sayings = 20
 
-func newConn(m *market, nc net.Conn, from string) *conn {
-	c := &conn{market: m, from: from, since: time.Now(), nc: nc}
+func newConn(m *market, nc net.Conn, from string, w wish) *conn {
+	c := &conn{market: m, from: from, since: time.Now(), nc: nc, wish: w}
 	cfg := &m.server.cfg
 	c.framer = frame.New(frame.Config{Server: true, Buffer: 1 << 10, MaxMessage: cfg.MaxRequest}, ear{c})
 	raw := nc
@@ -55,7 +59,7 @@ func newConn(m *market, nc net.Conn, from string) *conn {
 	}
 	c.out = m.hub.Join(raw, fanout.OutletConfig{
 		Bytes: cfg.Queue.Bytes, Overflow: cfg.Queue.Overflow, High: cfg.Queue.High, Low: cfg.Queue.Low,
-		WriteTimeout: cfg.Queue.WriteTimeout, CloseTimeout: cfg.CloseTimeout, Control: sayings * cfg.MaxRequest,
+		WriteTimeout: cfg.Queue.WriteTimeout, CloseTimeout: cfg.CloseTimeout, Control: sayings * cfg.MaxRequest, Every: w.every,
 		Dropped: func(dst []byte, d fanout.Drops) []byte {
 			return dialogue.AppendMessage(dst, dialogue.DroppedNote(d.Events))
 		},
@@ -212,7 +216,6 @@ func (c *conn) answer(statuses ...dialogue.Status) {
 // note tells a status in its place among the events.
 func (c *conn) note(s dialogue.Status) { c.out.Note(dialogue.AppendMessage(nil, s)) }
 
-func (c *conn) want(topics ...tickstorm.Topic)   { c.out.Subscribe(topics...) }
 func (c *conn) unwant(topics ...tickstorm.Topic) { c.out.Unsubscribe(topics...) }
 
 // part ends the connection by a close frame behind what is queued.

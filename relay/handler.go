@@ -25,13 +25,17 @@ const handshakes = 64
 // What it refuses it refuses by a status: 404 for a market without upstream, 403 for an unknown
 // Origin and for clients of other machines, 429 for addresses that wrong keys come from again and
 // again, 503 while it has too many clients, is a standby, is ending or has lost its upstream for
-// good, 400 and 426 for what is no WebSocket. A wrong key is refused in the vendor's words.
+// good, 400 for a query that makes no sense, 400 and 426 for what is no WebSocket. A wrong key is refused in the vendor's words.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m := s.markets[tickstorm.Market(strings.Trim(r.URL.Path, "/"))]
 	code, reason := s.admits(r, m)
 	if wait := s.doorman.wait(r.RemoteAddr); code == 0 && wait > 0 {
 		code, reason = http.StatusTooManyRequests, "too many wrong keys"
 		w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
+	}
+	wish, err := s.cfg.wishOf(r.URL.RawQuery)
+	if code == 0 && err != nil {
+		code, reason = http.StatusBadRequest, err.Error()
 	}
 	if code == 0 && !s.enter() {
 		code, reason = http.StatusServiceUnavailable, "the relay has too many clients, or is ending"
@@ -54,7 +58,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.log.Info("relay: handshake failed", "from", r.RemoteAddr, "err", err)
 		return
 	}
-	c := newConn(m, nc, r.RemoteAddr)
+	c := newConn(m, nc, r.RemoteAddr, wish)
 	s.mu.Lock()
 	s.last++
 	c.id = s.last

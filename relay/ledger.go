@@ -50,7 +50,8 @@ type entry struct {
 	id    tickstorm.Topic
 	in    *channel
 	up    standing
-	open  int // requests for it that are under way
+	since int64 // it is granted, over all connections, in nanoseconds since 1970; 0 is not
+	open  int   // requests for it that are under way
 	holds map[subscriber]*hold
 	until *time.Time // when it is given up, if nobody wants it by then; nil for never
 	gone  bool       // it is not in the ledger any more
@@ -405,6 +406,11 @@ func refusal(err error) dialogue.Status {
 // grant puts down that the upstream has a topic, and acknowledges it, or all that it carries.
 func (l *ledger) grant(e *entry, r *replies) {
 	e.up = granted
+	if e.since == 0 {
+		if e.since = e.grantedSince(); e.since == 0 {
+			e.since = time.Now().UnixNano()
+		}
+	}
 	e.acknowledge(r)
 	if e.id.Symbol == tickstorm.All {
 		for _, carried := range e.in.some {
@@ -427,7 +433,7 @@ func (e *entry) acknowledge(r *replies) {
 // refuse puts down that the upstream does not have a topic, and returns what has to be asked for
 // instead.
 func (l *ledger) refuse(e *entry, words dialogue.Status, r *replies) []*entry {
-	e.up = absent
+	e.up, e.since = absent, 0
 	if e.carrier() == e {
 		for m, h := range e.holds {
 			for range max(1, len(h.waiting)) {
@@ -445,7 +451,7 @@ func (l *ledger) refuse(e *entry, words dialogue.Status, r *replies) []*entry {
 // unanswer puts down that the upstream has not answered, and says so. Events may come all the
 // same.
 func (l *ledger) unanswer(e *entry, r *replies) []*entry {
-	e.up = unanswered
+	e.up, e.since = unanswered, 0
 	if e.carrier() == e {
 		for m, h := range e.holds {
 			if len(h.waiting) == 0 { // a connection that broke had it

@@ -51,6 +51,8 @@ type MarketStats struct {
 	// [ClientStats], of all of them.
 	Written, Dropped, Conflated uint64
 	Delay                       tickstorm.Histogram
+	// Past is what is kept for late joiners.
+	Past PastStats
 	// Last is when the last message came, the zero time before the first.
 	Last time.Time
 	// Upstream is what the upstream's client has counted. It decodes one message in 64, for the
@@ -125,7 +127,7 @@ func (m *market) stats(st *MarketStats, clients map[*conn]struct{}) {
 	hub := m.hub.Stats()
 	st.Market, st.State, st.Upstream = m.name, m.client.State(), m.client.Stats()
 	st.Messages, st.Events, st.Unwanted, st.Errors = hub.Messages, hub.Events, hub.Unwanted, hub.Errors
-	st.Channels = hub.Channels
+	st.Channels, st.Past = hub.Channels, pastStats(hub)
 	if last := m.last.Load(); last != 0 {
 		st.Last = time.Unix(0, last)
 	}

@@ -14,16 +14,13 @@ func (o *Outlet) SetOverflow(policy tickstorm.Overflow, high, low int) {
 	c.Overflow, c.High, c.Low = policy, high, low
 	c = c.withDefaults()
 	o.cfg.Overflow, o.cfg.High, o.cfg.Low = c.Overflow, c.High, c.Low
-	if o.conflating && c.Overflow != tickstorm.OverflowConflate {
+	if o.conflating && c.Every <= 0 && c.Overflow != tickstorm.OverflowConflate {
 		o.settleLatest()
 		o.endConflating()
 	}
 	if o.dropping { // what comes next may find room, behind the note of what did not
 		o.dropping = false
-		if b := o.newNote(o.drops); b != nil {
-			o.pushNote(b)
-		}
-		o.drops = Drops{}
+		o.tell()
 	}
 	o.wake()
 }
