@@ -122,7 +122,7 @@ func (h *Hub) Stats() Stats {
 	st := h.stats
 	st.Outlets = len(h.outlets) - len(h.vacant)
 	if s := h.store; s != nil {
-		st.Snapshots = SnapshotStats{s.used, s.bytes, s.evicted, s.unkept}
+		st.Snapshots = SnapshotStats{s.used, s.bytes(), s.evicted, s.unkept}
 	}
 	if h.ring != nil {
 		st.History = HistoryStats{len(h.ring.ring), h.reach()}

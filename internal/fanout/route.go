@@ -124,7 +124,7 @@ func (h *Hub) split() {
 		c.events++
 		events++
 		if c.stored && e.Symbol != nil {
-			h.store.keep(stream, e.Symbol, m.text[e.Start:e.End], m.number)
+			h.store.take(stream, e.Symbol, m.text[e.Start:e.End])
 		}
 		id := uint32(0)
 		switch n := len(e.Symbol); {
@@ -153,6 +153,9 @@ func (h *Hub) split() {
 		if m.keyed {
 			h.key(e, stream)
 		}
+	}
+	if h.store != nil {
+		h.store.flush(m.number)
 	}
 	if h.ring != nil && events > 0 {
 		h.ring.put(entry{number: m.number, received: m.received, text: m.text})

@@ -20,11 +20,11 @@ type sweep struct {
 	running bool
 	after   uint64 // only what is newer than this message
 	number  uint64 // of the last message when it began
-	place   uint32 // of the next slot
+	place   uint32 // of the next cell
 }
 
-// sweepSlots is how many slots are looked at while messages wait.
-const sweepSlots = 1 << 12
+// sweepCells is how many cells are looked at while messages wait.
+const sweepCells = 1 << 12
 
 // snapshot makes the next piece of a snapshot.
 func (h *Hub) snapshot(o *Outlet, j *recall) (p *piece, over bool) {
@@ -80,10 +80,9 @@ func (h *Hub) snapshotSome(o *Outlet, j *recall) *piece {
 	for _, t := range some {
 		if s, ok := h.streams[t.Channel]; ok && h.store != nil {
 			symbol := []byte(t.Symbol)
-			if _, id := h.store.find(h.store.tagOf(uint8(s), symbol), uint8(s), symbol); id != 0 {
-				if k := h.store.slot(id); j.wants(o, t.Channel, symbol, k.number) {
-					p.text = h.store.appendTo(append(p.text, ','), k)
-					p.events++
+			if _, id := h.store.find(h.store.tag(uint8(s), symbol), uint8(s), symbol); id != 0 {
+				if c := h.store.cell(id); j.wants(o, t.Channel, symbol, number(c)) {
+					p.add(elementOf(c))
 				}
 			}
 		}
@@ -119,41 +118,46 @@ func (h *Hub) sweepOn(o *Outlet, j *recall, t tickstorm.Topic, p *piece) (live b
 	}
 	if !s.running {
 		// Perhaps this can be the last.
-		before, events, slots := len(p.text), p.events, uint32(math.MaxUint32)
+		before, events, cells := len(p.text), p.events, math.MaxInt
 		if s.after == 0 {
-			slots = sweepSlots
+			cells = sweepCells
 		}
-		if h.store.sweep(o, j, t.Channel, uint8(stream), p, 0, slots, s.after, before+atOnce) == math.MaxUint32 {
+		if h.store.sweep(o, j, t.Channel, uint8(stream), p, 0, cells, s.after, before+atOnce) == math.MaxUint32 {
 			j.goLive(o, t)
 			return true
 		}
 		p.text, p.events = p.text[:before], events
 		s.running, s.place, s.number = true, 0, h.message.number
 	}
-	s.place = h.store.sweep(o, j, t.Channel, uint8(stream), p, s.place, sweepSlots, s.after, recallBytes)
+	s.place = h.store.sweep(o, j, t.Channel, uint8(stream), p, s.place, sweepCells, s.after, recallBytes)
 	if s.place == math.MaxUint32 {
 		s.running, s.after = false, s.number
 	}
 	return false
 }
 
-// sweep appends the elements of a stream that are newer than a message, from a slot on, until so
-// many slots were looked at or the piece has so many bytes. It returns the slot to go on with,
+// sweep appends the elements of a stream that are newer than a message, from a cell on, until so
+// many cells were looked at or the piece has so many bytes. It returns the cell to go on with,
 // the highest number if there is none.
-func (s *store) sweep(o *Outlet, j *recall, channel string, stream uint8, p *piece, from, slots uint32, after uint64, size int) uint32 {
-	all := uint32(len(s.pages) * pageSlots)
-	for id := from; id < all; id++ {
-		if id%pageSlots == 0 && s.pages[id/pageSlots].newest <= after {
-			id += pageSlots - 1
+func (s *store) sweep(o *Outlet, j *recall, channel string, stream uint8, p *piece, from uint32, cells int, after uint64, size int) uint32 {
+	for chunk := from / chunkUnits; int(chunk) < len(s.chunks); chunk++ {
+		k := &s.chunks[chunk]
+		if k.newest <= after {
 			continue
 		}
-		if slots == 0 || len(p.text) >= size {
-			return id
+		at := uint32(0)
+		if chunk == from/chunkUnits {
+			at = from % chunkUnits / k.units * k.units // the chunk may have been divided anew
 		}
-		slots--
-		if k := s.slot(id); k.stream == stream && k.number > after && j.wants(o, channel, s.symbolOf(k), k.number) {
-			p.text = s.appendTo(append(p.text, ','), k)
-			p.events++
+		for ; at+k.units <= chunkUnits; at += k.units {
+			id := chunk*chunkUnits + at
+			if cells == 0 || len(p.text) >= size {
+				return id
+			}
+			cells--
+			if c := s.cell(id); id != 0 && c[cellStream] == stream && number(c) > after && j.wants(o, channel, symbolOf(c), number(c)) {
+				p.add(elementOf(c))
+			}
 		}
 	}
 	return math.MaxUint32

@@ -3,6 +3,7 @@ package fanout
 import (
 	"bytes"
 	"encoding/binary"
+	"math/bits"
 
 	"github.com/tickstorm/tickstorm/internal/intern"
 )
@@ -11,73 +12,113 @@ import (
 // made of. It allocates nothing once it has grown to what there is, and evicts what has been
 // silent for longest once it has grown to its limit.
 //
-// An element stands in a chain of blocks, behind its symbol. The next one of the symbol takes
-// its place there.
+// An element stands behind its symbol in a cell of as many bytes as it needed at its longest, so
+// that what a lookup fetches is a line of the index and one of the cell. The next element of the
+// symbol takes its place there.
 
 // store is what is kept. Whoever changes it has the hub's lock; a nil store keeps nothing.
 type store struct {
-	hash   intern.Hasher
-	index  []uint64 // by hash: the number of a slot, and above it its tag; 0 is none. Its length is a power of two
-	pages  []*storePage
-	chunks []*[chunkBlocks][blockSize]byte
-	spare  uint32 // the first unused block, 0 is none; each has the next in its link
-	unused uint32 // the first unused slot, 0 is none; each has the next in its first
-	bytes  int    // of pages, chunks and index
-	limit  int
-	used   int    // slots
-	hand   uint32 // the slot that is looked at first when something has to go
+	hash    intern.Hasher
+	index   []uint64 // by hash: the number of a cell, and above it its tag; 0 is none. Its length is a power of two
+	chunks  []storeChunk
+	classes [storeClasses]storeClass
+	limit   int // of bytes
+	used    int // cells
+	touched uint64
+
+	wait    []storeWait // of the message at hand
+	symbols []byte      // of these
 
 	evicted, unkept uint64
 }
 
-// storePage is slots, and the number of the newest message that any of them has an element of.
-type storePage struct {
-	newest uint64
-	slots  [pageSlots]storeSlot
+// storeChunk is memory for cells of one size.
+type storeChunk struct {
+	newest uint64 // message that any of them has an element of
+	units  uint32 // of each cell
+	data   []byte
 }
 
-// storeSlot is one channel and symbol. It is in use if it has a stream.
-type storeSlot struct {
-	number uint64 // of the message
-	first  uint32 // block
-	size   uint32 // of the element
-	tag    uint32 // of the hash
-	symbol uint8  // its length
-	stream uint8
-	recent bool // an element came since the hand came by
+// storeClass is the cells of one size. A cell's number is its place in units, chunk by chunk.
+type storeClass struct {
+	free   uint32 // the first unused cell, 0 is none; each has the next in its tag
+	chunks []uint32
+	hand   uint32 // where in the chunks to look first when one has to go
+}
+
+// storeWait is an element that is to be kept.
+type storeWait struct {
+	symbol, element []byte
+	id              uint32 // of the cell that it may be in
+	tag             uint32
+	stream          uint8
 }
 
 const (
-	blockSize   = 64
-	blockRoom   = blockSize - 4 // what stands in a block, before the number of the next
-	chunkBlocks = 1 << 12
-	pageSlots   = 1 << 8
-	pageBytes   = pageSlots*32 + 8
-	maxStored   = blockRoom // of a symbol, so that it stands in the first block
-	minStore    = 1 << 20
+	unit         = 64
+	chunkUnits   = 1 << 12
+	chunkBytes   = unit * chunkUnits
+	storeClasses = 45
+	minStore     = 1 << 20
+	minIndex     = 1 << 10
+	maxStored    = 1<<8 - 1 // of a symbol
+	maxElement   = chunkBytes / 2
+)
+
+// A cell begins with the number of the message, then come the element's length, the tag, the
+// symbol's length, the stream, which is 0 in one that is not used, and whether an element came
+// since the hand came by.
+const (
+	cellSize   = 8
+	cellTag    = 12
+	cellSymbol = 16
+	cellStream = 17
+	cellRecent = 18
+	cellHead   = 20
 )
 
 func newStore(limit int) *store {
-	s := &store{hash: intern.NewHasher(), limit: max(limit, minStore)}
-	size := 1
-	for size < s.limit/256 {
-		size *= 2
+	return &store{hash: intern.NewHasher(), limit: max(limit, minStore), index: make([]uint64, minIndex)}
+}
+
+// bytes is the memory that is taken.
+func (s *store) bytes() int { return len(s.chunks)*chunkBytes + 8*len(s.index) }
+
+// unitsFor is the size of the cell for so many bytes, and its class.
+func unitsFor(n int) (units uint32, class int) {
+	u := uint32(n+unit-1) / unit
+	if u <= 8 {
+		return u, int(u)
 	}
-	s.index = make([]uint64, size)
-	s.bytes = 8 * size
-	return s
+	shift := bits.Len32(u-1) - 3
+	n8 := (u + 1<<shift - 1) >> shift
+	return n8 << shift, 4*shift + int(n8)
 }
 
-func (s *store) block(id uint32) *[blockSize]byte {
-	return &s.chunks[id/chunkBlocks][id%chunkBlocks]
+func (s *store) cell(id uint32) []byte {
+	c := &s.chunks[id/chunkUnits]
+	at := id % chunkUnits * unit
+	return c.data[at : at+c.units*unit]
 }
 
-func linkOf(b *[blockSize]byte) uint32        { return binary.LittleEndian.Uint32(b[blockRoom:]) }
-func setLinkOf(b *[blockSize]byte, id uint32) { binary.LittleEndian.PutUint32(b[blockRoom:], id) }
+func number(c []byte) uint64 { return binary.LittleEndian.Uint64(c) }
+func tagOf(c []byte) uint32  { return binary.LittleEndian.Uint32(c[cellTag:]) }
 
-func (s *store) slot(id uint32) *storeSlot { return &s.pages[id/pageSlots].slots[id%pageSlots] }
+// symbolOf returns the symbol of a cell, which is valid until the store changes, and element its
+// element.
+func symbolOf(c []byte) []byte { return c[cellHead : cellHead+int(c[cellSymbol])] }
+func elementOf(c []byte) []byte {
+	from := cellHead + int(c[cellSymbol])
+	return c[from : from+int(binary.LittleEndian.Uint32(c[cellSize:]))]
+}
 
-// find returns the slot of a symbol of a stream, 0 if there is none, and its place in the index, or
+// tag is the hash of a symbol of a stream. Its lowest bits are where in the index it begins to be
+// looked for.
+func (s *store) tag(stream uint8, symbol []byte) uint32 {
+	return uint32(intern.Fold(s.hash.Hash(symbol), uint64(stream)) >> 32)
+}
+
+// find returns the cell of a symbol of a stream, 0 if there is none, and its place in the index, or
 // the one where it would be.
 func (s *store) find(tag uint32, stream uint8, symbol []byte) (at, id uint32) {
 	mask := uint32(len(s.index) - 1)
@@ -86,169 +127,171 @@ func (s *store) find(tag uint32, stream uint8, symbol []byte) (at, id uint32) {
 			continue
 		}
 		id := uint32(s.index[at])
-		k := s.slot(id)
-		if k.stream == stream && int(k.symbol) == len(symbol) && bytes.Equal(s.block(k.first)[:len(symbol)], symbol) {
+		if c := s.cell(id); c[cellStream] == stream && bytes.Equal(symbolOf(c), symbol) {
 			return at, id
 		}
 	}
 	return at, 0
 }
 
-// tagOf is the hash of a symbol of a stream. Its lowest bits are where in the index it begins to be
-// looked for.
-func (s *store) tagOf(stream uint8, symbol []byte) uint32 {
-	return uint32(intern.Fold(s.hash.Hash(symbol), uint64(stream)) >> 32)
+// take puts an element down to be kept with the others of its message. It must be valid until flush.
+func (s *store) take(stream uint8, symbol, element []byte) {
+	from := len(s.symbols)
+	s.symbols = append(s.symbols, symbol...)
+	s.wait = append(s.wait, storeWait{symbol: s.symbols[from:], element: element, tag: s.tag(stream, symbol), stream: stream})
+}
+
+// flush keeps what was taken. It fetches what it will need of all of it in turns, because a
+// processor waits for many lines of memory in the time that one takes.
+func (s *store) flush(number uint64) {
+	if len(s.wait) > 1 {
+		mask := uint32(len(s.index) - 1)
+		for i := range s.wait {
+			w := &s.wait[i]
+			w.id = uint32(s.index[w.tag&mask])
+		}
+		for i := range s.wait {
+			id := s.wait[i].id
+			if c := id / chunkUnits; id != 0 && int(c) < len(s.chunks) {
+				s.touched += uint64(s.chunks[c].data[id%chunkUnits*unit])
+			}
+		}
+	}
+	for i := range s.wait {
+		w := &s.wait[i]
+		s.keep(w.tag, w.stream, w.symbol, w.element, number)
+	}
+	if cap(s.wait) > maxIdle {
+		s.wait, s.symbols = nil, nil
+	}
+	clear(s.wait)
+	s.wait, s.symbols = s.wait[:0], s.symbols[:0]
 }
 
 // keep puts an element in the place of the one before it.
-func (s *store) keep(stream uint8, symbol, element []byte, number uint64) {
-	if len(symbol) > maxStored || len(element) > s.limit/8 {
+func (s *store) keep(tag uint32, stream uint8, symbol, element []byte, number uint64) {
+	if len(symbol) > maxStored {
 		s.unkept++
-		if len(symbol) <= maxStored {
-			s.forget(stream, symbol) // it is not the last any more
-		}
 		return
 	}
-	tag := s.tagOf(stream, symbol)
-	_, id := s.find(tag, stream, symbol)
-	if id == 0 {
-		if id = s.add(tag, stream, symbol); id == 0 {
-			s.unkept++
+	need := cellHead + len(symbol) + len(element)
+	at, id := s.find(tag, stream, symbol)
+	if id == 0 || need > int(s.chunks[id/chunkUnits].units)*unit {
+		if id != 0 {
+			s.remove(at, id)
+		}
+		if id = s.add(tag, stream, symbol, need); id == 0 {
+			s.unkept++ // and what came before it is the last no more
 			return
 		}
 	}
-	k := s.slot(id)
-	k.size, k.number, k.recent = uint32(len(element)), number, true
-	s.pages[id/pageSlots].newest = number
-	b := s.block(k.first)
-	n := copy(b[k.symbol:blockRoom], element)
-	for element = element[n:]; len(element) > 0; element = element[n:] {
-		next := linkOf(b)
-		if next == 0 {
-			if next = s.newBlock(id); next == 0 {
-				s.remove(id)
-				s.unkept++
-				return
-			}
-			setLinkOf(b, next)
-		}
-		b = s.block(next)
-		n = copy(b[:blockRoom], element)
-	}
-	if rest := linkOf(b); rest != 0 {
-		setLinkOf(b, 0)
-		s.free(rest)
-	}
+	c := s.cell(id)
+	binary.LittleEndian.PutUint64(c, number)
+	binary.LittleEndian.PutUint32(c[cellSize:], uint32(len(element)))
+	c[cellRecent] = 1
+	copy(c[cellHead+len(symbol):], element)
+	s.chunks[id/chunkUnits].newest = number
 }
 
-// add makes a slot for a symbol that has none, still without an element; 0 if there is no room.
-func (s *store) add(tag uint32, stream uint8, symbol []byte) uint32 {
-	id := s.newSlot()
+// add makes a cell for a symbol that has none, still without an element; 0 if there is no room.
+func (s *store) add(tag uint32, stream uint8, symbol []byte, need int) uint32 {
+	if need > maxElement {
+		return 0
+	}
+	units, class := unitsFor(need)
+	if 2*(s.used+1) > len(s.index) {
+		if s.bytes()+8*len(s.index) <= s.limit || len(s.index) < minIndex {
+			s.grow()
+		} else if !s.evict(class) {
+			return 0
+		}
+	}
+	id := s.newCell(units, class)
 	if id == 0 {
 		return 0
 	}
-	k := s.slot(id)
-	first := s.newBlock(id)
-	if first == 0 {
-		k.first, s.unused = s.unused, id
-		return 0
-	}
-	copy(s.block(first)[:], symbol)
-	*k = storeSlot{tag: tag, symbol: uint8(len(symbol)), stream: stream, first: first}
+	c := s.cell(id)
+	binary.LittleEndian.PutUint32(c[cellTag:], tag)
+	c[cellSymbol], c[cellStream] = uint8(len(symbol)), stream
+	copy(c[cellHead:], symbol)
 	at, _ := s.find(tag, stream, symbol) // only now: what was evicted for it may have moved others
 	s.index[at] = uint64(tag)<<32 | uint64(id)
 	s.used++
 	return id
 }
 
-// appendTo appends the element of a slot.
-func (s *store) appendTo(dst []byte, k *storeSlot) []byte {
-	b, left := s.block(k.first), int(k.size)
-	part := b[k.symbol:blockRoom]
-	for {
-		n := min(left, len(part))
-		dst = append(dst, part[:n]...)
-		if left -= n; left == 0 {
-			return dst
+// grow makes the index twice as long.
+func (s *store) grow() {
+	old := s.index
+	s.index = make([]uint64, 2*len(old))
+	mask := uint32(len(s.index) - 1)
+	for _, e := range old {
+		if e == 0 {
+			continue
 		}
-		b = s.block(linkOf(b))
-		part = b[:blockRoom]
+		at := uint32(e>>32) & mask
+		for s.index[at] != 0 {
+			at = (at + 1) & mask
+		}
+		s.index[at] = e
 	}
 }
 
-// symbolOf returns the symbol of a slot, which is valid until the store changes.
-func (s *store) symbolOf(k *storeSlot) []byte { return s.block(k.first)[:k.symbol] }
-
-// newBlock returns an empty block for a slot, 0 if there is no room.
-func (s *store) newBlock(forSlot uint32) uint32 {
-	for s.spare == 0 {
-		if s.bytes+chunkBlocks*blockSize <= s.limit {
-			s.addChunk()
-		} else if !s.evict(forSlot) {
+// newCell takes an unused cell, 0 if there is none.
+func (s *store) newCell(units uint32, class int) uint32 {
+	k := &s.classes[class]
+	if k.free == 0 {
+		switch {
+		case s.bytes()+chunkBytes <= s.limit:
+			s.chunks = append(s.chunks, storeChunk{data: make([]byte, chunkBytes)})
+			s.divide(uint32(len(s.chunks)-1), units, class)
+		case !s.evict(class) && !s.steal(units, class):
 			return 0
 		}
 	}
-	id := s.spare
-	b := s.block(id)
-	s.spare = linkOf(b)
-	setLinkOf(b, 0)
+	id := k.free
+	k.free = tagOf(s.cell(id))
 	return id
 }
 
-func (s *store) addChunk() {
-	first := uint32(len(s.chunks) * chunkBlocks)
-	s.chunks = append(s.chunks, new([chunkBlocks][blockSize]byte))
-	s.bytes += chunkBlocks * blockSize
-	for id := first + chunkBlocks - 1; id >= max(first, 1); id-- { // 0 is no block
-		setLinkOf(s.block(id), s.spare)
-		s.spare = id
-	}
-}
-
-// free gives a chain of blocks back.
-func (s *store) free(first uint32) {
-	last := s.block(first)
-	for next := linkOf(last); next != 0; next = linkOf(last) {
-		last = s.block(next)
-	}
-	setLinkOf(last, s.spare)
-	s.spare = first
-}
-
-// newSlot takes an unused slot, 0 if there is none.
-func (s *store) newSlot() uint32 {
-	for s.unused == 0 || s.used >= len(s.index)/2 {
-		if s.used < len(s.index)/2 && s.bytes+pageBytes <= s.limit {
-			first := uint32(len(s.pages) * pageSlots)
-			s.pages = append(s.pages, &storePage{})
-			s.bytes += pageBytes
-			for id := first + pageSlots - 1; id >= max(first, 1); id-- { // 0 is no slot
-				s.slot(id).first = s.unused
-				s.unused = id
-			}
-		} else if !s.evict(0) {
-			return 0
+// divide makes a chunk one of unused cells.
+func (s *store) divide(chunk, units uint32, class int) {
+	k, c := &s.classes[class], &s.chunks[chunk]
+	c.units, c.newest = units, 0
+	k.chunks = append(k.chunks, chunk)
+	for at := uint32(0); at+units <= chunkUnits; at += units {
+		id := chunk*chunkUnits + at
+		if id == 0 { // which is none
+			continue
 		}
+		cell := s.cell(id)
+		cell[cellStream] = 0
+		binary.LittleEndian.PutUint32(cell[cellTag:], k.free)
+		k.free = id
 	}
-	id := s.unused
-	s.unused, s.slot(id).first = s.slot(id).first, 0
-	return id
 }
 
-// evict forgets the first slot from the hand on that has been silent since the hand came by,
-// but for one, and reports whether there was any.
-func (s *store) evict(but uint32) bool {
-	all := uint32(len(s.pages) * pageSlots)
+// evict forgets the first cell of a class, from the hand on, that has been silent since the hand
+// came by, and reports whether there was any.
+func (s *store) evict(class int) bool {
+	k := &s.classes[class]
+	if len(k.chunks) == 0 {
+		return false
+	}
+	units := s.chunks[k.chunks[0]].units
+	each := chunkUnits / units
+	all := uint32(len(k.chunks)) * each
 	for range 2 * all {
-		if s.hand++; s.hand >= all {
-			s.hand = 0
+		if k.hand++; k.hand >= all {
+			k.hand = 0
 		}
-		switch k := s.slot(s.hand); {
-		case k.stream == 0 || s.hand == but:
-		case k.recent:
-			k.recent = false
+		id := k.chunks[k.hand/each]*chunkUnits + k.hand%each*units
+		switch c := s.cell(id); {
+		case id == 0 || c[cellStream] == 0:
+		case c[cellRecent] != 0:
+			c[cellRecent] = 0
 		default:
-			s.remove(s.hand)
+			s.removeCell(id)
 			s.evicted++
 			return true
 		}
@@ -256,37 +299,72 @@ func (s *store) evict(but uint32) bool {
 	return false
 }
 
-// forget removes a symbol of a stream, if it is there.
-func (s *store) forget(stream uint8, symbol []byte) {
-	if _, id := s.find(s.tagOf(stream, symbol), stream, symbol); id != 0 {
-		s.remove(id)
+// steal gives a class that has no memory a chunk of the one that has most.
+func (s *store) steal(units uint32, class int) bool {
+	most := 0
+	for i := range s.classes {
+		if len(s.classes[i].chunks) > len(s.classes[most].chunks) {
+			most = i
+		}
 	}
+	from := &s.classes[most]
+	if len(from.chunks) == 0 {
+		return false
+	}
+	chunk := from.chunks[0]
+	from.chunks = append(from.chunks[:0], from.chunks[1:]...)
+	size := s.chunks[chunk].units
+	for at := uint32(0); at+size <= chunkUnits; at += size {
+		if id := chunk*chunkUnits + at; id != 0 && s.cell(id)[cellStream] != 0 {
+			s.removeCell(id)
+			s.evicted++
+		}
+	}
+	rest := uint32(0) // those that are not of the chunk
+	for id := from.free; id != 0; {
+		c := s.cell(id)
+		next := tagOf(c)
+		if id/chunkUnits != chunk {
+			binary.LittleEndian.PutUint32(c[cellTag:], rest)
+			rest = id
+		}
+		id = next
+	}
+	from.free = rest
+	s.divide(chunk, units, class)
+	return true
 }
 
-// remove takes a slot out, and moves those back in the index that it stood in the way of.
-func (s *store) remove(id uint32) {
-	k := s.slot(id)
+// removeCell removes a cell, wherever it is in the index.
+func (s *store) removeCell(id uint32) {
 	mask := uint32(len(s.index) - 1)
-	i := k.tag & mask
-	for uint32(s.index[i]) != id {
-		i = (i + 1) & mask
+	at := tagOf(s.cell(id)) & mask
+	for uint32(s.index[at]) != id {
+		at = (at + 1) & mask
 	}
-	for hole := i; ; {
-		i = (i + 1) & mask
-		next := s.index[i]
+	s.remove(at, id)
+}
+
+// remove takes a cell out, and moves those back in the index that it stood in the way of.
+func (s *store) remove(at, id uint32) {
+	mask := uint32(len(s.index) - 1)
+	for hole := at; ; {
+		at = (at + 1) & mask
+		next := s.index[at]
 		if next == 0 {
 			s.index[hole] = 0
 			break
 		}
-		if home := uint32(next>>32) & mask; (i-home)&mask >= (i-hole)&mask {
+		if home := uint32(next>>32) & mask; (at-home)&mask >= (at-hole)&mask {
 			s.index[hole] = next
-			hole = i
+			hole = at
 		}
 	}
-	if k.first != 0 {
-		s.free(k.first)
-	}
-	*k = storeSlot{first: s.unused}
-	s.unused = id
+	c := s.cell(id)
+	_, class := unitsFor(len(c))
+	k := &s.classes[class]
+	c[cellStream] = 0
+	binary.LittleEndian.PutUint32(c[cellTag:], k.free)
+	k.free = id
 	s.used--
 }

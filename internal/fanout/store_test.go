@@ -18,20 +18,36 @@ func TestStore(t *testing.T) {
 	want := map[string]string{}
 	lost := 0
 	check := func() {
-		require.LessOrEqual(t, s.bytes, limit)
+		require.LessOrEqual(t, s.bytes(), limit)
 		found := 0
-		for id := range uint32(len(s.pages) * pageSlots) {
-			k := s.slot(id)
-			if k.stream == 0 {
-				continue
+		cells := 0
+		for chunk := range s.chunks {
+			units := s.chunks[chunk].units
+			for at := uint32(0); at+units <= chunkUnits; at += units {
+				id := uint32(chunk)*chunkUnits + at
+				if id == 0 {
+					continue
+				}
+				cells++
+				c := s.cell(id)
+				if c[cellStream] == 0 {
+					continue
+				}
+				found++
+				symbol := string(symbolOf(c))
+				require.Equal(t, want[fmt.Sprint(c[cellStream], symbol)], string(elementOf(c)))
+				_, at := s.find(s.tag(c[cellStream], []byte(symbol)), c[cellStream], []byte(symbol))
+				require.Equal(t, id, at)
 			}
-			found++
-			symbol := string(s.symbolOf(k))
-			require.Equal(t, want[fmt.Sprint(k.stream, symbol)], string(s.appendTo(nil, k)))
-			_, at := s.find(s.tagOf(k.stream, []byte(symbol)), k.stream, []byte(symbol))
-			require.Equal(t, id, at)
 		}
 		require.Equal(t, s.used, found)
+		free := 0
+		for i := range s.classes {
+			for id := s.classes[i].free; id != 0; id = tagOf(s.cell(id)) {
+				free++
+			}
+		}
+		require.Equal(t, cells, found+free, "none is lost")
 		lost = len(want) - found
 		require.LessOrEqual(t, uint64(lost), s.evicted+s.unkept)
 	}
@@ -44,41 +60,36 @@ func TestStore(t *testing.T) {
 		if rnd.IntN(5000) == 0 {
 			element = strings.Repeat("z", rnd.IntN(limit/4))
 		}
-		s.keep(stream, []byte(symbol), []byte(element), uint64(i))
+		s.take(stream, []byte(symbol), []byte(element))
+		if rnd.IntN(5) == 0 {
+			s.flush(uint64(i))
+		}
 		want[fmt.Sprint(stream, symbol)] = element
 		if i%5000 == 0 {
+			s.flush(uint64(i))
 			check()
 		}
 	}
+	s.flush(60_000)
 	check()
 	require.NotZero(t, s.evicted)
 	require.NotZero(t, lost)
-	blocks := 0
-	for id := s.spare; id != 0; id = linkOf(s.block(id)) {
-		blocks++
-	}
-	for id := range uint32(len(s.pages) * pageSlots) {
-		if k := s.slot(id); k.stream != 0 {
-			for id := k.first; id != 0; id = linkOf(s.block(id)) {
-				blocks++
-			}
-		}
-	}
-	require.Equal(t, len(s.chunks)*chunkBlocks-1, blocks, "none is lost")
 }
 
 // TestStoreAllocates: a store that has all symbols allocates nothing more.
 func TestStoreAllocates(t *testing.T) {
 	s := newStore(minStore)
 	symbols, element := [][]byte{}, []byte(strings.Repeat("x", 200))
-	for i := range 5000 { // more than it has room for
+	for i := range 8000 { // more than it has room for
 		symbols = append(symbols, fmt.Append(nil, i))
-		s.keep(1, symbols[i], element, 1)
+		s.take(1, symbols[i], element)
+		s.flush(1)
 	}
 	i := 0
 	require.Zero(t, testing.AllocsPerRun(20_000, func() {
 		i++
-		s.keep(1, symbols[i%len(symbols)], element[:100+i%100], uint64(i))
+		s.take(1, symbols[i%len(symbols)], element[:100+i%100])
+		s.flush(uint64(i))
 	}))
 	require.NotZero(t, s.evicted)
 }
