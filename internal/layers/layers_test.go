@@ -72,7 +72,7 @@ var house = map[string]layer{
 	"relay":     {knows: []string{".", "frame", "internal/dialogue", "internal/fanout", "internal/filelock", ws}, tests: []string{"internal/fixture", "internal/leak", "sim", testify}},
 	"metrics/*": {knows: []string{"."}, tests: []string{"sim", testify}},
 	"record":    {knows: []string{".", "syscall"}, tests: []string{"sim", testify}},
-	"interop":   {tests: []string{".", "record", "sim", testify}},
+	"interop":   {tests: []string{".", "record", "relay", "sim", testify}},
 
 	"bench":               {knows: []string{".", "epoll", "frame", "internal/jsonscan", "sim", fastjson, ws, "syscall", "unsafe"}, tests: []string{"internal/leak", testify}},
 	"bench/growth":        {tests: []string{testify}},
