@@ -78,6 +78,7 @@ const (
 	recallBytes = 128 << 10 // of a piece, but for its last element
 	atOnce      = 32 << 10  // the most that is made of it while messages wait
 	goLiveAt    = 128       // topics that go live at once
+	markRoom    = 32 << 10  // that is left in a message for its marks
 )
 
 // Recall adds topics to what the outlet wants, as [Outlet.Subscribe] does, behind what of the past
@@ -177,44 +178,70 @@ func (j *recall) goLive(o *Outlet, t tickstorm.Topic) {
 	}
 }
 
-// piece is a message of the past that is being made.
+// piece is a message of the past that is being made, and others before it where that would have
+// become too long.
 type piece struct {
-	hub     *Hub
-	text    []byte
-	events  int
-	history bool
-	begun   bool
+	hub    *Hub
+	first  Mark // as it begins
+	text   []byte
+	events int // in text
+	total  int
+	made   []*buffer
 }
 
-func (p *piece) mark(m Mark) {
-	m.Snapshot = !p.history
-	if p.text = append(p.text, '['); p.begun {
-		p.text[len(p.text)-1] = ','
+// begin begins the piece, if it has not begun.
+func (p *piece) begin() {
+	if p.text == nil {
+		p.text = p.hub.cfg.Mark(append(p.text, '['), p.first)
 	}
-	p.begun = true
-	p.text = p.hub.cfg.Mark(p.text, m)
 }
 
-func (p *piece) room() bool { return len(p.text) < recallBytes }
+func (p *piece) begun() bool { return p.text != nil }
 
-func (p *piece) add(element []byte) {
+// mark adds a mark.
+func (p *piece) mark(m Mark) {
+	p.begin()
+	m.Snapshot = p.first.Snapshot
+	p.text = p.hub.cfg.Mark(append(p.text, ','), m)
+}
+
+// end ends the piece: another follows, or the topics are live.
+func (p *piece) end(to int64, more bool) {
+	p.mark(Mark{Kind: MarkEnd, Topics: p.first.Topics, To: to, Events: p.events, More: more})
+	p.made = append(p.made, p.hub.newNote(append(p.text, ']')))
+	p.text, p.events = nil, 0
+}
+
+// mostRecalled is how long a message may become before its last mark.
+func (h *Hub) mostRecalled() int { return h.cfg.MaxMessage - min(markRoom, h.cfg.MaxMessage/4) }
+
+// room reports whether there should be more in the piece.
+func (p *piece) room() bool { return len(p.made) == 0 && len(p.text) < recallBytes }
+
+// add adds an element that was received at a time.
+func (p *piece) add(element []byte, received int64) {
+	p.begin()
+	if most := p.hub.mostRecalled(); p.events > 0 && len(p.text)+len(element) > most {
+		p.end(received, true)
+		p.first.From = received
+		p.begin()
+	}
 	p.text = append(append(p.text, ','), element...)
 	p.events++
+	p.total++
 }
 
 // recall appends the next piece to a batch. It wants the lock, and gives it up in the meantime.
 func (o *Outlet) recall(b *batch) {
 	o.mu.Unlock()
-	piece := o.hub.recallNext(o)
+	made := o.hub.recallNext(o)
 	o.mu.Lock()
-	if piece != nil {
-		b.buffers = append(b.buffers, piece)
-	}
+	b.buffers = append(b.buffers, made...)
 }
 
-// recallNext makes the next piece, nil if there is nothing to write at the moment, and takes note
+// recallNext makes the next piece, nothing if there is none to write at the moment, and takes note
 // of whether there are others.
-func (h *Hub) recallNext(o *Outlet) *buffer {
+func (h *Hub) recallNext(o *Outlet) []*buffer {
 	h.editing.Lock()
 	defer h.editing.Unlock()
 	var made *piece
@@ -241,8 +268,8 @@ func (h *Hub) recallNext(o *Outlet) *buffer {
 	if made == nil {
 		return nil
 	}
-	o.stats.Recalled += uint64(made.events)
-	return h.newNote(append(made.text, ']'))
+	o.stats.Recalled += uint64(made.total)
+	return made.made
 }
 
 // endRecalls gives up what was to be recalled.

@@ -480,3 +480,76 @@ func TestHistoryKnown(t *testing.T) {
 	require.Equal(t, []int{1, 2}, serials(l.recalled["T.A"]))
 	require.NotEmpty(t, l.gaps)
 }
+
+// TestRecallLong: no message of the past is longer than clients read, however long its elements are;
+// one that no message has room for is told as a gap.
+func TestRecallLong(t *testing.T) {
+	h := fanout.New(fanout.Config{Market: tickstorm.Stocks, History: 16 << 20, Snapshots: 64 << 20, Mark: mark})
+	since := time.Now().UnixNano()
+	var all []tickstorm.Topic
+	var parts []string
+	for i := range 80 {
+		sym := fmt.Sprintf("S%d", i)
+		all = append(all, tickstorm.Topic{Channel: "T", Symbol: sym})
+		parts = append(parts, fmt.Sprintf(`{"ev":"T","sym":%q,"n":1,"pad":%q}`, sym, strings.Repeat("x", 90_000)))
+	}
+	for some := range slices.Chunk(parts, 10) {
+		h.Message([]byte("["+strings.Join(some, ",")+"]"), since+1)
+	}
+	for _, r := range []fanout.Recall{{}, {Since: since}} {
+		l := listen(h, fanout.OutletConfig{})
+		l.out.Recall(r, all...)
+		l.await(t, 1)
+		for _, topic := range all {
+			require.Equal(t, []int{1}, serials(l.recalled[topic.String()]))
+		}
+		require.EqualValues(t, len(all), l.out.Stats().Recalled)
+		l.end(t)
+	}
+	h.Message([]byte(`[{"ev":"T","sym":"S1","n":2,"pad":"`+strings.Repeat("x", 990_000)+`"}]`), since+2)
+	l := listen(h, fanout.OutletConfig{})
+	l.out.Recall(fanout.Recall{Since: since + 2}, all...)
+	l.await(t, 1)
+	require.Len(t, l.gaps, 1)
+	require.Equal(t, since+2, l.gaps[0].From)
+	l.end(t)
+	require.EqualValues(t, 1, h.Stats().Snapshots.Unkept)
+	require.Zero(t, h.Lent())
+}
+
+// TestRecallEnds: outlets that end in the middle of it leave nothing behind.
+func TestRecallEnds(t *testing.T) {
+	h := fanout.New(fanout.Config{Market: tickstorm.Stocks, History: 1 << 20, Snapshots: 8 << 20, Mark: mark})
+	f := newFeed(h, 3000, 5)
+	for range 500 {
+		f.send(50, 300)
+	}
+	since := f.taped[0].at
+	for i := range 60 {
+		l := listen(h, fanout.OutletConfig{})
+		l.conn.stall(i%3 > 0)
+		r := fanout.Recall{Past: f.past}
+		if i%2 == 0 {
+			r.Since = since
+		}
+		l.out.Recall(r, topics("T.*", "Q.*", "T.S1")...)
+		switch i % 4 {
+		case 0:
+			l.out.Cut()
+		case 1:
+			l.out.Hangup(nil)
+		case 2:
+			l.out.Unsubscribe(topics("T.*", "Q.*", "T.S1")...)
+			l.out.Recall(r, topics("T.S1")...)
+			l.out.Cut()
+		case 3:
+			l.conn.stall(false)
+			l.await(t, 1)
+			l.out.Close(0, "")
+		}
+		l.conn.stall(false)
+		<-l.out.Done()
+	}
+	require.Zero(t, h.Stats().Outlets)
+	require.Zero(t, h.Lent())
+}

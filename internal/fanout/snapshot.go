@@ -66,7 +66,7 @@ func (h *Hub) snapshotSome(o *Outlet, j *recall) *piece {
 	for t := range j.topics {
 		if t.Symbol != tickstorm.All {
 			if some = append(some, t); len(some) == maxNamed {
-				break
+				break // the rest has its own
 			}
 		}
 	}
@@ -74,36 +74,36 @@ func (h *Hub) snapshotSome(o *Outlet, j *recall) *piece {
 		return nil
 	}
 	slices.SortFunc(some, compareTopics)
-	p := &piece{hub: h}
-	p.mark(Mark{Kind: MarkBegin, Topics: some})
+	p := &piece{hub: h, first: Mark{Snapshot: true, Topics: some}}
+	p.begin()
 	h.mu.Lock()
 	for _, t := range some {
 		if s, ok := h.streams[t.Channel]; ok && h.store != nil {
 			symbol := []byte(t.Symbol)
 			if _, id := h.store.find(h.store.tag(uint8(s), symbol), uint8(s), symbol); id != 0 {
 				if c := h.store.cell(id); j.wants(o, t.Channel, symbol, number(c)) {
-					p.add(elementOf(c))
+					p.add(elementOf(c), 0)
 				}
 			}
 		}
 		j.goLive(o, t)
 	}
 	h.mu.Unlock()
-	p.mark(Mark{Kind: MarkEnd, Topics: some, Events: p.events})
+	p.end(0, false)
 	return p
 }
 
 // snapshotAll makes the next piece of all symbols of a channel.
 func (h *Hub) snapshotAll(o *Outlet, j *recall, t tickstorm.Topic) *piece {
-	p := &piece{hub: h}
-	p.mark(Mark{Kind: MarkBegin, Topics: []tickstorm.Topic{t}})
+	p := &piece{hub: h, first: Mark{Snapshot: true, Topics: []tickstorm.Topic{t}}}
+	p.begin()
 	live := false
 	for p.room() && !live {
 		h.mu.Lock()
 		live = h.sweepOn(o, j, t, p)
 		h.mu.Unlock()
 	}
-	p.mark(Mark{Kind: MarkEnd, Topics: []tickstorm.Topic{t}, Events: p.events, More: !live})
+	p.end(0, !live)
 	return p
 }
 
@@ -118,7 +118,7 @@ func (h *Hub) sweepOn(o *Outlet, j *recall, t tickstorm.Topic, p *piece) (live b
 	}
 	if !s.running {
 		// Perhaps this can be the last.
-		before, events, cells := len(p.text), p.events, math.MaxInt
+		before, events, total, cells := len(p.text), p.events, p.total, math.MaxInt
 		if s.after == 0 {
 			cells = sweepCells
 		}
@@ -126,7 +126,7 @@ func (h *Hub) sweepOn(o *Outlet, j *recall, t tickstorm.Topic, p *piece) (live b
 			j.goLive(o, t)
 			return true
 		}
-		p.text, p.events = p.text[:before], events
+		p.text, p.events, p.total = p.text[:before], events, total
 		s.running, s.place, s.number = true, 0, h.message.number
 	}
 	s.place = h.store.sweep(o, j, t.Channel, uint8(stream), p, s.place, sweepCells, s.after, recallBytes)
@@ -156,7 +156,7 @@ func (s *store) sweep(o *Outlet, j *recall, channel string, stream uint8, p *pie
 			}
 			cells--
 			if c := s.cell(id); id != 0 && c[cellStream] == stream && number(c) > after && j.wants(o, channel, symbolOf(c), number(c)) {
-				p.add(elementOf(c))
+				p.add(elementOf(c), 0)
 			}
 		}
 	}

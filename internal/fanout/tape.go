@@ -32,8 +32,8 @@ const sight = 64 << 10
 
 // history makes the next piece of a history, if it can without waiting.
 func (h *Hub) history(o *Outlet, j *recall) (p *piece, over, waits bool) {
-	p = &piece{hub: h, history: true}
 	t := &j.tape
+	p = &piece{hub: h, first: Mark{From: max(j.Since, t.played), Topics: j.named()}}
 	if !j.begun {
 		h.beginTape(o, j, p)
 	}
@@ -44,18 +44,11 @@ func (h *Hub) history(o *Outlet, j *recall) (p *piece, over, waits bool) {
 			over = h.playRing(o, j, p)
 		}
 	}
-	if !p.begun {
+	if !p.begun() {
 		return nil, over, waits
 	}
-	p.mark(Mark{Kind: MarkEnd, To: max(j.Since, t.played), Events: p.events, More: !over})
+	p.end(max(j.Since, t.played), !over)
 	return p, over, waits
-}
-
-// beginPiece begins a piece, if it has not begun.
-func (h *Hub) beginPiece(j *recall, p *piece) {
-	if !p.begun {
-		p.mark(Mark{Kind: MarkBegin, From: max(j.Since, j.tape.played), Topics: j.named()})
-	}
 }
 
 // named returns topics of the recall, as many as a mark names.
@@ -70,8 +63,7 @@ func (j *recall) named() []tickstorm.Topic {
 	return some
 }
 
-func (h *Hub) gap(j *recall, p *piece, from, to int64, cause string, topics ...tickstorm.Topic) {
-	h.beginPiece(j, p)
+func (p *piece) gap(from, to int64, cause string, topics ...tickstorm.Topic) {
 	p.mark(Mark{Kind: MarkGap, From: from, To: to, Cause: cause, Topics: topics})
 }
 
@@ -93,7 +85,7 @@ func (h *Hub) beginTape(o *Outlet, j *recall, p *piece) {
 		t.past = h.readPast(o, j, j.Since, first)
 	default:
 		t.from = first
-		h.gap(j, p, j.Since, first, "the history does not reach back")
+		p.gap(j.Since, first, "the history does not reach back")
 	}
 	// What is known of topics matters as far as the ring reaches.
 	from := max(j.Since, first)
@@ -112,7 +104,7 @@ func (h *Hub) beginTape(o *Outlet, j *recall, p *piece) {
 			}
 		}
 		slices.SortFunc(topics, compareTopics)
-		h.gap(j, p, from, known, "not streamed", topics[:min(len(topics), maxNamed)]...)
+		p.gap(from, known, "not streamed", topics[:min(len(topics), maxNamed)]...)
 		if n == maxNamed {
 			break
 		}
@@ -146,7 +138,7 @@ func (h *Hub) playRing(o *Outlet, j *recall, p *piece) (over bool) {
 			t.past = h.readPast(o, j, from, t.from)
 			return false
 		default:
-			h.gap(j, p, from, r.lost+1, "overwritten before it was read")
+			p.gap(from, r.lost+1, "overwritten before it was read")
 		}
 	}
 	begin, looked := t.place, 0
@@ -168,7 +160,7 @@ func (h *Hub) playRing(o *Outlet, j *recall, p *piece) (over bool) {
 	h.play(o, j, p)
 	n := 0
 	for topic := range j.topics {
-		h.beginPiece(j, p)
+		p.begin()
 		if n == goLiveAt {
 			break
 		}
@@ -185,7 +177,7 @@ func (h *Hub) play(o *Outlet, j *recall, p *piece) {
 		e, size := parseEntry(raw)
 		raw = raw[size:]
 		if e.note {
-			h.beginPiece(j, p)
+			p.begin()
 			p.text = append(append(p.text, ','), e.text...)
 			continue
 		}
@@ -201,8 +193,11 @@ func (h *Hub) play(o *Outlet, j *recall, p *piece) {
 				break
 			}
 			if el.Stream != 0 && j.wants(o, el.Channel, el.Symbol, e.number) {
-				h.beginPiece(j, p)
-				p.add(e.text[el.Start:el.End])
+				if el.End-el.Start > h.mostRecalled()-markRoom {
+					p.gap(e.received, e.received+1, "too long an event")
+					continue
+				}
+				p.add(e.text[el.Start:el.End], e.received)
 			}
 		}
 		switch {
@@ -312,7 +307,7 @@ func (h *Hub) playPast(o *Outlet, j *recall, p *piece) (waits bool) {
 	upTo := t.past.upTo
 	t.past = nil
 	if !errors.Is(some.err, io.EOF) {
-		h.gap(j, p, max(j.Since, t.played), upTo, some.err.Error())
+		p.gap(max(j.Since, t.played), upTo, some.err.Error())
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
