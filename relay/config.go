@@ -93,7 +93,8 @@ type Config struct {
 	History int
 	// Past, if not nil, opens what was received from a time up to another, where History does not
 	// reach as far back. It must have the times that a Tap of the upstream is told, as a recorder
-	// there does, and reach to where History begins. It is called from many goroutines, and its
+	// there does, and reach to where History begins: that has to be some seconds long where a
+	// recorder writes once a second. It is called from many goroutines, and its
 	// sources are read by one each. ctx ends with the client.
 	Past func(ctx context.Context, m tickstorm.Market, from, to time.Time) (Source, error)
 

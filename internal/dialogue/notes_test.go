@@ -1,6 +1,7 @@
 package dialogue_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -34,6 +35,10 @@ func TestNotesAreNothingToClientsThatDoNotKnowThem(t *testing.T) {
 		dialogue.GapNote(1, 2, `max_connections: "too many connections"`),
 		dialogue.DroppedNote(7),
 		dialogue.PendingNote("T.AAPL"),
+		dialogue.SnapshotBeginNote([]tickstorm.Topic{{Channel: "T", Symbol: "AAPL"}, {Channel: "Q", Symbol: tickstorm.All}}),
+		dialogue.SnapshotEndNote(2, true),
+		dialogue.HistoryBeginNote(1, []tickstorm.Topic{{Channel: "T", Symbol: "AAPL"}}),
+		dialogue.HistoryEndNote(2, 3, false),
 	} {
 		found, codes := statuses(t, dialogue.AppendMessage(nil, n))
 		require.Equal(t, []dialogue.Status{n}, found)
@@ -70,4 +75,27 @@ func TestNotesAreReadBack(t *testing.T) {
 		_, ok := dialogue.ParseDropped(bad)
 		require.False(t, ok, bad)
 	}
+}
+
+func TestNotesOfThePast(t *testing.T) {
+	topics := []tickstorm.Topic{{Channel: "T", Symbol: "AAPL"}, {Channel: "Q", Symbol: tickstorm.All}}
+	require.Equal(t, dialogue.Status{Status: "snapshot_begin", Message: "topics=T.AAPL,Q.*"}, dialogue.SnapshotBeginNote(topics))
+	require.Equal(t, dialogue.Status{Status: "history_begin", Message: "from=5 topics=T.AAPL,Q.*"}, dialogue.HistoryBeginNote(5, topics))
+	for _, n := range []dialogue.Status{
+		dialogue.SnapshotEndNote(7, false), dialogue.SnapshotEndNote(7, true), dialogue.HistoryEndNote(9, 7, false), dialogue.HistoryEndNote(9, 7, true),
+	} {
+		events, live, ok := dialogue.ParsePastEnd(n.Message)
+		require.True(t, ok, n.Message)
+		require.Equal(t, 7, events)
+		require.Equal(t, strings.HasSuffix(n.Message, "next=live"), live)
+	}
+	require.Equal(t, "events=7 next=snapshot", dialogue.SnapshotEndNote(7, true).Message)
+	require.Equal(t, "to=9 events=7 next=history", dialogue.HistoryEndNote(9, 7, true).Message)
+	for _, bad := range []string{"", "events=7", "next=live", "events=x next=live", "7 next=live"} {
+		_, _, ok := dialogue.ParsePastEnd(bad)
+		require.False(t, ok, bad)
+	}
+	require.True(t, dialogue.Past("snapshot_begin"))
+	require.True(t, dialogue.Past("history_begin"))
+	require.False(t, dialogue.Past("gap"))
 }
