@@ -28,6 +28,9 @@ func TestDialogues(t *testing.T) {
 // TestRefusals: a client whose key is refused finds that where it looks.
 func TestRefusals(t *testing.T) {
 	for _, s := range servers(t) {
+		if s.any {
+			continue
+		}
 		t.Run(s.name, func(t *testing.T) {
 			for _, c := range clients {
 				t.Run(c.name, func(t *testing.T) {

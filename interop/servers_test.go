@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/record"
+	"github.com/tickstorm/tickstorm/relay"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -22,6 +24,7 @@ import (
 type server struct {
 	name  string
 	start func(t *testing.T, m tickstorm.Market, tls bool) running
+	any   bool // it takes any key
 }
 
 // running is a server that runs.
@@ -36,14 +39,42 @@ type running struct {
 // servers returns what all dialogues are held with.
 func servers(t *testing.T) []server {
 	return []server{
-		{"simulator", simulator},
-		{"recording", recordings(t)},
+		{name: "simulator", start: simulator},
+		{name: "recording", start: recordings(t)},
+		{name: "relay", start: relayed, any: true},
 	}
 }
 
 // simulator is the simulator with its own market.
 func simulator(t *testing.T, m tickstorm.Market, tls bool) running {
 	return serve(t, sim.Config{TLS: tls, Rate: 20_000})
+}
+
+// relayed is a relay in front of the simulator.
+func relayed(t *testing.T, m tickstorm.Market, tls bool) running {
+	up, err := sim.Start(sim.Config{Rate: 20_000})
+	require.NoError(t, err)
+	r, err := relay.New(relay.Config{Upstreams: []tickstorm.Config{up.ClientConfig(m)}, Linger: -1})
+	require.NoError(t, err)
+	web := httptest.NewUnstartedServer(r)
+	scheme := "ws://"
+	pool := x509.NewCertPool()
+	if tls {
+		web.StartTLS()
+		pool.AddCert(web.Certificate())
+		scheme = "wss://"
+	} else {
+		web.Start()
+	}
+	ran := make(chan error, 1)
+	go func() { ran <- r.Run(context.Background()) }()
+	t.Cleanup(func() {
+		require.NoError(t, r.Shutdown(context.Background()))
+		require.NoError(t, <-ran)
+		web.Close()
+		require.NoError(t, up.Close())
+	})
+	return running{url: scheme + web.Listener.Addr().String(), roots: pool, begin: func() {}}
 }
 
 func serve(t *testing.T, cfg sim.Config) running {
