@@ -15,18 +15,6 @@ import (
 	"github.com/tickstorm/tickstorm/internal/fanout"
 )
 
-// null is a connection that takes everything, and one that takes nothing until the deadline.
-type null struct{ stuck chan struct{} }
-
-func (c null) Write(p []byte) (int, error) {
-	if c.stuck != nil {
-		<-c.stuck
-	}
-	return len(p), nil
-}
-
-func (null) SetWriteDeadline(time.Time) error { return nil }
-
 // TestAllocs: nothing is allocated for a message, whoever wants it, nor in the goroutines that write.
 func TestAllocs(t *testing.T) {
 	h := fanout.New(fanout.Config{Market: tickstorm.Stocks})

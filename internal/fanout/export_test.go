@@ -45,3 +45,18 @@ func (o *Outlet) Drain(b *Batch) {
 		o.mu.Unlock()
 	}
 }
+
+// Backlog returns the bytes that wait or are being written.
+func (o *Outlet) Backlog() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.bytes
+}
+
+// Find is what Message does before it gives anything to outlets.
+func (h *Hub) Find(msg []byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.find(msg, 1)
+	h.message.text = nil
+}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/dialogue"
 	"github.com/tickstorm/tickstorm/internal/intern"
 )
 
@@ -35,8 +36,6 @@ type Config struct {
 	Mark func(dst []byte, m Mark) []byte
 }
 
-const defaultMaxMessage = 999_999
-
 // Hub is the table of topics and outlets of one market. Message is for one goroutine at a time,
 // everything else for any.
 type Hub struct {
@@ -64,7 +63,7 @@ type Hub struct {
 // New returns a hub without outlets. It starts no goroutine.
 func New(cfg Config) *Hub {
 	if cfg.MaxMessage <= 0 {
-		cfg.MaxMessage = defaultMaxMessage
+		cfg.MaxMessage = dialogue.MaxMessage
 	}
 	cfg.MaxMessage = max(cfg.MaxMessage, block)
 	h := &Hub{cfg: cfg, hash: intern.NewHasher(), born: time.Now().UnixNano()}
@@ -139,8 +138,8 @@ func (h *Hub) Stats() Stats {
 func (h *Hub) Last(t tickstorm.Topic) int64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	c, symbol := h.find(t)
-	if symbol == tickstorm.All {
+	c, symbol, all := h.channelOf(t)
+	if all {
 		return c.last
 	}
 	if c.symbols == nil {

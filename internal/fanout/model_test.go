@@ -68,7 +68,7 @@ var modelPolicies = []tickstorm.Overflow{
 // policy, and holds what they get against the reference: every event once, in its place, as it
 // came, or in a note that tells at its place that it was dropped, or superseded by a later one.
 func TestModel(t *testing.T) {
-	for seed := range uint64(12) {
+	for seed := range uint64(8) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := &model{

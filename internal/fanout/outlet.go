@@ -6,6 +6,7 @@ import (
 	"net"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gobwas/ws"
 
@@ -125,7 +126,8 @@ func (d *Drops) add(events int, received int64) {
 // All methods may be called from any goroutine, do not wait for the connection, and do nothing
 // once the outlet has ended or Close, Hangup or Cut was called.
 //
-// Events are written in the order in which they came. Answers overtake them. So the
+// Events are written in the order in which they came. Where they are conflated, those of a channel
+// and symbol keep theirs, and so do all that are not to be conflated. Answers overtake events. So the
 // acknowledgement of a subscription comes before the first of its events if Answer is called
 // before Subscribe. That of the end of one comes behind the last of its events if it
 // is given to Note after Unsubscribe; given to Answer it comes at once, and what of the topic
@@ -264,8 +266,22 @@ func (o *Outlet) Close(code ws.StatusCode, reason string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !o.ending {
-		o.finish(dialogue.AppendClose(nil, code, reason))
+		o.finish(closing(code, reason))
 	}
+}
+
+// closing returns a close frame.
+func closing(code ws.StatusCode, reason string) []byte {
+	if code == 0 {
+		return dialogue.AppendFrame(nil, ws.OpClose, nil)
+	}
+	if most := ws.MaxControlFramePayloadSize - 2; len(reason) > most {
+		for most > 0 && !utf8.RuneStart(reason[most]) {
+			most--
+		}
+		reason = reason[:most]
+	}
+	return dialogue.AppendClose(nil, code, reason)
 }
 
 // Hangup ends the outlet with these frames, such as the answer to a close frame, behind what is

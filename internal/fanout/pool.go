@@ -1,14 +1,13 @@
 package fanout
 
 import (
-	"encoding/binary"
-	"math"
 	"math/bits"
 	"sync"
 	"sync/atomic"
 
 	"github.com/gobwas/ws"
 
+	"github.com/tickstorm/tickstorm/internal/dialogue"
 	"github.com/tickstorm/tickstorm/internal/poison"
 )
 
@@ -63,21 +62,10 @@ func (b *buffer) finish() {
 
 // seal puts the header in front of the payload.
 func (b *buffer) seal() {
-	n := b.end - headroom
-	switch {
-	case n < 126:
-		b.from = headroom - 2
-		b.mem[b.from+1] = byte(n)
-	case n <= math.MaxUint16:
-		b.from = headroom - 4
-		b.mem[b.from+1] = 126
-		binary.BigEndian.PutUint16(b.mem[b.from+2:], uint16(n))
-	default:
-		b.from = headroom - 10
-		b.mem[b.from+1] = 127
-		binary.BigEndian.PutUint64(b.mem[b.from+2:], uint64(n))
-	}
-	b.mem[b.from] = 0x80 | byte(ws.OpText)
+	var header [headroom]byte
+	n := len(dialogue.AppendHeader(header[:0], ws.OpText, b.end-headroom))
+	b.from = headroom - n
+	copy(b.mem[b.from:headroom], header[:n])
 	b.sealed = true
 }
 

@@ -7,7 +7,6 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/tickstorm/tickstorm"
-	"github.com/tickstorm/tickstorm/internal/dialogue"
 )
 
 // This file is what an outlet makes of events that come to it. Buffers wait in order; the last
@@ -16,24 +15,34 @@ import (
 // block is the size of the buffers that elements are copied into.
 const block = 4 << 10
 
-// putFrame takes a frame that others have too, and reports whether it did: not if that is a
-// case for the policy. It takes the lock.
-func (o *Outlet) putFrame(b *buffer) bool {
+// putFrame takes the frame of some channels, which others have too, and reports whether it did:
+// not if there is none, or it is a case for the policy. It takes the lock.
+func (o *Outlet) putFrame(mask uint32) bool {
 	o.mu.Lock()
-	if !o.plain() || o.bytes+b.cost() > o.cfg.High {
+	if !o.plain() {
+		o.mu.Unlock()
+		return false
+	}
+	b := o.hub.frame(mask)
+	if b == nil || o.bytes+b.cost() > o.cfg.High {
 		o.mu.Unlock()
 		return false
 	}
 	o.stats.Events += uint64(b.events)
 	b.refs.Add(1)
 	o.push(b)
-	idle := o.idle
-	o.idle = false
+	o.unlock()
+	return true
+}
+
+// unlock unlocks, and wakes the goroutine if it waits.
+func (o *Outlet) unlock() {
+	idle := o.idle && !o.patient()
+	o.idle = o.idle && !idle
 	o.mu.Unlock()
-	if idle {
+	if idle { // which needs the lock at once
 		o.work.Signal()
 	}
-	return true
 }
 
 // put takes elements of the hub's message, by their numbers. It takes the lock.
@@ -54,12 +63,7 @@ func (o *Outlet) put(picks []int32) {
 	if len(picks) > 0 {
 		o.putByPolicy(picks)
 	}
-	idle := o.idle && !o.patient()
-	o.idle = o.idle && !idle
-	o.mu.Unlock()
-	if idle {
-		o.work.Signal()
-	}
+	o.unlock()
 }
 
 // plain reports whether events have only to be put behind what waits, while there is room.
@@ -163,8 +167,7 @@ func (o *Outlet) conflates(p int32) bool {
 	if o.cfg.Overflow != tickstorm.OverflowConflate && o.cfg.Every <= 0 {
 		return false
 	}
-	h := o.hub
-	m := &h.message
+	m := &o.hub.message
 	n := int(m.elements[p].end - m.elements[p].start)
 	if !o.conflating && !o.fits(n) && o.bytes+costFor(n) > o.cfg.High {
 		o.conflate()
@@ -173,9 +176,16 @@ func (o *Outlet) conflates(p int32) bool {
 		return false
 	}
 	if !m.keyed {
-		h.findKeys()
+		o.hub.findKeys()
 	}
 	return m.keys[p].symbol != nil
+}
+
+// conflate begins to conflate. What waits already is written before.
+func (o *Outlet) conflate() {
+	o.conflating = true
+	o.hub.conflating.Add(1)
+	o.after = o.pushed
 }
 
 // drop drops an event that has come, which will be told unless the outlet ends.
@@ -237,13 +247,6 @@ func (o *Outlet) dropOldest() {
 	m.notes, m.gone = notes, gone
 }
 
-// conflate begins to conflate. What waits already is written before.
-func (o *Outlet) conflate() {
-	o.conflating = true
-	o.hub.conflating.Add(1)
-	o.after = o.pushed
-}
-
 // putLatest takes an element in the place of an earlier one, if that waits still.
 func (o *Outlet) putLatest(stream uint8, k key, text []byte) {
 	m, p := &o.hub.message, &o.hub.pool
@@ -287,7 +290,7 @@ func (o *Outlet) dropLatest(received int64) {
 // tooSlow ends the outlet as the policy of those that must not miss anything says.
 func (o *Outlet) tooSlow() {
 	o.reason = ErrTooSlow
-	o.hangup(dialogue.AppendClose(nil, ws.StatusPolicyViolation, "too slow"))
+	o.hangup(closing(ws.StatusPolicyViolation, "too slow"))
 }
 
 // settleLatest puts the latest events behind what waits, so that what comes next is behind them.

@@ -97,7 +97,10 @@ func (o *Outlet) Recall(r Recall, topics ...tickstorm.Topic) {
 	}
 	h.editing.Lock()
 	defer h.editing.Unlock()
-	if o.left {
+	h.mu.Lock()
+	left := o.left
+	h.mu.Unlock()
+	if left {
 		return
 	}
 	var j *recall

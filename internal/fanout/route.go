@@ -1,12 +1,10 @@
 package fanout
 
 import (
-	"encoding/binary"
 	"math/bits"
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/internal/intern"
-	"github.com/tickstorm/tickstorm/internal/swar"
 )
 
 // This file is the way of a message to the outlets. It allocates nothing once its memory has
@@ -19,11 +17,9 @@ type message struct {
 	received int64
 	number   uint64 // of messages, from 1
 
-	elements []element
-	present  uint32  // the channels of those that somebody wants
-	wanted   int     // their number
-	sought   uint32  // the channels with symbols to look up
-	touched  []int32 // the outlets that want some
+	elements []element // those that somebody wants
+	present  uint32    // their channels' bits
+	touched  []int32   // the outlets that want some
 	links    []link
 	picks    []int32 // what one outlet wants
 	frames   []frame // made for several
@@ -38,15 +34,7 @@ type message struct {
 // element is where in the message an element stands.
 type element struct {
 	start, end int32
-	id         uint32 // of its symbol in its channel's table, 0 if nobody holds that
-	stream     uint8  // of its channel; unknown is another, and 0 is that nobody wants it
-}
-
-// sought is a symbol of at most intern.Inline bytes that is to be looked up, as words.
-type sought struct {
-	a, b, c uint64
-	n       int32
-	element int32
+	stream     uint8 // of its channel, or unknown
 }
 
 // route is what is known of one outlet while a message is handed out.
@@ -84,14 +72,8 @@ func (h *Hub) Message(msg []byte, received int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	m := &h.message
-	m.text, m.received = msg, received
-	h.split()
-	if m.sought != 0 {
-		h.lookUp()
-	}
-	h.pickHolders()
-	h.touchWild()
-	for _, place := range m.touched { // as above
+	h.find(msg, received)
+	for _, place := range m.touched { // a processor waits for many lines in the time that one takes
 		m.looked += uint64(h.outlets[place].place)
 	}
 	for _, place := range m.touched {
@@ -102,54 +84,48 @@ func (h *Hub) Message(msg []byte, received int64) {
 	m.text = nil
 }
 
-// split finds the elements that somebody may want, and the symbols that are to be looked up.
-func (h *Hub) split() {
+// find finds the elements that somebody wants, and who wants which.
+func (h *Hub) find(msg []byte, received int64) {
 	m := &h.message
+	m.text, m.received = msg, received
 	m.number++
-	m.elements, m.touched, m.links = m.elements[:0], m.touched[:0], m.links[:0]
-	m.present, m.wanted, m.sought = 0, 0, 0
+	m.elements, m.touched, m.links, m.present = m.elements[:0], m.touched[:0], m.links[:0], 0
 	m.keys, m.symbols, m.keyed = m.keys[:0], m.symbols[:0], h.conflating.Load() > 0
 	events, unwanted := 0, 0
 	s := m.splitter
-	for s.Reset(m.text); s.Next(); {
+	for s.Reset(msg); s.Next(); {
 		e := s.Element()
-		stream := uint8(e.Stream)
+		stream, symbol := uint8(e.Stream), e.Symbol
 		if stream == 0 {
 			if !h.isEvent(e) {
 				continue
 			}
-			stream = unknown
+			stream, symbol = unknown, []byte(e.Channel)
 		}
 		c := &h.channels[stream&maxStreams]
-		c.events++
 		events++
-		if c.stored && e.Symbol != nil {
-			h.store.take(stream, e.Symbol, m.text[e.Start:e.End])
+		c.events++
+		if c.stored && symbol != nil {
+			h.store.take(stream, symbol, msg[e.Start:e.End])
 		}
-		id := uint32(0)
-		switch n := len(e.Symbol); {
-		case stream == unknown:
-			if c.held > 0 {
-				_, id = c.symbols.Find([]byte(e.Channel))
-			}
-			if id == 0 {
-				unwanted++
-				continue
-			}
-		case c.held == 0 || e.Symbol == nil:
-			if len(c.wild) == 0 {
-				unwanted++
-				continue
-			}
-		case n > intern.Inline:
-			_, id = c.symbols.Find(e.Symbol)
-		default:
-			x, y, z := words(e.Symbol)
-			c.sought = append(c.sought, sought{x, y, z, int32(n), int32(len(m.elements))})
-			c.hashes = append(c.hashes, c.symbols.Hash(x, y, z, n))
-			m.sought |= c.bit
+		wanted := len(c.wild) > 0
+		if wanted {
+			c.last = received
 		}
-		m.elements = append(m.elements, element{int32(e.Start), int32(e.End), id, stream})
+		if c.held > 0 && symbol != nil {
+			c.last = received
+			if _, id := c.symbols.Find(symbol); id != 0 {
+				list := c.holders.Lookup(id)
+				list.last = received
+				wanted = h.pick(list, c.bit) || wanted
+			}
+		}
+		if !wanted {
+			unwanted++
+			continue
+		}
+		m.elements = append(m.elements, element{int32(e.Start), int32(e.End), stream})
+		m.present |= c.bit
 		if m.keyed {
 			h.key(e, stream)
 		}
@@ -166,66 +142,7 @@ func (h *Hub) split() {
 	if s.Err() != nil {
 		h.stats.Errors++
 	}
-}
-
-// words returns a symbol as [intern.Table.FindWords] takes it.
-func words(symbol []byte) (a, b, c uint64) {
-	switch n := len(symbol); {
-	case n < 8:
-		return swar.Short(symbol), 0, 0
-	case n < 16:
-		return binary.LittleEndian.Uint64(symbol), swar.Short(symbol[8:]), 0
-	default:
-		return binary.LittleEndian.Uint64(symbol), binary.LittleEndian.Uint64(symbol[8:]), swar.Short(symbol[16:])
-	}
-}
-
-// lookUp looks up the symbols, of which a processor waits for many lines of memory in the time
-// that one takes.
-func (h *Hub) lookUp() {
-	m := &h.message
-	for left := m.sought; left != 0; left &= left - 1 {
-		c := &h.channels[bits.TrailingZeros32(left)]
-		m.looked += c.symbols.Touch(c.hashes)
-		for i := range c.sought {
-			s := &c.sought[i]
-			_, m.elements[s.element].id = c.symbols.FindWords(s.a, s.b, s.c, int(s.n))
-		}
-		for i := range c.sought {
-			if list := c.holders.Lookup(m.elements[c.sought[i].element].id); list != nil {
-				m.looked += uint64(list.n)
-			}
-		}
-		c.sought, c.hashes = c.sought[:0], c.hashes[:0]
-	}
-}
-
-// pickHolders puts down for each element who holds its symbol.
-func (h *Hub) pickHolders() {
-	m := &h.message
-	for i := range m.elements {
-		e := &m.elements[i]
-		c := &h.channels[e.stream&maxStreams]
-		wanted := len(c.wild) > 0
-		c.last = m.received
-		if e.id != 0 {
-			holders := c.holders.Lookup(e.id)
-			if holders.n > 0 {
-				holders.last, wanted = m.received, true
-				h.pick(int32(i), holders.few[:min(holders.n, few)], c.bit)
-				if holders.more != nil {
-					h.pick(int32(i), *holders.more, c.bit)
-				}
-			}
-		}
-		if !wanted {
-			e.stream = 0
-			h.stats.Unwanted++
-			continue
-		}
-		m.wanted++
-		m.present |= 1 << e.stream
-	}
+	h.touchWild()
 }
 
 // isEvent counts what is none.
@@ -241,8 +158,17 @@ func (h *Hub) isEvent(e *tickstorm.Element) bool {
 	return false
 }
 
-// pick puts an element down for outlets, but for those who hold all of its channel.
-func (h *Hub) pick(element int32, places []int32, bit uint32) {
+// pick puts the next element down for who holds its symbol, and reports whether there is any.
+func (h *Hub) pick(list *holders, bit uint32) bool {
+	h.pickEach(list.few[:min(list.n, few)], bit)
+	if list.more != nil {
+		h.pickEach(*list.more, bit)
+	}
+	return list.n > 0
+}
+
+// pickEach leaves those out who hold all of the channel.
+func (h *Hub) pickEach(places []int32, bit uint32) {
 	m := &h.message
 	for _, place := range places {
 		r := &h.routes[place]
@@ -253,7 +179,7 @@ func (h *Hub) pick(element int32, places []int32, bit uint32) {
 			h.touch(r, place)
 		}
 		at := int32(len(m.links))
-		m.links = append(m.links, link{element, -1})
+		m.links = append(m.links, link{int32(len(m.elements)), -1})
 		if r.picked == 0 {
 			r.first = at
 		} else {
@@ -290,13 +216,11 @@ func (h *Hub) deliver(place int32) {
 	switch {
 	case r.picked == 0:
 		mask = wild
-	case int(r.picked) == m.wanted:
+	case int(r.picked) == len(m.elements):
 		mask = m.present
 	}
-	if mask != 0 {
-		if f := h.frame(mask); f != nil && o.putFrame(f) {
-			return
-		}
+	if mask != 0 && o.putFrame(mask) {
+		return
 	}
 	h.gather(r, wild)
 	o.put(m.picks)
@@ -422,7 +346,7 @@ func (h *Hub) findKeys() {
 
 // trim gives memory back behind a message of very many elements.
 func (m *message) trim() {
-	if cap(m.elements) > maxIdle { // and those of channels
+	if cap(m.elements) > maxIdle {
 		m.elements, m.links, m.picks, m.keys, m.symbols, m.gone = nil, nil, nil, nil, nil, nil
 	}
 }

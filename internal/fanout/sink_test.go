@@ -94,21 +94,31 @@ func (s *sink) written(t testing.TB) (frames []string) {
 	r := strings.NewReader(string(s.data))
 	s.data = s.data[:0]
 	for {
-		f, err := ws.ReadFrame(r)
-		if err == io.EOF {
+		if r.Len() == 0 {
 			return frames
 		}
-		require.NoError(t, err)
-		require.False(t, f.Header.Masked)
-		require.True(t, f.Header.Fin)
-		require.Less(t, len(f.Payload), 1_000_000)
-		if f.Header.OpCode == ws.OpClose {
-			code, reason := ws.ParseCloseFrameData(f.Payload)
+		op, payload := readFrame(t, r)
+		if op == ws.OpClose {
+			code, reason := ws.ParseCloseFrameData(payload)
 			frames = append(frames, fmt.Sprintf("close %d %s", code, reason))
 			continue
 		}
-		frames = append(frames, string(f.Payload))
+		frames = append(frames, string(payload))
 	}
+}
+
+// readFrame reads a frame as an outlet may write it.
+func readFrame(t testing.TB, r io.Reader) (ws.OpCode, []byte) {
+	t.Helper()
+	h, err := ws.ReadHeader(r)
+	require.NoError(t, err)
+	require.False(t, h.Masked)
+	require.True(t, h.Fin)
+	require.Less(t, h.Length, int64(1_000_000))
+	payload := make([]byte, h.Length)
+	_, err = io.ReadFull(r, payload)
+	require.NoError(t, err)
+	return h.OpCode, payload
 }
 
 // elements takes a message apart.
@@ -144,3 +154,15 @@ func (s *sink) fail(err error) {
 	s.err = err
 	s.change.Broadcast()
 }
+
+// null is a connection that takes everything, and takes nothing before stuck says so, if there is that.
+type null struct{ stuck chan struct{} }
+
+func (c null) Write(p []byte) (int, error) {
+	if c.stuck != nil {
+		<-c.stuck
+	}
+	return len(p), nil
+}
+
+func (null) SetWriteDeadline(time.Time) error { return nil }

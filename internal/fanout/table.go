@@ -23,9 +23,6 @@ type channel struct {
 	held      int                    // symbols with holders
 	events    uint64                 // that came
 	last      int64                  // when the last one came that somebody may have wanted
-
-	sought []sought // in the message at hand
-	hashes []uint64 // of these
 }
 
 const (
@@ -126,71 +123,68 @@ func (h *Hub) enlist(o *Outlet) {
 	h.outlets[o.place] = o
 }
 
-// stride is how many topics change while messages wait.
+// edit does something for each of some topics. Whoever waits for one of the locks waits for few
+// topics, however many there are.
+func (h *Hub) edit(topics []tickstorm.Topic, do func(tickstorm.Topic)) {
+	for some := range slices.Chunk(topics, stride) {
+		h.editing.Lock()
+		h.mu.Lock()
+		for _, t := range some {
+			do(t)
+		}
+		h.mu.Unlock()
+		h.tidy()
+		h.editing.Unlock()
+	}
+}
+
 const stride = 64
 
 // subscribe adds topics to those of an outlet.
 func (h *Hub) subscribe(o *Outlet, topics []tickstorm.Topic) {
-	h.editing.Lock()
-	defer h.editing.Unlock()
-	for some := range slices.Chunk(topics, stride) {
-		h.mu.Lock()
-		for _, t := range some {
-			if _, has := o.topics[t]; !has && !o.left {
-				o.topics[t] = struct{}{}
-				h.add(o, t)
-			}
+	h.edit(topics, func(t tickstorm.Topic) {
+		if _, has := o.topics[t]; !has && !o.left {
+			o.topics[t] = struct{}{}
+			h.add(o, t)
 		}
-		h.mu.Unlock()
-	}
+	})
 }
 
 // unsubscribe takes topics from those of an outlet.
 func (h *Hub) unsubscribe(o *Outlet, topics []tickstorm.Topic) {
-	h.editing.Lock()
-	defer h.editing.Unlock()
-	for some := range slices.Chunk(topics, stride) {
-		h.mu.Lock()
-		for _, t := range some {
-			_, has := o.topics[t]
-			if has {
-				delete(o.topics, t)
-				h.remove(o, t)
-			}
-			o.giveUp(t, has)
+	h.edit(topics, func(t tickstorm.Topic) {
+		if o.left {
+			return
 		}
-		h.mu.Unlock()
-	}
-	h.tidy()
+		_, has := o.topics[t]
+		if has {
+			delete(o.topics, t)
+			h.remove(o, t)
+		}
+		o.giveUp(t, has)
+	})
 }
 
 // delist takes all topics and the place from an outlet.
 func (h *Hub) delist(o *Outlet) {
+	h.mu.Lock()
+	o.left = true // from when on nobody else touches its topics
+	h.mu.Unlock()
+	h.edit(slices.Collect(maps.Keys(o.topics)), func(t tickstorm.Topic) { h.remove(o, t) })
 	h.editing.Lock()
 	defer h.editing.Unlock()
-	h.mu.Lock()
-	o.left = true
-	h.mu.Unlock()
 	o.endRecalls()
-	for some := range slices.Chunk(slices.Collect(maps.Keys(o.topics)), stride) {
-		h.mu.Lock()
-		for _, t := range some {
-			h.remove(o, t)
-		}
-		h.mu.Unlock()
-	}
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	o.topics = nil
 	h.outlets[o.place] = nil
 	h.routes[o.place] = route{}
 	h.vacant = append(h.vacant, o.place)
-	h.mu.Unlock()
-	h.tidy()
 }
 
 func (h *Hub) add(o *Outlet, t tickstorm.Topic) {
-	c, symbol := h.find(t)
-	if symbol == tickstorm.All {
+	c, symbol, all := h.channelOf(t)
+	if all {
 		c.wild = append(c.wild, o.place)
 		h.routes[o.place].wild |= c.bit
 		return
@@ -212,8 +206,8 @@ func (h *Hub) add(o *Outlet, t tickstorm.Topic) {
 }
 
 func (h *Hub) remove(o *Outlet, t tickstorm.Topic) {
-	c, symbol := h.find(t)
-	if symbol == tickstorm.All {
+	c, symbol, all := h.channelOf(t)
+	if all {
 		c.wild = without(c.wild, o.place)
 		h.routes[o.place].wild &^= c.bit
 		return
@@ -234,12 +228,12 @@ func (h *Hub) remove(o *Outlet, t tickstorm.Topic) {
 	}
 }
 
-// find returns the channel of a topic, and which of its symbols it is.
-func (h *Hub) find(t tickstorm.Topic) (c *channel, symbol string) {
+// channelOf returns the channel of a topic, and whether that is all of it, or which symbol.
+func (h *Hub) channelOf(t tickstorm.Topic) (c *channel, symbol string, all bool) {
 	if s, ok := h.streams[t.Channel]; ok {
-		return &h.channels[s], t.Symbol
+		return &h.channels[s], t.Symbol, t.Symbol == tickstorm.All
 	}
-	return &h.channels[unknown], t.Channel
+	return &h.channels[unknown], t.Channel, false
 }
 
 // without takes a place out of a list, if it is there.

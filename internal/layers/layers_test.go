@@ -54,7 +54,7 @@ var house = map[string]layer{
 	"internal/faults":   {knows: []string{".", "epoll", "sim"}, tests: []string{"internal/fixture", "internal/leak", testify, ws}},
 	"internal/filelock": {knows: []string{"syscall"}, tests: []string{testify}},
 	"internal/fixture":  {knows: []string{".", "frame", "sim", testify, ws, "syscall"}},
-	"internal/fanout":   {knows: []string{".", "internal/dialogue", "internal/intern", "internal/poison", "internal/swar", ws}, tests: []string{"bench", "internal/leak", testify, "syscall"}},
+	"internal/fanout":   {knows: []string{".", "internal/dialogue", "internal/intern", "internal/poison", ws}, tests: []string{"bench", "internal/leak", testify, "syscall"}},
 	"internal/jsonscan": {knows: []string{"internal/swar"}, tests: []string{fastjson, testify}},
 	"internal/layers":   {tests: []string{testify}},
 	"internal/leak":     {},
