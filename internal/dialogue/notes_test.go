@@ -34,6 +34,7 @@ func TestNotesAreNothingToClientsThatDoNotKnowThem(t *testing.T) {
 		dialogue.GapNote(1, 2, `max_connections: "too many connections"`),
 		dialogue.DroppedNote(7),
 		dialogue.PendingNote("T.AAPL"),
+		dialogue.WithdrawnNote("T.AAPL"),
 	} {
 		found, codes := statuses(t, dialogue.AppendMessage(nil, n))
 		require.Equal(t, []dialogue.Status{n}, found)
@@ -66,6 +67,13 @@ func TestNotesAreReadBack(t *testing.T) {
 	events, ok := dialogue.ParseDropped(dialogue.DroppedNote(1<<63 + 5).Message)
 	require.True(t, ok)
 	require.EqualValues(t, uint64(1<<63+5), events)
+	topic, ok := dialogue.ParseWithdrawn(dialogue.WithdrawnNote("T.BRK.B").Message)
+	require.True(t, ok)
+	require.Equal(t, tickstorm.Topic{Channel: "T", Symbol: "BRK.B"}, topic)
+	for _, bad := range []string{"", "T.A", "withdrawn: ", "withdrawn: T", "withdrawn: .A", "withdrawn: T."} {
+		_, ok := dialogue.ParseWithdrawn(bad)
+		require.False(t, ok, bad)
+	}
 	for _, bad := range []string{"", "7", "-7 events", " events", "7 events more"} {
 		_, ok := dialogue.ParseDropped(bad)
 		require.False(t, ok, bad)
