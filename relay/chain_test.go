@@ -263,6 +263,30 @@ func TestChainTellsOfTheUpstream(t *testing.T) {
 	}
 }
 
+// TestChainWithoutAnUpstream: a relay that comes back to one whose own upstream is gone does not
+// say that there is one, whatever becomes of its topics.
+func TestChainWithoutAnUpstream(t *testing.T) {
+	ch := startChain(t, quiet, relay.Policy{}, func(_ int, c *relay.Config) {
+		c.AckTimeout, c.Upstreams[0].AckTimeout = 50*time.Millisecond, 50*time.Millisecond
+	})
+	c := ch.relays[2].loginAs("/stocks", token("2"))
+	c.take("T.A")
+	require.NoError(t, ch.up.Close())
+	require.Equal(t, dialogue.UpstreamDisconnected, said(t, c.next()).Status)
+	for _, b := range ch.relays {
+		b.await(func(s relay.MarketStats) bool { return !s.Up })
+	}
+	for i, l := range ch.links[:2] {
+		behind := ch.relays[i+1]
+		before := behind.relay.Stats().Markets[0].Upstream.Reconnects
+		l.cut()
+		behind.await(func(s relay.MarketStats) bool {
+			return s.Upstream.Reconnects > before && s.State == tickstorm.StateStreaming
+		})
+		behind.await(func(s relay.MarketStats) bool { return !s.Up })
+	}
+}
+
 // TestChainOfPolicies: what a relay refuses or withdraws the next passes on to who has it.
 func TestChainOfPolicies(t *testing.T) {
 	ch := startChain(t, quiet, relay.Policy{}, func(_ int, c *relay.Config) { c.Linger = -1 })
