@@ -2,6 +2,7 @@ package relay_test
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -308,20 +309,24 @@ func TestOverflowOfAKey(t *testing.T) {
 	b.streaming(0)
 	stuck := b.loginAs("/stocks", token("one"))
 	stuck.take("T.A")
-	dropped := func() uint64 { return b.relay.Stats().Markets[0].Clients[0].Dropped }
-	flooded := func(cond func() bool) {
-		for deadline := time.Now().Add(patience); !cond(); {
-			require.True(t, time.Now().Before(deadline))
+	st := func() relay.ClientStats { return b.relay.Stats().Markets[0].Clients[0] }
+	flooded := func(cond func(relay.ClientStats) bool) {
+		t.Helper()
+		for deadline := time.Now().Add(patience); !cond(st()); {
+			require.True(t, time.Now().Before(deadline), "%+v", st())
 			b.up.Broadcast(flood)
 		}
 	}
-	flooded(func() bool { return dropped() > 0 })
-	require.NoError(t, keys.Set(set(tickstorm.OverflowDropOldest)))
-	before := dropped()
-	flooded(func() bool { return dropped() > before+1 })
+	// What is being written is a quarter of the queue at most.
+	const mostWritten, stays = 300 << 10, 400 << 10
+	for _, o := range []tickstorm.Overflow{tickstorm.OverflowDropNewest, tickstorm.OverflowDropOldest} {
+		require.NoError(t, keys.Set(set(o)))
+		before := st().Dropped
+		flooded(func(s relay.ClientStats) bool { return s.Dropped > before+1 })
+		require.Greater(t, st().Bytes, stays, "it waits for the client, which may stay")
+	}
 	require.NoError(t, keys.Set(set(0)), "as Config.Queue has it: the client goes, and what waits for it")
-	before = dropped()
-	flooded(func() bool { return dropped() > before+20 })
+	flooded(func(s relay.ClientStats) bool { return s.Bytes < mostWritten })
 	require.EqualValues(t, 1008, stuck.end())
 }
 
@@ -386,17 +391,23 @@ func TestStrangers(t *testing.T) {
 	for range 3 { // who has shown a key is no stranger
 		b.loginAs("/stocks", token("desk"))
 	}
-	let := 0
-	for ; let < 1000; let++ {
-		nc, err := far.dial()
+	var last net.Conn
+	for range 250 { // a quarter of MaxClients
+		last, err = far.dial()
 		require.NoError(t, err)
-		defer nc.Close()
-		_ = nc.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
-		if _, err := nc.Read(make([]byte, 1)); !os.IsTimeout(err) {
-			break
-		}
+		defer last.Close()
 	}
-	require.Equal(t, 250, let, "a quarter of MaxClients")
+	refused, err := far.dial()
+	require.NoError(t, err)
+	_ = refused.SetReadDeadline(time.Now().Add(patience))
+	_, err = refused.Read(make([]byte, 1))
+	require.ErrorIs(t, err, io.EOF)
+	c, err := dialBy(func() (net.Conn, error) { return last, nil }, "/stocks", nil)
+	require.NoError(t, err)
+	c.t = t
+	c.send(authWith(token("desk")))
+	c.expect(greeting, success)
+	b.loginAs("/stocks", token("desk")) // in the place of who is no stranger any more
 	far.next = "192.0.2.9:1"
 	b.loginAs("/stocks", token("desk"))
 }

@@ -28,9 +28,6 @@ type Key struct {
 // String returns the name.
 func (k Key) String() string { return fmt.Sprintf("relay.Key(%q)", k.Name) }
 
-// GoString keeps the token out of %#v.
-func (k Key) GoString() string { return k.String() }
-
 // Format keeps the token out of every verb.
 func (k Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.String()) }
 

@@ -5,12 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unicode/utf8"
-
-	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -153,13 +154,13 @@ func FuzzKeysFile(f *testing.F) {
 		}
 		require.True(t, utf8.Valid(text))
 		type policy struct {
-			Markets    []tickstorm.Market
-			Channels   []string
-			Symbols    []string
-			Wildcards  bool
-			Max_topics int
-			Overflow   string
-			Snapshot   bool
+			Markets   []tickstorm.Market
+			Channels  []string
+			Symbols   []string
+			Wildcards bool
+			MaxTopics int `json:"max_topics"`
+			Overflow  string
+			Snapshot  bool
 		}
 		var oracle struct {
 			Keys []struct {
@@ -183,4 +184,27 @@ func FuzzKeysFile(f *testing.F) {
 			require.Equal(t, overflows[want.Policy.Overflow], got.policy.Overflow)
 		}
 	})
+}
+
+// TestWrittenWithinATick: a file that looks as it did, because its clock has not ticked between
+// two writes, is read again while it is young.
+func TestWrittenWithinATick(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	now := time.Now()
+	write := func(name string, at time.Time) {
+		text := `{"keys":[{"name":"` + name + `","token":"0123456789abcdef"}]}`
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		require.NoError(t, os.Chtimes(path, at, at))
+	}
+	write("desk", now)
+	k, err := LoadKeys(path)
+	require.NoError(t, err)
+	write("hall", now)
+	k.poll()
+	require.Equal(t, "hall", k.set.Load().keys[0].name)
+	write("room", now.Add(-time.Hour))
+	k.poll()
+	require.Equal(t, "room", k.set.Load().keys[0].name)
+	require.False(t, k.file.changed(), "it is old, and as it was")
+	require.EqualValues(t, 3, k.Stats().Loads)
 }

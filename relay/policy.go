@@ -33,7 +33,8 @@ type Policy struct {
 	// Overflow is what gives way where it reads too slowly, as QueueConfig.Overflow says it; 0 is
 	// that of Config.Queue, with its High and Low, which are those of no other policy.
 	Overflow tickstorm.Overflow
-	// Snapshot is whether it may ask for what came last before it came.
+	// Snapshot is whether it may ask for what was before it came, by ?snapshot=1 or ?since=-5m. Who
+	// may not and does is told that it is not authorized, once, and gets what is live.
 	Snapshot bool
 }
 

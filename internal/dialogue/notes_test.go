@@ -39,6 +39,7 @@ func TestNotesAreNothingToClientsThatDoNotKnowThem(t *testing.T) {
 		dialogue.SnapshotEndNote(2, true),
 		dialogue.HistoryBeginNote(1, []tickstorm.Topic{{Channel: "T", Symbol: "AAPL"}}),
 		dialogue.HistoryEndNote(2, 3, false),
+		dialogue.WithdrawnNote("T.AAPL"),
 	} {
 		found, codes := statuses(t, dialogue.AppendMessage(nil, n))
 		require.Equal(t, []dialogue.Status{n}, found)
@@ -71,6 +72,13 @@ func TestNotesAreReadBack(t *testing.T) {
 	events, ok := dialogue.ParseDropped(dialogue.DroppedNote(1<<63 + 5).Message)
 	require.True(t, ok)
 	require.EqualValues(t, uint64(1<<63+5), events)
+	topic, ok := dialogue.ParseWithdrawn(dialogue.WithdrawnNote("T.BRK.B").Message)
+	require.True(t, ok)
+	require.Equal(t, tickstorm.Topic{Channel: "T", Symbol: "BRK.B"}, topic)
+	for _, bad := range []string{"", "T.A", "withdrawn: ", "withdrawn: T", "withdrawn: .A", "withdrawn: T."} {
+		_, ok := dialogue.ParseWithdrawn(bad)
+		require.False(t, ok, bad)
+	}
 	for _, bad := range []string{"", "7", "-7 events", " events", "7 events more"} {
 		_, ok := dialogue.ParseDropped(bad)
 		require.False(t, ok, bad)
