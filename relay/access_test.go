@@ -322,8 +322,8 @@ func TestOverflowOfAKey(t *testing.T) {
 	for _, o := range []tickstorm.Overflow{tickstorm.OverflowDropNewest, tickstorm.OverflowDropOldest} {
 		require.NoError(t, keys.Set(set(o)))
 		before := st().Dropped
-		flooded(func(s relay.ClientStats) bool { return s.Dropped > before+1 })
-		require.Greater(t, st().Bytes, stays, "it waits for the client, which may stay")
+		// It waits for the client, which may stay; drops alone can come of a burst.
+		flooded(func(s relay.ClientStats) bool { return s.Dropped > before+1 && s.Bytes > stays })
 	}
 	require.NoError(t, keys.Set(set(0)), "as Config.Queue has it: the client goes, and what waits for it")
 	flooded(func(s relay.ClientStats) bool { return s.Bytes < mostWritten })
