@@ -212,7 +212,11 @@ func (c *conn) answer(statuses ...dialogue.Status) {
 // note tells a status in its place among the events.
 func (c *conn) note(s dialogue.Status) { c.out.Note(dialogue.AppendMessage(nil, s)) }
 
-func (c *conn) want(topics ...tickstorm.Topic)   { c.out.Subscribe(topics...) }
+// grant acknowledges topics.
+func (c *conn) grant(statuses []dialogue.Status, topics []tickstorm.Topic) {
+	c.out.Grant(dialogue.AppendStatuses(nil, statuses...), topics...)
+}
+
 func (c *conn) unwant(topics ...tickstorm.Topic) { c.out.Unsubscribe(topics...) }
 
 // part ends the connection by a close frame behind what is queued.

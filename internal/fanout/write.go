@@ -104,10 +104,10 @@ func (o *Outlet) next(b *batch) (over bool, err error) {
 			return false, o.reason
 		}
 		o.ease()
-		if o.take(b) {
+		if o.granting == 0 && o.take(b) {
 			break
 		}
-		if o.ending {
+		if o.granting == 0 && o.ending {
 			b.last, over = o.last, true
 			break
 		}
