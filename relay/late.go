@@ -149,13 +149,14 @@ func (w *wish) readSince(value string, now time.Time) (wrong string) {
 	return ""
 }
 
-// want routes topics to the client: from now on, or from when it has asked for. It is called under
-// the ledger's lock.
-func (c *conn) want(topics ...tickstorm.Topic) {
+// grant acknowledges topics, and routes them to the client: from now on, or from when it has asked
+// for. It is called under the ledger's lock.
+func (c *conn) grant(statuses []dialogue.Status, topics []tickstorm.Topic) {
 	if !c.wish.past() || !c.recalls.Load() {
-		c.out.Subscribe(topics...)
+		c.out.Grant(dialogue.AppendStatuses(nil, statuses...), topics...)
 		return
 	}
+	c.answer(statuses...) // what comes behind that is recalled
 	if c.wish.snapshot {
 		c.out.Recall(fanout.Recall{}, topics...)
 		return

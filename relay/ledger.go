@@ -27,11 +27,11 @@ type upstream interface {
 	Topics() []tickstorm.Topic
 }
 
-// subscriber is a client as a ledger sees it. Its methods wait for nothing. Events of what it
-// wants come behind the answers that were given before.
+// subscriber is a client as a ledger sees it. Its methods wait for nothing. No event of
+// what it is granted comes before the statuses, and none is missing behind them.
 type subscriber interface {
 	answer(statuses ...dialogue.Status)
-	want(topics ...tickstorm.Topic)
+	grant(statuses []dialogue.Status, topics []tickstorm.Topic)
 	unwant(topics ...tickstorm.Topic)
 }
 

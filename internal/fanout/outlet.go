@@ -140,6 +140,7 @@ type Outlet struct {
 	added      int32      // events in it
 	place      int32      // the hub's lock protects it
 	idle       bool       // the goroutine waits for something to write
+	granting   int        // topics are wanted whose acknowledgement is still to come: nothing is written
 	ending     bool       // nothing more comes in
 	conflating bool
 	dropping   bool // what comes is dropped, where it cannot be conflated
@@ -250,6 +251,10 @@ func (o *Outlet) Answer(msg []byte) { o.Control(dialogue.AppendFrame(nil, ws.OpT
 func (o *Outlet) Control(frames []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.control(frames)
+}
+
+func (o *Outlet) control(frames []byte) {
 	if o.ending {
 		return
 	}

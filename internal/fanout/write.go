@@ -105,8 +105,8 @@ func (o *Outlet) next(b *batch) (over bool, err error) {
 			return false, o.reason
 		}
 		o.ease()
-		took := o.take(b)
-		if o.recalling && o.taken >= o.recallAfter && !o.ending {
+		took := o.granting == 0 && o.take(b)
+		if o.recalling && o.granting == 0 && o.taken >= o.recallAfter && !o.ending {
 			o.recall(b)
 			took = took || len(b.buffers) > 0
 			if !took {
@@ -116,7 +116,7 @@ func (o *Outlet) next(b *batch) (over bool, err error) {
 		if took {
 			break
 		}
-		if o.ending {
+		if o.granting == 0 && o.ending {
 			b.last, over = o.last, true
 			break
 		}
