@@ -194,7 +194,8 @@ func (p *program) answer(statuses ...dialogue.Status) {
 	}
 }
 
-func (p *program) want(topics ...tickstorm.Topic) {
+func (p *program) grant(statuses []dialogue.Status, topics []tickstorm.Topic) {
+	p.answer(statuses...)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, t := range topics {
