@@ -270,7 +270,9 @@ func TestChainWithoutAnUpstream(t *testing.T) {
 		c.AckTimeout, c.Upstreams[0].AckTimeout = 50*time.Millisecond, 50*time.Millisecond
 	})
 	c := ch.relays[2].loginAs("/stocks", token("2"))
-	c.take("T.A")
+	c.send(subscribe("T.A"))
+	for c.next() != acks("T.A") { // it may be said to be pending before
+	}
 	require.NoError(t, ch.up.Close())
 	require.Equal(t, dialogue.UpstreamDisconnected, said(t, c.next()).Status)
 	for _, b := range ch.relays {

@@ -81,7 +81,8 @@ func (d *doorman) wait(from string) time.Duration {
 	return max(0, time.Until(at)-time.Duration(d.burst)*d.every)
 }
 
-// forget makes room: what is over goes, and where nothing is, any.
+// forget makes room: what is over goes, and where that is not enough any, half of all at once, lest
+// each that comes has all looked at.
 func (d *doorman) forget(now time.Time) {
 	for p, at := range d.free {
 		if at.Before(now) {
@@ -89,7 +90,7 @@ func (d *doorman) forget(now time.Time) {
 		}
 	}
 	for p := range d.free {
-		if len(d.free) < mostBarred {
+		if len(d.free) <= mostBarred/2 {
 			return
 		}
 		delete(d.free, p)

@@ -12,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
-	"github.com/tickstorm/tickstorm/internal/dialogue"
 	"github.com/tickstorm/tickstorm/internal/fanout"
 )
 
@@ -70,7 +69,7 @@ func TestGrant(t *testing.T) {
 		for n := range asked {
 			asked[n] = tickstorm.Topic{Channel: "T", Symbol: fmt.Sprintf("S%d.%d", i, n)}
 		}
-		o.Grant(dialogue.AppendFrame(nil, ws.OpText, dialogue.AppendMessage(nil, dialogue.Subscribed("T.S"))), asked...)
+		o.Grant(ws.MustCompileFrame(ws.NewTextFrame([]byte(`[{"ev":"status","message":"subscribed to: T.S"}]`))), asked...)
 		select {
 		case <-got:
 		case <-time.After(time.Minute):
