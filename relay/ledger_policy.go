@@ -82,6 +82,7 @@ func (l *ledger) withdrawn(t tickstorm.Topic) {
 	l.release(e)
 	_ = l.up.Withdraw(nil, t) // lest it is asked for again by each connection
 	stranded := l.stranded(e)
+	l.doubt(e, &r)
 	r.send()
 	l.request(stranded, nil)
 }
