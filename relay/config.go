@@ -1,6 +1,8 @@
 package relay
 
 import (
+	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -52,6 +54,50 @@ type Config struct {
 	// it one that is broken inside goes out as it came, and spoils the message that it stands in.
 	Validate bool
 
+	// Keys are who may connect; nil is everybody, with any key. Clients show their token where
+	// they put the vendor's API key, or in the handshake: by "Authorization: Bearer TOKEN", or by
+	// ?token=TOKEN in the URL, which logs of proxies may have. A wrong one is answered in the vendor's
+	// words, and the connection closed by 1008. Addresses beyond the machine that go on after ten
+	// are answered by 429 until they have been quiet for a while.
+	Keys *Keys
+	// TLS is for listeners of the network "tls", see [Server.Listen]. Its NextProtos are those of
+	// a WebSocket whatever it says. It has certificates, or a way to get one, unless there is a
+	// CertFile.
+	TLS *tls.Config
+	// CertFile and KeyFile are paths of a certificate with its chain and of its private key, in
+	// PEM. They go before those that TLS has, and are read again when they have changed.
+	CertFile, KeyFile string
+	// FilePoll is how often the files of Keys and of the certificate are looked at for changes;
+	// default 2 s, negative for never.
+	FilePoll time.Duration
+	// Insecure allows addresses that other machines can reach without Keys, or without TLS:
+	// everybody there reads the feed, or everybody on the way, and the keys.
+	Insecure bool
+	// Lock is the path of a file that one server has at a time; it must not be removed. While
+	// another has it, in this process or in another of the machine, the server is a standby that
+	// connects to no upstream, and takes over within a moment when the other is gone, however that
+	// ends. So a second relay with the same key does not evict the first. "" is none.
+	Lock string
+
+	// Snapshots is what is kept for clients that ask for the last event of each symbol of their
+	// topics: ws://127.0.0.1:8765/stocks?snapshot=1. They get it behind the acknowledgement, in messages
+	// that begin with the status snapshot_begin and end with snapshot_end, and what comes behind
+	// the last goes on from there. The last event is the last that the relay has had, which may be
+	// old where nobody has held its topic.
+	Snapshots SnapshotConfig
+	// History is how many bytes of messages are kept of each market, at least 64 KiB, for clients that
+	// ask for what has come since a time: ?since=-5m, or nanoseconds since 1970. They get it in
+	// messages that begin with the status history_begin and end with history_end, as fast as they
+	// read, and then what is live, every event once. What is not there any more, or was not
+	// streamed, is told among it as a gap. 0 keeps nothing.
+	History int
+	// Past, if not nil, opens what was received from a time up to another, where History does not
+	// reach as far back. It must have the times that a Tap of the upstream is told, as a recorder
+	// there does, and reach to where History begins: that has to be some seconds long where a
+	// recorder writes once a second. It is called from many goroutines, and its
+	// sources are read by one each. ctx ends with the client.
+	Past func(ctx context.Context, m tickstorm.Market, from, to time.Time) (Source, error)
+
 	// Origins are the values of the Origin header, such as "https://desk.example.com", of pages
 	// that may connect. Browsers send one always, and other programs do not: without this a page
 	// that somebody visits could read the feed of the visitor's machine.
@@ -73,6 +119,7 @@ func (c Config) withDefaults() (Config, error) {
 	def(&c.CloseTimeout, 5*time.Second)
 	def(&c.Queue.Bytes, 16<<20)
 	def(&c.Queue.FlushInterval, 500*time.Microsecond)
+	def(&c.FilePoll, 2*time.Second)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -90,6 +137,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.MaxClients < 0 || c.MaxTopics < 0 || c.MaxRequest < 0 || c.MaxRequest > dialogue.MaxMessage ||
 		c.AckTimeout < 0 || c.HandshakeTimeout < 0 || c.CloseTimeout < 0 {
 		return c, errors.New("relay: a negative limit in the Config, or a MaxRequest of a megabyte and more")
+	}
+	if err := c.checkPast(); err != nil {
+		return c, err
 	}
 	return c, c.Queue.check()
 }
@@ -115,6 +165,14 @@ type QueueConfig struct {
 	// WriteTimeout is how long a client may take for what is written at once, which is 256 KiB and a
 	// message at most, until its connection is cut; default 30 s. It may have a quarter more.
 	WriteTimeout time.Duration
+}
+
+// policy returns the policy in effect.
+func (q QueueConfig) policy() tickstorm.Overflow {
+	if q.Overflow == tickstorm.OverflowBlock {
+		return tickstorm.OverflowDisconnect
+	}
+	return q.Overflow
 }
 
 func (q QueueConfig) check() error {

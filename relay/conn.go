@@ -33,10 +33,16 @@ type conn struct {
 	out    *fanout.Outlet
 	framer *frame.Framer
 
-	authed  bool        // the reading goroutine's
+	authed  bool   // the reading goroutine's
+	topics  string // the reading goroutine's: of the URL, for when it has authenticated
+	access  access
 	parting atomic.Bool // a close frame is on its way
 	ended   atomic.Bool // nothing is written any more
 	why     error       // why that is; for who has seen out.Done
+
+	wish        wish
+	recalls     atomic.Bool // it may have what it wishes of the past
+	recallsTold bool        // that it may not; the lock of access protects it
 }
 
 var ping = ws.MustCompileFrame(ws.NewPingFrame(nil))
@@ -45,8 +51,8 @@ var ping = ws.MustCompileFrame(ws.NewPingFrame(nil))
 // when there are others.
 const sayings = 20
 
-func newConn(m *market, nc net.Conn, from string) *conn {
-	c := &conn{market: m, from: from, since: time.Now(), nc: nc}
+func newConn(m *market, nc net.Conn, from string, w wish) *conn {
+	c := &conn{market: m, from: from, since: time.Now(), nc: nc, wish: w}
 	cfg := &m.server.cfg
 	c.framer = frame.New(frame.Config{Server: true, Buffer: 1 << 10, MaxMessage: cfg.MaxRequest}, ear{c})
 	raw := nc
@@ -55,7 +61,8 @@ func newConn(m *market, nc net.Conn, from string) *conn {
 	}
 	c.out = m.hub.Join(raw, fanout.OutletConfig{
 		Bytes: cfg.Queue.Bytes, Overflow: cfg.Queue.Overflow, High: cfg.Queue.High, Low: cfg.Queue.Low,
-		FlushInterval: cfg.Queue.FlushInterval, WriteTimeout: cfg.Queue.WriteTimeout, CloseTimeout: cfg.CloseTimeout, Control: sayings * cfg.MaxRequest,
+		FlushInterval: cfg.Queue.FlushInterval, Every: w.every,
+		WriteTimeout: cfg.Queue.WriteTimeout, CloseTimeout: cfg.CloseTimeout, Control: sayings * cfg.MaxRequest,
 		Dropped: func(dst []byte, d fanout.Drops) []byte {
 			return dialogue.AppendMessage(dst, dialogue.DroppedNote(d.Events))
 		},
@@ -70,18 +77,19 @@ func (c *conn) over(err error) {
 	c.why = err
 	c.ended.Store(true)
 	if err != nil {
-		_ = c.nc.Close() // fails only if it is closed
+		sever(c.nc)
 		return
 	}
 	_ = c.nc.SetReadDeadline(time.Now().Add(farewell))
 }
 
 // serve is the client's life: the dialogue, and reading until it ends.
-func (c *conn) serve(early []byte, topics string) {
+func (c *conn) serve(early []byte, in credentials) {
 	s := c.market.server
 	log := s.log.With("client", c.id, "market", string(c.market.name))
 	log.Info("relay: client", "from", c.from)
-	err := c.begin(topics)
+	c.answer(dialogue.Greeting)
+	err := c.arrive(in)
 	if err == nil {
 		err = c.read(early)
 	}
@@ -102,18 +110,6 @@ func (c *conn) serve(early []byte, topics string) {
 		err = c.why // of which the reader has seen the end only
 	}
 	log.Info("relay: client gone", "err", err)
-}
-
-// begin greets the client, and does what it has asked for by its URL.
-func (c *conn) begin(topics string) error {
-	c.answer(dialogue.Greeting)
-	if topics == "" {
-		return nil
-	}
-	if err := c.request(dialogue.Request{Action: dialogue.Auth}); err != nil {
-		return err
-	}
-	return c.request(dialogue.Request{Action: dialogue.Subscribe, Params: topics})
 }
 
 // read takes what the client sends until the connection ends.
@@ -206,14 +202,10 @@ var errRefused = errors.New("relay: client refused")
 func (c *conn) request(r dialogue.Request) error {
 	switch r.Action {
 	case dialogue.Auth:
-		if err := c.market.err(); err != nil {
-			c.refuse(err)
-			return errRefused
-		}
-		c.authenticate()
+		return c.show(r.Params)
 	case dialogue.Subscribe:
 		if c.authed {
-			c.market.ledger.subscribe(c, dialogue.Topics(c.market.name, r.Params))
+			c.subscribe(dialogue.Topics(c.market.name, r.Params))
 		}
 	case dialogue.Unsubscribe:
 		if c.authed {
@@ -233,15 +225,6 @@ func (c *conn) refuse(err error) {
 	c.part(restart, lost)
 }
 
-// authenticate accepts the client, whatever its key.
-func (c *conn) authenticate() {
-	c.answer(dialogue.AuthSuccess)
-	if !c.authed {
-		c.authed = true
-		c.market.enter(c)
-	}
-}
-
 // answer tells statuses on the lane that no event can fill.
 func (c *conn) answer(statuses ...dialogue.Status) {
 	c.out.Control(dialogue.AppendStatuses(nil, statuses...))
@@ -250,7 +233,6 @@ func (c *conn) answer(statuses ...dialogue.Status) {
 // note tells a status in its place among the events.
 func (c *conn) note(s dialogue.Status) { c.out.Note(dialogue.AppendMessage(nil, s)) }
 
-func (c *conn) want(topics ...tickstorm.Topic)   { c.out.Subscribe(topics...) }
 func (c *conn) unwant(topics ...tickstorm.Topic) { c.out.Unsubscribe(topics...) }
 
 // part ends the connection by a close frame behind what is queued.

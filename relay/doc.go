@@ -14,7 +14,38 @@
 //
 // What the vendor has no words for is told by statuses that its clients pass over:
 // upstream_disconnected and upstream_connected, gap ("from=1 to=2 cause=text", in nanoseconds since
-// 1970), dropped ("1234 events", of a client that reads too slowly) and pending ("pending:
-// T.AAPL", a topic that the upstream has not answered). Where the upstream is a relay itself, what
-// that tells of gaps and drops is passed on.
+// 1970), dropped ("1234 events", of a client that reads too slowly), pending ("pending:
+// T.AAPL", a topic that the upstream has not answered) and withdrawn ("withdrawn: T.AAPL", a topic
+// that the client may not have any more).
+//
+// An address that other machines can reach needs [Keys], which say who may connect and what for,
+// and TLS:
+//
+//	keys, err := relay.LoadKeys("keys.json")
+//	server, err := relay.New(relay.Config{..., Keys: keys, CertFile: "cert.pem", KeyFile: "key.pem"})
+//	listener, err := server.Listen(ctx, "tls", ":8765")
+//	err = server.Serve(ctx, listener)
+//
+// Several relays with one key of the vendor take turns by Config.Lock: one is active, the others
+// are standbys. Where the upstream is a relay itself, its key is a token of that relay's keys, and
+// what that tells of the upstream, of gaps and drops and of topics that it withdraws is passed on.
+//
+// A client that joins late may ask in its URL for what was before it came, where the [Config] keeps
+// it, and for quotes at a pace of its own:
+//
+//	?snapshot=1      the last event of each channel and symbol of its topics
+//	?since=-5m       all events since then, or since nanoseconds since 1970
+//	?conflate=250ms  quotes, aggregates, values and books at most as often, each time the latest
+//	                 of each symbol, the last one always; trades and the rest as they come
+//
+// What was before comes behind the acknowledgement of its topics in messages of its own, so that
+// it is never taken for live. They begin with the status snapshot_begin ("topics=T.AAPL") or
+// history_begin ("from=1 topics=T.AAPL"), and end with snapshot_end ("events=1 next=live") or
+// history_end ("to=2 events=1 next=live"); with next=snapshot or next=history another one of the
+// same topics follows. Events of other topics may come between them, but not within. Behind
+// next=live the topics are live, and go on from there: nothing is missing, and nothing comes
+// twice. In a snapshot of several messages a symbol that has had an event in the meantime comes
+// again; the last one counts. A history is as long as it is, at the pace at which the client reads,
+// and what is missing of it is told in its place by gap. Where there are [Keys], the [Policy] says
+// who may ask.
 package relay

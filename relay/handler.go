@@ -3,6 +3,7 @@ package relay
 import (
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,15 +18,25 @@ const handshakes = 64
 
 // ServeHTTP lets a client in, whose connection goes on when it has returned. The path is the market.
 // So a server can be mounted into another one's [http.ServeMux], below a prefix by
-// [http.StripPrefix]. It needs a server that can be hijacked, on a local address, and [Server.Run]
-// to be under way, which it waits for as long as the handshake may take.
+// [http.StripPrefix]. It needs a server that can be hijacked, and [Server.Run] to be under way,
+// which it waits for as long as the handshake may take. On an address that other machines can
+// reach it needs TLS and Config.Keys, or Config.Insecure.
 //
 // What it refuses it refuses by a status: 404 for a market without upstream, 403 for an unknown
-// Origin and for clients of other machines, 503 while it has too many clients, is ending or has
-// lost its upstream for good, 400 and 426 for what is no WebSocket.
+// Origin and for clients of other machines, 429 for addresses that wrong keys come from again and
+// again, 503 while it has too many clients, is a standby, is ending or has lost its upstream for
+// good, 400 for a query that makes no sense, 400 and 426 for what is no WebSocket. A wrong key is refused in the vendor's words.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m := s.markets[tickstorm.Market(strings.Trim(r.URL.Path, "/"))]
 	code, reason := s.admits(r, m)
+	if wait := s.doorman.wait(r.RemoteAddr); code == 0 && wait > 0 {
+		code, reason = http.StatusTooManyRequests, "too many wrong keys"
+		w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
+	}
+	wish, err := s.cfg.wishOf(r.URL.RawQuery)
+	if code == 0 && err != nil {
+		code, reason = http.StatusBadRequest, err.Error()
+	}
 	if code == 0 && !s.enter() {
 		code, reason = http.StatusServiceUnavailable, "the relay has too many clients, or is ending"
 	}
@@ -47,7 +58,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.log.Info("relay: handshake failed", "from", r.RemoteAddr, "err", err)
 		return
 	}
-	c := newConn(m, nc, r.RemoteAddr)
+	c := newConn(m, nc, r.RemoteAddr, wish)
 	s.mu.Lock()
 	s.last++
 	c.id = s.last
@@ -57,17 +68,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if ended { // since it was let in
 		c.part(restart, "restart")
 	}
-	topics := strings.Join(r.URL.Query()["subscribe"], ",")
+	in := credentialsOf(r)
 	go func() { // without what net/http keeps for a request
 		defer s.serving.Done()
 		defer s.remove(c)
-		c.serve(early, topics)
+		c.serve(early, in)
 	}()
 }
 
 // admits returns why a request is refused; 0 if it is not.
 func (s *Server) admits(r *http.Request, m *market) (code int, reason string) {
-	if addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && local(addr) != nil {
+	if addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && !s.mayServe(addr, r.TLS != nil) {
 		return http.StatusForbidden, "the relay serves its own machine only"
 	}
 	for _, origin := range r.Header.Values("Origin") {
@@ -77,6 +88,9 @@ func (s *Server) admits(r *http.Request, m *market) (code int, reason string) {
 	}
 	if m == nil {
 		return http.StatusNotFound, "no such market"
+	}
+	if s.standby() {
+		return http.StatusServiceUnavailable, "the relay is a standby"
 	}
 	patience := time.NewTimer(s.cfg.HandshakeTimeout)
 	defer patience.Stop()

@@ -27,11 +27,11 @@ type upstream interface {
 	Topics() []tickstorm.Topic
 }
 
-// subscriber is a client as a ledger sees it. Its methods wait for nothing. Events of what it
-// wants come behind the answers that were given before.
+// subscriber is a client as a ledger sees it. Its methods wait for nothing. No event of
+// what it is granted comes before the statuses, and none is missing behind them.
 type subscriber interface {
 	answer(statuses ...dialogue.Status)
-	want(topics ...tickstorm.Topic)
+	grant(statuses []dialogue.Status, topics []tickstorm.Topic)
 	unwant(topics ...tickstorm.Topic)
 }
 
@@ -50,7 +50,8 @@ type entry struct {
 	id    tickstorm.Topic
 	in    *channel
 	up    standing
-	open  int // requests for it that are under way
+	since int64 // it is granted, over all connections, in nanoseconds since 1970; 0 is not
+	open  int   // requests for it that are under way
 	holds map[subscriber]*hold
 	until *time.Time // when it is given up, if nobody wants it by then; nil for never
 	gone  bool       // it is not in the ledger any more
@@ -58,6 +59,7 @@ type entry struct {
 
 // hold is what a subscriber has of a topic.
 type hold struct {
+	number   uint64   // in the order of the subscriber's
 	spelling string   // of the last request
 	waiting  []string // spellings of requests that are not acknowledged
 	since    time.Time
@@ -76,6 +78,8 @@ type channel struct {
 // membership is a subscriber's topics.
 type membership struct {
 	holds    map[*entry]*hold
+	last     uint64      // number of the newest
+	most     int         // topics that it may hold; 0 is what the ledger allows each
 	reminder *time.Timer // of what has no answer; nil if there is nothing
 }
 
@@ -175,7 +179,8 @@ func (l *ledger) subscribe(m subscriber, topics []dialogue.Asked) {
 		e := l.entry(t.ID)
 		h := e.holds[m]
 		if h == nil {
-			h = &hold{}
+			mine.last++
+			h = &hold{number: mine.last}
 			e.holds[m], mine.holds[e] = h, h
 		}
 		l.keep(e)
@@ -235,14 +240,14 @@ func (h *hold) wait(now time.Time) {
 // tooMany returns how many topics of a request are refused because they would be too many: for
 // the subscriber, or for the upstream.
 func (l *ledger) tooMany(mine *membership, topics []dialogue.Asked) int {
-	if len(mine.holds)+len(topics) > l.topicLimit {
+	if most := l.most(mine); len(mine.holds)+len(topics) > most {
 		more := map[tickstorm.Topic]bool{}
 		for _, t := range topics {
 			if e := l.find(t.ID); e == nil || mine.holds[e] == nil {
 				more[t.ID] = true
 			}
 		}
-		if len(more) > 0 && len(mine.holds)+len(more) > l.topicLimit {
+		if len(more) > 0 && len(mine.holds)+len(more) > most {
 			return len(topics)
 		}
 	}
@@ -402,6 +407,11 @@ func refusal(err error) dialogue.Status {
 // grant puts down that the upstream has a topic, and acknowledges it, or all that it carries.
 func (l *ledger) grant(e *entry, r *replies) {
 	e.up = granted
+	if e.since == 0 {
+		if e.since = e.grantedSince(); e.since == 0 {
+			e.since = time.Now().UnixNano()
+		}
+	}
 	e.acknowledge(r)
 	if e.id.Symbol == tickstorm.All {
 		for _, carried := range e.in.some {
@@ -424,7 +434,7 @@ func (e *entry) acknowledge(r *replies) {
 // refuse puts down that the upstream does not have a topic, and returns what has to be asked for
 // instead.
 func (l *ledger) refuse(e *entry, words dialogue.Status, r *replies) []*entry {
-	e.up = absent
+	e.up, e.since = absent, 0
 	if e.carrier() == e {
 		l.dismiss(e, words, r)
 	}
@@ -447,7 +457,7 @@ func (l *ledger) dismiss(e *entry, words dialogue.Status, r *replies) {
 // unanswer puts down that the upstream has not answered, and says so. Events may come all the
 // same.
 func (l *ledger) unanswer(e *entry, r *replies) []*entry {
-	e.up = unanswered
+	e.up, e.since = unanswered, 0
 	if e.carrier() == e {
 		for m, h := range e.holds {
 			if len(h.waiting) == 0 { // a connection that broke had it

@@ -260,17 +260,17 @@ func (r *replies) unwant(m subscriber, t tickstorm.Topic) {
 	p.unwants = append(p.unwants, t)
 }
 
-// send tells everybody: no event of a topic comes before it is acknowledged.
+// send tells everybody.
 func (r *replies) send() {
 	for _, p := range r.order {
 		if len(p.unwants) > 0 {
 			p.to.unwant(p.unwants...)
 		}
-		if len(p.statuses) > 0 {
+		switch {
+		case len(p.wants) > 0:
+			p.to.grant(p.statuses, p.wants)
+		case len(p.statuses) > 0:
 			p.to.answer(p.statuses...)
-		}
-		if len(p.wants) > 0 {
-			p.to.want(p.wants...)
 		}
 	}
 }

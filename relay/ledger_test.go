@@ -194,7 +194,8 @@ func (p *program) answer(statuses ...dialogue.Status) {
 	}
 }
 
-func (p *program) want(topics ...tickstorm.Topic) {
+func (p *program) grant(statuses []dialogue.Status, topics []tickstorm.Topic) {
+	p.answer(statuses...)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, t := range topics {
@@ -619,6 +620,28 @@ func TestLedgerReconnects(t *testing.T) {
 		d.v.answer()
 		require.Empty(t, b.said(), "it was told already")
 		require.True(t, d.v.sends(topic("B")))
+	})
+}
+
+// TestLedgerAllIsWithdrawn: what All has carried goes on by itself, or is said to be pending.
+func TestLedgerAllIsWithdrawn(t *testing.T) {
+	topic := func(s string) tickstorm.Topic { return tickstorm.Topic{Channel: "T", Symbol: s} }
+	on(t, tickstorm.Stocks, func(t *testing.T, d desk) {
+		a, b := d.program(), d.program()
+		d.v.silent[topic("B")] = true
+		d.sub(b, "T.B")
+		d.v.answer()
+		d.sub(a, "T.*")
+		d.sub(b, "T.C")
+		d.v.answer()
+		require.Equal(t, "subscribed to: T.*", a.said())
+		require.Equal(t, "pending: T.B; subscribed to: T.B; subscribed to: T.C", b.said())
+		d.v.asked()
+		d.withdrawn(topic("*"))
+		require.Equal(t, "-T.* +T.C", d.v.asked())
+		require.Equal(t, "withdrawn: T.*", a.said())
+		require.Equal(t, "pending: T.B", b.said())
+		require.Equal(t, "T.B,T.C", b.wanted())
 	})
 }
 

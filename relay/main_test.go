@@ -7,4 +7,10 @@ import (
 	"github.com/tickstorm/tickstorm/internal/leak"
 )
 
-func TestMain(m *testing.M) { os.Exit(leak.Main(m)) }
+func TestMain(m *testing.M) {
+	if os.Getenv(processVariable) != "" {
+		process()
+		os.Exit(0)
+	}
+	os.Exit(leak.Main(m))
+}

@@ -26,11 +26,12 @@ type market struct {
 	last   atomic.Int64  // when the last message came
 
 	// The reading goroutine's.
-	started bool   // begun is closed
-	beyond  bool   // an upstream that is a relay has lost its own
-	mixed   []byte // a message with statuses, until those have been acted on
-	at      int64  // when it came
-	count   uint   // messages
+	started  bool   // begun is closed
+	beyond   bool   // an upstream that is a relay has lost its own
+	mixed    []byte // a message with statuses, until those have been acted on
+	at       int64  // when it came
+	recalled bool   // the message at hand is of the past
+	count    uint   // messages
 
 	mu      sync.Mutex // protects what follows
 	members map[*conn]struct{}
@@ -53,7 +54,10 @@ func newMarket(s *Server, upstream tickstorm.Config) (*market, error) {
 		return nil, err
 	}
 	m.client = client
-	m.hub = fanout.New(fanout.Config{Market: m.name, Limits: upstream.Limits, Validate: s.cfg.Validate})
+	m.hub = fanout.New(fanout.Config{
+		Market: m.name, Limits: upstream.Limits, Validate: s.cfg.Validate, Mark: mark,
+		Snapshots: s.cfg.Snapshots.Bytes, SnapshotOf: s.cfg.Snapshots.Channels, History: s.cfg.History,
+	})
 	m.ledger = newLedger(m.name, client)
 	m.ledger.linger, m.ledger.patience, m.ledger.topicLimit = max(0, s.cfg.Linger), s.cfg.AckTimeout, s.cfg.MaxTopics
 	m.ledger.optionLimit = upstream.MaxOptionQuotes
@@ -154,6 +158,12 @@ func (m *market) tell(s dialogue.Status) {
 	}
 }
 
+// tellGap tells all clients that something is missing, those that come later and ask for history too.
+func (m *market) tellGap(s dialogue.Status) {
+	m.hub.Remember(dialogue.AppendStatus(nil, s), time.Now().UnixNano())
+	m.tell(s)
+}
+
 // down tells that the upstream has gone, once.
 func (m *market) down(why string) {
 	m.mu.Lock()
@@ -241,7 +251,7 @@ func (t tap) OnGap(gap *tickstorm.Gap) {
 	t.m.gaps++
 	t.m.lastGap = Gap{gap.From.Received, gap.To.Received, cause}
 	t.m.mu.Unlock()
-	t.m.tell(dialogue.GapNote(nanoseconds(gap.From.Received), nanoseconds(gap.To.Received), cause))
+	t.m.tellGap(dialogue.GapNote(nanoseconds(gap.From.Received), nanoseconds(gap.To.Received), cause))
 }
 
 // nanoseconds is a time since 1970, 0 if it is not known.
@@ -271,9 +281,21 @@ func (e ears) OnStatus(s *tickstorm.Status) {
 			e.m.ledger.acked(t)
 		}
 	}
-	switch word, message := string(s.Status), string(s.Message); word {
+	word, message := string(s.Status), string(s.Message)
+	if dialogue.Past(word) { // an upstream that is a relay was asked for it: nothing of it is live
+		e.m.recalled = true
+		e.m.mixed = e.m.mixed[:0]
+	}
+	if e.m.recalled {
+		return
+	}
+	switch word {
 	case dialogue.Gap, dialogue.Dropped:
-		e.m.tell(dialogue.Status{Status: word, Message: message})
+		e.m.tellGap(dialogue.Status{Status: word, Message: message})
+	case dialogue.Withdrawn:
+		if t, ok := dialogue.ParseWithdrawn(message); ok {
+			e.m.ledger.withdrawn(t)
+		}
 	case dialogue.UpstreamDisconnected:
 		e.m.beyond = true
 		e.m.down(cmp.Or(message, "the upstream has none"))
@@ -285,6 +307,7 @@ func (e ears) OnStatus(s *tickstorm.Status) {
 
 // OnMessageEnd hands on the message whose statuses have been acted on.
 func (e ears) OnMessageEnd() {
+	e.m.recalled = false
 	if len(e.m.mixed) > 0 {
 		e.m.hub.Message(e.m.mixed, e.m.at)
 		e.m.mixed = e.m.mixed[:0]

@@ -142,6 +142,12 @@ func serve(t *testing.T, cfg relay.Config, l net.Listener) *bench {
 	t.Helper()
 	s, err := relay.New(cfg)
 	require.NoError(t, err)
+	return run(t, s, l)
+}
+
+// run is serve for a relay that has been made.
+func run(t *testing.T, s *relay.Server, l net.Listener) *bench {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	b := &bench{t: t, relay: s, addr: l.Addr().String(), ended: make(chan error, 1), cancel: cancel}
 	go func() { b.ended <- s.Serve(ctx, l) }()

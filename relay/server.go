@@ -2,12 +2,14 @@ package relay
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tickstorm/tickstorm"
 )
@@ -35,6 +37,12 @@ type Server struct {
 	order   []*market
 	origins map[string]bool
 
+	tls         *tls.Config  // nil without a certificate
+	certificate *certificate // nil without one that has files
+	lease       lease
+	doorman     doorman
+	refusedKeys atomic.Uint64
+
 	over    chan struct{} // closed when Run has returned
 	closing chan struct{} // closed when the server begins to end
 
@@ -60,6 +68,10 @@ func New(cfg Config) (*Server, error) {
 		cfg: cfg, log: cfg.Logger,
 		markets: map[tickstorm.Market]*market{}, origins: map[string]bool{}, clients: map[*conn]struct{}{},
 		over: make(chan struct{}), closing: make(chan struct{}),
+		doorman: doorman{every: forgiveness, burst: wrongKeys},
+	}
+	if s.tls, s.certificate, err = cfg.secure(); err != nil {
+		return nil, err
 	}
 	for _, o := range cfg.Origins {
 		s.origins[o] = true
@@ -106,7 +118,21 @@ func (s *Server) Run(ctx context.Context) error {
 	s.mu.Unlock()
 	defer close(s.over)
 	defer stop()
+	defer s.yield()
+	if err := s.acquire(ctx); err != nil { // nobody has come in yet
+		s.end()
+		if errors.Is(err, tickstorm.ErrEnded) {
+			return nil
+		}
+		return err
+	}
 
+	if s.cfg.Keys != nil {
+		defer s.cfg.Keys.listen(s.rekey)()
+	}
+	var watching sync.WaitGroup
+	watching.Go(func() { s.watch(life) })
+	defer watching.Wait()
 	var upstreams sync.WaitGroup
 	for _, m := range s.order {
 		upstreams.Go(func() { m.run(life) })
@@ -117,11 +143,19 @@ func (s *Server) Run(ctx context.Context) error {
 		close(failed)
 	}()
 	var err error
+	patient := false
 	select {
 	case <-failed:
 	case <-ctx.Done():
 		err = ctx.Err()
 	case <-s.closing:
+		patient = true
+	}
+	s.end()
+	stop()
+	<-failed
+	s.yield() // whoever takes over may connect, while the last clients take what is queued for them
+	if patient {
 		select {
 		case <-s.gone(): // Shutdown sees to that
 		case <-ctx.Done():
@@ -131,8 +165,6 @@ func (s *Server) Run(ctx context.Context) error {
 	defer cancel()
 	_ = s.drain(grace) // who takes no farewell is cut off
 	s.serving.Wait()
-	stop()
-	<-failed
 	if err == nil {
 		err = s.failure()
 	}
@@ -156,15 +188,16 @@ func (s *Server) failure() error {
 	return errors.Join(errs...)
 }
 
-// Serve is Run with clients from listeners, which it closes: see [Listen]. A listener on an
-// address that others can reach is an [ErrNotLoopback].
+// Serve is Run with clients from listeners, which it closes: see [Listen] and [Server.Listen]. A
+// listener on an address that others can reach is an [ErrNotLoopback], unless it is one of
+// Server.Listen, or Config.Insecure allows it.
 func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	for _, l := range listeners {
-		if err := local(l.Addr()); err != nil {
+		if _, secure := l.(*secured); !s.mayServe(l.Addr(), secure) {
 			for _, l := range listeners {
 				_ = l.Close()
 			}
-			return err
+			return local(l.Addr())
 		}
 	}
 	life, cancel := context.WithCancelCause(ctx)
@@ -179,7 +212,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	var serving sync.WaitGroup
 	for _, l := range listeners {
 		serving.Go(func() {
-			if err := web.Serve(&limited{Listener: l, most: s.cfg.MaxClients + handshakes}); !errors.Is(err, http.ErrServerClosed) {
+			if err := web.Serve(s.limit(l)); !errors.Is(err, http.ErrServerClosed) {
 				cancel(fmt.Errorf("relay: %w", err))
 			}
 		})
@@ -200,6 +233,22 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	return err
 }
 
+// limit returns a listener that lets in so many as there are places for.
+func (s *Server) limit(l net.Listener) net.Listener {
+	secure, ok := l.(*secured)
+	if ok {
+		l = secure.plain
+	}
+	bounded := &limited{Listener: l, most: s.cfg.MaxClients + handshakes}
+	if s.cfg.Keys != nil {
+		bounded.share = share(s.cfg.MaxClients)
+	}
+	if ok {
+		return tls.NewListener(bounded, s.tls)
+	}
+	return bounded
+}
+
 // Shutdown ends the server: no client comes in any more, those that there are get what is queued
 // for them and a close frame 1012, and Run returns nil. It waits until all have gone. When ctx
 // ends first those that are left are cut off, and ctx's error is returned. Before Run it keeps
@@ -210,6 +259,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	started := s.started
 	s.mu.Unlock()
 	if !started {
+		s.yield()
 		return err
 	}
 	select {
@@ -226,9 +276,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// drain lets no client in any more, says farewell to those that there are, and waits until they
-// have gone, or cuts them off when ctx ends.
-func (s *Server) drain(ctx context.Context) error {
+// end lets no client in any more, and says farewell to those that there are.
+func (s *Server) end() {
 	s.mu.Lock()
 	if !s.ended {
 		s.ended = true
@@ -238,6 +287,11 @@ func (s *Server) drain(ctx context.Context) error {
 	for c := range s.open() {
 		c.part(restart, "restart")
 	}
+}
+
+// drain is end, and waits until all clients have gone, or cuts them off when ctx ends.
+func (s *Server) drain(ctx context.Context) error {
+	s.end()
 	gone := s.gone()
 	select {
 	case <-gone:

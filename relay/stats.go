@@ -15,6 +15,13 @@ type Stats struct {
 	// handshakes were not answered by 101.
 	Clients           int
 	Accepted, Refused uint64
+	// Standby is whether somebody else has Config.Lock, and the server waits for it.
+	Standby bool
+	// Keys is how Config.Keys came; zero without. RefusedKeys is how many wrong ones were shown.
+	Keys        KeysStats
+	RefusedKeys uint64
+	// Certificate is that of Config.CertFile; zero without.
+	Certificate CertificateStats
 	// Markets are in the order of Config.Upstreams.
 	Markets []MarketStats
 }
@@ -44,6 +51,8 @@ type MarketStats struct {
 	// [ClientStats], of all of them.
 	Written, Dropped, Conflated uint64
 	Delay                       tickstorm.Histogram
+	// Past is what is kept for late joiners.
+	Past PastStats
 	// Last is when the last message came, the zero time before the first.
 	Last time.Time
 	// Upstream is what the upstream's client has counted. It decodes one message in 64, for the
@@ -66,6 +75,8 @@ type ClientStats struct {
 	ID    uint64
 	From  string
 	Since time.Time
+	// Key is the name of its key; "" if it has shown none, and without Config.Keys.
+	Key string
 	// Topics is how many it holds.
 	Topics int
 	// Waiting are the events in its queue, Bytes the memory that they take, and Limit the most
@@ -90,6 +101,13 @@ func (s *Server) Stats() Stats {
 		m.buried(&st.Markets[i])
 	}
 	s.mu.Unlock()
+	st.Standby, st.RefusedKeys = s.standby(), s.refusedKeys.Load()
+	if s.cfg.Keys != nil {
+		st.Keys = s.cfg.Keys.Stats()
+	}
+	if s.certificate != nil {
+		st.Certificate = s.certificate.Stats()
+	}
 	for i, m := range s.order {
 		m.stats(&st.Markets[i], clients)
 	}
@@ -107,7 +125,7 @@ func (m *market) stats(st *MarketStats, clients map[*conn]struct{}) {
 	hub := m.hub.Stats()
 	st.Market, st.State, st.Upstream = m.name, m.client.State(), m.client.Stats()
 	st.Messages, st.Events, st.Unwanted, st.Errors = hub.Messages, hub.Events, hub.Unwanted, hub.Errors
-	st.Channels = hub.Channels
+	st.Channels, st.Past = hub.Channels, pastStats(hub)
 	if last := m.last.Load(); last != 0 {
 		st.Last = time.Unix(0, last)
 	}
@@ -126,7 +144,7 @@ func (m *market) stats(st *MarketStats, clients map[*conn]struct{}) {
 		st.Conflated += out.Conflated
 		st.Delay.Merge(&out.Delay)
 		st.Clients = append(st.Clients, ClientStats{
-			ID: c.id, From: c.from, Since: c.since, Topics: held[c],
+			ID: c.id, From: c.from, Since: c.since, Key: c.keyName(), Topics: held[c],
 			Waiting: out.Waiting, Bytes: out.Bytes, Limit: m.server.cfg.Queue.Bytes, Octets: out.Octets,
 			Written: out.Written, Dropped: out.Dropped, Conflated: out.Conflated, Delay: out.Delay,
 		})

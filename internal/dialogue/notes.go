@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/tickstorm/tickstorm"
 )
 
 // The words of Tickstorm's own statuses. The vendor has none of them, and its clients pass
@@ -22,7 +24,20 @@ const (
 	// Pending: a topic was asked for, and there is no answer yet. The message is that of
 	// [PendingNote].
 	Pending = "pending"
+	// Withdrawn: a topic that was granted is so no more. The message is that of [WithdrawnNote].
+	Withdrawn = "withdrawn"
+	// SnapshotBegin and SnapshotEnd stand around the last event of each channel and symbol of some
+	// topics, as they were before these were subscribed to. The messages are those of
+	// [SnapshotBeginNote] and [SnapshotEndNote].
+	SnapshotBegin, SnapshotEnd = "snapshot_begin", "snapshot_end"
+	// HistoryBegin and HistoryEnd stand around events that were received before the topics were
+	// subscribed to, and around the gaps among them. The messages are those of [HistoryBeginNote]
+	// and [HistoryEndNote].
+	HistoryBegin, HistoryEnd = "history_begin", "history_end"
 )
+
+// Past reports whether a status begins events that are not live. They end in the same message.
+func Past(status string) bool { return status == SnapshotBegin || status == HistoryBegin }
 
 // GapNote is the status of a gap: from and to are in nanoseconds since 1970, as far as they are
 // known, else 0, and cause is for people. The message is "from=1 to=2 cause=text", with cause
@@ -62,3 +77,71 @@ func ParseDropped(message string) (events uint64, ok bool) {
 // PendingNote is the status of a topic, in the spelling of the request, that was asked for and
 // has no answer yet. The message is "pending: T.AAPL".
 func PendingNote(topic string) Status { return Status{Pending, "pending: " + topic} }
+
+// WithdrawnNote is the status of a topic, in the spelling of the request, that was taken back. The
+// message is "withdrawn: T.AAPL".
+func WithdrawnNote(topic string) Status { return Status{Withdrawn, withdrawn + topic} }
+
+// ParseWithdrawn takes the message of a WithdrawnNote apart; ok is false if it is none.
+func ParseWithdrawn(message string) (t tickstorm.Topic, ok bool) {
+	text, named := strings.CutPrefix(message, withdrawn)
+	channel, symbol, cut := strings.Cut(text, ".")
+	return tickstorm.Topic{Channel: channel, Symbol: symbol}, named && cut && channel != "" && symbol != ""
+}
+
+const withdrawn = "withdrawn: "
+
+// SnapshotBeginNote is the status before the last events of topics. The message is
+// "topics=T.A,T.B".
+func SnapshotBeginNote(topics []tickstorm.Topic) Status {
+	return Status{SnapshotBegin, "topics=" + joined(topics)}
+}
+
+// SnapshotEndNote is the status behind so many last events. The message is "events=2 next=live", or
+// "next=snapshot" where more of the same topics come.
+func SnapshotEndNote(events int, more bool) Status {
+	return Status{SnapshotEnd, fmt.Sprintf("events=%d next=%s", events, next(more, "snapshot"))}
+}
+
+// HistoryBeginNote is the status before events of topics that were received at a time, in
+// nanoseconds since 1970, or later. The message is "from=1 topics=T.A,T.B"; of many topics it has
+// some.
+func HistoryBeginNote(from int64, topics []tickstorm.Topic) Status {
+	return Status{HistoryBegin, fmt.Sprintf("from=%d topics=%s", from, joined(topics))}
+}
+
+// HistoryEndNote is the status behind so many events of the past, of which the last was received
+// at a time. The message is "to=1 events=2 next=live", or "next=history" where more come.
+func HistoryEndNote(to int64, events int, more bool) Status {
+	return Status{HistoryEnd, fmt.Sprintf("to=%d events=%d next=%s", to, events, next(more, "history"))}
+}
+
+// ParsePastEnd takes the message of a SnapshotEndNote or a HistoryEndNote apart: how many events
+// there were, and whether what comes next is live; ok is false if it is none.
+func ParsePastEnd(message string) (events int, live, ok bool) {
+	head, next, found := strings.Cut(message, " next=")
+	_, count, counted := strings.Cut(head, "events=")
+	events, err := strconv.Atoi(count)
+	if !found || !counted || err != nil {
+		return 0, false, false
+	}
+	return events, next == "live", true
+}
+
+func next(more bool, what string) string {
+	if more {
+		return what
+	}
+	return "live"
+}
+
+func joined(topics []tickstorm.Topic) string {
+	var b strings.Builder
+	for i, t := range topics {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(t.String())
+	}
+	return b.String()
+}

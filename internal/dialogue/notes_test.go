@@ -1,6 +1,7 @@
 package dialogue_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -34,6 +35,11 @@ func TestNotesAreNothingToClientsThatDoNotKnowThem(t *testing.T) {
 		dialogue.GapNote(1, 2, `max_connections: "too many connections"`),
 		dialogue.DroppedNote(7),
 		dialogue.PendingNote("T.AAPL"),
+		dialogue.SnapshotBeginNote([]tickstorm.Topic{{Channel: "T", Symbol: "AAPL"}, {Channel: "Q", Symbol: tickstorm.All}}),
+		dialogue.SnapshotEndNote(2, true),
+		dialogue.HistoryBeginNote(1, []tickstorm.Topic{{Channel: "T", Symbol: "AAPL"}}),
+		dialogue.HistoryEndNote(2, 3, false),
+		dialogue.WithdrawnNote("T.AAPL"),
 	} {
 		found, codes := statuses(t, dialogue.AppendMessage(nil, n))
 		require.Equal(t, []dialogue.Status{n}, found)
@@ -66,8 +72,38 @@ func TestNotesAreReadBack(t *testing.T) {
 	events, ok := dialogue.ParseDropped(dialogue.DroppedNote(1<<63 + 5).Message)
 	require.True(t, ok)
 	require.EqualValues(t, uint64(1<<63+5), events)
+	topic, ok := dialogue.ParseWithdrawn(dialogue.WithdrawnNote("T.BRK.B").Message)
+	require.True(t, ok)
+	require.Equal(t, tickstorm.Topic{Channel: "T", Symbol: "BRK.B"}, topic)
+	for _, bad := range []string{"", "T.A", "withdrawn: ", "withdrawn: T", "withdrawn: .A", "withdrawn: T."} {
+		_, ok := dialogue.ParseWithdrawn(bad)
+		require.False(t, ok, bad)
+	}
 	for _, bad := range []string{"", "7", "-7 events", " events", "7 events more"} {
 		_, ok := dialogue.ParseDropped(bad)
 		require.False(t, ok, bad)
 	}
+}
+
+func TestNotesOfThePast(t *testing.T) {
+	topics := []tickstorm.Topic{{Channel: "T", Symbol: "AAPL"}, {Channel: "Q", Symbol: tickstorm.All}}
+	require.Equal(t, dialogue.Status{Status: "snapshot_begin", Message: "topics=T.AAPL,Q.*"}, dialogue.SnapshotBeginNote(topics))
+	require.Equal(t, dialogue.Status{Status: "history_begin", Message: "from=5 topics=T.AAPL,Q.*"}, dialogue.HistoryBeginNote(5, topics))
+	for _, n := range []dialogue.Status{
+		dialogue.SnapshotEndNote(7, false), dialogue.SnapshotEndNote(7, true), dialogue.HistoryEndNote(9, 7, false), dialogue.HistoryEndNote(9, 7, true),
+	} {
+		events, live, ok := dialogue.ParsePastEnd(n.Message)
+		require.True(t, ok, n.Message)
+		require.Equal(t, 7, events)
+		require.Equal(t, strings.HasSuffix(n.Message, "next=live"), live)
+	}
+	require.Equal(t, "events=7 next=snapshot", dialogue.SnapshotEndNote(7, true).Message)
+	require.Equal(t, "to=9 events=7 next=history", dialogue.HistoryEndNote(9, 7, true).Message)
+	for _, bad := range []string{"", "events=7", "next=live", "events=x next=live", "7 next=live"} {
+		_, _, ok := dialogue.ParsePastEnd(bad)
+		require.False(t, ok, bad)
+	}
+	require.True(t, dialogue.Past("snapshot_begin"))
+	require.True(t, dialogue.Past("history_begin"))
+	require.False(t, dialogue.Past("gap"))
 }

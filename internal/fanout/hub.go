@@ -3,6 +3,7 @@ package fanout
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/internal/dialogue"
@@ -22,6 +23,17 @@ type Config struct {
 	// MaxMessage is the longest message that goes out, in bytes; default 999,999, since official
 	// clients read less than a million; at least 4 KiB. An element that does not fit is dropped.
 	MaxMessage int
+	// Snapshots bounds the memory, in bytes, of the last elements of each channel and symbol that
+	// are kept for [Outlet.Recall], at least 1 MiB; 0 keeps none. Those that have been silent for
+	// longest give way. SnapshotOf are the channels whose are kept; all by default.
+	Snapshots  int
+	SnapshotOf []string
+	// History is how many bytes of the latest messages are kept for [Outlet.Recall], at least
+	// 64 KiB; 0 keeps none.
+	History int
+	// Mark appends the element that stands at a place in what is recalled. Without it nothing can be.
+	// It must not call the hub, and may be called from any goroutine.
+	Mark func(dst []byte, m Mark) []byte
 }
 
 // Hub is the table of topics and outlets of one market. Message is for one goroutine at a time,
@@ -42,6 +54,10 @@ type Hub struct {
 	routes   []route   // by place
 	stats    Stats
 	message  message
+	store    *store   // of snapshots; nil is none
+	ring     *history // nil is none
+
+	born int64 // before any message came, in nanoseconds since 1970
 }
 
 // New returns a hub without outlets. It starts no goroutine.
@@ -50,7 +66,13 @@ func New(cfg Config) *Hub {
 		cfg.MaxMessage = dialogue.MaxMessage
 	}
 	cfg.MaxMessage = max(cfg.MaxMessage, block)
-	h := &Hub{cfg: cfg, hash: intern.NewHasher()}
+	h := &Hub{cfg: cfg, hash: intern.NewHasher(), born: time.Now().UnixNano()}
+	if cfg.Snapshots > 0 {
+		h.store = newStore(cfg.Snapshots)
+	}
+	if cfg.History > 0 {
+		h.ring = newHistory(cfg.History)
+	}
 	h.message.splitter = tickstorm.NewSplitter(cfg.Market)
 	h.message.splitter.SetLimits(cfg.Limits)
 	h.message.splitter.SetValidate(cfg.Validate)
@@ -69,6 +91,25 @@ type Stats struct {
 	Channels []tickstorm.ChannelCount
 	// Outlets is how many there are.
 	Outlets int
+	// Snapshots and History are what is kept for [Outlet.Recall].
+	Snapshots SnapshotStats
+	History   HistoryStats
+}
+
+// SnapshotStats is the state of the last elements that are kept.
+type SnapshotStats struct {
+	// Symbols is how many channels and symbols there are an element of, in so many Bytes.
+	Symbols, Bytes int
+	// Evicted are those that gave way to others, and Unkept the elements that there was no room for.
+	Evicted, Unkept uint64
+}
+
+// HistoryStats is the state of the messages that are kept.
+type HistoryStats struct {
+	// Bytes is the memory, and From when the first message of which on all are there was received, in
+	// nanoseconds since 1970.
+	Bytes int
+	From  int64
 }
 
 // Stats returns what was counted.
@@ -79,6 +120,12 @@ func (h *Hub) Stats() Stats {
 	defer h.mu.Unlock()
 	st := h.stats
 	st.Outlets = len(h.outlets) - len(h.vacant)
+	if s := h.store; s != nil {
+		st.Snapshots = SnapshotStats{s.used, s.bytes(), s.evicted, s.unkept}
+	}
+	if h.ring != nil {
+		st.History = HistoryStats{len(h.ring.ring), h.reach()}
+	}
 	for _, s := range h.cfg.Market.Streams() {
 		name, _ := h.cfg.Market.Channel(s)
 		st.Channels = append(st.Channels, tickstorm.ChannelCount{Channel: name, Count: h.channels[s].events})

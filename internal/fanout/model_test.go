@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -60,6 +61,9 @@ type model struct {
 	long    bool // elements may be
 }
 
+// modelFlush is the interval at which some of the clients are written to.
+const modelFlush = time.Millisecond
+
 var modelPolicies = []tickstorm.Overflow{
 	tickstorm.OverflowDropNewest, tickstorm.OverflowDropOldest, tickstorm.OverflowConflate, tickstorm.OverflowDisconnect,
 }
@@ -109,6 +113,7 @@ func (m *model) run() {
 				m.join()
 			}
 		case 7:
+			time.Sleep(time.Duration(m.rnd.IntN(2)) * modelFlush)
 			synctest.Wait()
 		default:
 			m.send()
@@ -133,6 +138,9 @@ func (m *model) join() {
 	if m.rnd.IntN(2) == 0 {
 		cfg.High = 20<<10 + m.rnd.IntN(40<<10)
 		cfg.Low = m.rnd.IntN(cfg.High)
+	}
+	if m.rnd.IntN(2) == 0 {
+		cfg.FlushInterval = modelFlush
 	}
 	c.out = m.hub.Join(c.conn, cfg)
 	m.clients = append(m.clients, c)
@@ -262,6 +270,8 @@ func (m *model) send() {
 // whether the client is still there.
 func (m *model) check(c *client) bool {
 	c.conn.stall(false)
+	synctest.Wait() // for the write that it held up, which may be what the interval begins with
+	time.Sleep(modelFlush)
 	synctest.Wait()
 	st := c.out.Stats()
 	require.Zero(m.t, st.Waiting)

@@ -51,6 +51,10 @@ type OutletConfig struct {
 	// for the latest events, and what is not conflated and finds no room in the one is
 	// dropped as by OverflowDropNewest. Low is half of High by default.
 	High, Low int
+	// Every, if not 0, is how often quotes, aggregates, values and books are written at most: of each
+	// channel and symbol only the latest since the last time, which always is. What does not fit
+	// beside what else waits is a case for Overflow.
+	Every time.Duration
 	// Control bounds the bytes of answers, and that of notes; default 64 KiB. An outlet ends
 	// with [ErrControlFull] when more notes wait, or when there is another answer while more
 	// wait: one may be longer, since who has read all before is not slow.
@@ -139,6 +143,7 @@ type Outlet struct {
 	added      int32      // events in it
 	place      int32      // the hub's lock protects it
 	idle       bool       // the goroutine waits for something to write
+	granting   int        // topics are wanted whose acknowledgement is still to come: nothing is written
 	ending     bool       // nothing more comes in
 	conflating bool
 	dropping   bool // what comes is dropped, where it cannot be conflated
@@ -178,8 +183,16 @@ type Outlet struct {
 	done   chan struct{}
 	vector bool // the connection takes several slices at once
 
-	topics map[tickstorm.Topic]struct{} // the hub's locks protect these
-	left   bool
+	topics  map[tickstorm.Topic]struct{} // the hub's locks protect these
+	left    bool
+	recalls []*recall // the hub's lock of those who edit protects it
+
+	// This is for what late joiners get.
+
+	pace        pace
+	recalling   bool   // there are recalls, and something can be done
+	recallAfter uint64 // but only when so many of pushed went
+	unwanted    bool   // topics were given up
 }
 
 // Join makes an outlet for a connection, which wants nothing yet, and starts its goroutine,
@@ -197,6 +210,9 @@ func (h *Hub) newOutlet(conn Conn, cfg OutletConfig) *Outlet {
 	case *net.TCPConn, *net.UnixConn:
 		o.vector = true
 	}
+	if o.cfg.Every > 0 {
+		o.conflate()
+	}
 	h.enlist(o)
 	return o
 }
@@ -207,7 +223,12 @@ func (o *Outlet) Subscribe(topics ...tickstorm.Topic) { o.hub.subscribe(o, topic
 
 // Unsubscribe takes topics away from what the outlet wants, from the next message on. What
 // waits is written.
-func (o *Outlet) Unsubscribe(topics ...tickstorm.Topic) { o.hub.unsubscribe(o, topics) }
+func (o *Outlet) Unsubscribe(topics ...tickstorm.Topic) {
+	o.hub.unsubscribe(o, topics)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.unwanted = true
+}
 
 // Note writes a text message, such as a status, in its place among the events: behind all that
 // were handed out before, and before all others, so that under conflation the former do not give
@@ -234,6 +255,10 @@ func (o *Outlet) Answer(msg []byte) { o.Control(dialogue.AppendFrame(nil, ws.OpT
 func (o *Outlet) Control(frames []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.control(frames)
+}
+
+func (o *Outlet) control(frames []byte) {
 	if o.ending {
 		return
 	}
@@ -329,6 +354,8 @@ type OutletStats struct {
 	Written, Frames, Writes, Octets uint64
 	// Dropped are the events that were dropped, and Conflated those that gave way to a later one.
 	Dropped, Conflated uint64
+	// Recalled are events of the past that were written, which are none of the Events.
+	Recalled uint64
 	// Delay is the time from received to written, of the oldest event of each frame.
 	Delay tickstorm.Histogram
 }

@@ -38,8 +38,8 @@ func (o *Outlet) putFrame(mask uint32) bool {
 
 // unlock unlocks, and wakes the goroutine if it waits.
 func (o *Outlet) unlock() {
-	idle := o.idle
-	o.idle = false
+	idle := o.idle && !o.patient()
+	o.idle = o.idle && !idle
 	o.mu.Unlock()
 	if idle { // which needs the lock at once
 		o.work.Signal()
@@ -168,7 +168,7 @@ func (o *Outlet) putByPolicy(picks []int32) {
 
 // conflates reports whether an element is to take the place of an earlier one.
 func (o *Outlet) conflates(p int32) bool {
-	if o.cfg.Overflow != tickstorm.OverflowConflate {
+	if o.cfg.Overflow != tickstorm.OverflowConflate && o.cfg.Every <= 0 {
 		return false
 	}
 	m := &o.hub.message
@@ -205,7 +205,7 @@ func (o *Outlet) drop(received int64) {
 // does what the policy says. It reports whether there is one in the end.
 func (o *Outlet) makeRoom(n int) bool {
 	limit, received := o.cfg.High, o.hub.message.received
-	if o.conflating {
+	if o.conflating && o.cfg.Overflow == tickstorm.OverflowConflate {
 		limit = min(o.cfg.Bytes, o.cfg.Bytes/2+o.inLatest) // half of it is kept for the latest
 	}
 	if o.begin(n, received, limit) {
@@ -213,8 +213,7 @@ func (o *Outlet) makeRoom(n int) bool {
 	}
 	switch o.cfg.Overflow {
 	case tickstorm.OverflowDisconnect:
-		o.reason = ErrTooSlow
-		o.hangup(dialogue.AppendClose(nil, ws.StatusPolicyViolation, "too slow"))
+		o.tooSlow()
 		return false
 	case tickstorm.OverflowDropOldest:
 		if o.dropOldest(); o.begin(n, received, limit) {
@@ -229,7 +228,7 @@ func (o *Outlet) makeRoom(n int) bool {
 func (o *Outlet) dropOldest() {
 	m := &o.hub.message
 	notes, gone := m.notes[:0], m.gone[:0]
-	for o.bytes > o.cfg.Low && o.waiting.n > 0 {
+	for o.bytes-o.inLatest > o.cfg.Low && o.waiting.n > 0 {
 		b := o.waiting.pop()
 		if b == o.open {
 			o.shut()
@@ -241,6 +240,7 @@ func (o *Outlet) dropOldest() {
 		o.bytes -= b.cost()
 		o.holes.add(b.events, b.received)
 		o.stats.Dropped += uint64(b.events)
+		o.taken++
 		gone = append(gone, b)
 	}
 	for _, b := range slices.Backward(notes) {
@@ -261,7 +261,7 @@ func (o *Outlet) putLatest(stream uint8, k key, text []byte) {
 		o.drop(m.received)
 	case s == nil:
 		if o.bytes+costOf(sizeFor(n))+slotCost > o.cfg.Bytes {
-			o.drop(m.received)
+			o.dropLatest(m.received)
 			return
 		}
 		s = o.latest.add(stream, k, text, m.received, p.get(n))
@@ -271,7 +271,7 @@ func (o *Outlet) putLatest(stream uint8, k key, text []byte) {
 		if n > len(s.buf.mem) {
 			more := costOf(sizeFor(n)) - s.buf.cost()
 			if o.bytes+more > o.cfg.Bytes {
-				o.drop(m.received)
+				o.dropLatest(m.received)
 				return
 			}
 			p.putOne(s.exchange(p.get(n)))
@@ -283,10 +283,25 @@ func (o *Outlet) putLatest(stream uint8, k key, text []byte) {
 	}
 }
 
+// dropLatest drops an event that there is no room for among the latest.
+func (o *Outlet) dropLatest(received int64) {
+	if o.cfg.Overflow == tickstorm.OverflowDisconnect {
+		o.tooSlow()
+	}
+	o.drop(received)
+}
+
+// tooSlow ends the outlet as the policy of those that must not miss anything says.
+func (o *Outlet) tooSlow() {
+	o.reason = ErrTooSlow
+	o.hangup(dialogue.AppendClose(nil, ws.StatusPolicyViolation, "too slow"))
+}
+
 // settleLatest puts the latest events behind what waits, so that what comes next is behind them.
 func (o *Outlet) settleLatest() {
 	o.bytes -= o.inLatest
 	o.inLatest = 0
+	o.skipRound()
 	for o.latest.n > 0 {
 		s := o.latest.pop()
 		text := s.event()
@@ -301,7 +316,7 @@ func (o *Outlet) settleLatest() {
 
 // ease ends what a policy has begun, where so little waits that it may, and tells what was dropped.
 func (o *Outlet) ease() {
-	if o.conflating && o.bytes <= o.cfg.Low {
+	if o.conflating && o.cfg.Every <= 0 && o.bytes <= o.cfg.Low {
 		o.settleLatest()
 		o.endConflating()
 		o.dropping = false

@@ -91,7 +91,7 @@ func (h *Hub) find(msg []byte, received int64) {
 	m.number++
 	m.elements, m.touched, m.links, m.present = m.elements[:0], m.touched[:0], m.links[:0], 0
 	m.keys, m.symbols, m.keyed = m.keys[:0], m.symbols[:0], h.conflating.Load() > 0
-	unwanted := 0
+	events, unwanted := 0, 0
 	s := m.splitter
 	for s.Reset(msg); s.Next(); {
 		e := s.Element()
@@ -103,8 +103,12 @@ func (h *Hub) find(msg []byte, received int64) {
 			stream, symbol = unknown, []byte(e.Channel)
 		}
 		c := &h.channels[stream&maxStreams]
+		events++
 		c.events++
 		c.last = received
+		if c.stored && symbol != nil {
+			h.store.take(stream, symbol, msg[e.Start:e.End])
+		}
 		wanted := len(c.wild) > 0
 		if c.held > 0 && symbol != nil {
 			if _, id := c.symbols.Find(symbol); id != 0 {
@@ -121,8 +125,14 @@ func (h *Hub) find(msg []byte, received int64) {
 			h.key(e, stream)
 		}
 	}
+	if h.store != nil {
+		h.store.flush(m.number)
+	}
+	if h.ring != nil && events > 0 {
+		h.ring.put(entry{number: m.number, received: m.received, text: m.text})
+	}
 	h.stats.Messages++
-	h.stats.Events += uint64(len(m.elements) + unwanted)
+	h.stats.Events += uint64(events)
 	h.stats.Unwanted += uint64(unwanted)
 	if s.Err() != nil {
 		h.stats.Errors++

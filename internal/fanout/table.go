@@ -15,6 +15,7 @@ import (
 // unknown stands for all that the market does not have: its symbols are their names.
 type channel struct {
 	bit       uint32
+	stored    bool                   // the last element of each symbol is kept
 	conflates bool                   // only the latest event of a symbol matters
 	wild      []int32                // the outlets that hold all symbols
 	symbols   *intern.Table          // that somebody holds, or held; nil is none
@@ -101,7 +102,7 @@ func (h *Hub) initTable() {
 	for _, s := range h.cfg.Market.Streams() {
 		name, _ := h.cfg.Market.Channel(s)
 		h.streams[name] = s
-		h.channels[s] = channel{bit: 1 << s, conflates: conflates(s)}
+		h.channels[s] = channel{bit: 1 << s, conflates: conflates(s), stored: h.stores(name)}
 	}
 }
 
@@ -152,10 +153,15 @@ func (h *Hub) subscribe(o *Outlet, topics []tickstorm.Topic) {
 // unsubscribe takes topics from those of an outlet.
 func (h *Hub) unsubscribe(o *Outlet, topics []tickstorm.Topic) {
 	h.edit(topics, func(t tickstorm.Topic) {
-		if _, has := o.topics[t]; has && !o.left {
+		if o.left {
+			return
+		}
+		_, has := o.topics[t]
+		if has {
 			delete(o.topics, t)
 			h.remove(o, t)
 		}
+		o.giveUp(t, has)
 	})
 }
 
@@ -167,6 +173,7 @@ func (h *Hub) delist(o *Outlet) {
 	h.edit(slices.Collect(maps.Keys(o.topics)), func(t tickstorm.Topic) { h.remove(o, t) })
 	h.editing.Lock()
 	defer h.editing.Unlock()
+	o.endRecalls()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	o.topics = nil

@@ -42,6 +42,7 @@ func (o *Outlet) write() {
 	if o.flush.timer != nil {
 		o.flush.timer.Stop() // if it has fired it finds nothing to do
 	}
+	o.stopPace()
 	o.discard()
 	if o.spare != nil {
 		o.hub.pool.putOne(o.spare)
@@ -107,18 +108,27 @@ func (o *Outlet) next(b *batch) (over bool, err error) {
 			return false, o.reason
 		}
 		o.ease()
-		if o.flush.waiting = o.early(); o.flush.waiting {
+		if o.flush.waiting = o.granting == 0 && o.early(); o.flush.waiting {
 			o.work.Wait()
 			o.flush.waiting = false
 			continue
 		}
-		if o.take(b) {
+		took := o.granting == 0 && o.take(b)
+		if o.recalling && o.granting == 0 && o.taken >= o.recallAfter && !o.ending {
+			o.recall(b)
+			took = took || len(b.buffers) > 0
+			if !took {
+				continue
+			}
+		}
+		if took {
 			break
 		}
-		if o.ending {
+		if o.granting == 0 && o.ending {
 			b.last, over = o.last, true
 			break
 		}
+		o.arm()
 		o.idle = true
 		o.work.Wait()
 		o.idle = false
@@ -153,7 +163,7 @@ func (o *Outlet) take(b *batch) bool {
 	}
 	limit := o.batchLimit()
 	share := limit
-	if o.latest.n > 0 && o.taken >= o.after {
+	if o.due() {
 		share = limit / 2 // so that neither waits for the other
 	}
 	for o.waiting.n > 0 && b.cost < share && len(b.buffers) < maxBatchFrames {
@@ -168,8 +178,9 @@ func (o *Outlet) take(b *batch) bool {
 		b.cost += w.cost()
 		b.buffers = append(b.buffers, w)
 	}
-	for o.latest.n > 0 && o.taken >= o.after && b.cost < limit {
+	for b.cost < limit && o.due() {
 		s := o.latest.pop()
+		o.tookOne()
 		o.inLatest -= s.cost()
 		b.cost += s.cost()
 		b.latest = append(b.latest, s)

@@ -52,6 +52,7 @@ var house = map[string]layer{
 	"epoll":             {knows: []string{".", "internal/sock", "syscall"}, tests: []string{"internal/fixture", "internal/leak", "internal/poison", "frame", "sim", testify, ws}},
 	"internal/dialogue": {knows: []string{".", ws}, tests: []string{testify}},
 	"internal/faults":   {knows: []string{".", "epoll", "sim"}, tests: []string{"internal/fixture", "internal/leak", testify, ws}},
+	"internal/filelock": {knows: []string{"syscall"}, tests: []string{testify}},
 	"internal/fixture":  {knows: []string{".", "frame", "sim", testify, ws, "syscall"}},
 	"internal/fanout":   {knows: []string{".", "internal/dialogue", "internal/intern", "internal/poison", ws}, tests: []string{"bench", "internal/leak", testify, "syscall"}},
 	"internal/jsonscan": {knows: []string{"internal/swar"}, tests: []string{fastjson, testify}},
@@ -69,7 +70,7 @@ var house = map[string]layer{
 	"relay/admin":         {knows: []string{".", "relay"}, tests: []string{"internal/leak", testify}},
 	"relay/admin/browser": {tests: []string{".", "relay", "relay/admin", "sim", testify}},
 
-	"relay":     {knows: []string{".", "frame", "internal/dialogue", "internal/fanout", ws}, tests: []string{"internal/fixture", "internal/leak", "sim", testify}},
+	"relay":     {knows: []string{".", "frame", "internal/dialogue", "internal/fanout", "internal/filelock", ws}, tests: []string{"internal/fixture", "internal/leak", "sim", testify}},
 	"metrics/*": {knows: []string{"."}, tests: []string{"sim", testify}},
 	"record":    {knows: []string{".", "syscall"}, tests: []string{"sim", testify}},
 	"interop":   {tests: []string{".", "record", "relay", "sim", testify}},
