@@ -251,7 +251,8 @@ func (c *Conn) serve() {
 	if s.tls != nil {
 		c.nc = tls.Server(c.raw, s.tls)
 	}
-	if !c.handshake() {
+	early, ok := c.handshake()
+	if !ok {
 		return
 	}
 	c.workers.Go(c.write)
@@ -261,12 +262,13 @@ func (c *Conn) serve() {
 		timeout := time.AfterFunc(s.cfg.AuthTimeout, c.authTimeout)
 		defer timeout.Stop()
 	}
-	c.read()
+	c.read(early)
 	c.answerClose()
 }
 
-// handshake upgrades the connection, and reports whether it goes on.
-func (c *Conn) handshake() bool {
+// handshake upgrades the connection, and reports whether it goes on. early is what the client
+// has sent behind its request, without waiting for the answer.
+func (c *Conn) handshake() (early []byte, ok bool) {
 	s := c.server
 	_ = c.nc.SetDeadline(time.Now().Add(handshakeLimit))
 	if t, ok := c.nc.(*tls.Conn); ok {
@@ -275,7 +277,7 @@ func (c *Conn) handshake() bool {
 		cancel()
 		if err != nil {
 			s.cfg.Logger.Info("sim: TLS handshake failed", "conn", c.id, "err", err)
-			return false
+			return nil, false
 		}
 	}
 	var over bool
@@ -301,7 +303,8 @@ func (c *Conn) handshake() bool {
 			return nil, nil
 		},
 	}
-	_, err := upgrader.Upgrade(wire{c})
+	w := wire{Conn: c}
+	_, err := upgrader.Upgrade(&w)
 	if err != nil {
 		s.counters.refused.Add(1)
 		s.cfg.Logger.Info("sim: handshake refused", "conn", c.id, "market", string(market), "err", err)
@@ -310,7 +313,7 @@ func (c *Conn) handshake() bool {
 			c.hangUp()
 		}
 		c.drain()
-		return false
+		return nil, false
 	}
 	_ = c.nc.SetDeadline(time.Time{})
 	c.mu.Lock()
@@ -325,7 +328,7 @@ func (c *Conn) handshake() bool {
 	c.framer = frame.New(frame.Config{Server: true, Buffer: 32 << 10, MaxMessage: 1 << 20}, ear{c})
 	s.cfg.Logger.Info("sim: connection", "conn", c.id, "market", string(market))
 	s.change()
-	return true
+	return w.early, true
 }
 
 // drain reads what the client still sends, until it hangs up or the deadline of hangUp.
@@ -339,7 +342,13 @@ func (c *Conn) drain() {
 }
 
 // read takes what the client sends until the connection ends.
-func (c *Conn) read() {
+func (c *Conn) read(early []byte) {
+	if len(early) > 0 {
+		if c.framer.Feed(early) != nil {
+			return
+		}
+		c.pass()
+	}
 	for {
 		n, err := c.nc.Read(c.framer.Buffer())
 		if n > 0 {

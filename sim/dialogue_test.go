@@ -41,6 +41,42 @@ func TestSessionOnEveryMarket(t *testing.T) {
 	}
 }
 
+// What a client sends behind its handshake without waiting for the answer is heard, wherever the
+// network cuts it.
+func TestRequestsBehindTheHandshake(t *testing.T) {
+	s := startPipe(t, sim.Config{Rate: -1})
+	sent := "GET /stocks HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+	requests := len(sent)
+	for _, m := range []string{`{"action":"auth","params":"key"}`, subscribe("T.A")} {
+		sent += string(ws.MustCompileFrame(ws.MaskFrameInPlace(ws.NewTextFrame([]byte(m)))))
+	}
+	for _, cut := range []int{requests - 1, requests, requests + 1, requests + 20, len(sent)} {
+		t.Run(fmt.Sprint(cut), func(t *testing.T) {
+			nc, err := s.ClientConfig(tickstorm.Stocks).NetDial(t.Context(), "tcp", "localhost:80")
+			require.NoError(t, err)
+			defer nc.Close()
+			require.NoError(t, nc.SetDeadline(time.Now().Add(patience)))
+			wrote := make(chan error, 1)
+			go func() {
+				_, err := io.WriteString(nc, sent[:cut])
+				if err == nil && cut < len(sent) {
+					_, err = io.WriteString(nc, sent[cut:])
+				}
+				wrote <- err
+			}()
+			var got []byte
+			p := make([]byte, 4096)
+			for !bytes.Contains(got, []byte("subscribed to: T.A")) {
+				n, err := nc.Read(p)
+				require.NoError(t, err, "%s", got)
+				got = append(got, p[:n]...)
+			}
+			require.NoError(t, <-wrote)
+		})
+	}
+}
+
 func TestUnknownPath(t *testing.T) {
 	s := start(t, sim.Config{})
 	_, err := dial(s, "bonds")

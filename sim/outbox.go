@@ -157,12 +157,6 @@ func (c *Conn) write() {
 	}
 }
 
-// wire is the client's end of the line as the handshake and the writer see it.
-type wire struct{ *Conn }
-
-func (w wire) Read(p []byte) (int, error)  { return w.nc.Read(p) }
-func (w wire) Write(p []byte) (int, error) { return w.send(p) }
-
 // send writes p, byte by byte while a fault says so.
 func (c *Conn) send(p []byte) (n int, err error) {
 	for ; c.split != 0 && n < len(p); n++ {
