@@ -21,9 +21,11 @@ const (
 	OverflowDropOldest
 	// OverflowConflate keeps of quotes, aggregates, values and books only the latest that
 	// is waiting of each channel and symbol, at any depth: an older one that still waits
-	// gives way to it. Trades and all other events are never conflated. When the queue
-	// is full even so, it drops the event that came. An eighth of the memory remembers
-	// where the latest events are; one that finds no place there does not give way.
+	// gives way to it, unless all that waited when the symbol came has been handled since. So
+	// a symbol that changes all the time is handled too, and two of it may wait. Trades and all
+	// other events are never conflated. When the queue is full even so, it drops the event that
+	// came. An eighth of the memory remembers where the latest events are; one that finds no
+	// place there does not give way.
 	OverflowConflate
 	// OverflowDisconnect drops the event and all that come after it, and calls
 	// QueueConfig.OnOverflow, so that the connection can be ended. What is queued is

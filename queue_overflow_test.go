@@ -547,3 +547,54 @@ func TestQueueAccountsAtAnyTime(t *testing.T) {
 		})
 	}
 }
+
+// TestQueueConflatesAndHandlesAll: a symbol that changes faster than the queue comes round is
+// handled too, however long that lasts, and so is the last of it.
+func TestQueueConflatesAndHandlesAll(t *testing.T) {
+	const symbols, rounds = 2000, 20 // more than a batch
+	h := &busyHandler{}
+	q := newQueue(t, tickstorm.QueueConfig{Bytes: 1 << 20, Overflow: tickstorm.OverflowConflate}, h)
+	serial := int64(0)
+	put := func(symbol string) {
+		serial++
+		q.OnRaw([]byte("["+serialEvent("Q", symbol, serial, 40)+"]"), serial)
+	}
+	busy := int64(0)
+	h.on = func(symbol string) { // as many come as are handled: the queue stays as long as it is
+		if h.all == symbols*rounds {
+			q.Close()
+		}
+		if h.all < symbols*rounds {
+			put(symbol)
+			put("BUSY")
+			busy = serial
+		}
+	}
+	for i := range symbols {
+		put(fmt.Sprint("S", i))
+	}
+	put("BUSY")
+	require.NoError(t, q.Run(t.Context()))
+	requireAccounts(t, q)
+	require.Zero(t, q.Stats().Dropped)
+	require.Greater(t, h.busy, rounds/5)
+	require.Less(t, h.busy, 5*rounds, "it is conflated")
+	require.Equal(t, busy, h.last)
+}
+
+// busyHandler counts quotes, and does something for each.
+type busyHandler struct {
+	tickstorm.NopHandler
+	all, busy int
+	last      int64 // of the busy ones
+	on        func(symbol string)
+}
+
+func (h *busyHandler) OnQuote(q *tickstorm.Quote) {
+	h.all++
+	if q.Symbol == "BUSY" {
+		h.busy++
+		h.last = q.Sequence
+	}
+	h.on(q.Symbol)
+}

@@ -74,18 +74,47 @@ func (r *Ring) find(hash uint64, channel uint8, key []byte) (slot *latestSlot, h
 	return slot, false
 }
 
-// supersede makes the entry that is about to be written the latest of its channel and
-// key; an older one that waits will not be taken.
-func (r *Ring) supersede(h head, text []byte, hash uint64) {
+// supersede makes the entry that is about to be written the latest of its channel and key. An
+// older one that waits will not be taken, unless it is its turn. It returns the entry's head.
+func (r *Ring) supersede(h head, text []byte, hash uint64) head {
 	at, n := h.key()
 	slot, has := r.find(hash, h.channel(), text[at:][:n])
 	if slot == nil {
-		return
+		return h
 	}
+	round := r.round
 	if has {
-		r.kill(slot.pos)
+		if old := r.headAt(slot.pos); (r.round-old.round())&maxRound < turn {
+			round = old.round()
+			r.kill(slot.pos)
+		} else {
+			r.mem[r.offset(slot.pos)+4] &^= byte(Latest) // it is to be taken, and no other gives way to it
+		}
 	}
 	slot.hash, slot.pos = hash, r.tail
+	return h.in(round)
+}
+
+// A round ends when something is taken and all that waited at its beginning has gone. The latest entry of a key has the
+// round in which the first of those came that have given way to it; one that is two rounds old
+// has been passed by all that waited when that one came, and its turn has come. Otherwise a key
+// whose entries come faster than the ring is taken round would never be taken.
+const (
+	roundShift = 37 // in a head's flags, above the others
+	maxRound   = 7  // they are counted modulo 8; one whose turn has come is taken within two more
+	turn       = 2
+)
+
+func (h head) round() uint8 { return uint8(h>>roundShift) & maxRound }
+
+func (h head) in(round uint8) head { return h | head(round&maxRound)<<roundShift }
+
+// endRound, when entries were taken, begins another round if one has ended.
+func (r *Ring) endRound() {
+	if r.head >= r.roundEnd {
+		r.round++
+		r.roundEnd = r.tail
+	}
 }
 
 // isOf reports whether the entry at pos is of this channel and key.

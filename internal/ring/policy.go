@@ -13,7 +13,7 @@ const (
 	DropOldest
 	// Conflate keeps of entries with [Latest] only the latest that waits of each channel and
 	// key, at any depth. When the ring is full even so, it drops the entry. One that finds no
-	// place in the index does not give way.
+	// place in the index does not give way, nor one whose turn has come; see latest.go.
 	Conflate
 	// Refuse drops the entry and all that come after it, while Config.Refusing is set.
 	Refuse
@@ -93,7 +93,7 @@ func (r *Ring) rearm() {
 // compact moves what is live to the front.
 func (r *Ring) compact() {
 	clear(r.latest.slots)
-	to, marks := r.head, r.markers
+	to, marks, roundEnd := r.head, r.markers, r.roundEnd
 	for from := r.head; from < r.tail; {
 		h := r.headAt(from)
 		for len(marks) > 0 && marks[0].pos <= from {
@@ -106,6 +106,9 @@ func (r *Ring) compact() {
 				r.remember(to, h)
 			}
 			to += h.size()
+		}
+		if from < roundEnd {
+			r.roundEnd = to
 		}
 		from += h.size()
 	}

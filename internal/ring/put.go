@@ -94,7 +94,7 @@ func (r *Ring) write(e *Entry, msg []byte, received int64) {
 	h := e.head
 	text := msg[e.start:][:h.length()]
 	if h.is(Latest) && r.cfg.Policy == Conflate {
-		r.supersede(h, text, e.hash)
+		h = r.supersede(h, text, e.hash)
 	}
 	off := r.offset(r.tail)
 	b := r.mem[off:]

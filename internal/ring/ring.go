@@ -66,6 +66,8 @@ type Ring struct {
 	dead       uint64 // bytes of entries from head to tail that were superseded
 	live       int    // number of all others
 	latest     latestIndex
+	round      uint8        // of latest.go
+	roundEnd   uint64       // the position that ends it
 	key        [maxKey]byte // scratch, of compaction
 	markers    []marker
 

@@ -100,14 +100,27 @@ func TestRuns(t *testing.T) {
 // model is what a ring does, as a list.
 type model struct {
 	entries                      []modelEntry
+	count                        int // of entries that came
+	round, roundEnd              int // the number of the entry that ends it
 	dropped, conflated, enqueued uint64
 }
 
 type modelEntry struct {
 	text    string
 	channel uint8
-	latest  bool
+	latest  bool // others are to supersede it
 	mark    bool
+	number  int
+	round   int // in which the first came that has given way to it
+}
+
+// took is called when entries were taken.
+func (m *model) took() {
+	i := slices.IndexFunc(m.entries, func(e modelEntry) bool { return !e.mark })
+	if i < 0 || m.entries[i].number >= m.roundEnd {
+		m.round++
+		m.roundEnd = m.count
+	}
 }
 
 // TestModel puts, marks and takes at random, through many rounds of the ring. What is taken
@@ -148,6 +161,9 @@ func runModel(t *testing.T, policy ring.Policy, hash func(uint8, []byte) uint64,
 				drop(0)
 				n++
 			}
+		}
+		if n > 0 {
+			m.took()
 		}
 		if b.Mark != nil {
 			require.True(t, m.entries[0].mark)
@@ -193,11 +209,18 @@ func runModel(t *testing.T, policy ring.Policy, hash func(uint8, []byte) uint64,
 			gone := slices.IndexFunc(m.entries, func(o modelEntry) bool {
 				return o.latest && e.latest && o.channel == e.channel && o.text[:2] == e.text[:2]
 			})
-			if policy == ring.Conflate && gone >= 0 {
+			e.number, e.round = m.count, m.round
+			switch {
+			case policy != ring.Conflate || gone < 0:
+			case m.round-m.entries[gone].round < 2:
+				e.round = m.entries[gone].round
 				drop(gone)
 				conflated++
+			default: // its turn has come
+				m.entries[gone].latest = false
 			}
 			m.entries = append(m.entries, e)
+			m.count++
 		}
 		require.Equal(t, conflated, after.Conflated-before.Conflated, "an older one gives way")
 		m.conflated += conflated

@@ -77,6 +77,7 @@ func (r *Ring) takeEntries(b *Batch, limit uint64) {
 	r.inHand += entries
 	r.handling = b.Runs[0].Received
 	r.forget(next)
+	r.endRound()
 	r.rearm()
 }
 
