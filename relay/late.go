@@ -255,6 +255,8 @@ func mark(dst []byte, m fanout.Mark) []byte {
 
 // PastStats is what is kept for late joiners of a market.
 type PastStats struct {
+	// Snapshots is whether last events are kept.
+	Snapshots bool
 	// Symbols is how many channels and symbols there is a last event of, in so many Bytes; Evicted
 	// are those that gave way to others, and Unkept the events that there was no room for.
 	Symbols, Bytes  int
@@ -265,9 +267,10 @@ type PastStats struct {
 	From    time.Time
 }
 
-func pastStats(h fanout.Stats) PastStats {
+func pastStats(snapshots bool, h fanout.Stats) PastStats {
 	st := PastStats{
-		Symbols: h.Snapshots.Symbols, Bytes: h.Snapshots.Bytes, Evicted: h.Snapshots.Evicted, Unkept: h.Snapshots.Unkept,
+		Snapshots: snapshots,
+		Symbols:   h.Snapshots.Symbols, Bytes: h.Snapshots.Bytes, Evicted: h.Snapshots.Evicted, Unkept: h.Snapshots.Unkept,
 		History: h.History.Bytes,
 	}
 	if h.History.From != 0 {
