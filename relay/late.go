@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -19,7 +20,8 @@ import (
 
 // A Source is messages of the past, in the order in which they were received: a record.Source of
 // module github.com/tickstorm/tickstorm/record, for example. Where it has a SeekTo(int64) error or
-// is an [io.Closer], these are called.
+// is an [io.Closer], these are called. Of its statuses gap and dropped, in the words of this package,
+// are passed on in their place.
 type Source interface {
 	// Next returns the next message and when it was received, in nanoseconds since 1970; 0 is
 	// with the one before. msg is valid until the next call. The error is io.EOF at the end.
@@ -251,6 +253,13 @@ func mark(dst []byte, m fanout.Mark) []byte {
 		s = dialogue.HistoryEndNote(m.To, m.Events, m.More)
 	}
 	return dialogue.AppendStatus(dst, s)
+}
+
+// tells reports whether a status of the past is one that late joiners are told in its place: that
+// something is missing.
+func tells(element []byte) bool {
+	var s struct{ Status string }
+	return json.Unmarshal(element, &s) == nil && (s.Status == dialogue.Gap || s.Status == dialogue.Dropped)
 }
 
 // PastStats is what is kept for late joiners of a market.

@@ -501,3 +501,37 @@ func TestSinceTellsWhatIsMissing(t *testing.T) {
 	require.Equal(t, dialogue.Gap, found[1].Status)
 	require.Contains(t, found[1].Message, "not streamed: Q.AAPL")
 }
+
+// TestPastTellsGaps: what a recording knows to be missing is told among what it has.
+func TestPastTellsGaps(t *testing.T) {
+	before := time.Now().Add(-time.Hour).UnixNano()
+	trade := func(n int) string { return fmt.Sprintf(`{"ev":"T","sym":"A","n":%d}`, n) }
+	gap, dropped := status("gap", "from=1 to=2 cause=damage: broken"), status("dropped", "3 events")
+	b := start(t, quiet, tickstorm.Stocks, func(c *relay.Config) {
+		c.History = 1 << 20
+		c.Past = func(context.Context, tickstorm.Market, time.Time, time.Time) (relay.Source, error) {
+			return &numberedSource{sought: true, rest: []numberedMessage{
+				{msg: []byte("[" + status("upstream_connected", "") + "]"), at: before},
+				{msg: []byte("[" + trade(1) + "]"), at: before + 1},
+				{msg: []byte("[" + gap + "]"), at: before + 2},
+				{msg: []byte("[" + trade(2) + "," + dropped + "]"), at: before + 3},
+			}}, nil
+		}
+	})
+	b.streaming(0)
+	c := b.login(fmt.Sprintf("/stocks?since=%d", before))
+	c.take("T.A")
+	var parts []string
+	for msg := ""; !strings.Contains(msg, "next=live"); {
+		msg = c.next()
+		parts = append(parts, msg)
+	}
+	past := strings.Join(parts, "")
+	at := -1
+	for _, want := range []string{trade(1), gap, trade(2), dropped, "not streamed: T.A"} {
+		next := strings.Index(past, want)
+		require.Greater(t, next, at, "%s in %s", want, past)
+		at = next
+	}
+	require.NotContains(t, past, "upstream_connected")
+}
