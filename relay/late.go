@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net/url"
 	"slices"
 	"strconv"
@@ -207,25 +209,62 @@ func (e *entry) grantedSince() int64 {
 	return since
 }
 
-// openPast is what opens the past of the market, nil if there is nothing.
+// openPast is what opens the past of the market, nil if there is nothing. What is wrong with it is for the
+// log: errors may have paths in them, and clients are told that it cannot be read.
 func (m *market) openPast() func(ctx context.Context, from, to int64) (fanout.Source, error) {
 	open := m.server.cfg.Past
 	if open == nil {
 		return nil
 	}
+	log := m.server.log.With("market", string(m.name))
 	return func(ctx context.Context, from, to int64) (fanout.Source, error) {
-		s, err := open(ctx, m.name, time.Unix(0, from), time.Unix(0, to))
-		if err != nil {
-			m.server.log.Warn("relay: no past", "market", string(m.name), "err", err)
-			return nil, err
+		past := &pastSource{ctx: ctx, log: log}
+		var err error
+		if past.Source, err = open(ctx, m.name, time.Unix(0, from), time.Unix(0, to)); err != nil {
+			return nil, past.failed(err)
 		}
-		if seeker, ok := s.(interface{ SeekTo(received int64) error }); ok {
+		if past.Source == nil {
+			return nil, past.failed(errors.New("Config.Past has returned nothing"))
+		}
+		if seeker, ok := past.Source.(interface{ SeekTo(received int64) error }); ok {
 			if err := seeker.SeekTo(from); err != nil {
-				return s, err
+				_ = past.Close() // the error that matters is this one
+				return nil, past.failed(err)
 			}
 		}
-		return s, nil
+		return past, nil
 	}
+}
+
+// pastSource is a Source whose errors go to the log.
+type pastSource struct {
+	Source
+	ctx context.Context
+	log *slog.Logger
+}
+
+var errUnread = errors.New("it cannot be read")
+
+func (s *pastSource) failed(err error) error {
+	if s.ctx.Err() == nil { // who asked is still there
+		s.log.Warn("relay: the past cannot be read", "err", err)
+	}
+	return errUnread
+}
+
+func (s *pastSource) Next() (msg []byte, received int64, err error) {
+	msg, received, err = s.Source.Next()
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = s.failed(err)
+	}
+	return msg, received, err
+}
+
+func (s *pastSource) Close() error {
+	if c, ok := s.Source.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
 }
 
 // mark says what stands around events of the past.

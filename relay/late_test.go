@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -534,4 +535,66 @@ func TestPastTellsGaps(t *testing.T) {
 		at = next
 	}
 	require.NotContains(t, past, "upstream_connected")
+}
+
+// TestPastFails: that the past cannot be read is told, why it is goes to the log alone, and what can be
+// read comes.
+func TestPastFails(t *testing.T) {
+	secret := errors.New("open /home/desk/recordings: no such file")
+	before := time.Now().Add(-time.Hour).UnixNano()
+	for name, open := range map[string]func() (relay.Source, error){
+		"opening": func() (relay.Source, error) { return nil, secret },
+		"seeking": func() (relay.Source, error) { return &failingSource{seek: secret}, nil },
+		"reading": func() (relay.Source, error) { return &failingSource{next: secret}, nil },
+		"nothing": func() (relay.Source, error) { return nil, nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log safeBuffer
+			closed := make(chan struct{}, 1)
+			b := start(t, quiet, tickstorm.Stocks, func(c *relay.Config) {
+				c.History, c.Logger = 1<<20, slog.New(slog.NewTextHandler(&log, nil))
+				c.Past = func(context.Context, tickstorm.Market, time.Time, time.Time) (relay.Source, error) {
+					s, err := open()
+					if f, ok := s.(*failingSource); ok {
+						f.closed = closed
+					}
+					return s, err
+				}
+			})
+			b.streaming(0)
+			c := b.login(fmt.Sprintf("/stocks?since=%d", before))
+			c.take("T.AAPL")
+			past := ""
+			for !strings.Contains(past, "next=live") {
+				past += c.next()
+			}
+			require.Contains(t, past, fmt.Sprintf("from=%d to=", before))
+			require.Contains(t, past, "cause=history: it cannot be read")
+			require.NotContains(t, past, "/home")
+			b.up.Broadcast([]byte("[" + oddTrade + "]"))
+			c.expect("[" + oddTrade + "]")
+			if name == "nothing" {
+				require.Contains(t, log.String(), "returned nothing")
+				return
+			}
+			require.Contains(t, log.String(), "/home/desk")
+			if name != "opening" {
+				<-closed
+			}
+		})
+	}
+}
+
+type failingSource struct {
+	seek, next error
+	closed     chan<- struct{}
+}
+
+func (s *failingSource) SeekTo(int64) error { return s.seek }
+
+func (s *failingSource) Next() ([]byte, int64, error) { return nil, 0, s.next }
+
+func (s *failingSource) Close() error {
+	s.closed <- struct{}{}
+	return nil
 }
