@@ -139,7 +139,7 @@ func TestDoorman(t *testing.T) {
 // not has a line.
 func FuzzKeysFile(f *testing.F) {
 	const long = "0123456789abcdef"
-	f.Add([]byte(`{"keys":[{"name":"desk","token":"` + long + `","policy":{"markets":["stocks"],"channels":["T"],"symbols":["A*"],"wildcards":false,"max_topics":5,"overflow":"conflate","snapshot":true}}]}`))
+	f.Add([]byte(`{"keys":[{"name":"desk","token":"` + long + `","policy":{"markets":["stocks"],"channels":["T"],"symbols":["A*"],"wildcards":false,"max_topics":5,"overflow":"conflate","snapshot":true,"snapshot_on_subscribe":true}}]}`))
 	f.Add([]byte(`{"keys":[{"name":"a","token":"` + long + `"},{"name":"b","token":"` + long + `x","policy":{}}]} `))
 	f.Add([]byte("{\"keys\":[\n]}\n{"))
 	f.Add([]byte(`{"keys":[{"name":"a","name":"b"}]}`))

@@ -57,6 +57,7 @@ func (c *Config) checkPast() error {
 
 // wish is what a client has asked for in its URL.
 type wish struct {
+	said     bool // whether it wishes for a snapshot
 	snapshot bool
 	ago      time.Duration // how far back the history is to reach
 	since    int64         // or from when on, in nanoseconds since 1970
@@ -96,7 +97,7 @@ func (c *Config) wishOf(query string) (w wish, err error) {
 		read func(value string) (wrong string)
 	}{
 		{"snapshot", func(value string) string {
-			w.snapshot = value == "1"
+			w.said, w.snapshot = true, value == "1"
 			switch {
 			case value != "1" && value != "0":
 				return "it is 1, or 0"
@@ -156,27 +157,29 @@ func (w *wish) readSince(value string, now time.Time) (wrong string) {
 // grant acknowledges topics, and routes them to the client: from now on, or from when it has asked
 // for. It is called under the ledger's lock.
 func (c *conn) grant(statuses []dialogue.Status, topics []tickstorm.Topic) {
-	if !c.wish.past() || !c.recalls.Load() {
+	since := c.wish.ago > 0 || c.wish.since > 0
+	snapshot := c.wish.snapshot && c.recalls.Load() || !c.wish.said && !since && c.reminds.Load()
+	if !snapshot && !(since && c.recalls.Load()) {
 		c.out.Grant(dialogue.AppendStatuses(nil, statuses...), topics...)
 		return
 	}
 	c.answer(statuses...) // what comes behind that is recalled
-	if c.wish.snapshot {
+	if snapshot {
 		c.out.Recall(fanout.Recall{}, topics...)
 		return
 	}
 	m := c.market
-	since := c.wish.since
-	if since == 0 {
-		since = time.Now().Add(-c.wish.ago).UnixNano()
+	from := c.wish.since
+	if from == 0 {
+		from = time.Now().Add(-c.wish.ago).UnixNano()
 	}
 	known := map[int64][]tickstorm.Topic{}
 	for _, t := range topics {
-		from := m.ledger.known(t)
-		known[from] = append(known[from], t)
+		at := m.ledger.known(t)
+		known[at] = append(known[at], t)
 	}
-	for from, some := range known {
-		c.out.Recall(fanout.Recall{Since: since, Known: from, Past: m.openPast()}, some...)
+	for at, some := range known {
+		c.out.Recall(fanout.Recall{Since: from, Known: at, Past: m.openPast()}, some...)
 	}
 }
 

@@ -180,6 +180,61 @@ func TestPastByPolicy(t *testing.T) {
 	may.expect("[" + status("error", "not authorized") + "]")
 }
 
+// TestSnapshotOnSubscribe: who gets a snapshot by policy gets it without a word of its own, unless it
+// has said otherwise, and as long as the policy says so.
+func TestSnapshotOnSubscribe(t *testing.T) {
+	one := func(p relay.Policy) relay.Key { return relay.Key{Name: "one", Token: token("one"), Policy: p} }
+	keys := newKeys(t, one(relay.Policy{SnapshotOnSubscribe: true}))
+	b := start(t, quiet, tickstorm.Stocks, func(c *relay.Config) { c.Snapshots.Bytes, c.History, c.Keys = 1, 1<<20, keys })
+	b.streaming(0)
+	b.up.Broadcast([]byte("[" + oddTrade + "]"))
+	b.await(func(s relay.MarketStats) bool { return s.Past.Symbols == 1 })
+	last := func(topic string) string {
+		return "[" + status("snapshot_begin", "topics="+topic) + "," + oddTrade + "," + status("snapshot_end", "events=1 next=live") + "]"
+	}
+	c := b.loginAs("/stocks", token("one"))
+	c.take("T.AAPL")
+	c.expect(last("T.AAPL"))
+	for _, path := range []string{"/stocks?snapshot=0", "/stocks?since=-1ns"} {
+		other := b.loginAs(path, token("one"))
+		other.take("T.AAPL")
+		if strings.Contains(path, "since") {
+			require.Contains(t, other.next(), "history_begin")
+		}
+		if strings.Contains(path, "snapshot") {
+			b.up.Broadcast([]byte("[" + oddTrade + "]"))
+			other.expect("[" + oddTrade + "]")
+			c.expect("[" + oddTrade + "]")
+		}
+		require.NoError(t, other.nc.Close())
+	}
+	asking := b.loginAs("/stocks?snapshot=1", token("one"))
+	asking.take("T.AAPL")
+	asking.expect(last("T.AAPL"))
+	require.NoError(t, keys.Set(one(relay.Policy{})))
+	c.send(unsubscribe("T.AAPL"))
+	for !strings.Contains(c.next(), "unsubscribed to: T.AAPL") {
+	}
+	c.take("T.AAPL")
+	b.up.Broadcast([]byte("[" + oddTrade + "]"))
+	c.expect("[" + oddTrade + "]")
+	asking.expect("["+status("error", "not authorized")+"]", "["+oddTrade+"]")
+	require.NoError(t, keys.Set(one(relay.Policy{SnapshotOnSubscribe: true})))
+	c.send(unsubscribe("T.AAPL"))
+	for !strings.Contains(c.next(), "unsubscribed to: T.AAPL") {
+	}
+	c.take("T.AAPL")
+	c.expect(last("T.AAPL"))
+
+	// Where nothing is kept it is nothing, and nobody notices.
+	none := start(t, quiet, tickstorm.Stocks, func(c *relay.Config) { c.Keys = keys })
+	none.streaming(0)
+	d := none.loginAs("/stocks", token("one"))
+	d.take("T.AAPL")
+	none.up.Broadcast([]byte("[" + oddTrade + "]"))
+	d.expect("[" + oddTrade + "]")
+}
+
 // TestConflate: a client gets quotes at the pace that it has asked for, the last one always, and
 // trades as they come.
 func TestConflate(t *testing.T) {
