@@ -150,7 +150,6 @@ func (c *relayCmd) Run(ctx context.Context, a *app) (err error) {
 	if err != nil {
 		return &usageError{err.Error()}
 	}
-	recorders.begun = time.Now()
 	err = c.serve(ctx, a, server, recorders)
 	if s := server.Stats(); !a.Quiet {
 		var written, dropped uint64

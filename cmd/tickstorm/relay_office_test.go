@@ -382,10 +382,10 @@ func TestRelayPast(t *testing.T) {
 // not write it is told of.
 func TestRecordersPast(t *testing.T) {
 	msg := []byte(`[{"ev":"T","sym":"A"}]`)
-	with := func(flush time.Duration) (*recorders, *record.Recorder) {
+	with := func(flush time.Duration) (*recorders, *marketRecorder) {
 		a := &app{world: newScene(t).world}
 		a.log = a.logger()
-		r := &recorders{app: a, dir: t.TempDir(), flush: flush, begun: time.Now()}
+		r := &recorders{app: a, dir: t.TempDir(), flush: flush}
 		rec, err := r.add(record.Config{Dir: r.dir, Market: tickstorm.Stocks, Flush: flush, MinFree: -1})
 		require.NoError(t, err)
 		require.NoError(t, r.start())
@@ -407,7 +407,7 @@ func TestRecordersPast(t *testing.T) {
 		}
 	}
 	r, rec := with(200 * time.Millisecond)
-	rec.OnState(&tickstorm.StateChange{State: tickstorm.StateStreaming, At: r.begun})
+	rec.OnState(&tickstorm.StateChange{State: tickstorm.StateStreaming, At: time.Now()})
 	at := time.Now().UnixNano()
 	rec.OnMessage(msg, at)
 	rec.OnMessage(msg, at) // as one that came with it
@@ -418,6 +418,6 @@ func TestRecordersPast(t *testing.T) {
 	r, _ = with(time.Hour)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	_, err := r.past(ctx, tickstorm.Stocks, r.begun, time.Now())
+	_, err := r.past(ctx, tickstorm.Stocks, time.Now().Add(-time.Hour), time.Now())
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/tickstorm/tickstorm"
@@ -39,19 +40,31 @@ type recorders struct {
 	app   *app
 	dir   string
 	flush time.Duration
-	all   []*record.Recorder
-	of    []tickstorm.Market
-	begun time.Time // nothing was received before it, and what is older is of other processes
+	all   []*marketRecorder
+}
+
+// marketRecorder is the recorder of a market.
+type marketRecorder struct {
+	*record.Recorder
+	market tickstorm.Market
+	begun  atomic.Int64 // nothing was received before it, and what is older is of other processes
+}
+
+// OnState implements [tickstorm.Tap].
+func (r *marketRecorder) OnState(s *tickstorm.StateChange) {
+	r.begun.CompareAndSwap(0, time.Now().UnixNano()) // it connects
+	r.Recorder.OnState(s)
 }
 
 // add makes one more, which writes nothing before start: a standby leaves the folder to who has the lock.
-func (r *recorders) add(cfg record.Config) (*record.Recorder, error) {
+func (r *recorders) add(cfg record.Config) (*marketRecorder, error) {
 	rec, err := record.NewRecorder(cfg)
 	if err != nil {
 		return nil, &usageError{err.Error()}
 	}
-	r.all, r.of = append(r.all, rec), append(r.of, cfg.Market)
-	return rec, nil
+	one := &marketRecorder{Recorder: rec, market: cfg.Market}
+	r.all = append(r.all, one)
+	return one, nil
 }
 
 // start starts them.
@@ -78,9 +91,10 @@ func (r *recorders) close(ctx context.Context) error {
 // past opens what was recorded of a market from a time up to another, which is when the memory of the relay
 // begins.
 func (r *recorders) past(ctx context.Context, m tickstorm.Market, from, to time.Time) (relay.Source, error) {
-	running := to.After(r.begun)
+	rec := r.all[slices.IndexFunc(r.all, func(r *marketRecorder) bool { return r.market == m })]
+	running := to.UnixNano() > rec.begun.Load()
 	if running {
-		if err := r.await(ctx, m, to); err != nil {
+		if err := r.await(ctx, rec, to); err != nil {
 			return nil, err
 		}
 	}
@@ -98,8 +112,7 @@ const writing = 10 * time.Second
 
 // await waits until a recorder has written what was received before a time: until it has written something
 // that was received then or later, or could have, if that is all.
-func (r *recorders) await(ctx context.Context, m tickstorm.Market, to time.Time) error {
-	rec := r.all[slices.Index(r.of, m)]
+func (r *recorders) await(ctx context.Context, rec *marketRecorder, to time.Time) error {
 	all := to.Add(2*r.flush + time.Second)
 	patience := time.NewTimer(2*r.flush + writing)
 	defer patience.Stop()
@@ -113,7 +126,7 @@ func (r *recorders) await(ctx context.Context, m tickstorm.Market, to time.Time)
 		select {
 		case <-tick.C:
 		case <-patience.C:
-			return fmt.Errorf("the recording of %s is behind: it does not reach %v", m, to.UTC())
+			return fmt.Errorf("the recording of %s is behind: it does not reach %v", rec.market, to.UTC())
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -1,6 +1,9 @@
 package fanout
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"time"
+)
 
 // This file is the history: the latest messages as they came, in a ring of bytes.
 
@@ -100,6 +103,14 @@ func parseEntry(b []byte) (e entry, size int) {
 		note:     n&noteBit != 0,
 		text:     b[entryHead:size:size],
 	}, size
+}
+
+// Begin has the history begin now: what came before was not handed to the hub. Without it that is when
+// the hub was made.
+func (h *Hub) Begin() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.born = time.Now().UnixNano()
 }
 
 // Remember puts an element into the history that tells of something between the last message and

@@ -59,8 +59,7 @@ type Hub struct {
 	message  message
 	store    *store   // of snapshots; nil is none
 	ring     *history // nil is none
-
-	born int64 // before any message came, in nanoseconds since 1970
+	born     int64    // before any message came, in nanoseconds since 1970
 }
 
 // New returns a hub without outlets. It starts no goroutine.
