@@ -62,6 +62,18 @@ func TestKeysFile(t *testing.T) {
 	}
 }
 
+// TestDocumentedKeys: the file that the documentation shows is one.
+func TestDocumentedKeys(t *testing.T) {
+	text, err := os.ReadFile("../docs/relay.md")
+	require.NoError(t, err)
+	_, rest, found := strings.Cut(string(text), "```json\n")
+	require.True(t, found)
+	example, _, _ := strings.Cut(rest, "```")
+	keys, err := relay.LoadKeys(keysFile(t, example))
+	require.NoError(t, err)
+	require.Equal(t, 1, keys.Stats().Keys)
+}
+
 // TestBadKeysFiles: whatever is not of the format is refused, with the line, and without a token.
 func TestBadKeysFiles(t *testing.T) {
 	for _, tc := range []struct {
