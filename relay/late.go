@@ -20,10 +20,11 @@ import (
 // This file is what a client that joins late may ask for in the query of its URL: the last event
 // of each symbol, what has come since a time, and quotes at a pace of its own.
 
-// A Source is messages of the past, in the order in which they were received: a record.Source of
+// A Source is messages of the past, in the order in which they were received: a record.History of
 // module github.com/tickstorm/tickstorm/record, for example. Where it has a SeekTo(int64) error or
 // is an [io.Closer], these are called. Of its statuses gap and dropped, in the words of this package,
-// are passed on in their place.
+// are passed on in their place: what is missing of the past is told by nobody else. Its errors go to the
+// log, and clients are told that it cannot be read.
 type Source interface {
 	// Next returns the next message and when it was received, in nanoseconds since 1970; 0 is
 	// with the one before. msg is valid until the next call. The error is io.EOF at the end.
