@@ -611,3 +611,26 @@ func TestHistoryPastTells(t *testing.T) {
 	require.Equal(t, []int64{1, 2, now - 20}, gaps)
 	l.end(t)
 }
+
+// TestHistoryOfDays: a history goes on when more has come to it than 32 bits count.
+func TestHistoryOfDays(t *testing.T) {
+	h := fanout.New(fanout.Config{Market: tickstorm.Stocks, History: 1 << 20, Mark: mark})
+	h.Age(1<<31 - 1)
+	f := newFeed(h, 3, 6)
+	since := f.now
+	for range 3000 {
+		f.send(10, 0)
+	}
+	l := listen(h, fanout.OutletConfig{})
+	l.out.Recall(fanout.Recall{Since: since}, topics("T.*")...)
+	l.await(t, 1)
+	l.end(t)
+	require.Len(t, l.gaps, 1)
+	for key, sent := range f.sent {
+		if strings.HasPrefix(key, "T.") {
+			got := serials(l.recalled[key])
+			require.Equal(t, serials(sent)[len(sent)-len(got):], got)
+			require.NotEmpty(t, got)
+		}
+	}
+}

@@ -24,8 +24,8 @@ type tape struct {
 	past  *pastReader
 	owes  bool  // it is still to be told which topics were not streamed
 	from  int64 // what of the ring was received earlier is not played: the past had it
-	place int   // in the ring of the next entry
-	told  int   // notes at this place and later were told when they came
+	place int64 // in the ring of the next entry
+	told  int64 // notes at this place and later were told when they came
 }
 
 // sight is how many bytes of the ring are passed or copied while messages wait.

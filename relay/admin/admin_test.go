@@ -142,7 +142,7 @@ func TestHostileRequests(t *testing.T) {
 		{"a negative limit", "GET", "localhost", "/topics?limit=-1", 400},
 		{"a giant limit", "GET", "localhost", "/topics?limit=999999999999999999999", 400},
 		{"a giant query", "GET", "localhost", "/topics?q=" + strings.Repeat("A", 5000), 400},
-		{"clients", "GET", "localhost", "/clients?q=%27%22%3Cscript%3E&limit=9223372036854775807", 200},
+		{"clients", "GET", "localhost", "/clients?q=%27%22%3Cscript%3E&limit=2000000000", 200},
 		{"no clients", "GET", "localhost", "/clients?limit=-1", 400},
 		{"a limit of clients that is none", "GET", "localhost", "/clients?limit=1e9", 400},
 		{"a giant query for clients", "GET", "localhost", "/clients?q=" + strings.Repeat("A", 5000), 400},
