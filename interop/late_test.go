@@ -20,7 +20,8 @@ import (
 )
 
 // TestSinceFromRecording: a relay whose upstream is recorded gives a client that joins late what it
-// has missed, out of many segments, then out of memory, then live, every event once and in order.
+// has missed, out of many segments and over connections that broke, which it is told of in their places,
+// then out of memory, then live, every event once and in order.
 func TestSinceFromRecording(t *testing.T) {
 	const patience = time.Minute
 	up, err := sim.Start(sim.Config{Quiet: true})
@@ -28,6 +29,7 @@ func TestSinceFromRecording(t *testing.T) {
 	defer up.Close()
 	dir := t.TempDir()
 	cfg := up.ClientConfig(tickstorm.Stocks)
+	cfg.Backoff = tickstorm.Backoff{Min: time.Millisecond, Max: 10 * time.Millisecond}
 	rec, err := record.NewRecorder(record.Config{
 		Dir: dir, Market: cfg.Market, Feed: cfg.Feed, RotateSize: 4 << 10, Flush: 10 * time.Millisecond, MinFree: -1,
 	})
@@ -36,8 +38,12 @@ func TestSinceFromRecording(t *testing.T) {
 	cfg.Tap = rec
 	server, err := relay.New(relay.Config{
 		Upstreams: []tickstorm.Config{cfg}, History: 1 << 20,
-		Past: func(_ context.Context, m tickstorm.Market, _, _ time.Time) (relay.Source, error) {
-			return record.OpenSource(m, dir)
+		Past: func(ctx context.Context, m tickstorm.Market, from, to time.Time) (relay.Source, error) {
+			h, err := record.OpenHistory(ctx, m, from, to, dir)
+			if err == nil {
+				h.Complete = true
+			}
+			return h, err
 		},
 	})
 	require.NoError(t, err)
@@ -49,6 +55,7 @@ func TestSinceFromRecording(t *testing.T) {
 	defer cancel()
 	require.NoError(t, up.Await(ctx, func(s sim.Stats) bool { return s.Authenticated == 1 }))
 
+	require.Eventually(t, func() bool { return server.Stats().Markets[0].Up }, patience, time.Millisecond)
 	begun := time.Now()
 	next := 0
 	send := func(messages int) {
@@ -78,11 +85,20 @@ func TestSinceFromRecording(t *testing.T) {
 			}
 		}
 	}
+	var breaks []int // behind so many events
 	for n := 300; n <= 3000; n += 300 {
 		send(300)
 		require.Eventually(t, func() bool { return recorded() == n }, patience, 10*time.Millisecond)
+		if n%900 == 0 && n < 2700 { // what is in memory by then
+			breaks = append(breaks, next)
+			up.Conns()[0].Cut()
+			require.Eventually(t, func() bool {
+				m := server.Stats().Markets[0]
+				return m.Upstream.Reconnects == uint64(len(breaks)) && m.Up
+			}, patience, time.Millisecond)
+		}
 	}
-	require.Greater(t, rec.Stats().Segments, uint64(2))
+	require.Eventually(t, func() bool { return rec.Stats().Segments > 2 }, patience, time.Millisecond, "they are closed beside")
 	past := server.Stats().Markets[0].Past
 	require.True(t, past.From.After(begun), "the memory does not reach back")
 
@@ -104,7 +120,8 @@ func TestSinceFromRecording(t *testing.T) {
 		require.EqualValues(t, i+1, n)
 	}
 	require.Equal(t, 1, h.ends)
-	require.Equal(t, 1, h.gaps, "nobody held it before")
+	require.Len(t, h.gaps, len(breaks)+1, "nobody held it before: %v", h.told)
+	require.Equal(t, breaks, h.gaps[:len(breaks)])
 	require.NoError(t, server.Shutdown(ctx))
 	require.NoError(t, <-served)
 	require.NoError(t, rec.Close(ctx))
@@ -113,8 +130,10 @@ func TestSinceFromRecording(t *testing.T) {
 // serials is what a client has got.
 type serials struct {
 	tickstorm.NopHandler
-	got        []int64
-	ends, gaps int
+	got  []int64
+	ends int
+	gaps []int // behind so many events
+	told []string
 }
 
 func (s *serials) OnTrade(e *tickstorm.Trade) { s.got = append(s.got, e.Sequence) }
@@ -126,6 +145,6 @@ func (s *serials) OnStatus(e *tickstorm.Status) {
 			s.ends++
 		}
 	case "gap":
-		s.gaps++
+		s.gaps, s.told = append(s.gaps, len(s.got)), append(s.told, string(e.Message))
 	}
 }

@@ -62,7 +62,7 @@ func (s *Source) Next() (msg []byte, received int64, err error) {
 			return nil, 0, err
 		}
 		if e.Raw != nil {
-			if s.up || s.ofDialogue(e.Raw) {
+			if s.up || onlyStatuses(s.split, e.Raw) { // which come before a connection stands
 				return e.Raw, e.Received, nil
 			}
 			s.held = e
@@ -77,14 +77,14 @@ func (s *Source) Next() (msg []byte, received int64, err error) {
 	}
 }
 
-// ofDialogue reports whether all of a message is statuses, which come before a connection stands.
-func (s *Source) ofDialogue(msg []byte) bool {
-	for s.split.Reset(msg); s.split.Next(); {
-		if s.split.Element().Kind != tickstorm.KindStatus {
+// onlyStatuses reports whether all of a message is statuses.
+func onlyStatuses(split *tickstorm.Splitter, msg []byte) bool {
+	for split.Reset(msg); split.Next(); {
+		if split.Element().Kind != tickstorm.KindStatus {
 			return false
 		}
 	}
-	return s.split.Err() == nil
+	return split.Err() == nil
 }
 
 // The words of internal/dialogue, which this module does not reach.
@@ -97,7 +97,7 @@ const (
 // told returns the status that tells what happened at an entry; word is "" if there is none.
 func told(e *Entry) (word, text string) {
 	if c, ok := missing(e); ok {
-		return gap, fmt.Sprintf("from=%d to=%d cause=%s", when(c.From), when(c.To), clip(causeOf(&c)))
+		return gap, gapText(&c)
 	}
 	if e.Control != nil {
 		switch e.Control.Kind {
@@ -108,6 +108,11 @@ func told(e *Entry) (word, text string) {
 		}
 	}
 	return "", ""
+}
+
+// gapText is the text of the status that tells of what is missing.
+func gapText(c *Control) string {
+	return fmt.Sprintf("from=%d to=%d cause=%s", when(c.From), when(c.To), clip(causeOf(c)))
 }
 
 // causeOf says why something is missing, and of what is no gap of the connection's what it is.
@@ -137,12 +142,17 @@ func (s *Source) say(word, text string) []byte {
 	if word != gap {
 		s.up = word == connected
 	}
+	s.status = appendTold(s.status[:0], word, text)
+	return s.status
+}
+
+// appendTold appends a message of one status.
+func appendTold(dst []byte, word, text string) []byte {
 	e := tickstorm.Status{
 		Header: tickstorm.Header{Has: tickstorm.StatusStatus | tickstorm.StatusMessage},
 		Status: []byte(word), Message: []byte(text),
 	}
-	s.status = append(e.AppendJSON(append(s.status[:0], '[')), ']')
-	return s.status
+	return append(e.AppendJSON(append(dst, '[')), ']')
 }
 
 // SeekTo goes on at the first message that was received at a time, in nanoseconds since 1970, or

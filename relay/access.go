@@ -102,7 +102,8 @@ func (c *conn) identify(token string) *dialogue.Status {
 // confine has the key's bounds hold for what the client has, and for what it asks for.
 func (c *conn) confine() {
 	k, m := c.access.key, c.market
-	c.mayRecall(k == nil || k.policy.Snapshot)
+	c.mayRecall(k == nil || k.policy.Snapshot || k.policy.SnapshotOnSubscribe)
+	c.reminds.Store(k != nil && k.policy.SnapshotOnSubscribe && m.server.cfg.Snapshots.Bytes > 0)
 	if k == nil {
 		return
 	}

@@ -113,7 +113,7 @@ func TestTokens(t *testing.T) {
 			if strings.Contains(fmt.Sprint(tc.header), token("hall")) {
 				want = "hall"
 			}
-			clients := b.relay.Stats().Markets[0].Clients
+			clients := b.clients()
 			require.Equal(t, want, clients[len(clients)-1].Key)
 		})
 	}
@@ -254,7 +254,7 @@ func TestKeysChange(t *testing.T) {
 	writeKeys(t, path, strings.Replace(oneKey(""), `"desk"`, `"hall"`, 1))
 	await(func(s relay.Stats) bool { return s.Keys.Loads == 2 })
 	require.NoError(t, keys.Reload(), "it waits for what is under way")
-	require.Equal(t, "hall", b.relay.Stats().Markets[0].Clients[0].Key)
+	require.Equal(t, "hall", b.clients()[0].Key)
 	b.up.Broadcast([]byte("[" + oddTrade + "]"))
 	c.expect("[" + oddTrade + "]")
 
@@ -309,7 +309,7 @@ func TestOverflowOfAKey(t *testing.T) {
 	b.streaming(0)
 	stuck := b.loginAs("/stocks", token("one"))
 	stuck.take("T.A")
-	st := func() relay.ClientStats { return b.relay.Stats().Markets[0].Clients[0] }
+	st := func() relay.ClientStats { return b.clients()[0] }
 	flooded := func(cond func(relay.ClientStats) bool) {
 		t.Helper()
 		for deadline := time.Now().Add(patience); !cond(st()); {

@@ -206,7 +206,7 @@ func TestChainTellsDrops(t *testing.T) {
 		ch.up.Broadcast(fmt.Appendf(nil, `[{"ev":"T","sym":"A","q":%d,"pad":"%s"}]`, sent, pad))
 		ch.relays[0].await(func(s relay.MarketStats) bool { return s.Events == uint64(sent) })
 	}
-	first := func() relay.ClientStats { return ch.relays[0].relay.Stats().Markets[0].Clients[0] }
+	first := func() relay.ClientStats { return ch.relays[0].clients()[0] }
 	ch.links[0].stop(true)
 	for first().Dropped < 10 {
 		send()
@@ -232,7 +232,7 @@ func TestChainTellsDrops(t *testing.T) {
 	}
 	var dropped uint64
 	for _, b := range ch.relays {
-		dropped += b.relay.Stats().Markets[0].Clients[0].Dropped
+		dropped += b.clients()[0].Dropped
 	}
 	require.Equal(t, dropped, told, "whoever has dropped it")
 	require.GreaterOrEqual(t, first().Dropped, uint64(10))

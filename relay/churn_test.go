@@ -32,6 +32,7 @@ func TestNothingIsLeft(t *testing.T) {
 		c.Linger = time.Millisecond
 		c.MaxClients = 100 // so that places are taken again
 		c.MaxRequest = 4096
+		c.AckTimeout, c.Upstreams[0].AckTimeout = patience, patience // on a busy machine there is much to answer
 	})
 	b.streaming(0)
 	descriptors, goroutines := fixture.Descriptors(t), runtime.NumGoroutine()

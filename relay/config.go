@@ -92,10 +92,10 @@ type Config struct {
 	// streamed, is told among it as a gap. 0 keeps nothing.
 	History int
 	// Past, if not nil, opens what was received from a time up to another, where History does not
-	// reach as far back. It must have the times that a Tap of the upstream is told, as a recorder
-	// there does, and reach to where History begins: that has to be some seconds long where a
-	// recorder writes once a second. It is called from many goroutines, and its
-	// sources are read by one each. ctx ends with the client.
+	// reach as far back: record.OpenHistory does. It must have the times that a Tap of the upstream is
+	// told, as a recorder there does, and reach to where History begins: what the recorder has not written
+	// yet has to be waited for, or History be some seconds long. It is called from many goroutines, and
+	// its sources are read by one each. ctx ends with the client.
 	Past func(ctx context.Context, m tickstorm.Market, from, to time.Time) (Source, error)
 
 	// Origins are the values of the Origin header, such as "https://desk.example.com", of pages

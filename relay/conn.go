@@ -42,6 +42,7 @@ type conn struct {
 
 	wish        wish
 	recalls     atomic.Bool // it may have what it wishes of the past
+	reminds     atomic.Bool // it gets snapshots where it has no wish
 	recallsTold bool        // that it may not; the lock of access protects it
 }
 

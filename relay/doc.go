@@ -47,5 +47,5 @@
 // twice. In a snapshot of several messages a symbol that has had an event in the meantime comes
 // again; the last one counts. A history is as long as it is, at the pace at which the client reads,
 // and what is missing of it is told in its place by gap. Where there are [Keys], the [Policy] says
-// who may ask.
+// who may ask, and who gets the last events without asking.
 package relay

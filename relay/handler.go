@@ -25,7 +25,8 @@ const handshakes = 64
 // What it refuses it refuses by a status: 404 for a market without upstream, 403 for an unknown
 // Origin and for clients of other machines, 429 for addresses that wrong keys come from again and
 // again, 503 while it has too many clients, is a standby, is ending or has lost its upstream for
-// good, 400 for a query that makes no sense, 400 and 426 for what is no WebSocket. A wrong key is refused in the vendor's words.
+// good, 400 for a query that makes no sense, 400 and 426 for what is no WebSocket. A wrong key is
+// refused in the vendor's words.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m := s.markets[tickstorm.Market(strings.Trim(r.URL.Path, "/"))]
 	code, reason := s.admits(r, m)

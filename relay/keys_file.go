@@ -54,7 +54,8 @@ var ErrExposed = errors.New("others may read or write it")
 //	        "wildcards": false,
 //	        "max_topics": 500,
 //	        "overflow": "drop-oldest",
-//	        "snapshot": true
+//	        "snapshot": true,
+//	        "snapshot_on_subscribe": false
 //	      }
 //	    }
 //	  ]
@@ -229,6 +230,8 @@ func (r *keysReader) policy(p *Policy) error {
 			p.Wildcards, err = r.boolean(field)
 		case "snapshot":
 			p.Snapshot, err = r.boolean(field)
+		case "snapshot_on_subscribe":
+			p.SnapshotOnSubscribe, err = r.boolean(field)
 		case "max_topics":
 			p.MaxTopics, err = r.count(field)
 		case "overflow":
@@ -240,7 +243,7 @@ func (r *keysReader) policy(p *Policy) error {
 				return nil
 			})
 		default:
-			err = r.unknown(field, "markets, channels, symbols, wildcards, max_topics, overflow, snapshot")
+			err = r.unknown(field, "markets, channels, symbols, wildcards, max_topics, overflow, snapshot, snapshot_on_subscribe")
 		}
 		return r.of(field, err)
 	})

@@ -139,7 +139,7 @@ func TestDoorman(t *testing.T) {
 // not has a line.
 func FuzzKeysFile(f *testing.F) {
 	const long = "0123456789abcdef"
-	f.Add([]byte(`{"keys":[{"name":"desk","token":"` + long + `","policy":{"markets":["stocks"],"channels":["T"],"symbols":["A*"],"wildcards":false,"max_topics":5,"overflow":"conflate","snapshot":true}}]}`))
+	f.Add([]byte(`{"keys":[{"name":"desk","token":"` + long + `","policy":{"markets":["stocks"],"channels":["T"],"symbols":["A*"],"wildcards":false,"max_topics":5,"overflow":"conflate","snapshot":true,"snapshot_on_subscribe":true}}]}`))
 	f.Add([]byte(`{"keys":[{"name":"a","token":"` + long + `"},{"name":"b","token":"` + long + `x","policy":{}}]} `))
 	f.Add([]byte("{\"keys\":[\n]}\n{"))
 	f.Add([]byte(`{"keys":[{"name":"a","name":"b"}]}`))
@@ -161,6 +161,7 @@ func FuzzKeysFile(f *testing.F) {
 			MaxTopics int `json:"max_topics"`
 			Overflow  string
 			Snapshot  bool
+			Always    bool `json:"snapshot_on_subscribe"`
 		}
 		var oracle struct {
 			Keys []struct {
@@ -179,7 +180,7 @@ func FuzzKeysFile(f *testing.F) {
 			require.Same(t, got, set.find(want.Token))
 			require.Equal(t, want.Policy, policy{
 				got.policy.Markets, got.policy.Channels, got.policy.Symbols, got.policy.Wildcards,
-				got.policy.MaxTopics, want.Policy.Overflow, got.policy.Snapshot,
+				got.policy.MaxTopics, want.Policy.Overflow, got.policy.Snapshot, got.policy.SnapshotOnSubscribe,
 			})
 			require.Equal(t, overflows[want.Policy.Overflow], got.policy.Overflow)
 		}

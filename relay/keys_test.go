@@ -49,7 +49,7 @@ func TestKeysFile(t *testing.T) {
 		{"name": "screen in the hall", "token": "`+token("hall")+`", "policy": {}},
 		{"name": "all", "token": "`+token("all")+`", "policy": {
 			"markets": ["stocks", "futures/cme"], "channels": ["T", "XT"], "symbols": ["AAPL", "BRK*", "*"], "wildcards": true,
-			"max_topics": 1, "overflow": "conflate", "snapshot": true}}
+			"max_topics": 1, "overflow": "conflate", "snapshot": true, "snapshot_on_subscribe": true}}
 	]}`))
 	require.NoError(t, err)
 	st := keys.Stats()
@@ -60,6 +60,18 @@ func TestKeysFile(t *testing.T) {
 		_, err = relay.LoadKeys(keysFile(t, text))
 		require.NoError(t, err, "nobody may connect")
 	}
+}
+
+// TestDocumentedKeys: the file that the documentation shows is one.
+func TestDocumentedKeys(t *testing.T) {
+	text, err := os.ReadFile("../docs/relay.md")
+	require.NoError(t, err)
+	_, rest, found := strings.Cut(string(text), "```json\n")
+	require.True(t, found)
+	example, _, _ := strings.Cut(rest, "```")
+	keys, err := relay.LoadKeys(keysFile(t, example))
+	require.NoError(t, err)
+	require.Equal(t, 1, keys.Stats().Keys)
 }
 
 // TestBadKeysFiles: whatever is not of the format is refused, with the line, and without a token.
@@ -125,6 +137,7 @@ func TestBadKeysFiles(t *testing.T) {
 		{"a list of symbols in one", oneKey("{\n\"symbols\": [\"A,B\"]}"), 2, "no symbol"},
 		{"wildcards are a text", oneKey("{\n\"wildcards\": \"true\"}"), 2, "true or false"},
 		{"wildcards without all symbols", oneKey("{\"symbols\": [\"A*\"],\n\"wildcards\": true}"), 2, "not all symbols"},
+		{"snapshot_on_subscribe is a text", oneKey("{\n\"snapshot_on_subscribe\": \"yes\"}"), 2, "true or false"},
 		{"snapshot is a number", oneKey("{\n\"snapshot\": 1}"), 2, "true or false"},
 		{"no topics", oneKey("{\n\"max_topics\": 0}"), 2, "1 or more"},
 		{"half a topic", oneKey("{\n\"max_topics\": 1.5}"), 2, "1 or more"},

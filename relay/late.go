@@ -2,8 +2,11 @@ package relay
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net/url"
 	"slices"
 	"strconv"
@@ -17,9 +20,11 @@ import (
 // This file is what a client that joins late may ask for in the query of its URL: the last event
 // of each symbol, what has come since a time, and quotes at a pace of its own.
 
-// A Source is messages of the past, in the order in which they were received: a record.Source of
+// A Source is messages of the past, in the order in which they were received: a record.History of
 // module github.com/tickstorm/tickstorm/record, for example. Where it has a SeekTo(int64) error or
-// is an [io.Closer], these are called.
+// is an [io.Closer], these are called. Of its statuses gap and dropped, in the words of this package,
+// are passed on in their place: what is missing of the past is told by nobody else. Its errors go to the
+// log, and clients are told that it cannot be read.
 type Source interface {
 	// Next returns the next message and when it was received, in nanoseconds since 1970; 0 is
 	// with the one before. msg is valid until the next call. The error is io.EOF at the end.
@@ -53,6 +58,7 @@ func (c *Config) checkPast() error {
 
 // wish is what a client has asked for in its URL.
 type wish struct {
+	said     bool // whether it wishes for a snapshot
 	snapshot bool
 	ago      time.Duration // how far back the history is to reach
 	since    int64         // or from when on, in nanoseconds since 1970
@@ -92,7 +98,7 @@ func (c *Config) wishOf(query string) (w wish, err error) {
 		read func(value string) (wrong string)
 	}{
 		{"snapshot", func(value string) string {
-			w.snapshot = value == "1"
+			w.said, w.snapshot = true, value == "1"
 			switch {
 			case value != "1" && value != "0":
 				return "it is 1, or 0"
@@ -152,27 +158,29 @@ func (w *wish) readSince(value string, now time.Time) (wrong string) {
 // grant acknowledges topics, and routes them to the client: from now on, or from when it has asked
 // for. It is called under the ledger's lock.
 func (c *conn) grant(statuses []dialogue.Status, topics []tickstorm.Topic) {
-	if !c.wish.past() || !c.recalls.Load() {
+	since := c.wish.ago > 0 || c.wish.since > 0
+	snapshot := c.wish.snapshot && c.recalls.Load() || !c.wish.said && !since && c.reminds.Load()
+	if !snapshot && !(since && c.recalls.Load()) {
 		c.out.Grant(dialogue.AppendStatuses(nil, statuses...), topics...)
 		return
 	}
 	c.answer(statuses...) // what comes behind that is recalled
-	if c.wish.snapshot {
+	if snapshot {
 		c.out.Recall(fanout.Recall{}, topics...)
 		return
 	}
 	m := c.market
-	since := c.wish.since
-	if since == 0 {
-		since = time.Now().Add(-c.wish.ago).UnixNano()
+	from := c.wish.since
+	if from == 0 {
+		from = time.Now().Add(-c.wish.ago).UnixNano()
 	}
 	known := map[int64][]tickstorm.Topic{}
 	for _, t := range topics {
-		from := m.ledger.known(t)
-		known[from] = append(known[from], t)
+		at := m.ledger.known(t)
+		known[at] = append(known[at], t)
 	}
-	for from, some := range known {
-		c.out.Recall(fanout.Recall{Since: since, Known: from, Past: m.openPast()}, some...)
+	for at, some := range known {
+		c.out.Recall(fanout.Recall{Since: from, Known: at, Past: m.openPast()}, some...)
 	}
 }
 
@@ -205,25 +213,62 @@ func (e *entry) grantedSince() int64 {
 	return since
 }
 
-// openPast is what opens the past of the market, nil if there is nothing.
+// openPast is what opens the past of the market, nil if there is nothing. What is wrong with it is for the
+// log: errors may have paths in them, and clients are told that it cannot be read.
 func (m *market) openPast() func(ctx context.Context, from, to int64) (fanout.Source, error) {
 	open := m.server.cfg.Past
 	if open == nil {
 		return nil
 	}
+	log := m.server.log.With("market", string(m.name))
 	return func(ctx context.Context, from, to int64) (fanout.Source, error) {
-		s, err := open(ctx, m.name, time.Unix(0, from), time.Unix(0, to))
-		if err != nil {
-			m.server.log.Warn("relay: no past", "market", string(m.name), "err", err)
-			return nil, err
+		past := &pastSource{ctx: ctx, log: log}
+		var err error
+		if past.Source, err = open(ctx, m.name, time.Unix(0, from), time.Unix(0, to)); err != nil {
+			return nil, past.failed(err)
 		}
-		if seeker, ok := s.(interface{ SeekTo(received int64) error }); ok {
+		if past.Source == nil {
+			return nil, past.failed(errors.New("Config.Past has returned nothing"))
+		}
+		if seeker, ok := past.Source.(interface{ SeekTo(received int64) error }); ok {
 			if err := seeker.SeekTo(from); err != nil {
-				return s, err
+				_ = past.Close() // the error that matters is this one
+				return nil, past.failed(err)
 			}
 		}
-		return s, nil
+		return past, nil
 	}
+}
+
+// pastSource is a Source whose errors go to the log.
+type pastSource struct {
+	Source
+	ctx context.Context
+	log *slog.Logger
+}
+
+var errUnread = errors.New("it cannot be read")
+
+func (s *pastSource) failed(err error) error {
+	if s.ctx.Err() == nil { // who asked is still there
+		s.log.Warn("relay: the past cannot be read", "err", err)
+	}
+	return errUnread
+}
+
+func (s *pastSource) Next() (msg []byte, received int64, err error) {
+	msg, received, err = s.Source.Next()
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = s.failed(err)
+	}
+	return msg, received, err
+}
+
+func (s *pastSource) Close() error {
+	if c, ok := s.Source.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
 }
 
 // mark says what stands around events of the past.
@@ -253,8 +298,17 @@ func mark(dst []byte, m fanout.Mark) []byte {
 	return dialogue.AppendStatus(dst, s)
 }
 
+// tells reports whether a status of the past is one that late joiners are told in its place: that
+// something is missing.
+func tells(element []byte) bool {
+	var s struct{ Status string }
+	return json.Unmarshal(element, &s) == nil && (s.Status == dialogue.Gap || s.Status == dialogue.Dropped)
+}
+
 // PastStats is what is kept for late joiners of a market.
 type PastStats struct {
+	// Snapshots is whether last events are kept.
+	Snapshots bool
 	// Symbols is how many channels and symbols there is a last event of, in so many Bytes; Evicted
 	// are those that gave way to others, and Unkept the events that there was no room for.
 	Symbols, Bytes  int
@@ -265,9 +319,10 @@ type PastStats struct {
 	From    time.Time
 }
 
-func pastStats(h fanout.Stats) PastStats {
+func pastStats(snapshots bool, h fanout.Stats) PastStats {
 	st := PastStats{
-		Symbols: h.Snapshots.Symbols, Bytes: h.Snapshots.Bytes, Evicted: h.Snapshots.Evicted, Unkept: h.Snapshots.Unkept,
+		Snapshots: snapshots,
+		Symbols:   h.Snapshots.Symbols, Bytes: h.Snapshots.Bytes, Evicted: h.Snapshots.Evicted, Unkept: h.Snapshots.Unkept,
 		History: h.History.Bytes,
 	}
 	if h.History.From != 0 {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -177,6 +178,61 @@ func TestPastByPolicy(t *testing.T) {
 	may.expect("[" + status("snapshot_begin", "topics=T.AAPL") + "," + oddTrade + "," + status("snapshot_end", "events=1 next=live") + "]")
 	require.NoError(t, keys.Set(relay.Key{Name: "may", Token: token("may")}))
 	may.expect("[" + status("error", "not authorized") + "]")
+}
+
+// TestSnapshotOnSubscribe: who gets a snapshot by policy gets it without a word of its own, unless it
+// has said otherwise, and as long as the policy says so.
+func TestSnapshotOnSubscribe(t *testing.T) {
+	one := func(p relay.Policy) relay.Key { return relay.Key{Name: "one", Token: token("one"), Policy: p} }
+	keys := newKeys(t, one(relay.Policy{SnapshotOnSubscribe: true}))
+	b := start(t, quiet, tickstorm.Stocks, func(c *relay.Config) { c.Snapshots.Bytes, c.History, c.Keys = 1, 1<<20, keys })
+	b.streaming(0)
+	b.up.Broadcast([]byte("[" + oddTrade + "]"))
+	b.await(func(s relay.MarketStats) bool { return s.Past.Symbols == 1 })
+	last := func(topic string) string {
+		return "[" + status("snapshot_begin", "topics="+topic) + "," + oddTrade + "," + status("snapshot_end", "events=1 next=live") + "]"
+	}
+	c := b.loginAs("/stocks", token("one"))
+	c.take("T.AAPL")
+	c.expect(last("T.AAPL"))
+	for _, path := range []string{"/stocks?snapshot=0", "/stocks?since=-1ns"} {
+		other := b.loginAs(path, token("one"))
+		other.take("T.AAPL")
+		if strings.Contains(path, "since") {
+			require.Contains(t, other.next(), "history_begin")
+		}
+		if strings.Contains(path, "snapshot") {
+			b.up.Broadcast([]byte("[" + oddTrade + "]"))
+			other.expect("[" + oddTrade + "]")
+			c.expect("[" + oddTrade + "]")
+		}
+		require.NoError(t, other.nc.Close())
+	}
+	asking := b.loginAs("/stocks?snapshot=1", token("one"))
+	asking.take("T.AAPL")
+	asking.expect(last("T.AAPL"))
+	require.NoError(t, keys.Set(one(relay.Policy{})))
+	c.send(unsubscribe("T.AAPL"))
+	for !strings.Contains(c.next(), "unsubscribed to: T.AAPL") {
+	}
+	c.take("T.AAPL")
+	b.up.Broadcast([]byte("[" + oddTrade + "]"))
+	c.expect("[" + oddTrade + "]")
+	asking.expect("["+status("error", "not authorized")+"]", "["+oddTrade+"]")
+	require.NoError(t, keys.Set(one(relay.Policy{SnapshotOnSubscribe: true})))
+	c.send(unsubscribe("T.AAPL"))
+	for !strings.Contains(c.next(), "unsubscribed to: T.AAPL") {
+	}
+	c.take("T.AAPL")
+	c.expect(last("T.AAPL"))
+
+	// Where nothing is kept it is nothing, and nobody notices.
+	none := start(t, quiet, tickstorm.Stocks, func(c *relay.Config) { c.Keys = keys })
+	none.streaming(0)
+	d := none.loginAs("/stocks", token("one"))
+	d.take("T.AAPL")
+	none.up.Broadcast([]byte("[" + oddTrade + "]"))
+	d.expect("[" + oddTrade + "]")
 }
 
 // TestConflate: a client gets quotes at the pace that it has asked for, the last one always, and
@@ -500,4 +556,100 @@ func TestSinceTellsWhatIsMissing(t *testing.T) {
 	found, _ = history(fmt.Sprintf("/stocks?since=%d", granted), "Q.AAPL")
 	require.Equal(t, dialogue.Gap, found[1].Status)
 	require.Contains(t, found[1].Message, "not streamed: Q.AAPL")
+}
+
+// TestPastTellsGaps: what a recording knows to be missing is told among what it has.
+func TestPastTellsGaps(t *testing.T) {
+	before := time.Now().Add(-time.Hour).UnixNano()
+	trade := func(n int) string { return fmt.Sprintf(`{"ev":"T","sym":"A","n":%d}`, n) }
+	gap, dropped := status("gap", "from=1 to=2 cause=damage: broken"), status("dropped", "3 events")
+	b := start(t, quiet, tickstorm.Stocks, func(c *relay.Config) {
+		c.History = 1 << 20
+		c.Past = func(context.Context, tickstorm.Market, time.Time, time.Time) (relay.Source, error) {
+			return &numberedSource{sought: true, rest: []numberedMessage{
+				{msg: []byte("[" + status("upstream_connected", "") + "]"), at: before},
+				{msg: []byte("[" + trade(1) + "]"), at: before + 1},
+				{msg: []byte("[" + gap + "]"), at: before + 2},
+				{msg: []byte("[" + trade(2) + "," + dropped + "]"), at: before + 3},
+			}}, nil
+		}
+	})
+	b.streaming(0)
+	c := b.login(fmt.Sprintf("/stocks?since=%d", before))
+	c.take("T.A")
+	var parts []string
+	for msg := ""; !strings.Contains(msg, "next=live"); {
+		msg = c.next()
+		parts = append(parts, msg)
+	}
+	past := strings.Join(parts, "")
+	at := -1
+	for _, want := range []string{trade(1), gap, trade(2), dropped, "not streamed: T.A"} {
+		next := strings.Index(past, want)
+		require.Greater(t, next, at, "%s in %s", want, past)
+		at = next
+	}
+	require.NotContains(t, past, "upstream_connected")
+}
+
+// TestPastFails: that the past cannot be read is told, why it is goes to the log alone, and what can be
+// read comes.
+func TestPastFails(t *testing.T) {
+	secret := errors.New("open /home/desk/recordings: no such file")
+	before := time.Now().Add(-time.Hour).UnixNano()
+	for name, open := range map[string]func() (relay.Source, error){
+		"opening": func() (relay.Source, error) { return nil, secret },
+		"seeking": func() (relay.Source, error) { return &failingSource{seek: secret}, nil },
+		"reading": func() (relay.Source, error) { return &failingSource{next: secret}, nil },
+		"nothing": func() (relay.Source, error) { return nil, nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log safeBuffer
+			closed := make(chan struct{}, 1)
+			b := start(t, quiet, tickstorm.Stocks, func(c *relay.Config) {
+				c.History, c.Logger = 1<<20, slog.New(slog.NewTextHandler(&log, nil))
+				c.Past = func(context.Context, tickstorm.Market, time.Time, time.Time) (relay.Source, error) {
+					s, err := open()
+					if f, ok := s.(*failingSource); ok {
+						f.closed = closed
+					}
+					return s, err
+				}
+			})
+			b.streaming(0)
+			c := b.login(fmt.Sprintf("/stocks?since=%d", before))
+			c.take("T.AAPL")
+			past := ""
+			for !strings.Contains(past, "next=live") {
+				past += c.next()
+			}
+			require.Contains(t, past, fmt.Sprintf("from=%d to=", before))
+			require.Contains(t, past, "cause=history: it cannot be read")
+			require.NotContains(t, past, "/home")
+			b.up.Broadcast([]byte("[" + oddTrade + "]"))
+			c.expect("[" + oddTrade + "]")
+			if name == "nothing" {
+				require.Contains(t, log.String(), "returned nothing")
+				return
+			}
+			require.Contains(t, log.String(), "/home/desk")
+			if name != "opening" {
+				<-closed
+			}
+		})
+	}
+}
+
+type failingSource struct {
+	seek, next error
+	closed     chan<- struct{}
+}
+
+func (s *failingSource) SeekTo(int64) error { return s.seek }
+
+func (s *failingSource) Next() ([]byte, int64, error) { return nil, 0, s.next }
+
+func (s *failingSource) Close() error {
+	s.closed <- struct{}{}
+	return nil
 }

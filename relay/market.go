@@ -55,7 +55,7 @@ func newMarket(s *Server, upstream tickstorm.Config) (*market, error) {
 	}
 	m.client = client
 	m.hub = fanout.New(fanout.Config{
-		Market: m.name, Limits: upstream.Limits, Validate: s.cfg.Validate, Mark: mark,
+		Market: m.name, Limits: upstream.Limits, Validate: s.cfg.Validate, Mark: mark, Tells: tells,
 		Snapshots: s.cfg.Snapshots.Bytes, SnapshotOf: s.cfg.Snapshots.Channels, History: s.cfg.History,
 	})
 	m.ledger = newLedger(m.name, client)
@@ -73,6 +73,7 @@ func (m *market) bury(c *conn) {
 	m.past.Written += out.Written
 	m.past.Dropped += out.Dropped
 	m.past.Conflated += out.Conflated
+	m.past.Recalled += out.Recalled
 	m.past.Delay.Merge(&out.Delay)
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -243,6 +244,9 @@ func readBuffered(br *bufio.Reader) []byte {
 	ws.PutReader(br)
 	return b
 }
+
+// clients are those that are connected.
+func (b *bench) clients() []relay.ClientStats { return slices.Collect(b.relay.Clients()) }
 
 // client connects, and fails the test if that fails.
 func (b *bench) client(path string) *client {

@@ -36,6 +36,10 @@ type Policy struct {
 	// Snapshot is whether it may ask for what was before it came, by ?snapshot=1 or ?since=-5m. Who
 	// may not and does is told that it is not authorized, once, and gets what is live.
 	Snapshot bool
+	// SnapshotOnSubscribe is that it may, and gets the last event of each symbol of its topics without
+	// asking, as by ?snapshot=1: for clients that cannot change the query of their URL. Who asks for
+	// something else in it, ?snapshot=0 or ?since=-5m, gets that.
+	SnapshotOnSubscribe bool
 }
 
 // overflows are the policies by their names in files.

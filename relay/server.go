@@ -127,6 +127,9 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	}
 
+	for _, m := range s.order {
+		m.hub.Begin() // while this was a standby another has had what came
+	}
 	if s.cfg.Keys != nil {
 		defer s.cfg.Keys.listen(s.rekey)()
 	}

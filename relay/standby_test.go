@@ -33,9 +33,16 @@ func TestStandby(t *testing.T) {
 		up, err := sim.StartPipe(quiet)
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, up.Close()) })
+		pasts := make(chan time.Time, 1) // up to when the past was asked for
 		another := func() *bench {
 			l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
-			b := serve(t, relay.Config{Upstreams: []tickstorm.Config{up.ClientConfig(tickstorm.Stocks)}, Lock: lock}, l)
+			b := serve(t, relay.Config{
+				Upstreams: []tickstorm.Config{up.ClientConfig(tickstorm.Stocks)}, Lock: lock, History: 1 << 20,
+				Past: func(_ context.Context, _ tickstorm.Market, _, to time.Time) (relay.Source, error) {
+					pasts <- to
+					return &numberedSource{}, nil
+				},
+			}, l)
 			b.up, b.dial = up, l.dial
 			return b
 		}
@@ -61,8 +68,9 @@ func TestStandby(t *testing.T) {
 			require.NoError(t, <-ended)
 			require.False(t, active.relay.Stats().Standby, "it is none: it has ended")
 			require.False(t, next.relay.Stats().Standby)
-			c = next.login("/stocks")
+			c = next.login("/stocks?since=-1h")
 			c.take("T.AAPL")
+			require.False(t, (<-pasts).Before(begun), "while it was a standby others have had what came")
 			active = next
 		}
 		require.Zero(t, up.Stats().Evicted)

@@ -2,11 +2,13 @@ package relay
 
 import (
 	"cmp"
+	"iter"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/fanout"
 )
 
 // Stats is a snapshot of a server.
@@ -47,10 +49,11 @@ type MarketStats struct {
 	// Channels are the Events of each channel.
 	Channels []tickstorm.ChannelCount
 	// Written are the events that clients have taken, those that have gone among them, Dropped
-	// those that they were too slow for, and Conflated those that gave way to later ones. Delay is that of
-	// [ClientStats], of all of them.
-	Written, Dropped, Conflated uint64
-	Delay                       tickstorm.Histogram
+	// those that they were too slow for, and Conflated those that gave way to later ones. Recalled are
+	// those that late joiners have taken of what was before they came. Delay is that of [ClientStats],
+	// of all of them.
+	Written, Dropped, Conflated, Recalled uint64
+	Delay                                 tickstorm.Histogram
 	// Past is what is kept for late joiners.
 	Past PastStats
 	// Last is when the last message came, the zero time before the first.
@@ -58,8 +61,9 @@ type MarketStats struct {
 	// Upstream is what the upstream's client has counted. It decodes one message in 64, for the
 	// sake of Lag.
 	Upstream tickstorm.Stats
-	// Clients are those that are connected, in the order of their arrival.
-	Clients []ClientStats
+	// Clients is how many are connected, Queued the memory of what waits for all of them, and Longest
+	// that of the one for which most does.
+	Clients, Queued, Longest int
 }
 
 // Gap is a time from which upstream events are missing: from the last message before it to the
@@ -72,9 +76,10 @@ type Gap struct {
 // ClientStats is one client.
 type ClientStats struct {
 	// ID counts clients from 1, From is the address that it came from, and Since when.
-	ID    uint64
-	From  string
-	Since time.Time
+	ID     uint64
+	Market tickstorm.Market
+	From   string
+	Since  time.Time
 	// Key is the name of its key; "" if it has shown none, and without Config.Keys.
 	Key string
 	// Topics is how many it holds.
@@ -85,18 +90,18 @@ type ClientStats struct {
 	// Octets is how many bytes it has taken.
 	Octets uint64
 	// Written are the events that it has taken, Dropped those that it has not because it reads too
-	// slowly, and Conflated those that gave way to later ones.
-	Written, Dropped, Conflated uint64
+	// slowly, and Conflated those that gave way to later ones. Recalled are events of before it came.
+	Written, Dropped, Conflated, Recalled uint64
 	// Delay is the time from when an event was read upstream until it was written, of the oldest
 	// of each message.
 	Delay tickstorm.Histogram
 }
 
-// Stats returns a snapshot.
+// Stats returns a snapshot. It takes time in proportion to clients and topics, and little memory.
 func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	st := Stats{Clients: len(s.clients), Accepted: s.last, Refused: s.refused, Markets: make([]MarketStats, len(s.order))}
-	clients := maps.Clone(s.clients)
+	clients := slices.Collect(maps.Keys(s.clients))
 	for i, m := range s.order { // together with the clients, so that one that goes counts once
 		m.buried(&st.Markets[i])
 	}
@@ -114,46 +119,68 @@ func (s *Server) Stats() Stats {
 	return st
 }
 
+// Clients are those that are connected, in the order of their arrival. Each is looked at when it comes.
+func (s *Server) Clients() iter.Seq[ClientStats] {
+	return func(yield func(ClientStats) bool) {
+		s.mu.Lock()
+		clients := slices.Collect(maps.Keys(s.clients))
+		s.mu.Unlock()
+		slices.SortFunc(clients, func(a, b *conn) int { return cmp.Compare(a.id, b.id) })
+		for _, c := range clients {
+			out := c.out.Stats()
+			if !yield(ClientStats{
+				ID: c.id, Market: c.market.name, From: c.from, Since: c.since, Key: c.keyName(), Topics: c.market.ledger.held(c),
+				Waiting: out.Waiting, Bytes: out.Bytes, Limit: s.cfg.Queue.Bytes, Octets: out.Octets,
+				Written: out.Written, Dropped: out.Dropped, Conflated: out.Conflated, Recalled: out.Recalled, Delay: out.Delay,
+			}) {
+				return
+			}
+		}
+	}
+}
+
 // buried adds what clients that have gone have had.
 func (m *market) buried(st *MarketStats) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	st.Written, st.Dropped, st.Conflated, st.Delay = m.past.Written, m.past.Dropped, m.past.Conflated, m.past.Delay
+	st.count(&m.past)
 }
 
-func (m *market) stats(st *MarketStats, clients map[*conn]struct{}) {
+// count adds what a client has had.
+func (st *MarketStats) count(out *fanout.OutletStats) {
+	st.Written += out.Written
+	st.Dropped += out.Dropped
+	st.Conflated += out.Conflated
+	st.Recalled += out.Recalled
+	st.Delay.Merge(&out.Delay)
+}
+
+func (m *market) stats(st *MarketStats, clients []*conn) {
 	hub := m.hub.Stats()
 	st.Market, st.State, st.Upstream = m.name, m.client.State(), m.client.Stats()
 	st.Messages, st.Events, st.Unwanted, st.Errors = hub.Messages, hub.Events, hub.Unwanted, hub.Errors
-	st.Channels, st.Past = hub.Channels, pastStats(hub)
+	st.Channels, st.Past = hub.Channels, pastStats(m.server.cfg.Snapshots.Bytes > 0, hub)
 	if last := m.last.Load(); last != 0 {
 		st.Last = time.Unix(0, last)
 	}
 	m.mu.Lock()
 	st.Up, st.Why, st.Gaps, st.LastGap, st.Err = m.up, m.why, m.gaps, m.lastGap, m.failed
 	m.mu.Unlock()
-	held := map[*conn]int{}
-	st.Topics, st.Granted = m.ledger.counts(func(s subscriber, topics int) { held[s.(*conn)] = topics })
-	for c := range clients {
+	st.Topics, st.Granted = m.ledger.counts()
+	for _, c := range clients {
 		if c.market != m {
 			continue
 		}
 		out := c.out.Stats()
-		st.Written += out.Written
-		st.Dropped += out.Dropped
-		st.Conflated += out.Conflated
-		st.Delay.Merge(&out.Delay)
-		st.Clients = append(st.Clients, ClientStats{
-			ID: c.id, From: c.from, Since: c.since, Key: c.keyName(), Topics: held[c],
-			Waiting: out.Waiting, Bytes: out.Bytes, Limit: m.server.cfg.Queue.Bytes, Octets: out.Octets,
-			Written: out.Written, Dropped: out.Dropped, Conflated: out.Conflated, Delay: out.Delay,
-		})
+		st.count(&out)
+		st.Clients++
+		st.Queued += out.Bytes
+		st.Longest = max(st.Longest, out.Bytes)
 	}
-	slices.SortFunc(st.Clients, func(a, b ClientStats) int { return cmp.Compare(a.ID, b.ID) })
 }
 
-// counts returns how many topics are held by somebody, how many of them are granted, and tells how many each subscriber has.
-func (l *ledger) counts(each func(s subscriber, topics int)) (held, grants int) {
+// counts returns how many topics are held by somebody, and how many of them are granted.
+func (l *ledger) counts() (held, grants int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for e := range l.entries() {
@@ -165,8 +192,15 @@ func (l *ledger) counts(each func(s subscriber, topics int)) (held, grants int) 
 			grants++
 		}
 	}
-	for m, mine := range l.members {
-		each(m, len(mine.holds))
-	}
 	return held, grants
+}
+
+// held returns how many topics a subscriber has.
+func (l *ledger) held(m subscriber) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if mine := l.members[m]; mine != nil {
+		return len(mine.holds)
+	}
+	return 0
 }

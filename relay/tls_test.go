@@ -244,7 +244,7 @@ func TestStuckOverTLS(t *testing.T) {
 	stuck := b.login("/stocks")
 	stuck.take("T.A")
 	flood := `[{"ev":"T","sym":"A","i":"` + strings.Repeat("x", 10_000) + `"}]`
-	for len(b.relay.Stats().Markets[0].Clients) > 0 {
+	for b.relay.Stats().Markets[0].Clients > 0 {
 		b.up.Broadcast([]byte(flood))
 	}
 }

@@ -16,11 +16,19 @@ type TopicStats struct {
 	Topic tickstorm.Topic
 	// Granted is whether the upstream has acknowledged it, or all of its channel.
 	Granted bool
-	// Clients are the IDs of those that hold it, at most 100; Holders is how many there are.
-	Clients []uint64
+	// Clients are those that hold it, at most 100 in the order of their arrival; Holders is how many
+	// there are.
+	Clients []TopicClient
 	Holders int
 	// Last is when its last event came; the zero time if none has.
 	Last time.Time
+}
+
+// TopicClient is a client that holds a topic: its ID, its address, and the name of its key as in
+// [ClientStats].
+type TopicClient struct {
+	ID        uint64
+	From, Key string
 }
 
 // maxHolders bounds TopicStats.Clients.
@@ -32,43 +40,94 @@ const maxHolders = 100
 func (s *Server) Topics(query string, limit int) (found []TopicStats, total int) {
 	query = strings.ToUpper(query)
 	for _, m := range s.order {
-		some, n := m.ledger.search(query, limit)
-		for i := range some {
-			some[i].Market = m.name
-			if last := m.hub.Last(some[i].Topic); last != 0 {
-				some[i].Last = time.Unix(0, last)
-			}
-		}
+		some, n := m.search(query, max(limit, 0))
 		found, total = append(found, some...), total+n
 	}
 	return found, total
 }
 
-// search finds the topics that somebody holds.
-func (l *ledger) search(query string, limit int) (found []TopicStats, total int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var matches []*entry
-	for e := range l.entries() {
-		if len(e.holds) > 0 && isOf(e.id, query) {
-			matches = append(matches, e)
+func (m *market) search(query string, limit int) (found []TopicStats, total int) {
+	entries := m.ledger.search(query)
+	total = len(entries)
+	for _, e := range least(entries, limit, compareEntries) {
+		t := TopicStats{Market: m.name, Topic: e.id}
+		var clients []*conn
+		if clients, t.Holders, t.Granted = m.ledger.holders(e); t.Holders == 0 {
+			continue // since it was found
 		}
-	}
-	total = len(matches)
-	slices.SortFunc(matches, func(a, b *entry) int {
-		return cmp.Or(strings.Compare(a.id.Channel, b.id.Channel), strings.Compare(a.id.Symbol, b.id.Symbol))
-	})
-	for _, e := range matches[:min(max(limit, 0), total)] {
-		t := TopicStats{Topic: e.id, Granted: e.carrier().up == granted, Holders: len(e.holds)}
-		for s := range e.holds {
-			if c, ok := s.(*conn); ok && len(t.Clients) < maxHolders {
-				t.Clients = append(t.Clients, c.id)
-			}
+		for _, c := range clients { // without the ledger's lock, which is taken under theirs
+			t.Clients = append(t.Clients, TopicClient{c.id, c.from, c.keyName()})
 		}
-		slices.Sort(t.Clients)
+		if last := m.hub.Last(t.Topic); last != 0 {
+			t.Last = time.Unix(0, last)
+		}
 		found = append(found, t)
 	}
 	return found, total
+}
+
+// search finds the topics that somebody holds, in no order.
+func (l *ledger) search(query string) (found []*entry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for e := range l.entries() {
+		if len(e.holds) > 0 && isOf(e.id, query) {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+// holders returns who holds a topic, those that have been there for longest, how many they are, and
+// whether the topic is granted.
+func (l *ledger) holders(e *entry) (some []*conn, all int, grant bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for s := range e.holds {
+		some = append(some, s.(*conn))
+	}
+	return least(some, maxHolders, func(a, b *conn) int { return cmp.Compare(a.id, b.id) }), len(e.holds), e.carrier().up == granted
+}
+
+// least returns the first so many of a list, in order. It changes the list's.
+func least[T any](list []T, n int, compare func(a, b T) int) []T {
+	if n < len(list) { // the first of them are kept as a heap, whose top is the last of them
+		kept := list[:n]
+		for i := n/2 - 1; i >= 0; i-- {
+			sink(kept, i, compare)
+		}
+		for i := n; n > 0 && i < len(list); i++ {
+			if compare(list[i], kept[0]) < 0 {
+				kept[0], list[i] = list[i], kept[0]
+				sink(kept, 0, compare)
+			}
+		}
+		list = kept
+	}
+	slices.SortFunc(list, compare)
+	return list
+}
+
+// sink puts an element of a heap in its place.
+func sink[T any](heap []T, i int, compare func(a, b T) int) {
+	for {
+		child := 2*i + 1
+		if child >= len(heap) {
+			return
+		}
+		if child+1 < len(heap) && compare(heap[child], heap[child+1]) < 0 {
+			child++
+		}
+		if compare(heap[i], heap[child]) >= 0 {
+			return
+		}
+		heap[i], heap[child] = heap[child], heap[i]
+		i = child
+	}
+}
+
+func compareEntries(a, b *entry) int {
+	return cmp.Or(strings.Compare(a.id.Channel, b.id.Channel), strings.Compare(a.id.Symbol, b.id.Symbol))
 }
 
 // isOf reports whether a topic's text contains a query of upper case.

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"github.com/tickstorm/tickstorm"
-	"github.com/tickstorm/tickstorm/record"
 	"github.com/tickstorm/tickstorm/relay"
 	"github.com/tickstorm/tickstorm/relay/admin"
 )
@@ -20,13 +18,16 @@ import (
 type relayCmd struct {
 	Markets []string `name:"market" short:"m" placeholder:"MARKET,..." group:"source" help:"Markets to share, each over one connection; default stocks, or the context's."`
 	upstream
-	Evictions  int           `placeholder:"N" default:"1" group:"source" help:"Give a market up when another connection with the key has taken its place so often, with code 5 if it was the last; 0 is never."`
-	Linger     time.Duration `default:"30s" placeholder:"DURATION" group:"source" help:"How long a topic is kept that no program wants any more; 0 is not at all."`
-	Listen     []string      `default:"127.0.0.1:8765" placeholder:"ADDRESS,..." group:"serve" help:"Where programs connect: addresses of this machine, or unix:/path of a socket; port 0 is any."`
-	Admin      string        `placeholder:"ADDRESS" group:"serve" help:"Address of a page for people, /healthz, /readyz, /clients, /topics and /metrics."`
-	MaxAge     time.Duration `placeholder:"DURATION" group:"serve" help:"How old the last message of a market may be for /readyz; 0 is any age."`
-	Queue      int           `default:"16" placeholder:"MB" group:"serve" help:"How much may wait for a program that reads too slowly."`
-	Overflow   string        `enum:"disconnect,drop-newest,drop-oldest,conflate" default:"disconnect" group:"serve" help:"What happens then: disconnect, drop-newest, drop-oldest or conflate (the latest quote of each symbol)."`
+	Evictions int           `placeholder:"N" default:"1" group:"source" help:"Give a market up when another connection with the key has taken its place so often, with code 5 if it was the last; 0 is never."`
+	Linger    time.Duration `default:"30s" placeholder:"DURATION" group:"source" help:"How long a topic is kept that no program wants any more; 0 is not at all."`
+	Lock      string        `placeholder:"FILE" group:"source" help:"File that one relay has at a time: others with it are standbys, and take over when that one is gone, however it ends."`
+	Listen    []string      `default:"127.0.0.1:8765" placeholder:"ADDRESS,..." group:"serve" help:"Where programs connect: addresses of this machine, unix:/path of a socket, or tls:ADDRESS; port 0 is any."`
+	access
+	Admin    string        `placeholder:"ADDRESS" group:"serve" help:"Address of a page for people, /healthz, /readyz, /clients, /topics and /metrics."`
+	MaxAge   time.Duration `placeholder:"DURATION" group:"serve" help:"How old the last message of a market may be for /readyz; 0 is any age."`
+	Queue    int           `default:"16" placeholder:"MB" group:"serve" help:"How much may wait for a program that reads too slowly."`
+	Overflow string        `enum:"disconnect,drop-newest,drop-oldest,conflate" default:"disconnect" group:"serve" help:"What happens then: disconnect, drop-newest, drop-oldest or conflate (the latest quote of each symbol)."`
+	late
 	MaxClients int           `default:"1000" placeholder:"N" group:"serve" help:"How many programs may be connected."`
 	MaxTopics  int           `default:"100000" placeholder:"N" group:"serve" help:"How many topics each of them may hold."`
 	Origins    []string      `name:"origin" placeholder:"URL,..." group:"serve" help:"Pages that browsers may connect from."`
@@ -39,10 +40,11 @@ type relayCmd struct {
 
 // Help implements [kong.HelpProvider].
 func (*relayCmd) Help() string {
-	return "The vendor allows one connection to a market: a relay shares it among programs, in the vendor's own protocol and bytes. They change their URL to that on standard output, and any key will do. Only programs of this machine can connect. At the end no more come in, and those that are there get what is queued for them.\n\n" + examples(
+	return "The vendor allows one connection to a market: a relay shares it among programs, in the vendor's own protocol and bytes. They change their URL to that on standard output, and any key will do unless there is a file of --keys. Only programs of this machine can connect, unless there are --keys and TLS. At the end no more come in, and those that are there get what is queued for them.\n\n" + examples(
 		"made-up data for several programs", "tickstorm relay --demo --listen 127.0.0.1:0 --for 1s",
-		"with a page that shows it, recorded", "tickstorm relay --demo -m stocks,crypto --listen 127.0.0.1:0 --admin 127.0.0.1:0 --record demo --min-free 0 --for 1s",
+		"with a page that shows it, recorded, for programs that join late", "tickstorm relay --demo -m stocks,crypto --listen 127.0.0.1:0 --admin 127.0.0.1:0 --snapshots 16 --history 16 --record demo --min-free 0 --for 1s",
 		"stocks and crypto of the vendor", "tickstorm relay -m stocks,crypto --admin 127.0.0.1:8766 --record recordings --keep 720h",
+		"for an office, with a second one beside it that takes over", "tickstorm relay -m stocks --listen tls:0.0.0.0:8765 --tls-cert cert.pem --tls-key key.pem --keys keys.json --lock relay.lock",
 		"look at it", "tickstorm sub --feed ws://127.0.0.1:8765 T.AAPL",
 	)
 }
@@ -54,30 +56,40 @@ var relayOverflows = map[string]tickstorm.Overflow{
 }
 
 func (c *relayCmd) check() error {
-	const most = 1 << 10 // MB, and int on 32-bit platforms
 	switch {
 	case c.Evictions < 0 || c.Linger < 0 || c.MaxAge < 0 || c.Drain < 0 || c.For < 0:
 		return usagef("a negative --evictions, --linger, --max-age, --drain or --for")
-	case c.Queue <= 0 || c.Queue > most:
-		return usagef("--queue is out of range: from 1 to %d", most)
+	case c.Queue <= 0 || c.Queue > mostMB:
+		return usagef("--queue is out of range: from 1 to %d", mostMB)
 	case c.MaxClients < 1 || c.MaxTopics < 1:
 		return usagef("--max-clients and --max-topics are above 0")
 	case c.MaxAge > 0 && c.Admin == "":
 		return usagef("--max-age is of the page: --admin ADDRESS")
 	}
+	if err := c.access.check(c.Listen); err != nil {
+		return err
+	}
+	if err := c.late.check(); err != nil {
+		return err
+	}
 	return c.segmenting.check()
 }
 
+// mostMB is the most MB of a queue, or of what is kept: an int on 32-bit platforms.
+const mostMB = 1 << 10
+
 // config is that of the server, but for its upstreams.
-func (c *relayCmd) config(a *app) relay.Config {
+func (c *relayCmd) config(a *app) (relay.Config, error) {
 	cfg := relay.Config{
 		Linger: c.Linger, MaxClients: c.MaxClients, MaxTopics: c.MaxTopics, Validate: c.Validate, Origins: c.Origins, Logger: a.log,
 		Queue: relay.QueueConfig{Bytes: c.Queue << 20, Overflow: relayOverflows[c.Overflow]},
+		Lock:  c.Lock,
 	}
 	if c.Linger == 0 {
 		cfg.Linger = -1
 	}
-	return cfg
+	c.late.set(&cfg)
+	return cfg, c.access.set(&cfg)
 }
 
 // markets are those that were asked for.
@@ -109,8 +121,11 @@ func (c *relayCmd) Run(ctx context.Context, a *app) (err error) {
 		return err
 	}
 	defer src.close()
-	cfg := c.config(a)
-	var recorders recorders
+	cfg, err := c.config(a)
+	if err != nil {
+		return err
+	}
+	recorders := &recorders{app: a, dir: c.Record, flush: c.Flush}
 	defer func() { err = worse(err, recorders.close(ctx)) }()
 	for _, m := range markets {
 		one := src.Config
@@ -120,7 +135,7 @@ func (c *relayCmd) Run(ctx context.Context, a *app) (err error) {
 			a.log.Warn("gap", "market", m, "from", g.From.Received.UTC(), "to", g.To.Received.UTC(), "cause", g.Cause)
 		}
 		if c.Record != "" {
-			rec, err := recorders.start(c.segmenting.config(a, c.Record, &one, nil))
+			rec, err := recorders.add(c.segmenting.config(a, c.Record, &one, nil))
 			if err != nil {
 				return err
 			}
@@ -128,11 +143,14 @@ func (c *relayCmd) Run(ctx context.Context, a *app) (err error) {
 		}
 		cfg.Upstreams = append(cfg.Upstreams, one)
 	}
+	if c.Record != "" && c.History > 0 {
+		cfg.Past = recorders.past
+	}
 	server, err := relay.New(cfg)
 	if err != nil {
 		return &usageError{err.Error()}
 	}
-	err = c.serve(ctx, a, server)
+	err = c.serve(ctx, a, server, recorders)
 	if s := server.Stats(); !a.Quiet {
 		var written, dropped uint64
 		for _, m := range s.Markets {
@@ -143,43 +161,31 @@ func (c *relayCmd) Run(ctx context.Context, a *app) (err error) {
 	return err
 }
 
-// serve serves until something ends it, and then lets clients take what is queued for them.
-func (c *relayCmd) serve(ctx context.Context, a *app, server *relay.Server) error {
-	listeners, err := listenAt(c.Listen...)
-	if err != nil {
-		return err
-	}
-	var page []net.Listener
-	if c.Admin != "" {
-		if page, err = listenAt(c.Admin); err != nil {
-			closeAll(listeners)
+// serve serves until something ends it, and then lets clients take what is queued for them. A standby
+// is shown while it waits.
+func (c *relayCmd) serve(ctx context.Context, a *app, server *relay.Server, recorders *recorders) error {
+	var page net.Listener
+	if c.Admin != "" && c.Lock == "" {
+		var err error
+		if page, err = listenForPage(c.Admin); err != nil {
 			return err
 		}
-	}
-	var addresses strings.Builder
-	for _, l := range listeners {
-		fmt.Fprintln(&addresses, addressOf(l))
-	}
-	if _, err := io.WriteString(a.stdout, addresses.String()); err != nil {
-		closeAll(append(listeners, page...))
-		return outputError(err)
 	}
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var serving sync.WaitGroup
 	defer serving.Wait()
 	defer stop()
 	ended := make(chan error, 2)
-	serving.Go(func() { ended <- server.Serve(life, listeners...) })
-	for _, l := range page {
-		a.sayf("tickstorm: %s shows it", strings.Replace(addressOf(l), "ws:", "http:", 1))
+	serving.Go(func() { ended <- c.run(life, a, server, recorders) })
+	if c.Admin != "" {
 		shown := admin.New(server, admin.Config{MaxAge: c.MaxAge, Logger: a.log, Version: built().Version})
 		serving.Go(func() {
-			if err := shown.Serve(life, l); life.Err() == nil {
+			if err := c.show(life, a, server, shown, page); life.Err() == nil {
 				ended <- err
 			}
 		})
 	}
-	err = c.attend(ctx, a, server, ended)
+	err := c.attend(ctx, a, server, ended)
 	grace, cancel := context.WithTimeout(life, c.Drain)
 	defer cancel()
 	if server.Shutdown(grace) != nil {
@@ -187,6 +193,52 @@ func (c *relayCmd) serve(ctx context.Context, a *app, server *relay.Server) erro
 	}
 	return err
 }
+
+// run waits for the lock, if there is one, and serves clients.
+func (c *relayCmd) run(ctx context.Context, a *app, server *relay.Server, recorders *recorders) error {
+	listeners, addresses, err := c.listen(ctx, server)
+	if err != nil {
+		return err
+	}
+	if err := recorders.start(); err != nil {
+		closeAll(listeners)
+		return err
+	}
+	if _, err := io.WriteString(a.stdout, strings.Join(addresses, "\n")+"\n"); err != nil {
+		closeAll(listeners)
+		return outputError(err)
+	}
+	return server.Serve(ctx, listeners...)
+}
+
+// show shows the relay to people at a listener. Without one it listens as soon as the address is free: the
+// relay that has the lock may have that too.
+func (c *relayCmd) show(ctx context.Context, a *app, server *relay.Server, shown *admin.Admin, page net.Listener) error {
+	tick := time.NewTicker(handover / 20)
+	defer tick.Stop()
+	for begun := time.Now(); page == nil; {
+		var err error
+		if page, err = listenForPage(c.Admin); err == nil {
+			break
+		}
+		if server.Stats().Standby {
+			begun = time.Now()
+		}
+		if codeOf(err) == exitUsage || time.Since(begun) > handover {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	a.sayf("tickstorm: http://%s shows it", page.Addr())
+	return shown.Serve(ctx, page)
+}
+
+// handover is how long an address may take to become free once another relay has given up the lock.
+const handover = 5 * time.Second
 
 // attend waits for what ends the relay, and shows meanwhile what it does.
 func (c *relayCmd) attend(ctx context.Context, a *app, server *relay.Server, ended <-chan error) error {
@@ -198,6 +250,7 @@ func (c *relayCmd) attend(ctx context.Context, a *app, server *relay.Server, end
 	defer line.clear()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	waits := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -207,8 +260,14 @@ func (c *relayCmd) attend(ctx context.Context, a *app, server *relay.Server, end
 		case <-over:
 			return nil
 		case <-tick.C:
+			s := server.Stats()
+			if s.Standby && !waits && !a.Quiet {
+				line.clear()
+				a.sayf("tickstorm: another relay has %s; this one is a standby", c.Lock)
+			}
+			waits = s.Standby
 			if line.on {
-				line.showf("%s", relayLine(server.Stats()))
+				line.showf("%s", relayLine(s))
 			}
 		}
 	}
@@ -216,6 +275,9 @@ func (c *relayCmd) attend(ctx context.Context, a *app, server *relay.Server, end
 
 // relayLine is what a relay does, for people.
 func relayLine(s relay.Stats) string {
+	if s.Standby {
+		return "standby"
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d programs", s.Clients)
 	for _, m := range s.Markets {
@@ -225,67 +287,4 @@ func relayLine(s relay.Stats) string {
 		}
 	}
 	return b.String()
-}
-
-// listenAt listens at addresses, all of them or none.
-func listenAt(addresses ...string) (all []net.Listener, err error) {
-	for _, address := range addresses {
-		network := "tcp"
-		if path, ok := strings.CutPrefix(address, "unix:"); ok {
-			network, address = "unix", path
-		} else {
-			err = checkAddress(address)
-		}
-		var l net.Listener
-		if err == nil {
-			l, err = relay.Listen(network, address)
-		}
-		if err != nil {
-			closeAll(all)
-			return nil, err
-		}
-		all = append(all, l)
-	}
-	return all, nil
-}
-
-func closeAll(listeners []net.Listener) {
-	for _, l := range listeners {
-		_ = l.Close() // nobody has connected
-	}
-}
-
-// addressOf is what programs connect to.
-func addressOf(l net.Listener) string {
-	if l.Addr().Network() == "unix" {
-		return "unix:" + l.Addr().String()
-	}
-	return "ws://" + l.Addr().String()
-}
-
-// recorders are those of a relay's markets.
-type recorders []*record.Recorder
-
-// start starts one more.
-func (r *recorders) start(cfg record.Config) (*record.Recorder, error) {
-	rec, err := record.NewRecorder(cfg)
-	if err != nil {
-		return nil, &usageError{err.Error()}
-	}
-	if err := rec.Start(); err != nil {
-		return nil, err
-	}
-	*r = append(*r, rec)
-	return rec, nil
-}
-
-// close writes what they have.
-func (r *recorders) close(ctx context.Context) error {
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-	defer cancel()
-	var errs []error
-	for _, rec := range *r {
-		errs = append(errs, rec.Close(closing))
-	}
-	return errors.Join(errs...)
 }

@@ -1,5 +1,7 @@
 package fanout
 
+import "reflect"
+
 // Lent returns how many buffers somebody has.
 func (h *Hub) Lent() int {
 	h.pool.mu.Lock()
@@ -59,4 +61,20 @@ func (h *Hub) Find(msg []byte) {
 	defer h.mu.Unlock()
 	h.find(msg, 1)
 	h.message.text = nil
+}
+
+// HotLine is how many bytes from an outlet's beginning what every event needs ends: behind the count of
+// events, the first of stats.
+func HotLine() uintptr {
+	f, _ := reflect.TypeFor[Outlet]().FieldByName("stats")
+	return f.Offset + 8
+}
+
+// Age has the history be one that so many bytes have come to, or a few less. It is for a hub that no
+// message has come to.
+func (h *Hub) Age(bytes int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.ring.head = bytes - bytes%int64(len(h.ring.ring))
+	h.ring.tail = h.ring.head
 }

@@ -1,6 +1,9 @@
 package fanout
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"time"
+)
 
 // This file is the history: the latest messages as they came, in a ring of bytes.
 
@@ -9,8 +12,8 @@ import "encoding/binary"
 // what it was to read next is still there.
 type history struct {
 	ring []byte
-	head int   // where the next entry comes
-	tail int   // where the oldest begins
+	head int64 // where the next entry comes
+	tail int64 // where the oldest begins
 	lost int64 // when the last message that is overwritten was received; 0 is none
 }
 
@@ -34,30 +37,30 @@ func newHistory(size int) *history { return &history{ring: make([]byte, max(size
 
 // put puts an entry in, in the place of the oldest ones.
 func (r *history) put(e entry) {
-	need := entryHead + len(e.text)
-	if need > len(r.ring) {
+	need, size := int64(entryHead+len(e.text)), int64(len(r.ring))
+	if need > size {
 		r.evict(r.head) // readers find it overwritten
 		r.head++
 		r.tail = r.head
 		r.lost = e.received
 		return
 	}
-	at := r.head % len(r.ring)
-	if room := len(r.ring) - at; room < need {
-		r.evict(r.head + room - len(r.ring))
+	at := r.head % size
+	if room := size - at; room < need {
+		r.evict(r.head + room - size)
 		if room >= 4 {
 			binary.LittleEndian.PutUint32(r.ring[at:], padding)
 		}
 		r.head += room
 		at = 0
 	}
-	r.evict(r.head + need - len(r.ring))
+	r.evict(r.head + need - size)
 	appendEntry(r.ring[:at], e)
 	r.head += need
 }
 
 // evict gives up what is before a place.
-func (r *history) evict(before int) {
+func (r *history) evict(before int64) {
 	for r.tail < before && r.tail < r.head {
 		e, next := r.at(r.tail)
 		if !e.note {
@@ -69,13 +72,13 @@ func (r *history) evict(before int) {
 
 // at returns the entry at a place, which must be between tail and head, and the place of the next.
 // Its text is valid until the history changes. An entry without a text is none.
-func (r *history) at(place int) (e entry, next int) {
-	at := place % len(r.ring)
-	if room := len(r.ring) - at; room < 4 || binary.LittleEndian.Uint32(r.ring[at:]) == padding {
+func (r *history) at(place int64) (e entry, next int64) {
+	at := place % int64(len(r.ring))
+	if room := int64(len(r.ring)) - at; room < 4 || binary.LittleEndian.Uint32(r.ring[at:]) == padding {
 		return entry{note: true}, place + room
 	}
 	e, size := parseEntry(r.ring[at:])
-	return e, place + size
+	return e, place + int64(size)
 }
 
 // appendEntry appends an entry as it stands in a ring.
@@ -100,6 +103,14 @@ func parseEntry(b []byte) (e entry, size int) {
 		note:     n&noteBit != 0,
 		text:     b[entryHead:size:size],
 	}, size
+}
+
+// Begin has the history begin now: what came before was not handed to the hub. Without it that is when
+// the hub was made.
+func (h *Hub) Begin() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.born = time.Now().UnixNano()
 }
 
 // Remember puts an element into the history that tells of something between the last message and

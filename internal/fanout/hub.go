@@ -34,6 +34,9 @@ type Config struct {
 	// Mark appends the element that stands at a place in what is recalled. Without it nothing can be.
 	// It must not call the hub, and may be called from any goroutine.
 	Mark func(dst []byte, m Mark) []byte
+	// Tells reports whether a status in a message of a [Source] is recalled in its place, as one is that
+	// tells of a gap; without it none is. It may be called from any goroutine.
+	Tells func(element []byte) bool
 }
 
 // Hub is the table of topics and outlets of one market. Message is for one goroutine at a time,
@@ -56,8 +59,7 @@ type Hub struct {
 	message  message
 	store    *store   // of snapshots; nil is none
 	ring     *history // nil is none
-
-	born int64 // before any message came, in nanoseconds since 1970
+	born     int64    // before any message came, in nanoseconds since 1970
 }
 
 // New returns a hub without outlets. It starts no goroutine.

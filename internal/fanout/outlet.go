@@ -143,11 +143,11 @@ type Outlet struct {
 	added      int32      // events in it
 	place      int32      // the hub's lock protects it
 	idle       bool       // the goroutine waits for something to write
-	granting   int        // topics are wanted whose acknowledgement is still to come: nothing is written
 	ending     bool       // nothing more comes in
 	conflating bool
 	dropping   bool // what comes is dropped, where it cannot be conflated
 	untold     bool // there are drops
+	armed      bool // a round's timer will wake the goroutine
 	bytes      int  // cost of all that waits, or is being written
 	stats      OutletStats
 
@@ -189,10 +189,11 @@ type Outlet struct {
 
 	// This is for what late joiners get.
 
-	pace        pace
+	pace        *pace  // nil without Every
+	granting    int32  // topics are wanted whose acknowledgement is still to come: nothing is written
 	recalling   bool   // there are recalls, and something can be done
-	recallAfter uint64 // but only when so many of pushed went
 	unwanted    bool   // topics were given up
+	recallAfter uint64 // when so many of pushed went, and not before
 }
 
 // Join makes an outlet for a connection, which wants nothing yet, and starts its goroutine,
@@ -211,6 +212,7 @@ func (h *Hub) newOutlet(conn Conn, cfg OutletConfig) *Outlet {
 		o.vector = true
 	}
 	if o.cfg.Every > 0 {
+		o.pace = new(pace)
 		o.conflate()
 	}
 	h.enlist(o)

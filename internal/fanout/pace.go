@@ -10,10 +10,9 @@ import "time"
 
 // pace is the state of rounds. The outlet's lock protects it.
 type pace struct {
-	left  int       // events of the round that is under way
-	next  time.Time // when another may begin
-	timer *time.Timer
-	armed bool // the timer will wake the goroutine for it
+	left  int         // events of the round that is under way
+	next  time.Time   // when another may begin
+	timer *time.Timer // that wakes the goroutine for it
 }
 
 // due reports whether the latest events may be taken now.
@@ -49,11 +48,11 @@ func (o *Outlet) skipRound() {
 
 // arm has the goroutine, which is about to wait, woken for the next round.
 func (o *Outlet) arm() {
-	p := &o.pace
-	if o.cfg.Every <= 0 || o.latest.n == 0 || p.armed {
+	p := o.pace
+	if o.cfg.Every <= 0 || o.latest.n == 0 || o.armed {
 		return
 	}
-	p.armed = true
+	o.armed = true
 	left := time.Until(p.next)
 	if p.timer == nil {
 		p.timer = time.AfterFunc(left, o.ring)
@@ -66,18 +65,17 @@ func (o *Outlet) arm() {
 func (o *Outlet) ring() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.pace.armed = false
+	o.armed = false
 	o.wake()
 }
 
 // stopPace ends the rounds.
 func (o *Outlet) stopPace() {
-	o.pace.left = 0
-	if o.pace.timer != nil {
+	if o.pace != nil && o.pace.timer != nil {
 		o.pace.timer.Stop() // if it has fired it finds nothing to do
 	}
 }
 
 // patient reports whether the goroutine has nothing to do before the next round, which it will be woken
 // for.
-func (o *Outlet) patient() bool { return o.pace.armed && o.waiting.n == 0 && !o.ending }
+func (o *Outlet) patient() bool { return o.armed && o.waiting.n == 0 && !o.ending }

@@ -38,8 +38,11 @@ func (o *Outlet) putFrame(mask uint32) bool {
 
 // unlock unlocks, and wakes the goroutine if it waits.
 func (o *Outlet) unlock() {
-	idle := o.idle && !o.patient()
-	o.idle = o.idle && !idle
+	idle := o.idle
+	if idle {
+		idle = !o.patient()
+		o.idle = !idle
+	}
 	o.mu.Unlock()
 	if idle { // which needs the lock at once
 		o.work.Signal()

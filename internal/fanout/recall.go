@@ -160,8 +160,9 @@ func (j *recall) wants(o *Outlet, channel string, symbol []byte, number uint64) 
 	if len(j.was) == 0 {
 		return true
 	}
-	return number > max(j.was[tickstorm.Topic{Channel: channel, Symbol: string(symbol)}],
+	was := max(j.was[tickstorm.Topic{Channel: channel, Symbol: string(symbol)}],
 		j.was[tickstorm.Topic{Channel: channel, Symbol: tickstorm.All}])
+	return was == 0 || number > was // what a Source has is older than any
 }
 
 func covers[V any](topics map[tickstorm.Topic]V, channel string, symbol []byte) bool {

@@ -553,3 +553,84 @@ func TestRecallEnds(t *testing.T) {
 	require.Zero(t, h.Stats().Outlets)
 	require.Zero(t, h.Lent())
 }
+
+// TestHistoryGiveUpOther: what a client gives up takes nothing from what a recording has of the rest.
+func TestHistoryGiveUpOther(t *testing.T) {
+	h := fanout.New(fanout.Config{Market: tickstorm.Stocks, History: 64 << 10, Mark: mark})
+	f := newFeed(h, 3, 5)
+	for range 2000 {
+		f.send(10, 0)
+	}
+	since := f.taped[0].at
+	l := listen(h, fanout.OutletConfig{})
+	l.out.Subscribe(topics("Q.S1")...)
+	f.send(50, 0)
+	opened, goOn := make(chan struct{}), make(chan struct{})
+	l.out.Recall(fanout.Recall{Since: since, Past: func(ctx context.Context, from, to int64) (fanout.Source, error) {
+		close(opened)
+		<-goOn
+		return f.past(ctx, from, to)
+	}}, topics("T.*")...)
+	<-opened
+	l.out.Unsubscribe(topics("Q.S1")...)
+	close(goOn)
+	l.await(t, 1)
+	l.end(t)
+	require.Empty(t, l.gaps)
+	for key, sent := range f.sent {
+		if strings.HasPrefix(key, "T.") {
+			require.Equal(t, serials(sent), serials(l.recalled[key]), key)
+		}
+	}
+}
+
+// TestHistoryPastTells: what a recording tells of itself, such as a gap, stands in its place among the
+// events, and what is no such thing, or longer than it could be, does not.
+func TestHistoryPastTells(t *testing.T) {
+	h := fanout.New(fanout.Config{Market: tickstorm.Stocks, History: 64 << 10, Mark: mark, Tells: func(element []byte) bool {
+		return strings.Contains(string(element), `"gap"`)
+	}})
+	now := time.Now().Add(-time.Minute).UnixNano()
+	tape := []taped{
+		{[]byte(`[{"ev":"status","Kind":"gap","From":1}]`), now - 50},
+		{[]byte(`[{"ev":"T","sym":"A","n":1}]`), now - 40},
+		{[]byte(`[{"ev":"status","status":"success"},{"ev":"T","sym":"A","n":2},{"ev":"status","Kind":"gap","From":2},{"ev":"T","sym":"A","n":3}]`), now - 30},
+		{[]byte(`[{"ev":"status","Kind":"gap","From":3,"pad":"` + strings.Repeat("x", 300_000) + `"}]`), now - 20},
+	}
+	l := listen(h, fanout.OutletConfig{})
+	l.out.Recall(fanout.Recall{Since: now - 100, Past: func(context.Context, int64, int64) (fanout.Source, error) {
+		return &tapedSource{rest: tape}, nil
+	}}, topics("T.*")...)
+	h.Message([]byte(`[{"ev":"T","sym":"A","n":4}]`), time.Now().UnixNano())
+	l.await(t, 1)
+	require.Equal(t, []int{1, 2, 3, 4}, serials(append(l.recalled["T.A"], l.live["T.A"]...)))
+	var gaps []int64
+	for _, g := range l.gaps {
+		gaps = append(gaps, g.From)
+	}
+	require.Equal(t, []int64{1, 2, now - 20}, gaps)
+	l.end(t)
+}
+
+// TestHistoryOfDays: a history goes on when more has come to it than 32 bits count.
+func TestHistoryOfDays(t *testing.T) {
+	h := fanout.New(fanout.Config{Market: tickstorm.Stocks, History: 1 << 20, Mark: mark})
+	h.Age(1<<31 - 1)
+	f := newFeed(h, 3, 6)
+	since := f.now
+	for range 3000 {
+		f.send(10, 0)
+	}
+	l := listen(h, fanout.OutletConfig{})
+	l.out.Recall(fanout.Recall{Since: since}, topics("T.*")...)
+	l.await(t, 1)
+	l.end(t)
+	require.Len(t, l.gaps, 1)
+	for key, sent := range f.sent {
+		if strings.HasPrefix(key, "T.") {
+			got := serials(l.recalled[key])
+			require.Equal(t, serials(sent)[len(sent)-len(got):], got)
+			require.NotEmpty(t, got)
+		}
+	}
+}

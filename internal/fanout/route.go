@@ -91,7 +91,7 @@ func (h *Hub) find(msg []byte, received int64) {
 	m.number++
 	m.elements, m.touched, m.links, m.present = m.elements[:0], m.touched[:0], m.links[:0], 0
 	m.keys, m.symbols, m.keyed = m.keys[:0], m.symbols[:0], h.conflating.Load() > 0
-	events, unwanted := 0, 0
+	unwanted := 0
 	s := m.splitter
 	for s.Reset(msg); s.Next(); {
 		e := s.Element()
@@ -103,7 +103,6 @@ func (h *Hub) find(msg []byte, received int64) {
 			stream, symbol = unknown, []byte(e.Channel)
 		}
 		c := &h.channels[stream&maxStreams]
-		events++
 		c.events++
 		c.last = received
 		if c.stored && symbol != nil {
@@ -128,6 +127,7 @@ func (h *Hub) find(msg []byte, received int64) {
 	if h.store != nil {
 		h.store.flush(m.number)
 	}
+	events := len(m.elements) + unwanted
 	if h.ring != nil && events > 0 {
 		h.ring.put(entry{number: m.number, received: m.received, text: m.text})
 	}

@@ -22,9 +22,10 @@ type tape struct {
 	skip     int    // of these, that come again, from the past
 
 	past  *pastReader
+	owes  bool  // it is still to be told which topics were not streamed
 	from  int64 // what of the ring was received earlier is not played: the past had it
-	place int   // in the ring of the next entry
-	told  int   // notes at this place and later were told when they came
+	place int64 // in the ring of the next entry
+	told  int64 // notes at this place and later were told when they came
 }
 
 // sight is how many bytes of the ring are passed or copied while messages wait.
@@ -83,11 +84,18 @@ func (h *Hub) beginTape(o *Outlet, j *recall, p *piece) {
 	case j.Past != nil:
 		t.from = first
 		t.past = h.readPast(o, j, j.Since, first)
+		t.owes = true // in its place
+		return
 	default:
 		t.from = first
 		p.gap(j.Since, first, "the history does not reach back")
 	}
-	// What is known of topics matters as far as the ring reaches.
+	p.tellUnstreamed(j, first)
+}
+
+// tellUnstreamed tells which topics were not streamed yet when the history begins. What is known of
+// them matters as far as the ring reaches, from first on.
+func (p *piece) tellUnstreamed(j *recall, first int64) {
 	from := max(j.Since, first)
 	late := map[int64][]tickstorm.Topic{}
 	for topic, known := range j.topics {
@@ -185,7 +193,11 @@ func (h *Hub) play(o *Outlet, j *recall, p *piece) {
 		again := t.skip > 0 && e.received == t.played
 		for s.Reset(e.text); s.Next(); {
 			el := s.Element()
-			if el.Err != nil || el.Kind == tickstorm.KindStatus {
+			if el.Kind == tickstorm.KindStatus && el.Err == nil {
+				h.pass(p, e, el)
+				continue
+			}
+			if el.Err != nil {
 				continue
 			}
 			if has = true; again {
@@ -210,6 +222,23 @@ func (h *Hub) play(o *Outlet, j *recall, p *piece) {
 	}
 	t.raw = t.raw[:0]
 }
+
+// pass puts a status of a Source in its place, if it tells something. What the ring has was put there as
+// it is to be told.
+func (h *Hub) pass(p *piece, e entry, el *tickstorm.Element) {
+	text := e.text[el.Start:el.End]
+	switch {
+	case e.number != 0 || h.cfg.Tells == nil || !h.cfg.Tells(text):
+	case len(text) > longestNote:
+		p.gap(e.received, e.received+1, "too long a status")
+	default:
+		p.begin()
+		p.text = append(append(p.text, ','), text...)
+	}
+}
+
+// longestNote is how long a status of a Source may be.
+const longestNote = 4 << 10
 
 // pastReader reads a Source on a goroutine of its own, and holds what it has read until that is
 // played.
@@ -308,6 +337,10 @@ func (h *Hub) playPast(o *Outlet, j *recall, p *piece) (waits bool) {
 	t.past = nil
 	if !errors.Is(some.err, io.EOF) {
 		p.gap(max(j.Since, t.played), upTo, some.err.Error())
+	}
+	if t.owes {
+		t.owes = false
+		p.tellUnstreamed(j, upTo)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()

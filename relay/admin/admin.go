@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net"
 	"net/http"
@@ -24,6 +25,7 @@ var ErrNotLoopback = errors.New("admin: address is not on the loopback interface
 // Source is what is shown: a [relay.Server].
 type Source interface {
 	Stats() relay.Stats
+	Clients() iter.Seq[relay.ClientStats]
 	Topics(query string, limit int) ([]relay.TopicStats, int)
 }
 

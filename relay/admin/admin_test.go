@@ -5,10 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"iter"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,15 +30,24 @@ func TestMain(m *testing.M) { os.Exit(leak.Main(m)) }
 
 // fake is a relay whose stats a test sets.
 type fake struct {
-	mu     sync.Mutex
-	stats  relay.Stats
-	topics []relay.TopicStats
+	mu      sync.Mutex
+	stats   relay.Stats
+	clients []relay.ClientStats
+	topics  []relay.TopicStats
+	asked   int // for stats
 }
 
 func (f *fake) Stats() relay.Stats {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.asked++
 	return f.stats
+}
+
+func (f *fake) Clients() iter.Seq[relay.ClientStats] {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Values(slices.Clone(f.clients))
 }
 
 func (f *fake) Topics(query string, limit int) ([]relay.TopicStats, int) {
@@ -130,6 +142,10 @@ func TestHostileRequests(t *testing.T) {
 		{"a negative limit", "GET", "localhost", "/topics?limit=-1", 400},
 		{"a giant limit", "GET", "localhost", "/topics?limit=999999999999999999999", 400},
 		{"a giant query", "GET", "localhost", "/topics?q=" + strings.Repeat("A", 5000), 400},
+		{"clients", "GET", "localhost", "/clients?q=%27%22%3Cscript%3E&limit=2000000000", 200},
+		{"no clients", "GET", "localhost", "/clients?limit=-1", 400},
+		{"a limit of clients that is none", "GET", "localhost", "/clients?limit=1e9", 400},
+		{"a giant query for clients", "GET", "localhost", "/clients?q=" + strings.Repeat("A", 5000), 400},
 		{"a query that is no text", "GET", "localhost", "/topics?q=%ff%00%zz", 200},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -161,27 +177,186 @@ func TestPage(t *testing.T) {
 }
 
 func TestTopics(t *testing.T) {
-	f := stocks(relay.MarketStats{Clients: []relay.ClientStats{{ID: 1, From: "10.0.0.1:1"}, {ID: 2, From: "10.0.0.2:2"}}})
+	f := stocks(relay.MarketStats{})
 	for _, symbol := range []string{"AAPL", "MSFT"} {
 		f.topics = append(f.topics, relay.TopicStats{
-			Market: tickstorm.Stocks, Topic: tickstorm.Topic{Channel: "T", Symbol: symbol}, Granted: true, Clients: []uint64{1, 2, 3}, Holders: 3,
+			Market: tickstorm.Stocks, Topic: tickstorm.Topic{Channel: "T", Symbol: symbol}, Granted: true,
+			Clients: []relay.TopicClient{{ID: 1, From: "10.0.0.1:1"}, {ID: 2, From: "10.0.0.2:2", Key: "desk"}}, Holders: 3,
 		})
 	}
 	a := admin.New(f, admin.Config{})
 	for _, c := range []struct{ target, want string }{
-		{"/topics?q=AAPL", `{"total":1,"topics":[{"market":"stocks","topic":"T.AAPL","granted":true,"count":3,"clients":["10.0.0.1:1","10.0.0.2:2"],"age":null}]}`},
+		{"/topics?q=AAPL", `{"total":1,"topics":[{"market":"stocks","topic":"T.AAPL","granted":true,"count":3,"clients":["10.0.0.1:1","desk #2"],"age":null}]}`},
 		{"/topics?limit=0", `{"total":2,"topics":[]}`},
 		{"/topics?q=ZZ", `{"total":0,"topics":[]}`},
 	} {
 		require.JSONEq(t, c.want, ask(a, "GET", c.target).Body.String(), c.target)
 	}
+	require.Zero(t, f.asked, "that all is counted for a search")
+}
+
+// Clients are told one by one, all of them or those that were asked for.
+func TestClients(t *testing.T) {
+	f := stocks(relay.MarketStats{})
+	a := admin.New(f, admin.Config{})
+	require.JSONEq(t, "[]", ask(a, "GET", "/clients").Body.String())
+	for id := range uint64(1000) {
+		key := ""
+		if id%2 == 1 {
+			key = fmt.Sprintf("Desk %d", id)
+		}
+		f.clients = append(f.clients, relay.ClientStats{ID: id, Market: tickstorm.Stocks, From: fmt.Sprintf("10.0.0.1:%d", id), Key: key, Recalled: id})
+	}
+	f.clients[7].Delay.Observe(time.Second)
+	for _, c := range []struct {
+		query       string
+		n           int
+		first, last uint64
+	}{
+		{"", 1000, 0, 999},
+		{"?limit=3", 3, 0, 2},
+		{"?limit=0", 0, 0, 0},
+		{"?q=desk+99", 6, 99, 999},
+		{"?q=10.0.0.1:50", 11, 50, 509},
+		{"?q=:50&limit=2", 2, 50, 500},
+		{"?q=nobody", 0, 0, 0},
+	} {
+		w := ask(a, "GET", "/clients"+c.query)
+		require.Equal(t, http.StatusOK, w.Code)
+		require.Equal(t, "application/json", w.Header().Get("Content-Type"))
+		var got []struct {
+			ID, Recalled  uint64
+			Name, Address string
+			Market        string
+			DelayP50      *int64
+		}
+		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &got), c.query)
+		require.Len(t, got, c.n, c.query)
+		if c.n == 0 {
+			continue
+		}
+		require.Equal(t, []uint64{c.first, c.last}, []uint64{got[0].ID, got[c.n-1].ID}, c.query)
+		for _, one := range got {
+			want := f.clients[one.ID]
+			require.Equal(t, []string{want.Key, want.From, "stocks"}, []string{one.Name, one.Address, one.Market})
+			require.Equal(t, one.ID, one.Recalled)
+			require.Equal(t, one.ID == 7, one.DelayP50 != nil)
+		}
+	}
+}
+
+// Of many clients the page has those that are to be looked at, and how many there are.
+func TestManyClients(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := stocks(relay.MarketStats{Clients: 3000})
+		f.stats.Clients = 3000
+		want := map[uint64]bool{}
+		for id := range uint64(3000) {
+			c := relay.ClientStats{ID: id}
+			switch {
+			case id%30 == 1:
+				c.Bytes = 100
+			case id%30 == 2:
+				c.Dropped = 1
+			}
+			want[id] = c.Bytes > 0 || c.Dropped > 0
+			f.clients = append(f.clients, c)
+		}
+		got := snapshotOf(t, f)
+		require.Equal(t, 3000, got.Count)
+		require.Len(t, got.Clients, 200)
+		for i, c := range got.Clients {
+			require.True(t, want[c.ID], c.ID)
+			require.True(t, i == 0 || got.Clients[i-1].ID < c.ID, "in the order of their arrival")
+		}
+	})
+}
+
+// snapshotOf is what the page is told first. It wants a bubble.
+func snapshotOf(t *testing.T, f *fake) snapshot {
+	t.Helper()
+	a := admin.New(f, admin.Config{})
+	ctx, cancel := context.WithCancel(t.Context())
+	ran := make(chan error, 1)
+	go func() { ran <- a.Run(ctx) }()
+	synctest.Wait()
+	w := httptest.NewRecorder()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		a.ServeHTTP(w, httptest.NewRequest("GET", "http://localhost/events", nil))
+	}()
+	synctest.Wait()
+	cancel()
+	<-ran
+	<-served
+	return stream{bufio.NewScanner(w.Body)}.next(t)
+}
+
+// What keys, a certificate, a lock and what is kept of the past are about is told, without them nothing of it.
+func TestOffice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := stocks(relay.MarketStats{Up: true})
+		got := snapshotOf(t, f)
+		require.Nil(t, got.Keys)
+		require.Nil(t, got.Certificate)
+		require.Nil(t, got.Markets[0].Past)
+		require.False(t, got.Standby)
+		for _, name := range []string{"_keys", "_certificate", "_snapshot", "_history", "_recalled"} {
+			require.NotContains(t, ask(admin.New(f, admin.Config{}), "GET", "/metrics").Body.String(), name)
+		}
+
+		now := time.Now()
+		f.set(func(s *relay.Stats) {
+			s.Standby, s.RefusedKeys = true, 4
+			s.Keys = relay.KeysStats{Keys: 3, Loads: 2, Failures: 1, Loaded: now.Add(-time.Minute), Err: errors.New("keys.json:7: no field")}
+			s.Certificate = relay.CertificateStats{Loaded: now, NotAfter: now.Add(time.Hour), Err: errors.New("cert.pem: gone")}
+			s.Markets[0].Recalled = 9
+			s.Markets[0].Past = relay.PastStats{Snapshots: true, Symbols: 5, Bytes: 700, Evicted: 2, Unkept: 1, History: 1 << 20, From: now.Add(-time.Minute)}
+		})
+		f.clients = []relay.ClientStats{{ID: 1, Key: "desk", From: "10.0.0.1:1"}}
+		got = snapshotOf(t, f)
+		require.True(t, got.Standby)
+		require.Equal(t, "standby", got.Markets[0].State)
+		require.Equal(t, "desk", got.Clients[0].Name)
+		require.Equal(t, keysTold{Count: 3, Age: int64(time.Minute), Error: "keys.json:7: no field", Wrong: 4}, *got.Keys)
+		require.Equal(t, int64(time.Hour), got.Certificate.Left)
+		require.Equal(t, "cert.pem: gone", got.Certificate.Error)
+		require.Equal(t, 5, got.Markets[0].Past.Symbols)
+		require.Equal(t, int64(time.Minute), *got.Markets[0].Past.Reach)
+		require.EqualValues(t, 9, got.Markets[0].Past.Recalled)
+		a := admin.New(f, admin.Config{})
+		text := ask(a, "GET", "/metrics").Body.String()
+		for _, line := range []string{
+			"tickstorm_relay_standby 1",
+			"tickstorm_relay_keys 3",
+			"tickstorm_relay_keys_loads_total 2",
+			"tickstorm_relay_keys_failures_total 1",
+			"tickstorm_relay_keys_stale 1",
+			"tickstorm_relay_wrong_keys_total 4",
+			fmt.Sprintf("tickstorm_relay_certificate_expiry_timestamp_seconds %g", float64(now.Add(time.Hour).Unix())),
+			"tickstorm_relay_certificate_stale 1",
+			`tickstorm_relay_snapshot_symbols{market="stocks"} 5`,
+			`tickstorm_relay_snapshot_bytes{market="stocks"} 700`,
+			`tickstorm_relay_snapshot_evicted_total{market="stocks"} 2`,
+			`tickstorm_relay_snapshot_unkept_total{market="stocks"} 1`,
+			`tickstorm_relay_history_bytes{market="stocks"} 1.048576e+06`,
+			`tickstorm_relay_history_seconds{market="stocks"} 60`,
+			`tickstorm_relay_recalled_events_total{market="stocks"} 9`,
+		} {
+			require.Contains(t, text, line+"\n")
+		}
+		w := ask(a, "GET", "/readyz")
+		require.Equal(t, http.StatusServiceUnavailable, w.Code)
+		require.JSONEq(t, `{"ready":false,"standby":true,"markets":[{"market":"stocks","ready":false,"why":"another relay has the lock","age":null}]}`, w.Body.String())
+	})
 }
 
 func TestMetrics(t *testing.T) {
 	m := relay.MarketStats{
 		Market: tickstorm.Stocks, Up: true, Messages: 3, Events: 40, Dropped: 5, Written: 30, Gaps: 2,
 		Channels: []tickstorm.ChannelCount{{Channel: "T", Count: 38}, {Channel: "Q"}, {Channel: `a"\` + "\n", Count: 2}},
-		Clients:  []relay.ClientStats{{Bytes: 100}, {Bytes: 300}},
+		Clients:  2, Queued: 400, Longest: 300,
 	}
 	m.Delay.Observe(3 * time.Microsecond)
 	m.Delay.Observe(time.Hour)
@@ -224,8 +399,16 @@ type stream struct {
 	*bufio.Scanner
 }
 
-func (s stream) next(t *testing.T) (got struct {
-	Up      int64
+// snapshot is what one of them tells.
+type snapshot struct {
+	Up          int64
+	Standby     bool
+	Count       int
+	Keys        *keysTold
+	Certificate *struct {
+		Left  int64
+		Error string
+	}
 	Markets []struct {
 		State, Error   string
 		Rate, ByteRate float64
@@ -238,13 +421,28 @@ func (s stream) next(t *testing.T) (got struct {
 			Length int64
 			Cause  string
 		}
+		Past *struct {
+			Symbols, Bytes, History int
+			Reach                   *int64
+			Recalled                uint64
+		}
 	}
 	Clients []struct {
 		ID       uint64
+		Name     string
 		Queued   int
 		DelayP50 *int64
 	}
-}) {
+}
+
+type keysTold struct {
+	Count int
+	Age   int64
+	Error string
+	Wrong uint64
+}
+
+func (s stream) next(t *testing.T) (got snapshot) {
 	t.Helper()
 	for s.Scan() {
 		if data, ok := strings.CutPrefix(s.Text(), "data: "); ok {
@@ -285,7 +483,7 @@ func TestEvents(t *testing.T) {
 			m.Events, m.Upstream.Bytes = 1000, 5000
 			m.Channels = []tickstorm.ChannelCount{{Channel: "T", Count: 900}, {Channel: "Q"}, {Channel: "status", Count: 1}}
 			m.Upstream.Lag.Observe(20 * time.Millisecond)
-			m.Clients = []relay.ClientStats{{ID: 3, Bytes: 5}}
+			f.clients = []relay.ClientStats{{ID: 3, Bytes: 5}}
 			m.Gaps, m.LastGap = 1, relay.Gap{From: time.Now().Add(-3 * time.Second), To: time.Now(), Cause: "EOF"}
 		})
 		m := s.next(t).Markets[0]
@@ -331,17 +529,21 @@ func (p *piped) SetWriteDeadline(at time.Time) error { return p.conn.SetWriteDea
 
 // Who takes nothing is let go of.
 func TestStuckViewer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := admin.New(stocks(relay.MarketStats{}), admin.Config{})
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		go func() { _ = a.Run(ctx) }()
-		server, client := net.Pipe()
-		defer client.Close()
-		began := time.Now()
-		a.ServeHTTP(&piped{ResponseRecorder: httptest.NewRecorder(), conn: server}, httptest.NewRequest("GET", "http://localhost/events", nil))
-		require.Equal(t, 10*time.Second, time.Since(began))
-	})
+	for _, target := range []string{"/events", "/clients"} {
+		synctest.Test(t, func(t *testing.T) {
+			f := stocks(relay.MarketStats{})
+			f.clients = make([]relay.ClientStats, 1000)
+			a := admin.New(f, admin.Config{})
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			go func() { _ = a.Run(ctx) }()
+			server, client := net.Pipe()
+			defer client.Close()
+			began := time.Now()
+			a.ServeHTTP(&piped{ResponseRecorder: httptest.NewRecorder(), conn: server}, httptest.NewRequest("GET", "http://localhost"+target, nil))
+			require.Equal(t, 10*time.Second, time.Since(began), target)
+		})
+	}
 }
 
 func TestServe(t *testing.T) {

@@ -17,6 +17,7 @@ func healthz(w http.ResponseWriter, _ *http.Request) {
 // readiness is the answer of /readyz.
 type readiness struct {
 	Ready   bool              `json:"ready"`
+	Standby bool              `json:"standby,omitempty"`
 	Markets []marketReadiness `json:"markets"`
 }
 
@@ -30,10 +31,12 @@ type marketReadiness struct {
 
 func (a *Admin) readyz(w http.ResponseWriter, _ *http.Request) {
 	now := time.Now()
-	answer := readiness{Ready: true}
-	for _, m := range a.source.Stats().Markets {
+	s := a.source.Stats()
+	answer := readiness{Ready: !s.Standby, Standby: s.Standby}
+	for i := range s.Markets {
+		m := &s.Markets[i]
 		r := marketReadiness{Market: m.Market, Age: age(now, m.Last)}
-		r.Why = a.unready(now, &m)
+		r.Why = a.unready(now, s.Standby, m)
 		r.Ready = r.Why == ""
 		answer.Ready = answer.Ready && r.Ready
 		answer.Markets = append(answer.Markets, r)
@@ -46,8 +49,10 @@ func (a *Admin) readyz(w http.ResponseWriter, _ *http.Request) {
 }
 
 // unready is why a market is not ready, "" if it is.
-func (a *Admin) unready(now time.Time, m *relay.MarketStats) string {
+func (a *Admin) unready(now time.Time, standby bool, m *relay.MarketStats) string {
 	switch {
+	case standby:
+		return "another relay has the lock"
 	case m.Err != nil:
 		return m.Err.Error()
 	case !m.Up && m.Why != "":

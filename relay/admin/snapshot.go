@@ -1,10 +1,9 @@
 package admin
 
 import (
-	"cmp"
 	"encoding/json"
+	"fmt"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/tickstorm/tickstorm"
@@ -15,10 +14,26 @@ import (
 // the second, and what is not known is null.
 
 type snapshot struct {
-	Up      int64          `json:"up"` // how long the relay has been shown
-	Version string         `json:"version"`
-	Markets []marketStatus `json:"markets"`
-	Clients []clientStatus `json:"clients"`
+	Up          int64              `json:"up"` // how long the relay has been shown
+	Version     string             `json:"version"`
+	Standby     bool               `json:"standby"`
+	Keys        *keysStatus        `json:"keys"`        // null without
+	Certificate *certificateStatus `json:"certificate"` // null without
+	Markets     []marketStatus     `json:"markets"`
+	Count       int                `json:"count"`   // of clients
+	Clients     []clientStatus     `json:"clients"` // that are shown
+}
+
+type keysStatus struct {
+	Count int    `json:"count"`
+	Age   int64  `json:"age"`   // since they were taken
+	Error string `json:"error"` // why the file as it is now was not taken
+	Wrong uint64 `json:"wrong"` // wrong keys that were shown
+}
+
+type certificateStatus struct {
+	Left  int64  `json:"left"` // until it expires; less than 0 since
+	Error string `json:"error"`
 }
 
 type marketStatus struct {
@@ -38,7 +53,18 @@ type marketStatus struct {
 	Reconnects uint64           `json:"reconnects"`
 	Messages   uint64           `json:"messages"`
 	Events     uint64           `json:"events"`
+	Past       *pastStatus      `json:"past"` // null where nothing is kept for late joiners
 	Channels   []channelStatus  `json:"channels"`
+}
+
+type pastStatus struct {
+	Symbols  int    `json:"symbols"` // whose last event is kept
+	Bytes    int    `json:"bytes"`   // of these
+	Evicted  uint64 `json:"evicted"`
+	Unkept   uint64 `json:"unkept"`
+	History  int    `json:"history"` // bytes
+	Reach    *int64 `json:"reach"`   // how far back these go
+	Recalled uint64 `json:"recalled"`
 }
 
 type gapStatus struct {
@@ -54,6 +80,7 @@ type channelStatus struct {
 
 type clientStatus struct {
 	ID        uint64           `json:"id"`
+	Name      string           `json:"name"` // of its key
 	Address   string           `json:"address"`
 	Market    tickstorm.Market `json:"market"`
 	Topics    int              `json:"topics"`
@@ -67,6 +94,7 @@ type clientStatus struct {
 	Written   uint64           `json:"written"`
 	Dropped   uint64           `json:"dropped"`
 	Conflated uint64           `json:"conflated"`
+	Recalled  uint64           `json:"recalled"` // events of before it came
 }
 
 type topicsStatus struct {
@@ -88,7 +116,13 @@ func (a *Admin) take() {
 	now := time.Now()
 	stats := a.source.Stats()
 	a.watch.look(now, &stats)
-	s := snapshot{Up: now.Sub(a.started).Nanoseconds(), Version: a.cfg.Version, Markets: []marketStatus{}, Clients: clientsOf(now, &stats)}
+	s := snapshot{Up: now.Sub(a.started).Nanoseconds(), Version: a.cfg.Version, Standby: stats.Standby, Markets: []marketStatus{}, Count: stats.Clients, Clients: a.shown(now)}
+	if k := &stats.Keys; k.Loads > 0 {
+		s.Keys = &keysStatus{Count: k.Keys, Age: now.Sub(k.Loaded).Nanoseconds(), Error: textOf(k.Err), Wrong: stats.RefusedKeys}
+	}
+	if c := &stats.Certificate; !c.Loaded.IsZero() {
+		s.Certificate = &certificateStatus{Left: c.NotAfter.Sub(now).Nanoseconds(), Error: textOf(c.Err)}
+	}
 	for i := range stats.Markets {
 		s.Markets = append(s.Markets, a.market(now, &stats.Markets[i]))
 	}
@@ -120,33 +154,21 @@ func (a *Admin) market(now time.Time, m *relay.MarketStats) marketStatus {
 	if g := m.LastGap; m.Gaps > 0 {
 		s.LastGap = &gapStatus{Length: g.To.Sub(g.From).Nanoseconds(), Ago: now.Sub(g.To).Nanoseconds(), Cause: g.Cause}
 	}
+	if p := &m.Past; p.Snapshots || p.History > 0 {
+		s.Past = &pastStatus{p.Symbols, p.Bytes, p.Evicted, p.Unkept, p.History, age(now, p.From), m.Recalled}
+	}
 	for _, name := range k.order {
 		s.Channels = append(s.Channels, channelStatus{name, k.channels[name].history})
 	}
 	return s
 }
 
-func clientsOf(now time.Time, stats *relay.Stats) []clientStatus {
-	all := []clientStatus{}
-	for _, m := range stats.Markets {
-		for _, c := range m.Clients {
-			s := clientStatus{
-				ID: c.ID, Address: c.From, Market: m.Market, Topics: c.Topics, For: now.Sub(c.Since).Nanoseconds(),
-				Queued: c.Bytes, Limit: c.Limit, Waiting: c.Waiting, Sent: c.Octets, Written: c.Written, Dropped: c.Dropped, Conflated: c.Conflated,
-			}
-			if c.Delay.Count() > 0 {
-				s.DelayP50, s.DelayP99 = new(c.Delay.Quantile(0.5).Nanoseconds()), new(c.Delay.Quantile(0.99).Nanoseconds())
-			}
-			all = append(all, s)
-		}
+// textOf is what an error says, "" for none.
+func textOf(err error) string {
+	if err == nil {
+		return ""
 	}
-	slices.SortFunc(all, func(a, b clientStatus) int { return cmp.Compare(a.ID, b.ID) })
-	return all
-}
-
-func (a *Admin) clients(w http.ResponseWriter, _ *http.Request) {
-	stats := a.source.Stats()
-	reply(w, http.StatusOK, clientsOf(time.Now(), &stats))
+	return err.Error()
 }
 
 // Bounds of what /topics is asked for.
@@ -164,19 +186,16 @@ func (a *Admin) topics(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	now := time.Now()
-	stats := a.source.Stats()
-	names := map[uint64]string{}
-	for _, c := range clientsOf(now, &stats) {
-		names[c.ID] = c.Address
-	}
 	found, total := a.source.Topics(query, limit)
 	answer := topicsStatus{Total: total, Topics: []topicStatus{}}
 	for _, t := range found[:min(len(found), limit)] {
 		s := topicStatus{Market: t.Market, Topic: t.Topic.String(), Granted: t.Granted, Count: t.Holders, Clients: []string{}, Age: age(now, t.Last)}
-		for _, id := range t.Clients {
-			if name := names[id]; name != "" {
-				s.Clients = append(s.Clients, name)
+		for _, c := range t.Clients {
+			name := c.From
+			if c.Key != "" {
+				name = fmt.Sprintf("%s #%d", c.Key, c.ID)
 			}
+			s.Clients = append(s.Clients, name)
 		}
 		answer.Topics = append(answer.Topics, s)
 	}

@@ -49,7 +49,7 @@ func (w *watch) look(now time.Time, s *relay.Stats) {
 			k = &marketWatch{channels: map[string]*channelWatch{}}
 			w.markets[m.Market] = k
 		}
-		if state := stateOf(m); state != k.state {
+		if state := stateOf(s.Standby, m); state != k.state {
 			k.state, k.since = state, now
 		}
 		k.rate, k.octets = rate(k.events, m.Events, span, first), rate(k.bytes, m.Upstream.Bytes, span, first)
@@ -136,8 +136,10 @@ var bounds = func() (all []time.Duration) {
 }()
 
 // stateOf is in a word what a market's upstream is about.
-func stateOf(m *relay.MarketStats) string {
+func stateOf(standby bool, m *relay.MarketStats) string {
 	switch {
+	case standby:
+		return "standby"
 	case m.Err != nil:
 		return "failed"
 	case m.Up:

@@ -32,11 +32,18 @@ type office struct {
 	t       *testing.T
 	sim     *sim.Server
 	address string // of the relay
+	key     string // that clients show
 	page    string // its URL
 	browser context.Context
 }
 
 func open(t *testing.T) *office {
+	t.Helper()
+	return openWith(t, func(*relay.Config) {})
+}
+
+// openWith opens one whose relay has been changed.
+func openWith(t *testing.T, change func(*relay.Config)) *office {
 	t.Helper()
 	program := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
@@ -48,17 +55,19 @@ func open(t *testing.T) *office {
 	if program == "" {
 		t.Skip("no Chromium here; on Debian: apt-get install chromium")
 	}
-	o := &office{t: t}
+	o := &office{t: t, key: "any"}
 	var err error
 	o.sim, err = sim.Start(sim.Config{Rate: 20_000})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = o.sim.Close() })
 	upstream := o.sim.ClientConfig(tickstorm.Stocks)
 	upstream.Backoff = tickstorm.Backoff{Min: 50 * time.Millisecond, Max: 200 * time.Millisecond}
-	server, err := relay.New(relay.Config{
+	cfg := relay.Config{
 		Upstreams: []tickstorm.Config{upstream},
 		Queue:     relay.QueueConfig{Bytes: 256 << 10, Overflow: tickstorm.OverflowDropOldest},
-	})
+	}
+	change(&cfg)
+	server, err := relay.New(cfg)
 	require.NoError(t, err)
 	clients, err := relay.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -122,7 +131,7 @@ func shows(selector string) string {
 // connect is a client with topics.
 func (o *office) connect(topics ...string) (leave func()) {
 	o.t.Helper()
-	client, err := tickstorm.NewClient(tickstorm.Config{Key: "any", Market: tickstorm.Stocks, Feed: tickstorm.Feed("ws://" + o.address)}, tickstorm.NopHandler{})
+	client, err := tickstorm.NewClient(tickstorm.Config{Key: o.key, Market: tickstorm.Stocks, Feed: tickstorm.Feed("ws://" + o.address)}, tickstorm.NopHandler{})
 	require.NoError(o.t, err)
 	var wanted []tickstorm.Topic
 	for _, text := range topics {
@@ -136,12 +145,15 @@ func (o *office) connect(topics ...string) (leave func()) {
 }
 
 // stuck is a client that asks for everything and reads nothing.
-func (o *office) stuck() (leave func()) {
+func (o *office) stuck() (leave func()) { return o.ask("subscribe=T.*,Q.*") }
+
+// ask is a client that asks for something in its URL, and does not read what it gets.
+func (o *office) ask(query string) (leave func()) {
 	o.t.Helper()
 	conn, err := net.Dial("tcp", o.address)
 	require.NoError(o.t, err)
 	require.NoError(o.t, conn.(*net.TCPConn).SetReadBuffer(4096))
-	_, err = conn.Write([]byte("GET /stocks?subscribe=T.*,Q.* HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+	_, err = conn.Write([]byte("GET /stocks?" + query + " HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"))
 	require.NoError(o.t, err)
 	return func() { _ = conn.Close() }
@@ -193,6 +205,73 @@ func TestUpstreamDies(t *testing.T) {
 	o.await(`document.querySelector('article .state').classList.contains('warn')`)
 	o.await(shows("article .why") + `.length > 10`)
 	o.await(rows + `.length === 1`) // the client stays
+}
+
+// Who has a key is shown by its name, and so is what is wrong with keys, wherever they are from.
+func TestKeys(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	token := "0123456789abcdef"
+	require.NoError(t, os.WriteFile(path, []byte(`{"keys":[{"name":"desk","token":"`+token+`","policy":{"wildcards":true}}]}`), 0o600))
+	keys, err := relay.LoadKeys(path)
+	require.NoError(t, err)
+	o := openWith(t, func(c *relay.Config) { c.Keys, c.FilePoll = keys, 10*time.Millisecond })
+	o.key = token
+	o.look()
+	defer o.connect("T.*")()
+	o.await(rows + `.length === 1`)
+	o.await(rows + `[0].children[0].textContent.startsWith('desk #1 (127.0.0.1:')`)
+	o.await(shows("#news") + `.includes('desk #1 has connected')`)
+	o.await(shows("#topics tbody td:nth-child(5)") + ` === 'desk #1'`)
+	o.await(shows("#keys") + `.startsWith('1 key, taken ')`)
+	o.await(shows("#keys") + `.endsWith('0 wrong ones were shown')`)
+	require.True(t, eval[bool](o, `document.getElementById('keys-error').hidden`))
+
+	defer o.ask("token=of-somebody-else-0123")()
+	o.await(shows("#keys") + `.endsWith('1 wrong one was shown')`)
+	require.NoError(t, os.WriteFile(path, []byte("{\n\"kyes\": []}"), 0o600))
+	o.await(`!document.getElementById('keys-error').hidden && ` + shows("#keys-error") + `.includes('keys.json:2')`)
+	require.GreaterOrEqual(t, eval[float64](o, contrast), 4.5)
+	require.NotContains(t, eval[string](o, "document.body.innerText"), token)
+	require.NoError(t, os.WriteFile(path, []byte(`{"keys":[]}`), 0o600))
+	o.await(rows + `.length === 0`)
+	o.await(`document.getElementById('keys-error').hidden && ` + shows("#keys") + `.startsWith('0 keys')`)
+}
+
+// A standby says that it is one, and takes over before the eyes of whoever looks.
+func TestStandby(t *testing.T) {
+	lock := filepath.Join(t.TempDir(), "lock")
+	nowhere := tickstorm.Config{Key: "k", Market: tickstorm.Stocks, Feed: "ws://127.0.0.1:1"}
+	first, err := relay.New(relay.Config{Upstreams: []tickstorm.Config{nowhere}, Lock: lock})
+	require.NoError(t, err)
+	l, err := first.Listen(t.Context(), "tcp", "127.0.0.1:0") // it has the lock from here on
+	require.NoError(t, err)
+	defer l.Close()
+	o := openWith(t, func(c *relay.Config) { c.Lock = lock })
+	o.look()
+	o.await(shows("#link") + ` === 'live'`)
+	o.await(`!document.getElementById('standby').hidden`)
+	o.await(shows("article .state") + ` === 'standby'`)
+	require.True(t, eval[bool](o, `document.getElementById('keys').hidden`))
+	require.GreaterOrEqual(t, eval[float64](o, contrast), 4.5)
+	require.NoError(t, first.Shutdown(t.Context()))
+	o.await(shows("article .state") + ` === 'connected'`)
+	o.await(`document.getElementById('office').hidden`)
+	o.await(shows("#news") + `.includes('stocks is connected')`)
+}
+
+// What is kept for those who join late, and what they have taken of it, is shown.
+func TestPast(t *testing.T) {
+	o := openWith(t, func(c *relay.Config) { c.Snapshots.Bytes, c.History = 1<<20, 1<<20 })
+	figure := func(name string) string {
+		return `([...document.querySelectorAll('article dl div')].find(d => d.firstChild.textContent === '` + name + `') || {lastChild: {}}).lastChild.textContent`
+	}
+	o.look()
+	defer o.connect("T.*")()
+	o.await(figure("Last events kept") + ` > '0' && ` + figure("Last events kept") + `.includes('B')`)
+	o.await(figure("History") + `.startsWith('1.05 MB, ')`)
+	o.await(figure("Events recalled") + ` === '0'`)
+	defer o.ask("subscribe=T.*&snapshot=1")()
+	o.await(figure("Events recalled") + ` > '0'`)
 }
 
 // Searching needs a keyboard only.
@@ -306,10 +385,19 @@ func TestScreenshots(t *testing.T) {
 	if !*update {
 		t.Skip("they are drawn with -update")
 	}
-	o := open(t)
+	token := func(name string) string { return name + "-0123456789abcdef" }
+	var all []relay.Key
+	for _, name := range []string{"recorder", "desk", "screen in the hall"} {
+		all = append(all, relay.Key{Name: name, Token: token(name[:4]), Policy: relay.Policy{Wildcards: true, Snapshot: true}})
+	}
+	keys, err := relay.NewKeys(all...)
+	require.NoError(t, err)
+	o := openWith(t, func(c *relay.Config) { c.Keys, c.Snapshots.Bytes, c.History = keys, 8<<20, 64<<20 })
+	o.key = token("reco")
 	defer o.connect("T.*", "Q.*", "AM.*")()
+	o.key = token("desk")
 	defer o.connect("T.AAPL", "Q.AAPL")()
-	defer o.stuck()()
+	defer o.ask("subscribe=T.*,Q.*&snapshot=1&token=" + token("scre"))()
 	for _, c := range []struct {
 		name, scheme  string
 		width, height int64
