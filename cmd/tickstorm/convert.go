@@ -46,7 +46,7 @@ func (c *convertCmd) Run(ctx context.Context, a *app) error {
 	}
 	defer r.Close()
 	var done record.Converted
-	stop := a.working("converting")
+	ctx, stop := a.working(ctx, "converting", 0)
 	if c.Format == "csv" {
 		done, err = record.CSV(ctx, c.Out, r)
 	} else {

@@ -68,6 +68,7 @@ type app struct {
 	globals
 	log     *slog.Logger
 	grammar *kong.Kong
+	console *console // beneath world.stderr
 }
 
 // exiting is what kong's call of Exit panics with.
@@ -103,7 +104,9 @@ func run(ctx context.Context, args []string, w *world) (code int) {
 	if err != nil {
 		return fail(w, asUsage(err))
 	}
-	a := &app{world: w, globals: c.globals, grammar: grammar}
+	around := *w
+	a := &app{world: &around, globals: c.globals, grammar: grammar, console: &console{w: w.stderr}}
+	a.stderr = a.console
 	a.log = a.logger()
 	err = parsed.Run(a)
 	if cause := context.Cause(ctx); err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) && cause != nil {
