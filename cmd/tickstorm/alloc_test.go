@@ -27,7 +27,7 @@ func TestAllocations(t *testing.T) {
 				s.printer = &printer{}
 			}
 			s.split, s.out = tickstorm.NewSplitter(tickstorm.Stocks), newOutput(io.Discard, false)
-			defer func() { require.NoError(t, s.out.close()) }()
+			defer func() { require.NoError(t, s.out.close(t.Context())) }()
 			all := func() {
 				for _, msg := range messages {
 					s.OnRaw(msg, 1)

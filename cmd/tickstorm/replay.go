@@ -102,7 +102,7 @@ func (c *replayCmd) show(ctx context.Context, a *app, paths []string, from, unti
 		return err
 	}
 	a.log.Info("replay, nothing live", "speed", c.Speed)
-	return p.write(a, lines, func() error {
+	return p.write(ctx, a, lines, func() error {
 		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
 		go func() {

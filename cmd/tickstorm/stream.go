@@ -37,6 +37,9 @@ type following struct {
 	reload func() ([]tickstorm.Topic, error)
 	// last is when the last event came.
 	last func() time.Time
+	// until is told when time is up: enough is closed once all was handled that had come by then. Where it is
+	// nil, or nothing waits to be handled, it ends at once.
+	until func(time.Time)
 	// enough ends it, and so does failed.
 	enough, failed <-chan struct{}
 	// streaming is called when the subscription stands; may be nil.
@@ -80,10 +83,12 @@ func (a *app) follow(ctx context.Context, cfg tickstorm.Config, h tickstorm.Hand
 		close(ended)
 	}()
 	err = a.attend(ctx, client, f, asked, given.failed, ended)
-	if client.Close() == nil { // what is queued is handled
+	switch {
+	case client.Close() == nil: // what is queued is handled
 		<-ended
 		err = cmp.Or(err, result)
-	} else {
+	case isClosed(f.enough): // and so was all that was wanted
+	default:
 		a.log.Error("given up what was received and not written, since the output takes too long", "waiting", client.Stats().Queue.Events)
 	}
 	dropped.sum()
@@ -94,7 +99,7 @@ func (a *app) follow(ctx context.Context, cfg tickstorm.Config, h tickstorm.Hand
 
 // attend waits for what ends a stream.
 func (a *app) attend(ctx context.Context, client *tickstorm.Client, f following, asked, gaveUp <-chan error, ended <-chan struct{}) error {
-	var over, tick <-chan time.Time
+	var over, tick, waiting <-chan time.Time
 	var signals <-chan os.Signal
 	if f.reload != nil {
 		s, stop := a.hangups()
@@ -137,8 +142,18 @@ func (a *app) attend(ctx context.Context, client *tickstorm.Client, f following,
 			return nil
 		case <-f.failed:
 			return nil // the output says what has failed
-		case <-over:
-			return nil
+		case now := <-over:
+			if f.until == nil {
+				return nil
+			}
+			f.until(now)
+			t := time.NewTicker(longest / 4)
+			defer t.Stop()
+			waiting = t.C
+		case <-waiting:
+			if client.Stats().Queue.Events == 0 {
+				return nil
+			}
 		case <-tick:
 			f.each(client)
 		case <-silence:
@@ -152,6 +167,16 @@ func (a *app) attend(ctx context.Context, client *tickstorm.Client, f following,
 		case <-signals:
 			a.reload(ctx, client, f.reload)
 		}
+	}
+}
+
+// isClosed reports whether a channel is closed on which nothing is sent; nil is not.
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }
 

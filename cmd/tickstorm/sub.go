@@ -66,15 +66,20 @@ func (s *showing) printer(a *app, m tickstorm.Market, kinds []tickstorm.Kind) (*
 }
 
 // write has an output beneath the printer, with the header of its lines, while do runs.
-func (p *printer) write(a *app, lines format.Lines, do func() error) error {
+func (p *printer) write(ctx context.Context, a *app, lines format.Lines, do func() error) error {
 	p.out = newOutput(a.stdout, a.stdoutTerminal)
 	if lines != nil {
 		_, _ = io.WriteString(p.out, lines.Header()) // close tells
 	}
 	err := do()
-	if written := p.out.close(); written != nil {
+	if written := p.out.close(ctx); written != nil {
 		err = written
 	}
+	if errors.Is(err, errUnread) { // what writes to it holds what is told of it
+		return err
+	}
+	p.out.lock() // the handler may be at work that was not waited for
+	defer p.out.mu.Unlock()
 	if p.report != nil {
 		err = errors.Join(err, p.report.print(a.stderr))
 	}
@@ -149,8 +154,8 @@ func (c *subCmd) Run(ctx context.Context, a *app) error {
 	}
 	defer src.close()
 	src.Queue.Overflow = overflows[c.Overflow]
-	return p.write(a, lines, func() error {
-		f.last, f.enough, f.failed = p.lastEvent, p.enough, p.out.failed
+	return p.write(ctx, a, lines, func() error {
+		f.last, f.until, f.enough, f.failed = p.lastEvent, p.end, p.enough, p.out.failed
 		return a.follow(ctx, src.Config, p.handler(market, lines, c.format(a) == format.Raw, c.TS == "received"), f)
 	})
 }

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -282,15 +284,67 @@ func TestStuckReader(t *testing.T) {
 	}
 }
 
+// TestPatience: where nobody has interrupted it, a reader that takes its time is waited for, for however long, and
+// gets all that was asked for.
+func TestPatience(t *testing.T) {
+	path := demo(t, newScene(t))
+	for name, args := range map[string][]string{
+		"replay":  {"replay", path, "--speed", "max", "--until", "-9s", "-f", "{sym}"},
+		"count":   {"sub", "--demo", "--demo-rate", "1000", "-n", "100", "T.*"},
+		"decoded": {"sub", "--demo", "--demo-rate", "1000", "-n", "100", "-f", "csv", "T.*"},
+		"for":     {"sub", "--demo", "--demo-rate", "1000", "--for", "1s", "-f", "{received_time}", "T.*"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			pager := &blocking{begun: make(chan struct{}), free: make(chan struct{}), to: s.out}
+			s.stdout = pager
+			code := make(chan int, 1)
+			go func() { code <- s.run(t, args...) }()
+			<-pager.begun
+			select { // beyond all that anything else may take
+			case c := <-code:
+				require.Fail(t, "it has not waited", "code %d: %s", c, s.err)
+			case <-time.After(unread + 2*time.Second):
+			}
+			close(pager.free)
+			require.Equal(t, exitOK, <-code, s.err)
+			lines := strings.Count(s.out.String(), "\n")
+			require.NotContains(t, s.err.String(), "given up")
+			switch name {
+			case "replay":
+				require.Equal(t, 980, lines)
+			case "count":
+				require.Equal(t, 100, lines)
+			case "decoded":
+				require.Equal(t, 101, lines, "with the header")
+			case "for":
+				require.Greater(t, lines, 100)
+				all := strings.Fields(s.out.String())
+				first, last := all[0], all[len(all)-1]
+				from, err := strconv.ParseInt(first, 10, 64)
+				require.NoError(t, err)
+				to, err := strconv.ParseInt(last, 10, 64)
+				require.NoError(t, err)
+				require.Less(t, time.Duration(to-from), 5*time.Second, "what came behind it is not shown")
+			}
+		})
+	}
+}
+
 // blocking takes nothing until it is free.
 type blocking struct {
 	once        sync.Once
 	begun, free chan struct{}
+	to          io.Writer // what it takes goes there; may be nil
 }
 
 func (b *blocking) Write(p []byte) (int, error) {
 	b.once.Do(func() { close(b.begun) })
 	<-b.free
+	if b.to != nil {
+		return b.to.Write(p)
+	}
 	return len(p), nil
 }
 
