@@ -33,7 +33,7 @@ func system() *world {
 		stdinTerminal:  isTerminal(os.Stdin),
 		stdoutTerminal: isTerminal(os.Stdout),
 		stderrTerminal: isTerminal(os.Stderr),
-		env:            os.Getenv, now: time.Now, hangups: hangups,
+		env:            os.Getenv, now: time.Now,
 	}
 	w.home, _ = os.UserHomeDir() // without one there are no files of the user's
 	w.configDir, _ = os.UserConfigDir()
