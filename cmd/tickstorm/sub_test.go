@@ -188,7 +188,7 @@ func TestKeyFile(t *testing.T) {
 		`{"contexts":{"a":{"key":"secret"}}}`: "a key does not stand there",
 		`{"contexts":{"a":{"nonsense":1}}}`:   "nonsense",
 		`{"contexts":{}} {}`:                  "follows",
-		`{`:                                   "EOF",
+		`{`:                                   "it ends in the middle",
 	} {
 		s = newScene(t)
 		require.Equal(t, exitUsage, sub(s, "--config", write("bad.json", text, 0o600)))
