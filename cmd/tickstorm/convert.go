@@ -40,6 +40,9 @@ func (c *convertCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	if _, err := c.firstMarket(ctx, paths, from); err != nil {
+		return err
+	}
 	r, err := c.reader(paths, from, until)
 	if err != nil {
 		return err
@@ -55,6 +58,9 @@ func (c *convertCmd) Run(ctx context.Context, a *app) error {
 	stop()
 	if isBrokenPipe(err) {
 		return nil
+	}
+	if err == nil && done == (record.Converted{}) {
+		a.nothing()
 	}
 	if err == nil && (done.Gaps > 0 || done.Broken > 0) {
 		a.log.Warn("something is missing in the recording, and told in its place", "gaps", done.Gaps, "broken", done.Broken)

@@ -106,6 +106,9 @@ func survey(ctx context.Context, paths []string, segments bool) (*contents, erro
 	if err != nil {
 		return nil, err
 	}
+	if len(reports) == 0 {
+		return nil, noRecording(paths)
+	}
 	c := &contents{Missing: []missingContents{}}
 	markets := map[tickstorm.Market]*marketContents{}
 	for _, r := range reports {

@@ -54,7 +54,7 @@ func (c *probeCmd) Run(ctx context.Context, a *app) error {
 	if len(c.Markets) > 0 {
 		markets = nil
 		for _, m := range c.Markets {
-			markets = append(markets, tickstorm.Market(m))
+			markets = append(markets, a.market(m))
 		}
 	}
 	from := connection{upstream: c.upstream}
@@ -70,8 +70,9 @@ func (c *probeCmd) Run(ctx context.Context, a *app) error {
 	}
 	line := a.progress()
 	defer line.clear()
-	var found []permission
-	refused := true
+	found := []permission{}
+	connected := false
+	var why error // it was not: that the plan does not include it only if that is so of all markets
 	for _, m := range markets {
 		line.showf("probing %s", m)
 		some, err := c.market(ctx, src.Config, m)
@@ -83,14 +84,17 @@ func (c *probeCmd) Run(ctx context.Context, a *app) error {
 		if errors.Is(err, tickstorm.ErrAuthFailed) && !errors.Is(err, tickstorm.ErrNoPlan) {
 			return err
 		}
-		refused = refused && err != nil
+		connected = connected || err == nil
+		if err != nil && (why == nil || codeOf(why) == exitPlan) {
+			why = err
+		}
 	}
 	line.clear()
 	if err := c.print(a.stdout, found); err != nil {
 		return outputError(err)
 	}
-	if refused {
-		return &exitError{exitPlan, "no market could be connected to"}
+	if !connected {
+		return &exitError{codeOf(why), "no market could be connected to"}
 	}
 	return nil
 }

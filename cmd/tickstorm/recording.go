@@ -147,6 +147,9 @@ type picking struct {
 	Markets  []string `name:"market" short:"m" placeholder:"NAME,..." help:"Only these markets."`
 }
 
+// picks reports whether anything is left out.
+func (p *picking) picks() bool { return len(p.Channels)+len(p.Symbols)+len(p.Markets) > 0 }
+
 func (p *picking) filter() record.Filter {
 	f := record.Filter{Channels: p.Channels, Symbols: p.Symbols}
 	for _, m := range p.Markets {
@@ -167,6 +170,40 @@ func (p *picking) reader(paths []string, from, until time.Time) (*record.Reader,
 		r.Seek(record.Received, from)
 	}
 	return r, nil
+}
+
+// firstMarket is the market of what comes first, whose clocks are shown. That there is no recording at all is an
+// error.
+func (p *picking) firstMarket(ctx context.Context, paths []string, from time.Time) (tickstorm.Market, error) {
+	r, err := p.reader(paths, from, time.Time{})
+	if err != nil {
+		return "", err
+	}
+	defer r.Close()
+	size := int64(0)
+	ctx = record.WithProgress(ctx, func(p record.Progress) { size = p.Total })
+	for e, err := range r.All(ctx) {
+		if err != nil {
+			return "", err
+		}
+		if size = 1; e.Market != "" {
+			return e.Market, nil
+		}
+	}
+	if size == 0 {
+		return "", noRecording(paths)
+	}
+	return tickstorm.Stocks, nil
+}
+
+// noRecording is that there is none where one was said to be.
+func noRecording(paths []string) error {
+	return fmt.Errorf("there is no recording in %s", strings.Join(paths, ", "))
+}
+
+// nothing tells that nothing was shown, and that this is as it was asked for.
+func (a *app) nothing() {
+	a.log.Warn("nothing in the recording is of these times, channels, symbols and markets")
 }
 
 // target is a file that is written, which must not be there. Where nobody names one for --demo it is

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -253,6 +254,8 @@ func TestReplay(t *testing.T) {
 		{[]string{"-f", "raw"}, exitUsage, "raw"},
 		{[]string{"-f", "nonsense"}, exitUsage, "not a format"},
 		{[]string{"--serve", "nowhere"}, exitUsage, "no address"},
+		{[]string{"--serve", "127.0.0.1:0", "--channel", "T"}, exitUsage, "--serve sends to each client what it subscribes to"},
+		{[]string{"--serve", "127.0.0.1:0", "-n", "5"}, exitUsage, "--serve sends to each client what it subscribes to"},
 	} {
 		s := newScene(t)
 		require.Equal(t, c.code, s.run(t, append([]string{"replay", path}, c.args...)...), "%v: %s", c.args, s.err)
@@ -264,6 +267,45 @@ func TestReplay(t *testing.T) {
 		s = newScene(t)
 		s.stdout = &failing{after: 1, err: err}
 		require.Equal(t, code, s.run(t, "replay", "--speed", "max", "--loop", path), s.err)
+	}
+}
+
+// TestNothing: where there is no recording it is a failure, and where nothing of one is asked for it is said.
+func TestNothing(t *testing.T) {
+	path := demo(t, newScene(t))
+	empty, out := t.TempDir(), func() string { return filepath.Join(t.TempDir(), "out") }
+	for _, args := range [][]string{{"info"}, {"info", "-f", "json"}, {"verify"}, {"convert"}, {"convert", "-f", "csv", "-o", out()}, {"replay"}, {"cut", "-o", out()}, {"merge", "-o", out()}, {"bench"}} {
+		s := newScene(t)
+		require.Equal(t, exitFailure, s.run(t, append(args, empty)...), args)
+		require.Empty(t, s.out.String())
+		require.NotEmpty(t, s.err.String())
+	}
+	s := newScene(t)
+	require.Equal(t, exitFailure, s.run(t, "replay", "-m", "crypto", path))
+	require.Contains(t, s.err.String(), "there is no recording in "+path)
+	s = newScene(t)
+	require.Equal(t, exitFailure, s.run(t, "replay", "--serve", "127.0.0.1:0", empty))
+	for _, args := range [][]string{{"convert", "--symbol", "aapl"}, {"convert", "--from", "+1h"}, {"replay", "--speed", "max", "--channel", "XT"}, {"replay", "--from", "2026-11-26"}} {
+		s := newScene(t)
+		require.Equal(t, exitOK, s.run(t, append(args, path)...), "%v: %s", args, s.err)
+		require.Contains(t, s.err.String(), "nothing in the recording is of these times, channels, symbols and markets", args)
+		require.Empty(t, s.out.String())
+	}
+}
+
+// TestReplayMarkets: clocks are those of the market that was recorded, and columns those of its channels, whether
+// it is named or not.
+func TestReplayMarkets(t *testing.T) {
+	dir := t.TempDir()
+	s := newScene(t)
+	require.Equal(t, exitOK, s.run(t, "record", "--demo", "-m", "crypto", "--for", "100ms", "--min-free", "0", "-o", dir, "XT.*"), s.err)
+	s = newScene(t)
+	require.Equal(t, exitOK, s.run(t, "replay", dir, "--speed", "max", "-n", "1", "-f", "{time}"), s.err)
+	require.Regexp(t, `^2026-11-25T14:(29|30):\d\d\.\d+Z\n$`, s.out)
+	for _, market := range []string{"", "--market=crypto"} {
+		s = newScene(t)
+		require.Equal(t, exitOK, s.run(t, slices.DeleteFunc([]string{"replay", dir, "--speed", "max", "-n", "1", "-f", "csv", "--channel", "XT", market}, func(s string) bool { return s == "" })...), s.err)
+		require.Regexp(t, `^market,channel,received_time,symbol,event_time,price,.*\ncrypto,XT,\d+,[A-Z]+-USD,\d+,`, s.out)
 	}
 }
 

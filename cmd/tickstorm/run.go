@@ -11,6 +11,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/cmd/tickstorm/internal/format"
 	"github.com/tickstorm/tickstorm/cmd/tickstorm/internal/when"
 	"github.com/tickstorm/tickstorm/cmd/tickstorm/internal/where"
@@ -68,7 +69,8 @@ type app struct {
 	globals
 	log     *slog.Logger
 	grammar *kong.Kong
-	console *console // beneath world.stderr
+	console *console         // beneath world.stderr
+	strange tickstorm.Market // was warned of
 }
 
 // exiting is what kong's call of Exit panics with.

@@ -27,6 +27,11 @@ type showing struct {
 	Report  bool     `group:"output" help:"Report on stderr, at the end, how many events each symbol had."`
 }
 
+// chosen reports whether anything was said of what is shown.
+func (s *showing) chosen() bool {
+	return s.Format != "" || len(s.Columns) > 0 || s.Count > 0 || len(s.Where) > 0 || s.TS != "" || s.Report
+}
+
 // format is the name of the format, found.
 func (s *showing) format(a *app) string {
 	switch {

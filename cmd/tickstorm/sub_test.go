@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -112,6 +113,13 @@ func TestSubUsage(t *testing.T) {
 		{[]string{"sub", "--demo"}, exitUsage, "say what to subscribe to"},
 		{[]string{"sub", "--demo", "AAPL"}, exitUsage, "no dot"},
 		{[]string{"sub", "--demo", "T.SPY*"}, exitUsage, "no partial wildcards"},
+		{[]string{"sub", "--demo", "am.SPY"}, exitUsage, "channels are written in capitals, AM.SPY"},
+		{[]string{"sub", "--feed", "http://127.0.0.1:1", "T.A"}, exitUsage, "ws or wss"},
+		{[]string{"sub", "--feed", "ws://", "T.A"}, exitUsage, "ws or wss"},
+		{[]string{"sub", "--feed", "wss://socket.massive.com/?apiKey=secretsecret", "T.A"}, exitUsage, "a key is never in it"},
+		{[]string{"sub", "--feed", "wss://me:secretsecret@socket.massive.com", "T.A"}, exitUsage, "a key is never in it"},
+		{[]string{"sub", "--feed", "wss://secretsecret%zz@x", "T.A"}, exitUsage, "ws or wss"},
+		{[]string{"sub", "T.A", "--key-file", "secretsecret0123456789"}, exitKey, "not the key"},
 		{[]string{"sub", "--demo", "XT.BTC-USD"}, exitUsage, "-m crypto"},
 		{[]string{"sub", "--demo", "T.A", "-f", "xml"}, exitUsage, "not a format"},
 		{[]string{"sub", "--demo", "T.A", "-f", "{nothing}"}, exitUsage, "no field {nothing}"},
@@ -125,7 +133,7 @@ func TestSubUsage(t *testing.T) {
 		{[]string{"sub", "--demo", "T.A", "-f", "table", "--tz", "Mars"}, exitUsage, "no zone"},
 		{[]string{"sub", "--demo", "--feed", "delayed", "T.A"}, exitUsage, "say one of them"},
 		{[]string{"sub", "--feed", "nowhere", "T.A"}, exitUsage, "no feed"},
-		{[]string{"sub", "--feed", "ws://127.0.0.1:1/x?y", "T.A"}, exitUsage, "feed is not of the form"},
+		{[]string{"sub", "--feed", "ws://127.0.0.1:1/x?y", "T.A"}, exitUsage, "nothing but host, port and path"},
 		{[]string{"sub", "--demo", "--symbols", "/dev/null/none"}, exitUsage, "symbols"},
 		{[]string{"sub", "--demo", "--symbols", "-"}, exitUsage, "no symbols"},
 		{[]string{"sub", "--demo", "--context", "x", "T.A"}, exitUsage, "context"},
@@ -172,6 +180,20 @@ func TestKeyFile(t *testing.T) {
 	require.Equal(t, exitKey, sub(s, "--key-file", write("essay", "goodkey1 and more", 0o600)))
 	require.Contains(t, s.err.String(), "more than one word")
 	require.NotContains(t, s.err.String(), "goodkey1")
+
+	s = newScene(t)
+	require.Equal(t, exitOK, sub(s, "--key-file", write("windows", "\uFEFFgoodkey1\r\n", 0o600)), s.err)
+	s = newScene(t)
+	require.Equal(t, exitKey, sub(s, "--key-file", write("utf16", "\xff\xfeg\x00o\x00o\x00d\x00", 0o600)))
+	require.Contains(t, s.err.String(), "characters that no key has")
+	s = newScene(t).with("MASSIVE_API_KEY=good\x00key")
+	require.Equal(t, exitKey, sub(s))
+	require.Contains(t, s.err.String(), "MASSIVE_API_KEY has characters that no key has")
+	if runtime.GOOS != "windows" {
+		s = newScene(t)
+		require.Equal(t, exitOK, sub(s, "--key-file", write("open", "goodkey1", 0o644)), s.err)
+		require.Contains(t, s.err.String(), "chmod 600")
+	}
 
 	config := write("config.json", `{"context":"here","contexts":{"here":{"key_file":"key"},"relay":{"relay":"`+flags[1]+`","key_file":"~/key","market":"crypto"}}}`, 0o644)
 	s = newScene(t)

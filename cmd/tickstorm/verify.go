@@ -72,7 +72,7 @@ func (c *verifyCmd) Run(ctx context.Context, a *app) error {
 	stop()
 	switch {
 	case len(segments) == 0:
-		return fmt.Errorf("there is no recording in %v", paths)
+		return noRecording(paths)
 	case bad > 0:
 		return fmt.Errorf("%d of %d segments are damaged", bad, len(segments))
 	}
