@@ -50,13 +50,26 @@ func TestCheck(t *testing.T) {
 					require.True(t, json.Valid([]byte(s.out.String())))
 				}
 				if form == "nagios" {
-					require.Regexp(t, `^TICKSTORM \w+ - [^|]* \| age=[\d.]+s;[\d.]*;[\d.]* lag=[\d.]+s;[\d.]*;[\d.]* events=\d+c\n$`, s.out)
+					require.Regexp(t, `^TICKSTORM \w+ - [^|]* \| age=([\d.]+s|U);[\d.]*;[\d.]* lag=([\d.]+s|U);[\d.]*;[\d.]* events=\d+c\n$`, s.out)
 				}
 				require.Empty(t, s.err.String())
 			}
 		})
 	}
+	// What is not known is not said to be 0, which would be good.
+	for form, forbidden := range map[string]string{"json": "_seconds", "prometheus": "_seconds", "nagios": "=0"} {
+		s := newScene(t)
+		require.EqualValues(t, critical, s.run(t, "check", "--feed", "ws://127.0.0.1:1", "-f", form))
+		require.NotContains(t, strings.ReplaceAll(s.out.String(), "events=0c", ""), forbidden)
+	}
+	_, quiet := start(t, sim.Config{Quiet: true})
 	s := newScene(t)
+	require.EqualValues(t, critical, s.run(t, append([]string{"check", "--wait", "100ms", "-f", "nagios"}, quiet...)...))
+	require.Regexp(t, ` age=0\.\d+s;; lag=U;; events=0c\n$`, s.out)
+	s = newScene(t)
+	require.EqualValues(t, critical, s.run(t, append([]string{"check", "--wait", "100ms"}, quiet...)...))
+	require.Regexp(t, `: connected in [\d.]+(µs|ms|s), 0 events, none for [\d.]+(µs|ms|s)\n$`, s.out)
+	s = newScene(t)
 	require.EqualValues(t, unknown, s.run(t, "check"), "no key")
 	require.Contains(t, s.out.String(), "no API key")
 	s = newScene(t)
