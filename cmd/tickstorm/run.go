@@ -99,7 +99,7 @@ func run(ctx context.Context, args []string, w *world) (code int) {
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
-	parsed, err := grammar.Parse(args)
+	parsed, err := grammar.Parse(gathered(grammar.Model.Node, args))
 	if write, ok := errors.AsType[*fs.PathError](err); ok && write.Op == "write" { // of a help
 		return fail(w, outputError(write))
 	}
