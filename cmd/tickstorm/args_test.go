@@ -22,7 +22,7 @@ func TestGathered(t *testing.T) {
 		"sub sub T.A":                         "sub sub T.A",
 		"sub --nonsense T.A -n":               "sub --nonsense -n T.A",
 		"sub - --symbols - T":                 "sub --symbols - - T",
-		"nonsense T.A -n 1": "nonsense T.A -n 1",
+		"nonsense T.A -n 1":                   "nonsense T.A -n 1",
 	} {
 		require.Equal(t, to, strings.Join(gathered(root, strings.Fields(from)), " "), from)
 	}
