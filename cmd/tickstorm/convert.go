@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/tickstorm/tickstorm/record"
@@ -36,6 +38,8 @@ func (c *convertCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer remove()
+	ctx, stop := a.working(ctx, "converting", 0)
+	defer stop()
 	from, until, err := c.times(ctx, a, paths)
 	if err != nil {
 		return err
@@ -49,7 +53,6 @@ func (c *convertCmd) Run(ctx context.Context, a *app) error {
 	}
 	defer r.Close()
 	var done record.Converted
-	ctx, stop := a.working(ctx, "converting", 0)
 	if c.Format == "csv" {
 		done, err = record.CSV(ctx, c.Out, r)
 	} else {
@@ -77,11 +80,14 @@ func (c *convertCmd) lines(ctx context.Context, a *app, r *record.Reader) (done 
 		w := &firstError{w: a.stdout}
 		done, err = record.JSONLines(ctx, w, r)
 		if w.err != nil {
-			return done, cmpError(outputError(w.err), w.err)
+			return done, cmp.Or(outputError(w.err), w.err)
 		}
 		return done, err
 	}
 	f, err := os.OpenFile(c.Out, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return done, thereAlready(c.Out)
+	}
 	if err != nil {
 		return done, err
 	}
@@ -105,14 +111,4 @@ func (f *firstError) Write(b []byte) (int, error) {
 		f.err = err
 	}
 	return n, err
-}
-
-// cmpError returns the first error that is one.
-func cmpError(some ...error) error {
-	for _, err := range some {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

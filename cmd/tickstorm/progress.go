@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/tickstorm/tickstorm/record"
 )
@@ -16,7 +18,7 @@ type console struct {
 	w io.Writer
 
 	mu    sync.Mutex
-	shown bool
+	shown int // how wide the line is
 }
 
 // Write implements [io.Writer].
@@ -27,11 +29,21 @@ func (c *console) Write(b []byte) (int, error) {
 	return c.w.Write(b)
 }
 
+// show shows a line in place of the one before. It does with spaces, which older consoles of Windows
+// understand too.
+func (c *console) show(line string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	width := utf8.RuneCountInString(line)
+	_, _ = io.WriteString(c.w, "\r"+line+strings.Repeat(" ", max(0, c.shown-width))) // there is nobody else to tell
+	c.shown = width
+}
+
 // wipe takes the line away; c.mu is held.
 func (c *console) wipe() {
-	if c.shown {
-		c.shown = false
-		_, _ = io.WriteString(c.w, "\r\x1b[K") // there is nobody else to tell
+	if c.shown > 0 {
+		_, _ = io.WriteString(c.w, "\r"+strings.Repeat(" ", c.shown)+"\r")
+		c.shown = 0
 	}
 }
 
@@ -49,10 +61,7 @@ func (a *app) progress() *progress {
 // showf shows a line in place of the one before.
 func (p *progress) showf(format string, args ...any) {
 	if p.on {
-		p.console.mu.Lock()
-		defer p.console.mu.Unlock()
-		p.console.shown = true
-		fmt.Fprintf(p.console.w, "\r"+format+"\x1b[K", args...)
+		p.console.show(fmt.Sprintf(format, args...))
 	}
 }
 

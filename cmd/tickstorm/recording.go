@@ -222,7 +222,7 @@ func (t *target) path(a *app, demo []string) (string, error) {
 		return "", usagef("say what file to write: -o FILE")
 	}
 	if _, err := os.Lstat(t.Out); err == nil {
-		return "", fmt.Errorf("%s is there already: nothing is overwritten", t.Out)
+		return "", thereAlready(t.Out)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
@@ -230,6 +230,11 @@ func (t *target) path(a *app, demo []string) (string, error) {
 		a.log.Warn("recordings in folders are found by their names only", "file", t.Out, "suffix", record.Suffix)
 	}
 	return t.Out, nil
+}
+
+// thereAlready is that a file is, which was to be written.
+func thereAlready(path string) error {
+	return fmt.Errorf("%s is there already: nothing is overwritten", path)
 }
 
 // damage tells of damage, up to so many places, and returns how many there are. A clock that was put

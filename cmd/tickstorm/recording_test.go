@@ -216,6 +216,7 @@ func TestConvert(t *testing.T) {
 	require.NotContains(t, string(text), "MSFT")
 	s = newScene(t)
 	require.Equal(t, exitFailure, s.run(t, "convert", path, "-o", file))
+	require.Contains(t, s.err.String(), "nothing is overwritten")
 	again, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.Equal(t, text, again)

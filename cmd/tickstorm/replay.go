@@ -65,14 +65,17 @@ func (c *replayCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer remove()
-	from, until, err := c.times(ctx, a, paths)
+	working, stop := a.working(ctx, "reading the indices", 0)
+	defer stop()
+	from, until, err := c.times(working, a, paths)
 	if err != nil {
 		return err
 	}
-	market, err := c.firstMarket(ctx, paths, from)
+	market, err := c.firstMarket(working, paths, from)
 	if err != nil {
 		return err
 	}
+	stop()
 	if c.Serve != "" {
 		return c.serve(ctx, a, paths, from, until, speed)
 	}

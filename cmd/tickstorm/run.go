@@ -140,7 +140,7 @@ func fail(w *world, err error) int {
 	code := codeOf(err)
 	if code != exitOK && code != exitInterrupted {
 		if text := err.Error(); text != "" {
-			fmt.Fprintf(w.stderr, "tickstorm: %s\n", text)
+			fmt.Fprintf(w.stderr, "tickstorm: %s\n", strings.ReplaceAll(text, "\n", "; ")) // of errors that were joined
 		}
 	}
 	return code

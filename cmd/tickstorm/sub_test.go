@@ -407,6 +407,9 @@ func TestSlowOutput(t *testing.T) {
 func TestCodes(t *testing.T) {
 	require.Equal(t, exitOK, codeOf(nil))
 	require.Equal(t, exitFailure, codeOf(errors.New("x")))
+	s := newScene(t)
+	require.Equal(t, exitKey, fail(s.world, errors.Join(errors.New("one"), tickstorm.ErrAuthFailed)))
+	require.Equal(t, 1, strings.Count(s.err.String(), "\n"), "one line: %s", s.err)
 	require.Equal(t, exitPlan, codeOf(&tickstorm.StatusError{Code: tickstorm.StatusNoPlan}), "not the key is bad, but the plan")
 	require.Equal(t, exitKey, codeOf(&tickstorm.StatusError{Code: tickstorm.StatusAuthFailed}))
 	require.Equal(t, exitOK, codeOf(errTerminated))
