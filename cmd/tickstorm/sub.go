@@ -76,8 +76,11 @@ func (p *printer) write(ctx context.Context, a *app, lines format.Lines, do func
 	if lines != nil {
 		_, _ = io.WriteString(p.out, lines.Header()) // close tells
 	}
+	patience, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(unread, cancel) })()
 	err := do()
-	if written := p.out.close(ctx); written != nil {
+	if written := p.out.close(patience); written != nil {
 		err = written
 	}
 	if errors.Is(err, errUnread) { // what writes to it holds what is told of it

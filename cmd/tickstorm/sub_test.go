@@ -294,9 +294,11 @@ func TestStuckReader(t *testing.T) {
 			go func() { code <- run(ctx, args, s.world) }()
 			<-stuck.begun
 			cancel(errInterrupted)
+			begun := time.Now()
 			select {
 			case c := <-code:
 				require.Equal(t, exitFailure, c)
+				require.Less(t, time.Since(begun), 2*unread, "the reader has had its time once")
 			case <-time.After(patience):
 				require.Fail(t, "it does not end")
 			}
