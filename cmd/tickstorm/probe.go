@@ -64,7 +64,7 @@ func (c *probeCmd) Run(ctx context.Context, a *app) error {
 	}
 	defer src.close()
 	if src.server == nil && !c.Yes {
-		if err := a.ask(fmt.Sprintf("This connects to %s with your key, market by market. Whatever is connected with it there may be cut off.", src.Feed)); err != nil {
+		if err := a.ask(ctx, fmt.Sprintf("This connects to %s with your key, market by market. Whatever is connected with it there may be cut off.", src.Feed)); err != nil {
 			return err
 		}
 	}
@@ -100,12 +100,12 @@ func (c *probeCmd) Run(ctx context.Context, a *app) error {
 }
 
 // ask asks whether to go on.
-func (a *app) ask(what string) error {
+func (a *app) ask(ctx context.Context, what string) error {
 	if !a.stdinTerminal {
 		return usagef("%s Say --yes to go on", what)
 	}
 	fmt.Fprintf(a.stderr, "%s Go on? [y/N] ", what)
-	answer, err := bufio.NewReader(io.LimitReader(a.stdin, 64)).ReadString('\n')
+	answer, err := bufio.NewReader(io.LimitReader(a.input(ctx), 64)).ReadString('\n')
 	if err != nil && err != io.EOF {
 		return err
 	}

@@ -101,10 +101,13 @@ func (a *app) follow(ctx context.Context, cfg tickstorm.Config, h tickstorm.Hand
 func (a *app) attend(ctx context.Context, client *tickstorm.Client, f following, asked, gaveUp <-chan error, ended <-chan struct{}) error {
 	var over, tick, waiting <-chan time.Time
 	var signals <-chan os.Signal
+	wanted := make(chan []tickstorm.Topic, 1)
 	if f.reload != nil {
 		s, stop := a.hangups()
 		defer stop()
 		signals = s
+		defer close(wanted)
+		go a.want(ctx, client, wanted)
 	}
 	begun := time.Now()
 	silence := make(<-chan time.Time)
@@ -165,7 +168,7 @@ func (a *app) attend(ctx context.Context, client *tickstorm.Client, f following,
 				return fmt.Errorf("%w: no event came for %v", errStale, silent.Round(time.Millisecond))
 			}
 		case <-signals:
-			a.reload(ctx, client, f.reload)
+			a.reload(f.reload, wanted)
 		}
 	}
 }
@@ -180,19 +183,28 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// reload changes what is wanted; where that fails all stays as it is.
-func (a *app) reload(ctx context.Context, client *tickstorm.Client, topics func() ([]tickstorm.Topic, error)) {
-	wanted, err := topics()
+// reload has another list of topics wanted; where there is none all stays as it is.
+func (a *app) reload(read func() ([]tickstorm.Topic, error), wanted chan []tickstorm.Topic) {
+	topics, err := read()
 	if err != nil {
 		a.log.Error("the symbols stay as they are", "err", err)
 		return
 	}
-	a.log.Info("symbols read again", "topics", len(wanted))
-	go func() {
-		if err := client.SetTopics(ctx, wanted...); err != nil && ctx.Err() == nil {
+	a.log.Info("symbols read again", "topics", len(topics))
+	select {
+	case <-wanted: // the one before, which nobody has come to
+	default:
+	}
+	wanted <- topics
+}
+
+// want asks for one list of topics after the other.
+func (a *app) want(ctx context.Context, client *tickstorm.Client, wanted <-chan []tickstorm.Topic) {
+	for topics := range wanted {
+		if err := client.SetTopics(ctx, topics...); err != nil && ctx.Err() == nil {
 			a.log.Warn("subscription", "err", err)
 		}
-	}()
+	}
 }
 
 // judge decides what becomes of a subscription that was not granted in full: as long as there is

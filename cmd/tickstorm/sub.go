@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/cmd/tickstorm/internal/format"
@@ -144,7 +143,7 @@ func (c *subCmd) Run(ctx context.Context, a *app) error {
 			err = usagef("say what to subscribe to, such as T.AAPL or 'Q.*'; see tickstorm sub --help")
 		}
 	} else {
-		read := func() ([]tickstorm.Topic, error) { return symbolTopics(a, market, c.Symbols, c.Topics) }
+		read := func() ([]tickstorm.Topic, error) { return symbolTopics(ctx, a, market, c.Symbols, c.Topics) }
 		if f.topics, err = read(); c.Symbols != "-" {
 			f.reload = read
 		}
@@ -190,7 +189,7 @@ func kindsOf(m tickstorm.Market, topics []tickstorm.Topic) []tickstorm.Kind {
 }
 
 // symbolTopics are the topics of the symbols in a file, on channels.
-func symbolTopics(a *app, m tickstorm.Market, file string, channels []string) ([]tickstorm.Topic, error) {
+func symbolTopics(ctx context.Context, a *app, m tickstorm.Market, file string, channels []string) ([]tickstorm.Topic, error) {
 	if len(channels) == 0 {
 		trades, err := m.Channel(tickstorm.Trades)
 		if err != nil {
@@ -198,7 +197,7 @@ func symbolTopics(a *app, m tickstorm.Market, file string, channels []string) ([
 		}
 		channels = []string{trades}
 	}
-	symbols, err := a.symbols(file)
+	symbols, err := a.symbols(ctx, file)
 	if err != nil {
 		return nil, err
 	}
@@ -229,8 +228,8 @@ func symbolTopics(a *app, m tickstorm.Market, file string, channels []string) ([
 const maxSymbols = 64 << 20
 
 // symbols reads those of a file, parted by spaces, commas and line breaks; what follows a # is left out.
-func (a *app) symbols(file string) ([]string, error) {
-	r := a.stdin
+func (a *app) symbols(ctx context.Context, file string) ([]string, error) {
+	r := a.input(ctx)
 	if file != "-" {
 		f, err := os.Open(file)
 		if err != nil {
@@ -239,14 +238,17 @@ func (a *app) symbols(file string) ([]string, error) {
 		defer f.Close()
 		r = f
 	}
-	var symbols []string
-	lines := bufio.NewScanner(io.LimitReader(r, maxSymbols))
-	for lines.Scan() {
-		text, _, _ := bytes.Cut(lines.Bytes(), []byte("#"))
-		symbols = append(symbols, strings.FieldsFunc(string(text), func(r rune) bool { return r == ' ' || r == '\t' || r == ',' || r == '\r' })...)
-	}
-	if err := lines.Err(); err != nil {
+	text, err := io.ReadAll(io.LimitReader(r, maxSymbols+1))
+	if err != nil {
 		return nil, fmt.Errorf("symbols: %w", err)
+	}
+	if len(text) > maxSymbols {
+		return nil, usagef("symbols: %s has more than %d MiB", file, maxSymbols>>20)
+	}
+	var symbols []string
+	for line := range strings.Lines(strings.TrimPrefix(string(text), "\uFEFF")) { // editors of Windows begin with it
+		line, _, _ = strings.Cut(line, "#")
+		symbols = append(symbols, strings.FieldsFunc(line, func(r rune) bool { return unicode.IsSpace(r) || r == ',' })...)
 	}
 	if len(symbols) == 0 {
 		return nil, usagef("there are no symbols in %s", file)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -226,6 +227,21 @@ func TestSymbols(t *testing.T) {
 	require.Contains(t, s.out.String(), "T.NVDA")
 	require.Contains(t, s.out.String(), "Q.MSFT")
 
+	// A list on one line, as spreadsheets write it, may be longer than a line of text.
+	var many []string
+	for i := range 20_000 {
+		many = append(many, fmt.Sprintf("S%05d", i))
+	}
+	s = newScene(t)
+	s.stdin = strings.NewReader("\uFEFF" + strings.Join(many, ",") + "\r\n")
+	a := &app{world: s.world}
+	symbols, err := a.symbols(t.Context(), "-")
+	require.NoError(t, err)
+	require.Equal(t, many, symbols)
+	s.stdin = io.MultiReader(strings.NewReader("A "), strings.NewReader(strings.Repeat("A", maxSymbols)))
+	_, err = a.symbols(t.Context(), "-")
+	require.ErrorIs(t, err, errUsage)
+
 	file := filepath.Join(t.TempDir(), "symbols")
 	require.NoError(t, os.WriteFile(file, []byte("AAPL\n"), 0o600))
 	server, flags := start(t, sim.Config{Rate: 200})
@@ -244,6 +260,39 @@ func TestSymbols(t *testing.T) {
 	hangups <- syscall.SIGHUP
 	require.Equal(t, exitInterrupted, <-done, s.err)
 	require.NotZero(t, server.Stats().Requests)
+}
+
+// TestInterruptedInput: whoever is asked, or gives a list, may interrupt it instead.
+func TestInterruptedInput(t *testing.T) {
+	for _, args := range [][]string{{"sub", "--demo", "--symbols", "-"}, {"probe", "--feed", "ws://127.0.0.1:1"}} {
+		s := newScene(t)
+		r, w := io.Pipe()
+		s.stdin, s.stdinTerminal = &reading{r: r, begun: make(chan struct{})}, true
+		ctx, cancel := context.WithCancelCause(t.Context())
+		code := make(chan int, 1)
+		go func() { code <- run(ctx, args, s.world) }()
+		<-s.stdin.(*reading).begun
+		cancel(errInterrupted)
+		select {
+		case c := <-code:
+			require.Equal(t, exitInterrupted, c, s.err)
+		case <-time.After(patience):
+			require.Fail(t, "it does not end", args)
+		}
+		require.NoError(t, w.Close()) // the goroutine that reads ends
+	}
+}
+
+// reading tells when it is read from.
+type reading struct {
+	r     io.Reader
+	once  sync.Once
+	begun chan struct{}
+}
+
+func (r *reading) Read(b []byte) (int, error) {
+	r.once.Do(func() { close(r.begun) })
+	return r.r.Read(b)
 }
 
 // TestOutput: what cannot be written ends the stream: quietly where nobody reads any more.
