@@ -155,6 +155,15 @@ func TestVersion(t *testing.T) {
 	s := newScene(t)
 	require.Equal(t, exitOK, s.run(t, "version"))
 	require.Regexp(t, `^tickstorm \S+.*, go1\S+, \w+/\w+\n$`, s.out)
+	said := s.out.String()
+	s = newScene(t)
+	require.Equal(t, exitOK, s.run(t, "--version"))
+	require.Equal(t, said, s.out.String())
+	for _, args := range [][]string{{"help"}, {"help", "sub"}, {"help", "sink", "nats"}} {
+		s = newScene(t)
+		require.Equal(t, exitOK, s.run(t, args...))
+		require.Contains(t, s.out.String(), strings.Join(append([]string{"Usage: tickstorm"}, args[1:]...), " "))
+	}
 	s = newScene(t)
 	require.Equal(t, exitOK, s.run(t, "version", "-f", "json", "--demo"))
 	var v versions

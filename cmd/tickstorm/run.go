@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -96,8 +97,13 @@ func run(ctx context.Context, args []string, w *world) (code int) {
 	if keyArgument(args) {
 		return fail(w, usagef("a key is never an argument, where every user of this machine can see it: put it in MASSIVE_API_KEY, or in a file for --key-file"))
 	}
-	if len(args) == 0 {
+	switch { // as people try it
+	case len(args) == 0:
 		args = []string{"--help"}
+	case args[0] == "help":
+		args = append(slices.Clone(args[1:]), "--help")
+	case args[0] == "--version":
+		args = append([]string{"version"}, args[1:]...)
 	}
 	parsed, err := grammar.Parse(gathered(grammar.Model.Node, args))
 	if write, ok := errors.AsType[*fs.PathError](err); ok && write.Op == "write" { // of a help
