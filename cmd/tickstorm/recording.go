@@ -112,16 +112,18 @@ func (s *stretch) times(ctx context.Context, a *app, paths []string) (from, unti
 	}
 	ref := when.Reference{Now: a.now(), Day: a.now()}
 	market := tickstorm.Stocks
-	for i, r := range reports {
+	found := false
+	for _, r := range reports {
 		if r.FirstReceived.IsZero() {
 			continue
 		}
-		if i == 0 || r.FirstReceived.Before(ref.Day) {
+		if !found || r.FirstReceived.Before(ref.Day) {
 			ref.Day, market = r.FirstReceived, r.Header.Market
 		}
-		if i == 0 || r.LastReceived.After(ref.Now) {
+		if !found || r.LastReceived.After(ref.Now) {
 			ref.Now = r.LastReceived
 		}
+		found = true
 	}
 	if ref.Zone, err = a.zone(exchangeZone(market)); err != nil {
 		return from, until, err

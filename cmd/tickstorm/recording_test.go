@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -198,6 +199,20 @@ func TestRewrite(t *testing.T) {
 		require.Equal(t, c.code, s.run(t, c.args...), "%v: %s", c.args, s.err)
 		require.Contains(t, s.err.String(), c.says)
 	}
+}
+
+// TestTimesBesideNothing: a file without messages does not move the end that -2s is before.
+func TestTimesBesideNothing(t *testing.T) {
+	s := newScene(t)
+	path := demo(t, s)
+	dir := t.TempDir()
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "a"+record.Suffix), []byte("nothing of the kind"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "b"+record.Suffix), text, 0o600))
+	s.now = func() time.Time { return day.Add(24 * time.Hour) }
+	require.Equal(t, exitOK, s.run(t, "replay", dir, "--speed", "max", "--from", "-100ms", "-f", "{sym}"), s.err)
+	require.NotEmpty(t, s.out.String())
 }
 
 // TestConvert: elements are lines, a file is not overwritten, and a full disk leaves none.
