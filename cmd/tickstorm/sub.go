@@ -106,7 +106,8 @@ type subCmd struct {
 	lasting
 	showing
 	Symbols  string `placeholder:"FILE" group:"source" help:"File of symbols, one or more a line, for the channels that are named (default trades); - is standard input. Read again on SIGHUP."`
-	Overflow string `enum:"drop-newest,drop-oldest,block,disconnect" default:"drop-newest" group:"output" help:"What gives way when the output takes less than comes for so long that 64 MiB wait: drop-newest, drop-oldest, block (the server hangs up) or disconnect."`
+	Overflow string `enum:"drop-newest,drop-oldest,block,disconnect" default:"drop-newest" group:"output" help:"What gives way when the output takes less than comes for so long that the queue is full: drop-newest, drop-oldest, block (the server hangs up) or disconnect."`
+	Queue    int    `default:"64" placeholder:"MB" group:"output" help:"How much may wait for the output."`
 }
 
 // Help implements [kong.HelpProvider].
@@ -127,6 +128,9 @@ var overflows = map[string]tickstorm.Overflow{
 	"block": tickstorm.OverflowBlock, "disconnect": tickstorm.OverflowDisconnect,
 }
 
+// maxQueue is more than any machine has for it, in MiB, and a size on 32 bits too.
+const maxQueue = 1 << 10
+
 // demoSubRate is one that people can read.
 const demoSubRate = 20
 
@@ -135,6 +139,9 @@ func (c *subCmd) Run(ctx context.Context, a *app) error {
 	settings, err := a.settings()
 	if err != nil {
 		return err
+	}
+	if c.Queue < 1 || c.Queue > maxQueue {
+		return usagef("--queue is out of range: from 1 to %d", maxQueue)
 	}
 	market := c.market(a, settings)
 	f := following{lasting: c.lasting}
@@ -160,7 +167,7 @@ func (c *subCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer src.close()
-	src.Queue.Overflow = overflows[c.Overflow]
+	src.Queue.Overflow, src.Queue.Bytes = overflows[c.Overflow], c.Queue<<20
 	return p.write(ctx, a, lines, func() error {
 		f.last, f.until, f.enough, f.failed = p.lastEvent, p.end, p.enough, p.out.failed
 		return a.follow(ctx, src.Config, p.handler(market, lines, c.format(a) == format.Raw, c.TS == "received"), f)

@@ -249,15 +249,16 @@ func TestSymbols(t *testing.T) {
 	s = newScene(t)
 	s.hangups = func() (<-chan os.Signal, func()) { return hangups, func() {} }
 	done := make(chan int, 1)
-	go func() {
-		done <- s.until(t, s.out, "MSFT", append([]string{"sub", "-v", "--symbols", file}, flags...)...)
-	}()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	go func() { done <- run(ctx, append([]string{"sub", "-v", "--symbols", file}, flags...), s.world) }()
 	require.True(t, s.out.await("AAPL"))
 	require.NoError(t, os.Remove(file))
 	hangups <- syscall.SIGHUP
 	require.True(t, s.err.await("the symbols stay as they are"))
 	require.NoError(t, os.WriteFile(file, []byte("MSFT\n"), 0o600))
 	hangups <- syscall.SIGHUP
+	require.True(t, s.out.await("MSFT"))
+	cancel(errInterrupted)
 	require.Equal(t, exitInterrupted, <-done, s.err)
 	require.NotZero(t, server.Stats().Requests)
 }
@@ -438,17 +439,40 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// TestSlowOutput: while nobody takes what is written events wait, are dropped beyond that, and told.
+// TestSlowOutput: while nobody takes what is written events wait, and are dropped beyond that, and told.
 func TestSlowOutput(t *testing.T) {
-	require.Equal(t, tickstorm.OverflowDropNewest, overflows["drop-newest"])
-	d := &drops{app: &app{world: newScene(t).world}}
 	s := newScene(t)
-	d.app = &app{world: s.world}
+	stuck := &blocking{begun: make(chan struct{}), free: make(chan struct{}), to: s.out}
+	s.stdout = stuck
+	ctx, cancel := context.WithCancelCause(t.Context())
+	code := make(chan int, 1)
+	go func() {
+		code <- run(ctx, []string{"sub", "--demo", "--demo-rate", "-1", "--queue", "1", "-v", "T.*", "Q.*"}, s.world)
+	}()
+	require.True(t, s.err.await("dropped, since the output takes less than comes"), s.err)
+	close(stuck.free)
+	cancel(errInterrupted)
+	select {
+	case c := <-code:
+		require.Equal(t, exitInterrupted, c, s.err)
+	case <-time.After(patience):
+		require.Fail(t, "it does not end")
+	}
+	require.True(t, strings.HasSuffix(s.out.String(), "}\n"), "what waited was written, in whole lines")
+
+	for _, n := range []string{"0", "-1", "1000000"} {
+		s = newScene(t)
+		require.Equal(t, exitUsage, s.run(t, "sub", "--demo", "--queue", n, "T.A"))
+	}
+
+	// It is told once a second.
+	s = newScene(t)
+	d := &drops{app: &app{world: s.world}}
 	d.app.log = d.app.logger()
 	for range 3 {
 		d.OnDrop(&tickstorm.Drop{Count: 2})
 	}
-	require.Equal(t, 1, strings.Count(s.err.String(), "dropped"), "once a second")
+	require.Equal(t, 1, strings.Count(s.err.String(), "dropped"))
 	d.sum()
 	require.Contains(t, s.err.String(), "events=2\n")
 	require.Contains(t, s.err.String(), "events=4\n")
