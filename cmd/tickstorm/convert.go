@@ -40,7 +40,7 @@ func (c *convertCmd) Run(ctx context.Context, a *app) error {
 	defer remove()
 	ctx, stop := a.working(ctx, "converting", 0)
 	defer stop()
-	from, until, err := c.times(ctx, a, paths)
+	from, until, err := c.times(ctx, a, paths, c.Markets)
 	if err != nil {
 		return err
 	}

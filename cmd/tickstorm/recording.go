@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -100,9 +101,9 @@ type stretch struct {
 	Until string `placeholder:"TIME" help:"Only what was received before."`
 }
 
-// times reads the two ends, which may be zero. They refer to the recording: 09:30 is on the day of its
-// beginning, and -10m is before its end.
-func (s *stretch) times(ctx context.Context, a *app, paths []string) (from, until time.Time, err error) {
+// times reads the two ends, which may be zero. They refer to what the recording has of some markets, all if
+// none are named: 09:30 is on the day of its beginning, and -10m is before its end.
+func (s *stretch) times(ctx context.Context, a *app, paths, markets []string) (from, until time.Time, err error) {
 	if s.From == "" && s.Until == "" {
 		return from, until, nil
 	}
@@ -114,7 +115,7 @@ func (s *stretch) times(ctx context.Context, a *app, paths []string) (from, unti
 	market := tickstorm.Stocks
 	found := false
 	for _, r := range reports {
-		if r.FirstReceived.IsZero() {
+		if r.FirstReceived.IsZero() || len(markets) > 0 && !slices.Contains(markets, string(r.Header.Market)) {
 			continue
 		}
 		if !found || r.FirstReceived.Before(ref.Day) {
@@ -174,7 +175,7 @@ func (p *picking) reader(paths []string, from, until time.Time) (*record.Reader,
 	return r, nil
 }
 
-// firstMarket is the market of what comes first, whose clocks are shown. That there is no recording at all is an
+// firstMarket is the market of the message that comes first, whose clocks are shown. That there is no recording at all is an
 // error.
 func (p *picking) firstMarket(ctx context.Context, paths []string, from time.Time) (tickstorm.Market, error) {
 	r, err := p.reader(paths, from, time.Time{})
@@ -184,18 +185,20 @@ func (p *picking) firstMarket(ctx context.Context, paths []string, from time.Tim
 	defer r.Close()
 	size := int64(0)
 	ctx = record.WithProgress(ctx, func(p record.Progress) { size = p.Total })
+	var first tickstorm.Market
 	for e, err := range r.All(ctx) {
 		if err != nil {
 			return "", err
 		}
-		if size = 1; e.Market != "" {
+		if e.Raw != nil {
 			return e.Market, nil
 		}
+		size, first = max(size, 1), cmp.Or(first, e.Market)
 	}
 	if size == 0 {
 		return "", noRecording(paths)
 	}
-	return tickstorm.Stocks, nil
+	return cmp.Or(first, tickstorm.Stocks), nil
 }
 
 // noRecording is that there is none where one was said to be.

@@ -67,7 +67,7 @@ func (c *replayCmd) Run(ctx context.Context, a *app) error {
 	defer remove()
 	working, stop := a.working(ctx, "reading the indices", 0)
 	defer stop()
-	from, until, err := c.times(working, a, paths)
+	from, until, err := c.times(working, a, paths, c.Markets)
 	if err != nil {
 		return err
 	}

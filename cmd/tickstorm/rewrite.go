@@ -67,7 +67,7 @@ func (*cutCmd) Help() string {
 // Run runs the verb.
 func (c *cutCmd) Run(ctx context.Context, a *app) error {
 	return rewrite(ctx, a, &c.recording, &c.target, "cutting", func(ctx context.Context, to string, paths []string) ([]*record.Damage, error) {
-		from, until, err := c.times(ctx, a, paths)
+		from, until, err := c.times(ctx, a, paths, nil)
 		if err != nil {
 			return nil, err
 		}
