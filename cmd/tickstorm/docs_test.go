@@ -1,13 +1,17 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tickstorm/tickstorm/record"
 )
 
 // TestDocs: the documentation has every verb and code, and its commands are of the grammar.
@@ -51,6 +55,57 @@ func TestDocs(t *testing.T) {
 		}
 	}
 	require.Greater(t, ran, 15)
+}
+
+// TestObjects: every member of what is JSON for programs is documented.
+func TestObjects(t *testing.T) {
+	text, err := os.ReadFile("../../docs/cli.md")
+	require.NoError(t, err)
+	objects := section(t, string(text), "## JSON for programs")
+	path := demo(t, newScene(t))
+	whole, err := os.ReadFile(path)
+	require.NoError(t, err)
+	bad := filepath.Join(t.TempDir(), "bad"+record.Suffix)
+	require.NoError(t, os.WriteFile(bad, whole[:len(whole)-100], 0o600))
+	for _, args := range [][]string{
+		{"check", "--demo", "--for", "10ms", "--max-age", "1ns"},
+		{"probe", "--demo", "-m", "indices", "--wait", "10s"},
+		{"info", "-s", path},
+		{"verify", bad},
+		{"bench", "--corpus", "stocks1", "--events", "100", "--rounds", "1", "--stream", "20ms"},
+		{"version"},
+	} {
+		s := newScene(t)
+		s.run(t, append(args, "-f", "json")...)
+		var v any
+		require.NoError(t, json.Unmarshal([]byte(s.out.String()), &v), args)
+		_, row, ok := strings.Cut(objects, "\n| `"+args[0]+"` |")
+		require.True(t, ok, args[0])
+		row, _, _ = strings.Cut(row, "\n")
+		names := members(v, nil)
+		require.NotEmpty(t, names)
+		for _, name := range names {
+			require.Contains(t, row, "`"+name+"`", args[0])
+		}
+	}
+}
+
+// members are the names in a value, but for those of channels.
+func members(v any, names []string) []string {
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			names = members(e, names)
+		}
+	case map[string]any:
+		for name, e := range v {
+			names = append(names, name)
+			if name != "elements" {
+				names = members(e, names)
+			}
+		}
+	}
+	return names
 }
 
 // section is what stands below a heading.
