@@ -77,7 +77,11 @@ func create(ctx context.Context, path string, u *unpacker, write func(*os.File) 
 	if err := o.finish(); err != nil {
 		return err
 	}
-	r, err := inspect(ctx, o.part(), u, nil)
+	t := trackerOf(ctx)
+	if info, err := os.Stat(o.part()); err == nil {
+		t.begin(info.Size(), true)
+	}
+	r, err := inspect(ctx, o.part(), u, t, nil)
 	if err != nil {
 		return err
 	}

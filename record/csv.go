@@ -243,8 +243,10 @@ func (w *csvWriter) event(at int, e *Entry) {
 		c = *e.Control
 	}
 	b := w.row[:0]
-	if c.Kind != Up {
+	if missing {
 		w.done.Gaps++
+	}
+	if c.Kind != Up {
 		w.gaps++
 		b = appendInt(b, int64(w.gaps))
 		if e.Market != "" {

@@ -318,7 +318,7 @@ func TestCSVGaps(t *testing.T) {
 	out := t.TempDir()
 	done, err := CSV(t.Context(), out, open(t, paths...))
 	require.NoError(t, err)
-	require.Equal(t, Converted{Elements: 12, Gaps: 6, Broken: 2, UnknownKeys: 1}, done)
+	require.Equal(t, Converted{Elements: 12, Gaps: 5, Broken: 2, UnknownKeys: 1}, done)
 	names, err := filepath.Glob(filepath.Join(out, "*"))
 	require.NoError(t, err)
 	var files []string

@@ -10,5 +10,5 @@
 // on, and follows what is being written. [Verify] says what is damaged, [Recover] makes a whole
 // segment of what is not, [Cut] and [Merge] make one of parts of others. A [Replay] tells a handler
 // what was recorded, at any speed; a [Source] has the simulator serve it. [JSONLines] and [CSV]
-// convert; [Schemas] are the columns of events.
+// convert; [Schemas] are the columns of events. With [WithProgress] they tell how far they have come.
 package record

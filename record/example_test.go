@@ -122,3 +122,16 @@ func ExampleCSV() {
 	fmt.Println(done.Elements, done.Gaps, bytes.Count(trades, []byte("\n")))
 	// Output: 4 1 5
 }
+
+// A line on a terminal that says how far a long check is.
+func ExampleWithProgress() {
+	ctx := record.WithProgress(context.Background(), func(p record.Progress) {
+		if p.Done == p.Total { // a program shows it each time, no more often than people read
+			fmt.Printf("%d of %d bytes\n", p.Done, p.Total)
+		}
+	})
+	if _, err := record.Verify(ctx, "testdata"); err != nil {
+		log.Fatal(err)
+	}
+	// Output: 1253 of 1253 bytes
+}

@@ -37,7 +37,7 @@ func (f *following) want(want ...string) {
 func (f *following) nothing() {
 	f.t.Helper()
 	if !f.r.begun {
-		require.NoError(f.t, f.r.begin())
+		require.NoError(f.t, f.r.begin(f.t.Context()))
 	}
 	for range 3 {
 		_, err := f.r.next(f.t.Context())

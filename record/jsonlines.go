@@ -12,8 +12,9 @@ import (
 
 // Converted is what a conversion has written.
 type Converted struct {
-	// Elements are those of messages, Gaps the lines or rows that say what is missing; rows of [CSV]
-	// that say that a connection ended count as well.
+	// Elements are those of messages, Gaps the lines or rows that say what is missing. Rows of [CSV]
+	// that say that a connection ended do not count: what was missed then is a gap of its own, and
+	// behind the last there is nothing.
 	Elements, Gaps uint64
 	// Broken is what was in messages and is no element.
 	Broken uint64

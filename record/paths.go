@@ -81,8 +81,12 @@ func below(root string, found bool, do func(path string, found bool) error) erro
 		}
 		return do(root, found)
 	}
-	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) && (found || path != root) { // renamed or removed since
+	top := root
+	if link, err := os.Lstat(root); err == nil && link.Mode()&fs.ModeSymlink != 0 {
+		top += string(filepath.Separator) // WalkDir follows no links, and a link with this behind it is the folder
+	}
+	return filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) && (found || path != top) { // renamed or removed since
 			return nil
 		}
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, Suffix) && !strings.HasSuffix(path, PartSuffix) {

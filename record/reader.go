@@ -74,6 +74,7 @@ type Reader struct {
 	unfinished []unfinished    // were given up while others went on
 	damaged    []Entry         // to be told first
 	timer      *time.Timer
+	progress   *tracker
 	alone      Entry
 }
 
@@ -189,7 +190,7 @@ func (r *Reader) All(ctx context.Context) iter.Seq2[*Entry, error] {
 // that of the context, or one of a file or folder that cannot be read.
 func (r *Reader) Next(ctx context.Context) (*Entry, error) {
 	if !r.begun {
-		if err := r.begin(); err != nil {
+		if err := r.begin(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -237,6 +238,7 @@ func (r *Reader) next(ctx context.Context) (*Entry, error) {
 	if r.follow > 0 {
 		return nil, errIncomplete
 	}
+	r.progress.finish()
 	return nil, io.EOF
 }
 
@@ -294,7 +296,7 @@ func (r *Reader) sort() {
 	})
 }
 
-func (r *Reader) begin() error {
+func (r *Reader) begin(ctx context.Context) error {
 	r.known, r.seen = map[uint64]bool{}, map[string]bool{}
 	if err := r.discover(); err != nil {
 		r.rewind() // what was found is found again
@@ -303,7 +305,19 @@ func (r *Reader) begin() error {
 	r.resumed()
 	r.sort()
 	r.begun = true
+	r.progress = trackerOf(ctx)
+	r.progress.begin(r.remaining(), false)
 	return nil
+}
+
+// remaining is how many bytes the segments have that come.
+func (r *Reader) remaining() (n int64) {
+	for _, st := range r.streams {
+		for _, g := range st.segments {
+			n += g.size
+		}
+	}
+	return n
 }
 
 // discover looks for segments that are not known yet.
@@ -333,13 +347,16 @@ func (r *Reader) look(path string, found bool) error {
 		return nil
 	}
 	r.known[id.random] = true
-	folder, g := filepath.Dir(path), segment{path: path, id: id}
+	folder, g := filepath.Dir(path), segment{path: path, id: id, size: size}
 	if r.begun && r.passed(folder, &id) {
 		c := r.resume[plain(id.market)]
 		if c.folder == "" || c.own(folder) {
 			return nil
 		}
 		g.since = c.since()
+	}
+	if r.begun {
+		r.progress.more(size)
 	}
 	r.streamOf(id.market, folder, id.started).add(g)
 	return nil

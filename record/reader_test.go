@@ -394,6 +394,23 @@ func TestParseCursor(t *testing.T) {
 	}
 }
 
+// A folder of recordings may be a link, as to a disk of its own.
+func TestOpenLink(t *testing.T) {
+	folder := t.TempDir()
+	put(t, folder, filepath.Join("real", "stocks", "a"+Suffix), testSegment(t, testHeader(), 1))
+	link := filepath.Join(folder, "link")
+	if err := os.Symlink("real", link); err != nil {
+		t.Skip(err)
+	}
+	for _, path := range []string{link, link + string(filepath.Separator), filepath.Join(folder, "l*")} {
+		require.Len(t, readAll(t, open(t, path)), 4, path)
+		reports, err := Survey(t.Context(), path)
+		require.NoError(t, err)
+		require.Len(t, reports, 1)
+		require.Equal(t, filepath.Join(link, "stocks", "a"+Suffix), reports[0].Path)
+	}
+}
+
 func TestOpenNothing(t *testing.T) {
 	_, err := Open(filepath.Join(t.TempDir(), "nothing*"))
 	require.ErrorIs(t, err, os.ErrNotExist)

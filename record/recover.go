@@ -25,10 +25,14 @@ func Recover(ctx context.Context, to, from string) (*Report, error) {
 	}
 	defer u.close()
 	u.verifies = true
+	t := trackerOf(ctx)
+	if err := t.beginAll([]string{from}); err != nil {
+		return nil, err
+	}
 	var report *Report
 	err = create(ctx, to, u, func(f *os.File) error {
 		k := &keeper{w: f}
-		if report, err = inspect(ctx, from, u, k.keep); err != nil {
+		if report, err = inspect(ctx, from, u, t, k.keep); err != nil {
 			return err
 		}
 		if k.segment == nil {

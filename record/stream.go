@@ -17,6 +17,8 @@ import (
 type segment struct {
 	path string
 	id   segmentID
+	size int64  // of its file when it was found
+	told int64  // what of that was read before it was given up
 	from uint64 // lines before it are left out
 	// since is not 0 where another folder's cursor stands for what was received until then.
 	since int64
@@ -32,6 +34,7 @@ type stream struct {
 
 	open  *segmentFile // nil before the first and between two
 	name  string       // of the segment
+	told  int64        // how far in it progress was told
 	f     frame
 	found bool   // f is wanted, and not read yet
 	text  []byte // the lines of f that come
@@ -128,6 +131,7 @@ func (st *stream) fill() error {
 // a damage may be one that is told late, in front of the frame.
 func (st *stream) find() (err error) {
 	st.f, err = st.open.next()
+	st.advanced(st.open.at)
 	var d *Damage
 	if errors.As(err, &d) && st.outside {
 		st.damage = d
@@ -176,6 +180,7 @@ func (st *stream) begin(g segment) (err error) {
 	if err != nil {
 		return err
 	}
+	st.told = g.told
 	st.open.growing = st.r.follow > 0
 	st.open.id, st.open.known = g.id, true
 	st.name = g.id.name()
@@ -193,10 +198,18 @@ func (st *stream) begin(g segment) (err error) {
 	return nil
 }
 
+// advanced tells that a place in the segment that is open was reached.
+func (st *stream) advanced(at int64) {
+	if at > st.told {
+		st.r.progress.add(at - st.told)
+		st.told = at
+	}
+}
+
 func (st *stream) end() {
 	if s := st.open; s != nil {
 		if st.r.follow > 0 && !s.finished {
-			st.r.unfinished = append(st.r.unfinished, unfinished{segment{path: s.path, id: s.id, from: s.line}, s.size, st.begun})
+			st.r.unfinished = append(st.r.unfinished, unfinished{segment{path: s.path, id: s.id, told: s.size, from: s.line}, s.size, st.begun})
 		}
 		s.close()
 	}

@@ -17,11 +17,12 @@ func Survey(ctx context.Context, paths ...string) ([]*Report, error) {
 		return nil, err
 	}
 	defer u.close()
-	return reportsOn(paths, func(path string) (*Report, error) { return survey(ctx, path, u) })
+	t := trackerOf(ctx)
+	return reportsOn(paths, t, func(path string) (*Report, error) { return survey(ctx, path, u, t) })
 }
 
 // survey reads the indices of a segment.
-func survey(ctx context.Context, path string, u *unpacker) (*Report, error) {
+func survey(ctx context.Context, path string, u *unpacker, t *tracker) (*Report, error) {
 	s, err := openWritten(path, u)
 	if err != nil {
 		return nil, err
@@ -56,7 +57,9 @@ func survey(ctx context.Context, path string, u *unpacker) (*Report, error) {
 		if err != nil {
 			return v.report, err
 		}
+		t.reached(s.at)
 	}
+	t.over(s.size)
 	v.report.Finished = s.finished
 	return v.report, v.known(s)
 }

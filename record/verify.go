@@ -65,12 +65,16 @@ func Verify(ctx context.Context, paths ...string) ([]*Report, error) {
 	}
 	defer u.close()
 	u.verifies = true
-	return reportsOn(paths, func(path string) (*Report, error) { return inspect(ctx, path, u, nil) })
+	t := trackerOf(ctx)
+	return reportsOn(paths, t, func(path string) (*Report, error) { return inspect(ctx, path, u, t, nil) })
 }
 
-// reportsOn looks at each segment that paths match.
-func reportsOn(paths []string, look func(path string) (*Report, error)) (reports []*Report, err error) {
+// reportsOn looks at each segment that paths match, and tells t how far that is.
+func reportsOn(paths []string, t *tracker, look func(path string) (*Report, error)) (reports []*Report, err error) {
 	if err := matched(paths); err != nil {
+		return nil, err
+	}
+	if err := t.beginAll(paths); err != nil {
 		return nil, err
 	}
 	err = files(paths, func(path string, found bool) error {
@@ -83,12 +87,15 @@ func reportsOn(paths []string, look func(path string) (*Report, error)) (reports
 		}
 		return err
 	})
+	if err == nil {
+		t.finish()
+	}
 	return reports, err
 }
 
 // inspect reads a segment whole. keep, if not nil, gets each frame that is whole, with its text,
-// and the damage between them; what it is given is valid until it returns.
-func inspect(ctx context.Context, path string, u *unpacker, keep func(f *frame, text []byte, d *Damage) error) (*Report, error) {
+// and the damage between them; what it is given is valid until it returns. t is told what was read.
+func inspect(ctx context.Context, path string, u *unpacker, t *tracker, keep func(f *frame, text []byte, d *Damage) error) (*Report, error) {
 	s, err := openWritten(path, u)
 	if err != nil {
 		return nil, err
@@ -120,7 +127,9 @@ func inspect(ctx context.Context, path string, u *unpacker, keep func(f *frame, 
 		if err != nil {
 			return v.report, err
 		}
+		t.reached(s.at)
 	}
+	t.over(s.size)
 	return v.report, v.end(ctx, s)
 }
 

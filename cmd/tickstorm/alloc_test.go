@@ -19,15 +19,17 @@ func TestAllocations(t *testing.T) {
 	require.NoError(t, err)
 	filter, err := where.Parse("sym=AAPL,MSFT")
 	require.NoError(t, err)
+	patterns, err := where.Parse("sym~A*,?B*")
+	require.NoError(t, err)
 	for name, s := range map[string]*splitting{
-		"json": {}, "raw": {whole: true}, "received": {timed: true}, "where": {printer: &printer{filter: filter}}, "report": {printer: &printer{report: newReport()}},
+		"json": {}, "raw": {whole: true}, "received": {timed: true}, "where": {printer: &printer{filter: filter}}, "patterns": {printer: &printer{filter: patterns}}, "report": {printer: &printer{report: newReport()}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if s.printer == nil {
 				s.printer = &printer{}
 			}
 			s.split, s.out = tickstorm.NewSplitter(tickstorm.Stocks), newOutput(io.Discard, false)
-			defer func() { require.NoError(t, s.out.close()) }()
+			defer func() { require.NoError(t, s.out.close(t.Context())) }()
 			all := func() {
 				for _, msg := range messages {
 					s.OnRaw(msg, 1)

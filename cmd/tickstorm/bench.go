@@ -134,7 +134,7 @@ func (c *benchCmd) measure(ctx context.Context, name string, m tickstorm.Market,
 	}
 	parser := tickstorm.NewParser(m)
 	p := &printer{out: newOutput(io.Discard, false)}
-	defer func() { _ = p.out.close() }()
+	defer func() { _ = p.out.close(ctx) }()
 	lines := &splitting{printer: p, split: split}
 	for _, side := range []struct {
 		into *float64

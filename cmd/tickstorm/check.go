@@ -61,8 +61,14 @@ type finding struct {
 	events  uint64
 	connect time.Duration // until the key was accepted
 	first   time.Duration // from the acknowledgement to the first event
-	age     time.Duration // the longest time without an event
+	stood   bool          // the subscription did
+	age     time.Duration // the longest time without an event, since it stood
 	lag     tickstorm.Histogram
+}
+
+// late is a quantile of lag; known is false where no event has one.
+func (f *finding) late(q float64) (lag time.Duration, known bool) {
+	return f.lag.Quantile(q), f.lag.Count() > 0
 }
 
 // watcher notes when events come, and how late.
@@ -172,7 +178,7 @@ func (c *checkCmd) look(ctx context.Context, a *app) (f *finding, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	f.events, f.lag = w.events, w.lag
-	if !w.since.IsZero() {
+	if f.stood = !w.since.IsZero(); f.stood {
 		f.age = max(w.gap, time.Since(w.since))
 	}
 	switch {
@@ -262,7 +268,15 @@ func rounded(d time.Duration) time.Duration { return d.Round(100 * time.Microsec
 
 // print writes what was found.
 func (c *checkCmd) print(w io.Writer, f *finding) error {
-	p50, p99 := f.lag.Quantile(0.5), f.lag.Quantile(0.99)
+	p50, timed := f.late(0.5)
+	p99, _ := f.late(0.99)
+	seconds := func(d time.Duration, known bool) *float64 {
+		if !known {
+			return nil
+		}
+		s := d.Seconds()
+		return &s
+	}
 	topics := strings.Join(c.Topics, ",")
 	var err error
 	switch c.Format {
@@ -273,21 +287,24 @@ func (c *checkCmd) print(w io.Writer, f *finding) error {
 			Why     string           `json:"why,omitempty"`
 			Feed    string           `json:"feed,omitempty"`
 			Market  tickstorm.Market `json:"market,omitempty"`
-			Topics  []string         `json:"topics"`
+			Topics  []string         `json:"topics,omitempty"`
 			Events  uint64           `json:"events"`
-			Connect float64          `json:"connect_seconds"`
-			First   float64          `json:"first_event_seconds"`
-			Age     float64          `json:"age_seconds"`
-			LagP50  float64          `json:"lag_p50_seconds"`
-			LagP99  float64          `json:"lag_p99_seconds"`
-		}{f.state.String(), int(f.state), f.why, f.feed, f.market, c.Topics, f.events, f.connect.Seconds(), f.first.Seconds(), f.age.Seconds(), p50.Seconds(), p99.Seconds()})
+			Connect *float64         `json:"connect_seconds,omitempty"`
+			First   *float64         `json:"first_event_seconds,omitempty"`
+			Age     *float64         `json:"age_seconds,omitempty"`
+			LagP50  *float64         `json:"lag_p50_seconds,omitempty"`
+			LagP99  *float64         `json:"lag_p99_seconds,omitempty"`
+		}{
+			f.state.String(), int(f.state), f.why, f.feed, f.market, c.Topics, f.events, seconds(f.connect, f.connect > 0), seconds(f.first, f.events > 0),
+			seconds(f.age, f.stood), seconds(p50, timed), seconds(p99, timed),
+		})
 	case "nagios":
 		why := f.why
 		if why == "" {
 			why = fmt.Sprintf("%s: %d events", topics, f.events)
 		}
 		_, err = fmt.Fprintf(w, "TICKSTORM %s - %s | age=%s;%s;%s lag=%s;%s;%s events=%dc\n", f.state, strings.ReplaceAll(why, "|", "/"),
-			perf(f.age), bound(c.WarnAge), bound(c.MaxAge), perf(p50), bound(c.WarnLag), bound(c.MaxLag), f.events)
+			perf(f.age, f.stood), bound(c.WarnAge), bound(c.MaxAge), perf(p50, timed), bound(c.WarnLag), bound(c.MaxLag), f.events)
 	case "prometheus":
 		_, err = io.WriteString(w, c.prometheus(f))
 	default:
@@ -299,13 +316,29 @@ func (c *checkCmd) print(w io.Writer, f *finding) error {
 			_, err = fmt.Fprintf(w, "%s%s\n", f.state, why)
 			break
 		}
-		_, err = fmt.Fprintf(w, "%s%s\n%s on %s of %s: connected in %v, first event after %v, %d events, none for %v, late by %v (p50), %v (p99)\n",
-			f.state, why, topics, f.market, f.feed, rounded(f.connect), rounded(f.first), f.events, rounded(f.age), rounded(p50), rounded(p99))
+		text := fmt.Sprintf("%s%s\n%s on %s of %s: connected in %v", f.state, why, topics, f.market, f.feed, rounded(f.connect))
+		if f.events > 0 {
+			text += fmt.Sprintf(", first event after %v", rounded(f.first))
+		}
+		text += fmt.Sprintf(", %d events", f.events)
+		if f.stood {
+			text += fmt.Sprintf(", none for %v", rounded(f.age))
+		}
+		if timed {
+			text += fmt.Sprintf(", late by %v (p50), %v (p99)", rounded(p50), rounded(p99))
+		}
+		_, err = io.WriteString(w, text+"\n")
 	}
 	return err
 }
 
-func perf(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 6, 64) + "s" }
+// perf is a value of performance data, U if it is not known.
+func perf(d time.Duration, known bool) string {
+	if !known {
+		return "U"
+	}
+	return strconv.FormatFloat(d.Seconds(), 'f', 6, 64) + "s"
+}
 
 // bound is a threshold of performance data, empty if there is none.
 func bound(d time.Duration) string {
@@ -315,7 +348,7 @@ func bound(d time.Duration) string {
 	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64)
 }
 
-// prometheus is the text form of Prometheus.
+// prometheus is the text form of Prometheus. What is not known has no sample.
 func (c *checkCmd) prometheus(f *finding) string {
 	var b strings.Builder
 	labels := fmt.Sprintf("market=%q,feed=%q", f.market, f.feed)
@@ -327,9 +360,16 @@ func (c *checkCmd) prometheus(f *finding) string {
 	}
 	metric("state", "0 ok, 1 warning, 2 critical, 3 unknown.", "", float64(f.state))
 	metric("events", "Events that came while it was watched.", "", float64(f.events))
-	metric("connect_seconds", "Until the key was accepted.", "", f.connect.Seconds())
-	metric("age_seconds", "The longest time without an event.", "", f.age.Seconds())
-	metric("lag_seconds", "How much events came after their own time.", `,quantile="0.5"`, f.lag.Quantile(0.5).Seconds())
-	metric("lag_seconds", "", `,quantile="0.99"`, f.lag.Quantile(0.99).Seconds())
+	if f.connect > 0 {
+		metric("connect_seconds", "Until the key was accepted.", "", f.connect.Seconds())
+	}
+	if f.stood {
+		metric("age_seconds", "The longest time without an event.", "", f.age.Seconds())
+	}
+	if p50, known := f.late(0.5); known {
+		p99, _ := f.late(0.99)
+		metric("lag_seconds", "How much events came after their own time.", `,quantile="0.5"`, p50.Seconds())
+		metric("lag_seconds", "", `,quantile="0.99"`, p99.Seconds())
+	}
 	return b.String()
 }

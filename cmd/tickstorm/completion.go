@@ -2,10 +2,14 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/sim"
 )
 
 type completionCmd struct {
@@ -77,6 +81,16 @@ func flagsOf(n *kong.Node) []*kong.Flag {
 // values are what a flag may be, where that is a list.
 func values(f *kong.Flag) []string {
 	var some []string
+	switch f.Name {
+	case "market":
+		for _, m := range tickstorm.Markets() {
+			some = append(some, string(m))
+		}
+	case "feed":
+		some = slices.Sorted(maps.Keys(feeds))
+	case "corpus":
+		some = sim.Corpora()
+	}
 	for _, v := range f.EnumSlice() {
 		if v = strings.TrimSpace(v); v != "" {
 			some = append(some, v)

@@ -82,7 +82,7 @@ func (c *consumeNatsCmd) Run(ctx context.Context, a *app) (err error) {
 		defer stop()
 		url = demo
 	}
-	return p.write(a, lines, func() error { return c.consume(ctx, a, url, market, topics, p, lines) })
+	return p.write(ctx, a, lines, func() error { return c.consume(ctx, a, url, market, topics, p, lines) })
 }
 
 // consuming writes events, and logs what is missing.

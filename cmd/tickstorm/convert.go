@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/tickstorm/tickstorm/record"
@@ -36,8 +38,13 @@ func (c *convertCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer remove()
-	from, until, err := c.times(ctx, a, paths)
+	ctx, stop := a.working(ctx, "converting", 0)
+	defer stop()
+	from, until, err := c.times(ctx, a, paths, c.Markets)
 	if err != nil {
+		return err
+	}
+	if _, err := c.firstMarket(ctx, paths, from); err != nil {
 		return err
 	}
 	r, err := c.reader(paths, from, until)
@@ -46,7 +53,6 @@ func (c *convertCmd) Run(ctx context.Context, a *app) error {
 	}
 	defer r.Close()
 	var done record.Converted
-	stop := a.working("converting")
 	if c.Format == "csv" {
 		done, err = record.CSV(ctx, c.Out, r)
 	} else {
@@ -55,6 +61,9 @@ func (c *convertCmd) Run(ctx context.Context, a *app) error {
 	stop()
 	if isBrokenPipe(err) {
 		return nil
+	}
+	if err == nil && done == (record.Converted{}) {
+		a.nothing()
 	}
 	if err == nil && (done.Gaps > 0 || done.Broken > 0) {
 		a.log.Warn("something is missing in the recording, and told in its place", "gaps", done.Gaps, "broken", done.Broken)
@@ -71,11 +80,14 @@ func (c *convertCmd) lines(ctx context.Context, a *app, r *record.Reader) (done 
 		w := &firstError{w: a.stdout}
 		done, err = record.JSONLines(ctx, w, r)
 		if w.err != nil {
-			return done, cmpError(outputError(w.err), w.err)
+			return done, cmp.Or(outputError(w.err), w.err)
 		}
 		return done, err
 	}
 	f, err := os.OpenFile(c.Out, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return done, thereAlready(c.Out)
+	}
 	if err != nil {
 		return done, err
 	}
@@ -99,14 +111,4 @@ func (f *firstError) Write(b []byte) (int, error) {
 		f.err = err
 	}
 	return n, err
-}
-
-// cmpError returns the first error that is one.
-func cmpError(some ...error) error {
-	for _, err := range some {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

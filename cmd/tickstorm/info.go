@@ -82,8 +82,8 @@ func (c *infoCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer remove()
-	stop := a.working("reading the indices")
-	found, err := survey(ctx, paths, c.Segments)
+	working, stop := a.working(ctx, "reading the indices", 0)
+	found, err := survey(working, paths, c.Segments)
 	stop()
 	if err != nil {
 		return err
@@ -105,6 +105,9 @@ func survey(ctx context.Context, paths []string, segments bool) (*contents, erro
 	reports, err := record.Survey(ctx, paths...)
 	if err != nil {
 		return nil, err
+	}
+	if len(reports) == 0 {
+		return nil, noRecording(paths)
 	}
 	c := &contents{Missing: []missingContents{}}
 	markets := map[tickstorm.Market]*marketContents{}

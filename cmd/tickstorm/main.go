@@ -18,7 +18,9 @@ func main() {
 
 // process runs a command in the world of the process.
 func process(ctx context.Context, args []string) int {
-	ctx, stop := interruptible(ctx)
+	ctx, hangups, stop := interruptible(ctx)
 	defer stop()
-	return run(ctx, args, system())
+	w := system()
+	w.hangups = hangups.listen
+	return run(ctx, args, w)
 }

@@ -50,13 +50,26 @@ func TestCheck(t *testing.T) {
 					require.True(t, json.Valid([]byte(s.out.String())))
 				}
 				if form == "nagios" {
-					require.Regexp(t, `^TICKSTORM \w+ - [^|]* \| age=[\d.]+s;[\d.]*;[\d.]* lag=[\d.]+s;[\d.]*;[\d.]* events=\d+c\n$`, s.out)
+					require.Regexp(t, `^TICKSTORM \w+ - [^|]* \| age=([\d.]+s|U);[\d.]*;[\d.]* lag=([\d.]+s|U);[\d.]*;[\d.]* events=\d+c\n$`, s.out)
 				}
 				require.Empty(t, s.err.String())
 			}
 		})
 	}
+	// What is not known is not said to be 0, which would be good.
+	for form, forbidden := range map[string]string{"json": "_seconds", "prometheus": "_seconds", "nagios": "=0"} {
+		s := newScene(t)
+		require.EqualValues(t, critical, s.run(t, "check", "--feed", "ws://127.0.0.1:1", "-f", form))
+		require.NotContains(t, strings.ReplaceAll(s.out.String(), "events=0c", ""), forbidden)
+	}
+	_, quiet := start(t, sim.Config{Quiet: true})
 	s := newScene(t)
+	require.EqualValues(t, critical, s.run(t, append([]string{"check", "--wait", "100ms", "-f", "nagios"}, quiet...)...))
+	require.Regexp(t, ` age=0\.\d+s;; lag=U;; events=0c\n$`, s.out)
+	s = newScene(t)
+	require.EqualValues(t, critical, s.run(t, append([]string{"check", "--wait", "100ms"}, quiet...)...))
+	require.Regexp(t, `: connected in [\d.]+(µs|ms|s), 0 events, none for [\d.]+(µs|ms|s)\n$`, s.out)
+	s = newScene(t)
 	require.EqualValues(t, unknown, s.run(t, "check"), "no key")
 	require.Contains(t, s.out.String(), "no API key")
 	s = newScene(t)
@@ -100,6 +113,12 @@ func TestProbe(t *testing.T) {
 	s = newScene(t).with("MASSIVE_API_KEY=none")
 	require.Equal(t, exitPlan, probe(s, "--yes", "-m", "stocks,forex"), s.err)
 	require.Contains(t, s.out.String(), "forex")
+	s = newScene(t)
+	require.Equal(t, exitFailure, s.run(t, "probe", "--yes", "--feed", "ws://127.0.0.1:1", "-m", "stocks,forex"), "that nobody answers says nothing of a plan")
+	require.Contains(t, s.err.String(), "no market could be connected to")
+	_, mixed := start(t, sim.Config{Keys: cfg.Keys, Faults: []sim.Fault{{At: sim.OnHandshake, Conn: 2, Do: sim.Cut()}}})
+	s = newScene(t).with("MASSIVE_API_KEY=none")
+	require.Equal(t, exitFailure, s.run(t, append([]string{"probe", "--yes", "-m", "stocks,forex"}, mixed...)...), s.err)
 	s = newScene(t).with("MASSIVE_API_KEY=nobody")
 	require.Equal(t, exitKey, probe(s, "--yes"))
 	require.Contains(t, s.err.String(), "authentication failed")
@@ -136,6 +155,15 @@ func TestVersion(t *testing.T) {
 	s := newScene(t)
 	require.Equal(t, exitOK, s.run(t, "version"))
 	require.Regexp(t, `^tickstorm \S+.*, go1\S+, \w+/\w+\n$`, s.out)
+	said := s.out.String()
+	s = newScene(t)
+	require.Equal(t, exitOK, s.run(t, "--version"))
+	require.Equal(t, said, s.out.String())
+	for _, args := range [][]string{{"help"}, {"help", "sub"}, {"help", "sink", "nats"}} {
+		s = newScene(t)
+		require.Equal(t, exitOK, s.run(t, args...))
+		require.Contains(t, s.out.String(), strings.Join(append([]string{"Usage: tickstorm"}, args[1:]...), " "))
+	}
 	s = newScene(t)
 	require.Equal(t, exitOK, s.run(t, "version", "-f", "json", "--demo"))
 	var v versions

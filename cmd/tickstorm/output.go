@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io"
 	"sync"
@@ -93,15 +94,20 @@ func (o *output) failure() error {
 	return o.err
 }
 
-// unread is how long the end waits for whoever reads.
-const unread = 5 * time.Second
+const (
+	// unread is how long whoever has ended it waits for whoever reads.
+	unread = 5 * time.Second
+	// lastly is how long the last write may take when that is over.
+	lastly = 250 * time.Millisecond
+)
 
 // errUnread: somebody has the other end of standard output open, and does not read.
 var errUnread = errors.New("nobody reads what is written")
 
 // close writes the rest, and returns what a write has failed with; that nobody reads any more is
-// no failure. A reader that does not read is not waited for.
-func (o *output) close() error {
+// no failure. A reader that takes its time, such as a pager, is waited for until ctx ends: if it does not read
+// at all then, it is errUnread, and the output stays locked.
+func (o *output) close(ctx context.Context) error {
 	close(o.over)
 	done := make(chan error, 1)
 	go func() {
@@ -114,7 +120,12 @@ func (o *output) close() error {
 	select {
 	case err := <-done:
 		return outputError(err)
-	case <-time.After(unread):
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-done:
+		return outputError(err)
+	case <-time.After(lastly):
 		return outputError(errUnread)
 	}
 }

@@ -20,28 +20,51 @@ type printer struct {
 	report *report
 	log    *slog.Logger
 
-	lines  uint64        // written
-	begun  time.Time     // the first of them
-	done   bool          // there are as many as are wanted
-	enough chan struct{} // closed then
+	// Beneath the lock of out.
+	lines uint64    // written
+	begun time.Time // the first of them
+	done  bool      // there is all that is wanted
+
+	enough chan struct{} // closed when it is done
+	until  atomic.Int64  // what was received behind it is not wanted; 0 if all is
 	broken atomic.Uint64
 	last   atomic.Int64 // when the last event was received, in nanoseconds since 1970
 }
 
-// wants reports whether one more line is wanted, and counts it.
-func (p *printer) wants() bool {
-	if p.done {
-		return false
+// end has nothing written that was received after a moment.
+func (p *printer) end(at time.Time) { p.until.Store(at.UnixNano()) }
+
+// late reports whether something was received too late to be wanted.
+func (p *printer) late(received int64) bool {
+	until := p.until.Load()
+	return until != 0 && received > until
+}
+
+// over reports whether nothing is wanted any more, since this was received; out is locked.
+func (p *printer) over(received int64) bool {
+	if p.late(received) {
+		p.finish()
 	}
+	return p.done
+}
+
+// finish has nothing written any more; out is locked.
+func (p *printer) finish() {
+	if !p.done {
+		p.done = true
+		close(p.enough)
+	}
+}
+
+// wrote counts a line; out is locked.
+func (p *printer) wrote() {
 	p.lines++
 	if p.lines == 1 {
 		p.begun = time.Now()
 	}
 	if p.lines == p.most {
-		p.done = true
-		close(p.enough)
+		p.finish()
 	}
-	return true
 }
 
 // spoil counts what was no event, and tells the first.
@@ -67,10 +90,12 @@ var _ tickstorm.RawHandler = (*splitting)(nil)
 func (s *splitting) OnRaw(msg []byte, received int64) bool {
 	s.out.lock()
 	defer s.out.unlock()
+	if s.over(received) {
+		return false
+	}
 	if s.whole {
-		if s.wants() {
-			s.out.buf = format.AppendMessage(s.out.buf, msg, received, s.timed)
-		}
+		s.out.buf = format.AppendMessage(s.out.buf, msg, received, s.timed)
+		s.wrote()
 		if s.report == nil {
 			if !bytes.HasPrefix(msg, statusOpening) {
 				s.last.Store(received)
@@ -96,13 +121,16 @@ func (s *splitting) OnRaw(msg []byte, received int64) bool {
 		if s.report != nil {
 			s.report.add(e.Symbol, received)
 		}
-		if s.whole || !s.wants() {
+		if s.whole {
 			continue
 		}
 		if raw := msg[e.Start:e.End]; compact && !s.timed {
 			s.out.buf = append(append(s.out.buf, raw...), '\n')
 		} else {
 			s.out.buf = format.AppendElement(s.out.buf, raw, received, s.timed)
+		}
+		if s.wrote(); s.done {
+			break
 		}
 	}
 	if err := s.split.Err(); err != nil {
@@ -129,17 +157,19 @@ func (d *decoding) event(e tickstorm.Event) {
 		return
 	}
 	d.last.Store(e.Head().Received)
-	if !d.filter.Event(e) {
+	if !d.late(e.Head().Received) && !d.filter.Event(e) {
+		return
+	}
+	d.out.lock()
+	defer d.out.unlock()
+	if d.over(e.Head().Received) {
 		return
 	}
 	if d.report != nil {
 		d.report.add([]byte(e.Head().Symbol), e.Head().Received)
 	}
-	if d.wants() {
-		d.out.lock()
-		d.out.buf = d.lines.Append(d.out.buf, e)
-		d.out.unlock()
-	}
+	d.out.buf = d.lines.Append(d.out.buf, e)
+	d.wrote()
 }
 
 // OnTrade and the other methods implement [tickstorm.Handler].

@@ -54,7 +54,7 @@ func (c *probeCmd) Run(ctx context.Context, a *app) error {
 	if len(c.Markets) > 0 {
 		markets = nil
 		for _, m := range c.Markets {
-			markets = append(markets, tickstorm.Market(m))
+			markets = append(markets, a.market(m))
 		}
 	}
 	from := connection{upstream: c.upstream}
@@ -64,14 +64,15 @@ func (c *probeCmd) Run(ctx context.Context, a *app) error {
 	}
 	defer src.close()
 	if src.server == nil && !c.Yes {
-		if err := a.ask(fmt.Sprintf("This connects to %s with your key, market by market. Whatever is connected with it there may be cut off.", src.Feed)); err != nil {
+		if err := a.ask(ctx, fmt.Sprintf("This connects to %s with your key, market by market. Whatever is connected with it there may be cut off.", src.Feed)); err != nil {
 			return err
 		}
 	}
 	line := a.progress()
 	defer line.clear()
-	var found []permission
-	refused := true
+	found := []permission{}
+	connected := false
+	var why error // it was not: that the plan does not include it only if that is so of all markets
 	for _, m := range markets {
 		line.showf("probing %s", m)
 		some, err := c.market(ctx, src.Config, m)
@@ -83,25 +84,28 @@ func (c *probeCmd) Run(ctx context.Context, a *app) error {
 		if errors.Is(err, tickstorm.ErrAuthFailed) && !errors.Is(err, tickstorm.ErrNoPlan) {
 			return err
 		}
-		refused = refused && err != nil
+		connected = connected || err == nil
+		if err != nil && (why == nil || codeOf(why) == exitPlan) {
+			why = err
+		}
 	}
 	line.clear()
 	if err := c.print(a.stdout, found); err != nil {
 		return outputError(err)
 	}
-	if refused {
-		return &exitError{exitPlan, "no market could be connected to"}
+	if !connected {
+		return &exitError{codeOf(why), "no market could be connected to"}
 	}
 	return nil
 }
 
 // ask asks whether to go on.
-func (a *app) ask(what string) error {
+func (a *app) ask(ctx context.Context, what string) error {
 	if !a.stdinTerminal {
 		return usagef("%s Say --yes to go on", what)
 	}
 	fmt.Fprintf(a.stderr, "%s Go on? [y/N] ", what)
-	answer, err := bufio.NewReader(io.LimitReader(a.stdin, 64)).ReadString('\n')
+	answer, err := bufio.NewReader(io.LimitReader(a.input(ctx), 64)).ReadString('\n')
 	if err != nil && err != io.EOF {
 		return err
 	}

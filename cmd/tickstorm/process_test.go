@@ -156,8 +156,8 @@ func TestPipes(t *testing.T) {
 	require.Equal(t, "verify version\ndrop-newest drop-oldest\nnats\n--from\n", out)
 }
 
-// TestSignals: Ctrl-C ends it with what has come written, SIGTERM without a failure, and SIGHUP has
-// symbols read again.
+// TestSignals: Ctrl-C ends it with what has come written, SIGTERM and a terminal that is closed without a
+// failure, and SIGHUP has symbols read again.
 func TestSignals(t *testing.T) {
 	env := tools(t)
 	begin := func(args ...string) (*exec.Cmd, *bufio.Reader, *buffer) {
@@ -174,7 +174,7 @@ func TestSignals(t *testing.T) {
 		t.Cleanup(func() { kill.Stop() })
 		return cmd, bufio.NewReader(out), errs
 	}
-	for s, code := range map[syscall.Signal]int{syscall.SIGINT: exitInterrupted, syscall.SIGTERM: exitOK} {
+	for s, code := range map[syscall.Signal]int{syscall.SIGINT: exitInterrupted, syscall.SIGTERM: exitOK, syscall.SIGHUP: exitOK} {
 		cmd, out, errs := begin("sub", "--demo", "--demo-rate", "1000", "T.*")
 		_, err := out.ReadString('\n')
 		require.NoError(t, err)
@@ -185,10 +185,27 @@ func TestSignals(t *testing.T) {
 		_ = cmd.Wait()
 		require.Equal(t, code, cmd.ProcessState.ExitCode(), errs)
 	}
+	dir := t.TempDir()
+	cmd, out, errs := begin("record", "-v", "--demo", "--min-free", "0", "-o", dir, "T.*")
+	require.True(t, errs.await("authenticated"), errs)
+	for range 2 { // as shells do
+		require.NoError(t, cmd.Process.Signal(syscall.SIGHUP))
+	}
+	path, err := out.ReadString('\n')
+	require.NoError(t, err, errs)
+	_ = cmd.Wait()
+	require.Equal(t, exitOK, cmd.ProcessState.ExitCode(), errs)
+	require.FileExists(t, strings.TrimSpace(path), "a recording whose terminal is closed is finished")
+
+	// nohup has it go on.
+	line, errors, code := shell(t, env, dir, "nohup tickstorm sub --demo -v -n 50 T.AAPL 2>log & pid=$!; until grep -q authenticated log; do sleep 0.05; done; kill -HUP $pid; wait $pid", false)
+	require.Equal(t, exitOK, code, errors)
+	require.Equal(t, 50, strings.Count(line, "\n"), errors)
+
 	file := filepath.Join(t.TempDir(), "symbols")
 	require.NoError(t, os.WriteFile(file, []byte("AAPL"), 0o600))
-	cmd, out, errs := begin("sub", "--demo", "-v", "--symbols", file, "-f", "{sym}")
-	line, err := out.ReadString('\n')
+	cmd, out, errs = begin("sub", "--demo", "-v", "--symbols", file, "-f", "{sym}")
+	line, err = out.ReadString('\n')
 	require.NoError(t, err)
 	require.Equal(t, "AAPL\n", line)
 	require.NoError(t, os.WriteFile(file, []byte("MSFT"), 0o600))

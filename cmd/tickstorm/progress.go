@@ -1,43 +1,101 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"io"
+	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
+
+	"github.com/tickstorm/tickstorm/record"
 )
+
+// A console is standard error, at the end of which a line may stand that is written over. What else is
+// written takes its place.
+type console struct {
+	w io.Writer
+
+	mu    sync.Mutex
+	shown int // how wide the line is
+}
+
+// Write implements [io.Writer].
+func (c *console) Write(b []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wipe()
+	return c.w.Write(b)
+}
+
+// show shows a line in place of the one before. It does with spaces, which older consoles of Windows
+// understand too.
+func (c *console) show(line string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	width := utf8.RuneCountInString(line)
+	_, _ = io.WriteString(c.w, "\r"+line+strings.Repeat(" ", max(0, c.shown-width))) // there is nobody else to tell
+	c.shown = width
+}
+
+// wipe takes the line away; c.mu is held.
+func (c *console) wipe() {
+	if c.shown > 0 {
+		_, _ = io.WriteString(c.w, "\r"+strings.Repeat(" ", c.shown)+"\r")
+		c.shown = 0
+	}
+}
 
 // progress is a line on stderr that is written over while something takes long: only on a terminal,
 // and not if it is to be quiet.
 type progress struct {
-	app   *app
-	on    bool
-	shown bool
+	console *console
+	on      bool
 }
 
-func (a *app) progress() *progress { return &progress{app: a, on: a.stderrTerminal && !a.Quiet} }
+func (a *app) progress() *progress {
+	return &progress{console: a.console, on: a.stderrTerminal && !a.Quiet}
+}
 
 // showf shows a line in place of the one before.
 func (p *progress) showf(format string, args ...any) {
 	if p.on {
-		p.shown = true
-		fmt.Fprintf(p.app.stderr, "\r"+format+"\x1b[K", args...)
+		p.console.show(fmt.Sprintf(format, args...))
 	}
 }
 
 // clear takes the line away.
 func (p *progress) clear() {
-	if p.shown {
-		p.shown = false
-		fmt.Fprint(p.app.stderr, "\r\x1b[K")
+	if p.on {
+		p.console.mu.Lock()
+		defer p.console.mu.Unlock()
+		p.console.wipe()
 	}
 }
 
-// working shows how long something has been at work, until what is returned is called.
-func (a *app) working(what string) (stop func()) {
+// result writes to standard output while a progress line may be shown, in its place if both are
+// on the terminal.
+func (a *app) result(text string) error {
+	if a.console != nil && a.stdoutTerminal && a.stderrTerminal {
+		a.console.mu.Lock()
+		defer a.console.mu.Unlock()
+		a.console.wipe()
+	}
+	_, err := io.WriteString(a.stdout, text)
+	return err
+}
+
+// working shows how far work on recordings has come that is done with the context that is returned, until
+// stop is called. Work in several parts, one after the other, is of size bytes in all; 0 is what its one
+// part has.
+func (a *app) working(ctx context.Context, what string, size int64) (_ context.Context, stop func()) {
 	p := a.progress()
 	if !p.on {
-		return func() {}
+		return ctx, func() {}
 	}
+	var mu sync.Mutex
+	var far, before record.Progress // of the part that is done now, and of those before it
 	over, begun := make(chan struct{}), time.Now()
 	var shower sync.WaitGroup
 	shower.Go(func() {
@@ -49,14 +107,39 @@ func (a *app) working(what string) (stop func()) {
 			case <-over:
 				return
 			case <-tick.C:
-				p.showf("%s, %v", what, time.Since(begun).Round(time.Second))
+				mu.Lock()
+				now := far
+				if size > 0 {
+					now.Done, now.Total = before.Done+far.Done, max(size, before.Done+far.Total)
+				}
+				mu.Unlock()
+				p.showf("%s", workLine(what, now, time.Since(begun)))
 			}
 		}
 	})
-	return func() {
+	ctx = record.WithProgress(ctx, func(now record.Progress) {
+		mu.Lock()
+		defer mu.Unlock()
+		if now.Done == 0 {
+			before.Done += far.Done
+		}
+		far = now
+	})
+	return ctx, sync.OnceFunc(func() {
 		close(over)
 		shower.Wait()
+	})
+}
+
+// workLine says how far work has come.
+func workLine(what string, p record.Progress, took time.Duration) string {
+	if p.Checking {
+		what += ", reading it again"
 	}
+	if p.Total > 0 {
+		what += fmt.Sprintf(": %s of %s, %d %%", megabytes(p.Done), megabytes(p.Total), 100*p.Done/p.Total)
+	}
+	return what + ", " + took.Round(time.Second).String()
 }
 
 // megabytes is a number of bytes for people.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -76,7 +75,12 @@ func (c *recordCmd) Run(ctx context.Context, a *app) error {
 	}
 	defer src.close()
 	rc := c.config(a, c.Out, &src.Config, topics)
-	rc.OnClosed = func(path string) { fmt.Fprintln(a.stdout, path) }
+	var untold atomic.Pointer[error] // what standard output has failed with: the recording goes on
+	rc.OnClosed = func(path string) {
+		if err := outputError(a.result(path + "\n")); err != nil && untold.CompareAndSwap(nil, &err) {
+			a.log.Error("the paths of closed segments are no longer written", "err", err)
+		}
+	}
 	rec, err := record.NewRecorder(rc)
 	if err != nil {
 		return &usageError{err.Error()}
@@ -98,6 +102,9 @@ func (c *recordCmd) Run(ctx context.Context, a *app) error {
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	err = worse(err, rec.Close(closing))
+	if lost := untold.Load(); lost != nil {
+		err = worse(err, *lost)
+	}
 	line.clear()
 	s := rec.Stats()
 	if !a.Quiet {

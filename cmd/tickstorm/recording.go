@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -100,9 +101,9 @@ type stretch struct {
 	Until string `placeholder:"TIME" help:"Only what was received before."`
 }
 
-// times reads the two ends, which may be zero. They refer to the recording: 09:30 is on the day of its
-// beginning, and -10m is before its end.
-func (s *stretch) times(ctx context.Context, a *app, paths []string) (from, until time.Time, err error) {
+// times reads the two ends, which may be zero. They refer to what the recording has of some markets, all if
+// none are named: 09:30 is on the day of its beginning, and -10m is before its end.
+func (s *stretch) times(ctx context.Context, a *app, paths, markets []string) (from, until time.Time, err error) {
 	if s.From == "" && s.Until == "" {
 		return from, until, nil
 	}
@@ -112,16 +113,18 @@ func (s *stretch) times(ctx context.Context, a *app, paths []string) (from, unti
 	}
 	ref := when.Reference{Now: a.now(), Day: a.now()}
 	market := tickstorm.Stocks
-	for i, r := range reports {
-		if r.FirstReceived.IsZero() {
+	found := false
+	for _, r := range reports {
+		if r.FirstReceived.IsZero() || len(markets) > 0 && !slices.Contains(markets, string(r.Header.Market)) {
 			continue
 		}
-		if i == 0 || r.FirstReceived.Before(ref.Day) {
+		if !found || r.FirstReceived.Before(ref.Day) {
 			ref.Day, market = r.FirstReceived, r.Header.Market
 		}
-		if i == 0 || r.LastReceived.After(ref.Now) {
+		if !found || r.LastReceived.After(ref.Now) {
 			ref.Now = r.LastReceived
 		}
+		found = true
 	}
 	if ref.Zone, err = a.zone(exchangeZone(market)); err != nil {
 		return from, until, err
@@ -147,6 +150,9 @@ type picking struct {
 	Markets  []string `name:"market" short:"m" placeholder:"NAME,..." help:"Only these markets."`
 }
 
+// picks reports whether anything is left out.
+func (p *picking) picks() bool { return len(p.Channels)+len(p.Symbols)+len(p.Markets) > 0 }
+
 func (p *picking) filter() record.Filter {
 	f := record.Filter{Channels: p.Channels, Symbols: p.Symbols}
 	for _, m := range p.Markets {
@@ -169,6 +175,42 @@ func (p *picking) reader(paths []string, from, until time.Time) (*record.Reader,
 	return r, nil
 }
 
+// firstMarket is the market of the message that comes first, whose clocks are shown. That there is no recording at all is an
+// error.
+func (p *picking) firstMarket(ctx context.Context, paths []string, from time.Time) (tickstorm.Market, error) {
+	r, err := p.reader(paths, from, time.Time{})
+	if err != nil {
+		return "", err
+	}
+	defer r.Close()
+	size := int64(0)
+	ctx = record.WithProgress(ctx, func(p record.Progress) { size = p.Total })
+	var first tickstorm.Market
+	for e, err := range r.All(ctx) {
+		if err != nil {
+			return "", err
+		}
+		if e.Raw != nil {
+			return e.Market, nil
+		}
+		size, first = max(size, 1), cmp.Or(first, e.Market)
+	}
+	if size == 0 {
+		return "", noRecording(paths)
+	}
+	return cmp.Or(first, tickstorm.Stocks), nil
+}
+
+// noRecording is that there is none where one was said to be.
+func noRecording(paths []string) error {
+	return fmt.Errorf("there is no recording in %s", strings.Join(paths, ", "))
+}
+
+// nothing tells that nothing was shown, and that this is as it was asked for.
+func (a *app) nothing() {
+	a.log.Warn("nothing in the recording is of these times, channels, symbols and markets")
+}
+
 // target is a file that is written, which must not be there. Where nobody names one for --demo it is
 // removed with the recording.
 type target struct {
@@ -185,7 +227,7 @@ func (t *target) path(a *app, demo []string) (string, error) {
 		return "", usagef("say what file to write: -o FILE")
 	}
 	if _, err := os.Lstat(t.Out); err == nil {
-		return "", fmt.Errorf("%s is there already: nothing is overwritten", t.Out)
+		return "", thereAlready(t.Out)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
@@ -193,6 +235,11 @@ func (t *target) path(a *app, demo []string) (string, error) {
 		a.log.Warn("recordings in folders are found by their names only", "file", t.Out, "suffix", record.Suffix)
 	}
 	return t.Out, nil
+}
+
+// thereAlready is that a file is, which was to be written.
+func thereAlready(path string) error {
+	return fmt.Errorf("%s is there already: nothing is overwritten", path)
 }
 
 // damage tells of damage, up to so many places, and returns how many there are. A clock that was put

@@ -7,9 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -50,6 +52,20 @@ func TestRecordAndReadAgain(t *testing.T) {
 	require.Equal(t, exitOK, s.run(t, "convert", segment, "--channel", "T"), s.err)
 	require.Contains(t, s.out.String(), `{"ev":"T","sym":"`)
 	require.NotContains(t, s.out.String(), `"ev":"Q"`)
+}
+
+// TestRecordOutput: the paths of segments that cannot be written are a failure, and the recording goes on;
+// that nobody reads them is none.
+func TestRecordOutput(t *testing.T) {
+	for err, code := range map[error]int{syscall.ENOSPC: exitFailure, brokenPipe: exitOK} {
+		s := newScene(t)
+		dir := t.TempDir()
+		s.stdout = &failing{err: &os.PathError{Op: "write", Path: "/dev/stdout", Err: err}}
+		require.Equal(t, code, s.run(t, "record", "--demo", "--for", "100ms", "--min-free", "0", "-o", dir, "T.*"), s.err)
+		require.Equal(t, code != exitOK, strings.Contains(s.err.String(), "tickstorm: standard output: "), s.err)
+		s = newScene(t)
+		require.Equal(t, exitOK, s.run(t, "verify", dir), s.err)
+	}
 }
 
 // TestRecordEnds: a recording that cannot be written, or gets nothing, says so.
@@ -112,7 +128,7 @@ func TestDamaged(t *testing.T) {
 	require.Contains(t, s.err.String(), "1 of 1 segments are damaged")
 	s = newScene(t)
 	require.Equal(t, exitFailure, s.run(t, "verify", "-f", "json", bad, path))
-	require.Contains(t, s.out.String(), `"ok":false`)
+	require.Regexp(t, `"ok":false,.*"damage":\[\{"offset":\d+,"length":\d+,"reason":"torn"\}`, s.out)
 	require.Contains(t, s.out.String(), `"ok":true`)
 
 	good := filepath.Join(dir, "good"+record.Suffix)
@@ -185,6 +201,20 @@ func TestRewrite(t *testing.T) {
 	}
 }
 
+// TestTimesBesideNothing: a file without messages does not move the end that -2s is before.
+func TestTimesBesideNothing(t *testing.T) {
+	s := newScene(t)
+	path := demo(t, s)
+	dir := t.TempDir()
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "a"+record.Suffix), []byte("nothing of the kind"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "b"+record.Suffix), text, 0o600))
+	s.now = func() time.Time { return day.Add(24 * time.Hour) }
+	require.Equal(t, exitOK, s.run(t, "replay", dir, "--speed", "max", "--from", "-100ms", "-f", "{sym}"), s.err)
+	require.NotEmpty(t, s.out.String())
+}
+
 // TestConvert: elements are lines, a file is not overwritten, and a full disk leaves none.
 func TestConvert(t *testing.T) {
 	s := newScene(t)
@@ -201,6 +231,7 @@ func TestConvert(t *testing.T) {
 	require.NotContains(t, string(text), "MSFT")
 	s = newScene(t)
 	require.Equal(t, exitFailure, s.run(t, "convert", path, "-o", file))
+	require.Contains(t, s.err.String(), "nothing is overwritten")
 	again, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.Equal(t, text, again)
@@ -239,6 +270,8 @@ func TestReplay(t *testing.T) {
 		{[]string{"-f", "raw"}, exitUsage, "raw"},
 		{[]string{"-f", "nonsense"}, exitUsage, "not a format"},
 		{[]string{"--serve", "nowhere"}, exitUsage, "no address"},
+		{[]string{"--serve", "127.0.0.1:0", "--channel", "T"}, exitUsage, "--serve sends to each client what it subscribes to"},
+		{[]string{"--serve", "127.0.0.1:0", "-n", "5"}, exitUsage, "--serve sends to each client what it subscribes to"},
 	} {
 		s := newScene(t)
 		require.Equal(t, c.code, s.run(t, append([]string{"replay", path}, c.args...)...), "%v: %s", c.args, s.err)
@@ -250,6 +283,62 @@ func TestReplay(t *testing.T) {
 		s = newScene(t)
 		s.stdout = &failing{after: 1, err: err}
 		require.Equal(t, code, s.run(t, "replay", "--speed", "max", "--loop", path), s.err)
+	}
+}
+
+// TestNothing: where there is no recording it is a failure, and where nothing of one is asked for it is said.
+func TestNothing(t *testing.T) {
+	path := demo(t, newScene(t))
+	empty, out := t.TempDir(), func() string { return filepath.Join(t.TempDir(), "out") }
+	for _, args := range [][]string{{"info"}, {"info", "-f", "json"}, {"verify"}, {"convert"}, {"convert", "-f", "csv", "-o", out()}, {"replay"}, {"cut", "-o", out()}, {"merge", "-o", out()}, {"bench"}} {
+		s := newScene(t)
+		require.Equal(t, exitFailure, s.run(t, append(args, empty)...), args)
+		require.Empty(t, s.out.String())
+		require.NotEmpty(t, s.err.String())
+	}
+	s := newScene(t)
+	require.Equal(t, exitFailure, s.run(t, "replay", "-m", "crypto", path))
+	require.Contains(t, s.err.String(), "there is no recording in "+path)
+	s = newScene(t)
+	require.Equal(t, exitFailure, s.run(t, "replay", "--serve", "127.0.0.1:0", empty))
+	for _, args := range [][]string{{"convert", "--symbol", "aapl"}, {"convert", "--from", "+1h"}, {"replay", "--speed", "max", "--channel", "XT"}, {"replay", "--from", "2026-11-26"}} {
+		s := newScene(t)
+		require.Equal(t, exitOK, s.run(t, append(args, path)...), "%v: %s", args, s.err)
+		require.Contains(t, s.err.String(), "nothing in the recording is of these times, channels, symbols and markets", args)
+		require.Empty(t, s.out.String())
+	}
+}
+
+// TestReplayMarkets: clocks are those of the market that was recorded, and columns those of its channels, whether
+// it is named or not.
+func TestReplayMarkets(t *testing.T) {
+	dir := t.TempDir()
+	s := newScene(t)
+	require.Equal(t, exitOK, s.run(t, "record", "--demo", "-m", "crypto", "--for", "100ms", "--min-free", "0", "-o", dir, "XT.*"), s.err)
+	s = newScene(t)
+	require.Equal(t, exitOK, s.run(t, "replay", dir, "--speed", "max", "-n", "1", "-f", "{time}"), s.err)
+	require.Regexp(t, `^2026-11-25T14:(29|30):\d\d\.\d+Z\n$`, s.out)
+	both := t.TempDir()
+	require.NoError(t, os.CopyFS(both, os.DirFS(dir)))
+	s = newScene(t)
+	text, err := os.ReadFile(demo(t, s))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(both, "a"+record.Suffix), text, 0o600))
+	s = newScene(t)
+	require.Equal(t, exitOK, s.run(t, "replay", both, "--speed", "max", "-n", "1", "--channel", "XT", "-f", "{time}"), s.err)
+	require.Regexp(t, `^2026-11-25T14:(29|30):\d\d\.\d+Z\n$`, s.out)
+	rec, err := record.NewRecorder(record.Config{Dir: both, Market: tickstorm.Crypto, MinFree: -1})
+	require.NoError(t, err)
+	require.NoError(t, rec.Start())
+	rec.OnMessage([]byte(`[{"ev":"XT","pair":"AT-TEN","p":1}]`), day.UnixNano())
+	require.NoError(t, rec.Close(t.Context()))
+	s = newScene(t)
+	require.Equal(t, exitOK, s.run(t, "replay", both, "--speed", "max", "-n", "1", "-m", "crypto", "--from", "10:00", "-f", "{sym}"), s.err)
+	require.Equal(t, "AT-TEN\n", s.out.String(), "clocks are those of the market that was picked: 14:30 in UTC, and 09:30 in New York")
+	for _, market := range []string{"", "--market=crypto"} {
+		s = newScene(t)
+		require.Equal(t, exitOK, s.run(t, slices.DeleteFunc([]string{"replay", dir, "--speed", "max", "-n", "1", "-f", "csv", "--channel", "XT", market}, func(s string) bool { return s == "" })...), s.err)
+		require.Regexp(t, `^market,channel,received_time,symbol,event_time,price,.*\ncrypto,XT,\d+,[A-Z]+-USD,\d+,`, s.out)
 	}
 }
 

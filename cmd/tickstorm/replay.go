@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -56,32 +57,38 @@ func (c *replayCmd) Run(ctx context.Context, a *app) error {
 	if c.MaxIdle < 0 {
 		return usagef("a negative --max-idle")
 	}
+	if c.Serve != "" && (c.picks() || c.chosen()) {
+		return usagef("--serve sends to each client what it subscribes to: --channel, --symbol, --market, --format and the like are of what is shown here")
+	}
 	paths, remove, err := c.recording.open(ctx, a)
 	if err != nil {
 		return err
 	}
 	defer remove()
-	from, until, err := c.times(ctx, a, paths)
+	working, stop := a.working(ctx, "reading the indices", 0)
+	defer stop()
+	from, until, err := c.times(working, a, paths, c.Markets)
 	if err != nil {
 		return err
 	}
+	market, err := c.firstMarket(working, paths, from)
+	if err != nil {
+		return err
+	}
+	stop()
 	if c.Serve != "" {
 		return c.serve(ctx, a, paths, from, until, speed)
 	}
-	return c.show(ctx, a, paths, from, until, speed)
+	return c.show(ctx, a, market, paths, from, until, speed)
 }
 
 // show writes what was recorded.
-func (c *replayCmd) show(ctx context.Context, a *app, paths []string, from, until time.Time, speed float64) error {
-	market := tickstorm.Stocks
-	if len(c.Markets) > 0 {
-		market = tickstorm.Market(c.Markets[0])
-	}
+func (c *replayCmd) show(ctx context.Context, a *app, market tickstorm.Market, paths []string, from, until time.Time, speed float64) error {
 	name := c.format(a)
 	if name == format.Raw {
 		return usagef("raw is what tickstorm sub has; zstdcat shows a recording as it is")
 	}
-	p, lines, err := c.printer(a, market, c.kinds(market))
+	p, lines, err := c.printer(a, market, c.kinds())
 	if err != nil {
 		return err
 	}
@@ -102,7 +109,7 @@ func (c *replayCmd) show(ctx context.Context, a *app, paths []string, from, unti
 		return err
 	}
 	a.log.Info("replay, nothing live", "speed", c.Speed)
-	return p.write(a, lines, func() error {
+	err = p.write(ctx, a, lines, func() error {
 		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
 		go func() {
@@ -123,15 +130,27 @@ func (c *replayCmd) show(ctx context.Context, a *app, paths []string, from, unti
 		}
 		return err
 	})
+	if err == nil && p.lines == 0 {
+		a.nothing()
+	}
+	return err
 }
 
-// kinds are those of the channels that were picked; nil is all.
-func (c *replayCmd) kinds(m tickstorm.Market) []tickstorm.Kind {
-	var topics []tickstorm.Topic
+// kinds are those of the channels that were picked, in whatever market; nil is all.
+func (c *replayCmd) kinds() (kinds []tickstorm.Kind) {
 	for _, channel := range c.picking.Channels {
-		topics = append(topics, tickstorm.Topic{Channel: channel, Symbol: tickstorm.All})
+		of := tickstorm.KindUnknown
+		for _, m := range tickstorm.Markets() {
+			if stream, ok := m.StreamOf(channel); ok {
+				of = format.KindOf(stream)
+			}
+		}
+		if !slices.Contains(kinds, of) {
+			kinds = append(kinds, of)
+		}
 	}
-	return kindsOf(m, topics)
+	slices.Sort(kinds)
+	return kinds
 }
 
 // replaying writes events, and logs what was missing.

@@ -41,8 +41,8 @@ func (c *recoverCmd) Run(ctx context.Context, a *app) error {
 	if len(segments) != 1 {
 		return usagef("one segment at a time: there are %d", len(segments))
 	}
-	stop := a.working("recovering")
-	r, err := record.Recover(ctx, to, segments[0].Path)
+	working, stop := a.working(ctx, "recovering", 0)
+	r, err := record.Recover(working, to, segments[0].Path)
 	stop()
 	if err != nil {
 		return err
@@ -66,8 +66,8 @@ func (*cutCmd) Help() string {
 
 // Run runs the verb.
 func (c *cutCmd) Run(ctx context.Context, a *app) error {
-	return rewrite(ctx, a, &c.recording, &c.target, "cutting", func(to string, paths []string) ([]*record.Damage, error) {
-		from, until, err := c.times(ctx, a, paths)
+	return rewrite(ctx, a, &c.recording, &c.target, "cutting", func(ctx context.Context, to string, paths []string) ([]*record.Damage, error) {
+		from, until, err := c.times(ctx, a, paths, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -90,13 +90,13 @@ func (*mergeCmd) Help() string {
 
 // Run runs the verb.
 func (c *mergeCmd) Run(ctx context.Context, a *app) error {
-	return rewrite(ctx, a, &c.recording, &c.target, "merging", func(to string, paths []string) ([]*record.Damage, error) {
+	return rewrite(ctx, a, &c.recording, &c.target, "merging", func(ctx context.Context, to string, paths []string) ([]*record.Damage, error) {
 		return record.Merge(ctx, to, paths...)
 	})
 }
 
 // rewrite makes a recording of others.
-func rewrite(ctx context.Context, a *app, from *recording, t *target, what string, do func(to string, paths []string) ([]*record.Damage, error)) error {
+func rewrite(ctx context.Context, a *app, from *recording, t *target, what string, do func(ctx context.Context, to string, paths []string) ([]*record.Damage, error)) error {
 	paths, remove, err := from.open(ctx, a)
 	if err != nil {
 		return err
@@ -106,8 +106,8 @@ func rewrite(ctx context.Context, a *app, from *recording, t *target, what strin
 	if err != nil {
 		return err
 	}
-	stop := a.working(what)
-	damage, err := do(to, paths)
+	working, stop := a.working(ctx, what, 0)
+	damage, err := do(working, to, paths)
 	stop()
 	if err != nil {
 		return err
@@ -123,6 +123,5 @@ func rewrite(ctx context.Context, a *app, from *recording, t *target, what strin
 
 // wrote says what was written, to where.
 func (a *app) wrote(path, what string) error {
-	_, err := fmt.Fprintf(a.stdout, "%s: %s\n", path, what)
-	return outputError(err)
+	return outputError(a.result(fmt.Sprintf("%s: %s\n", path, what)))
 }

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
 
+	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/cmd/tickstorm/internal/format"
 	"github.com/tickstorm/tickstorm/cmd/tickstorm/internal/when"
 	"github.com/tickstorm/tickstorm/cmd/tickstorm/internal/where"
@@ -68,6 +70,8 @@ type app struct {
 	globals
 	log     *slog.Logger
 	grammar *kong.Kong
+	console *console         // beneath world.stderr
+	strange tickstorm.Market // was warned of
 }
 
 // exiting is what kong's call of Exit panics with.
@@ -93,17 +97,24 @@ func run(ctx context.Context, args []string, w *world) (code int) {
 	if keyArgument(args) {
 		return fail(w, usagef("a key is never an argument, where every user of this machine can see it: put it in MASSIVE_API_KEY, or in a file for --key-file"))
 	}
-	if len(args) == 0 {
+	switch { // as people try it
+	case len(args) == 0:
 		args = []string{"--help"}
+	case args[0] == "help":
+		args = append(slices.Clone(args[1:]), "--help")
+	case args[0] == "--version":
+		args = append([]string{"version"}, args[1:]...)
 	}
-	parsed, err := grammar.Parse(args)
+	parsed, err := grammar.Parse(gathered(grammar.Model.Node, args))
 	if write, ok := errors.AsType[*fs.PathError](err); ok && write.Op == "write" { // of a help
 		return fail(w, outputError(write))
 	}
 	if err != nil {
 		return fail(w, asUsage(err))
 	}
-	a := &app{world: w, globals: c.globals, grammar: grammar}
+	around := *w
+	a := &app{world: &around, globals: c.globals, grammar: grammar, console: &console{w: w.stderr}}
+	a.stderr = a.console
 	a.log = a.logger()
 	err = parsed.Run(a)
 	if cause := context.Cause(ctx); err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) && cause != nil {
@@ -135,7 +146,7 @@ func fail(w *world, err error) int {
 	code := codeOf(err)
 	if code != exitOK && code != exitInterrupted {
 		if text := err.Error(); text != "" {
-			fmt.Fprintf(w.stderr, "tickstorm: %s\n", text)
+			fmt.Fprintf(w.stderr, "tickstorm: %s\n", strings.ReplaceAll(text, "\n", "; ")) // of errors that were joined
 		}
 	}
 	return code

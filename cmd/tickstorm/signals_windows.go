@@ -6,8 +6,11 @@ import (
 	"syscall"
 )
 
-// endings are the signals that ask the process to end.
+// endings are the signals that ask the process to end; a console that is closed is a SIGTERM.
 var endings = []os.Signal{os.Interrupt, syscall.SIGTERM}
+
+// hangupSignals are none: there are no such signals.
+var hangupSignals []os.Signal
 
 // ignorePipes does nothing: there is no such signal.
 func ignorePipes() {}
@@ -19,6 +22,3 @@ const errNoData = syscall.Errno(232)
 func isBrokenPipe(err error) bool {
 	return errors.Is(err, syscall.ERROR_BROKEN_PIPE) || errors.Is(err, errNoData) || errors.Is(err, syscall.EPIPE)
 }
-
-// hangups returns a channel on which nothing comes: there is no such signal.
-func hangups() (<-chan os.Signal, func()) { return nil, func() {} }

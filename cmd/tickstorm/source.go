@@ -59,7 +59,8 @@ func (c *connection) market(a *app, s settings) tickstorm.Market {
 // market is the one of a name.
 func (a *app) market(name string) tickstorm.Market {
 	m := tickstorm.Market(strings.ToLower(name))
-	if !slices.Contains(tickstorm.Markets(), m) {
+	if !slices.Contains(tickstorm.Markets(), m) && a.strange != m {
+		a.strange = m
 		a.log.Warn("no market of this name is known", "market", name, "known", tickstorm.Markets())
 	}
 	return m
@@ -124,6 +125,13 @@ func (c *upstream) feed(s settings) (tickstorm.Feed, error) {
 	}
 	if !strings.Contains(name, "://") {
 		return "", usagef("no feed %q: there are real-time, delayed, launchpad, business and others, and addresses such as ws://127.0.0.1:8765", name)
+	}
+	u, err := url.Parse(name)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "ws" && u.Scheme != "wss":
+		return "", usagef("the address of a feed is like wss://socket.massive.com or ws://127.0.0.1:8765: ws or wss, a host, and a port if need be")
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return "", usagef("the address of a feed has nothing but host, port and path, %s://%s here: a key is never in it, where others can see it", u.Scheme, u.Host)
 	}
 	return tickstorm.Feed(name), nil
 }
@@ -192,6 +200,11 @@ func checkTopic(a *app, m tickstorm.Market, t tickstorm.Topic) (tickstorm.Topic,
 			return t, err
 		}
 		return some[0], nil
+	}
+	if upper := strings.ToUpper(t.Channel); upper != t.Channel {
+		if _, ok := m.StreamOf(upper); ok {
+			return t, usagef("no channel %s: channels are written in capitals, %s.%s", t.Channel, upper, t.Symbol)
+		}
 	}
 	for _, other := range tickstorm.Markets() {
 		if _, ok := other.StreamOf(t.Channel); ok {

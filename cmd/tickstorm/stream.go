@@ -37,6 +37,9 @@ type following struct {
 	reload func() ([]tickstorm.Topic, error)
 	// last is when the last event came.
 	last func() time.Time
+	// until is told when time is up: enough is closed once all was handled that had come by then. Where it is
+	// nil, or nothing waits to be handled, it ends at once.
+	until func(time.Time)
 	// enough ends it, and so does failed.
 	enough, failed <-chan struct{}
 	// streaming is called when the subscription stands; may be nil.
@@ -80,10 +83,12 @@ func (a *app) follow(ctx context.Context, cfg tickstorm.Config, h tickstorm.Hand
 		close(ended)
 	}()
 	err = a.attend(ctx, client, f, asked, given.failed, ended)
-	if client.Close() == nil { // what is queued is handled
+	switch {
+	case client.Close() == nil: // what is queued is handled
 		<-ended
 		err = cmp.Or(err, result)
-	} else {
+	case isClosed(f.enough): // and so was all that was wanted
+	default:
 		a.log.Error("given up what was received and not written, since the output takes too long", "waiting", client.Stats().Queue.Events)
 	}
 	dropped.sum()
@@ -94,12 +99,15 @@ func (a *app) follow(ctx context.Context, cfg tickstorm.Config, h tickstorm.Hand
 
 // attend waits for what ends a stream.
 func (a *app) attend(ctx context.Context, client *tickstorm.Client, f following, asked, gaveUp <-chan error, ended <-chan struct{}) error {
-	var over, tick <-chan time.Time
+	var over, tick, waiting <-chan time.Time
 	var signals <-chan os.Signal
+	wanted := make(chan []tickstorm.Topic, 1)
 	if f.reload != nil {
 		s, stop := a.hangups()
 		defer stop()
 		signals = s
+		defer close(wanted)
+		go a.want(ctx, client, wanted)
 	}
 	begun := time.Now()
 	silence := make(<-chan time.Time)
@@ -137,8 +145,18 @@ func (a *app) attend(ctx context.Context, client *tickstorm.Client, f following,
 			return nil
 		case <-f.failed:
 			return nil // the output says what has failed
-		case <-over:
-			return nil
+		case now := <-over:
+			if f.until == nil {
+				return nil
+			}
+			f.until(now)
+			t := time.NewTicker(longest / 4)
+			defer t.Stop()
+			waiting = t.C
+		case <-waiting:
+			if client.Stats().Queue.Events == 0 {
+				return nil
+			}
 		case <-tick:
 			f.each(client)
 		case <-silence:
@@ -150,24 +168,43 @@ func (a *app) attend(ctx context.Context, client *tickstorm.Client, f following,
 				return fmt.Errorf("%w: no event came for %v", errStale, silent.Round(time.Millisecond))
 			}
 		case <-signals:
-			a.reload(ctx, client, f.reload)
+			a.reload(f.reload, wanted)
 		}
 	}
 }
 
-// reload changes what is wanted; where that fails all stays as it is.
-func (a *app) reload(ctx context.Context, client *tickstorm.Client, topics func() ([]tickstorm.Topic, error)) {
-	wanted, err := topics()
+// isClosed reports whether a channel is closed on which nothing is sent; nil is not.
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// reload has another list of topics wanted; where there is none all stays as it is.
+func (a *app) reload(read func() ([]tickstorm.Topic, error), wanted chan []tickstorm.Topic) {
+	topics, err := read()
 	if err != nil {
 		a.log.Error("the symbols stay as they are", "err", err)
 		return
 	}
-	a.log.Info("symbols read again", "topics", len(wanted))
-	go func() {
-		if err := client.SetTopics(ctx, wanted...); err != nil && ctx.Err() == nil {
+	a.log.Info("symbols read again", "topics", len(topics))
+	select {
+	case <-wanted: // the one before, which nobody has come to
+	default:
+	}
+	wanted <- topics
+}
+
+// want asks for one list of topics after the other.
+func (a *app) want(ctx context.Context, client *tickstorm.Client, wanted <-chan []tickstorm.Topic) {
+	for topics := range wanted {
+		if err := client.SetTopics(ctx, topics...); err != nil && ctx.Err() == nil {
 			a.log.Warn("subscription", "err", err)
 		}
-	}()
+	}
 }
 
 // judge decides what becomes of a subscription that was not granted in full: as long as there is

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/cmd/tickstorm/internal/format"
@@ -25,6 +24,11 @@ type showing struct {
 	Where   []string `placeholder:"CONDITION" sep:"none" group:"output" help:"Show only what meets all conditions: ${where}."`
 	TS      string   `name:"ts" placeholder:"TIME" enum:",event,received" default:"" group:"output" help:"Which time is shown: event (default) or received. With raw and json, received puts it before."`
 	Report  bool     `group:"output" help:"Report on stderr, at the end, how many events each symbol had."`
+}
+
+// chosen reports whether anything was said of what is shown.
+func (s *showing) chosen() bool {
+	return s.Format != "" || len(s.Columns) > 0 || s.Count > 0 || len(s.Where) > 0 || s.TS != "" || s.Report
 }
 
 // format is the name of the format, found.
@@ -66,15 +70,23 @@ func (s *showing) printer(a *app, m tickstorm.Market, kinds []tickstorm.Kind) (*
 }
 
 // write has an output beneath the printer, with the header of its lines, while do runs.
-func (p *printer) write(a *app, lines format.Lines, do func() error) error {
+func (p *printer) write(ctx context.Context, a *app, lines format.Lines, do func() error) error {
 	p.out = newOutput(a.stdout, a.stdoutTerminal)
 	if lines != nil {
 		_, _ = io.WriteString(p.out, lines.Header()) // close tells
 	}
+	patience, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(unread, cancel) })()
 	err := do()
-	if written := p.out.close(); written != nil {
+	if written := p.out.close(patience); written != nil {
 		err = written
 	}
+	if errors.Is(err, errUnread) { // what writes to it holds what is told of it
+		return err
+	}
+	p.out.lock() // the handler may be at work that was not waited for
+	defer p.out.mu.Unlock()
 	if p.report != nil {
 		err = errors.Join(err, p.report.print(a.stderr))
 	}
@@ -94,7 +106,8 @@ type subCmd struct {
 	lasting
 	showing
 	Symbols  string `placeholder:"FILE" group:"source" help:"File of symbols, one or more a line, for the channels that are named (default trades); - is standard input. Read again on SIGHUP."`
-	Overflow string `enum:"drop-newest,drop-oldest,block,disconnect" default:"drop-newest" group:"output" help:"What gives way when the output takes less than comes for so long that 64 MiB wait: drop-newest, drop-oldest, block (the server hangs up) or disconnect."`
+	Overflow string `enum:"drop-newest,drop-oldest,block,disconnect" default:"drop-newest" group:"output" help:"What gives way when the output takes less than comes for so long that the queue is full: drop-newest, drop-oldest, block (the server hangs up) or disconnect."`
+	Queue    int    `default:"64" placeholder:"MB" group:"output" help:"How much may wait for the output."`
 }
 
 // Help implements [kong.HelpProvider].
@@ -115,6 +128,9 @@ var overflows = map[string]tickstorm.Overflow{
 	"block": tickstorm.OverflowBlock, "disconnect": tickstorm.OverflowDisconnect,
 }
 
+// maxQueue is more than any machine has for it, in MiB, and a size on 32 bits too.
+const maxQueue = 1 << 10
+
 // demoSubRate is one that people can read.
 const demoSubRate = 20
 
@@ -124,6 +140,9 @@ func (c *subCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	if c.Queue < 1 || c.Queue > maxQueue {
+		return usagef("--queue is out of range: from 1 to %d", maxQueue)
+	}
 	market := c.market(a, settings)
 	f := following{lasting: c.lasting}
 	if c.Symbols == "" {
@@ -131,7 +150,7 @@ func (c *subCmd) Run(ctx context.Context, a *app) error {
 			err = usagef("say what to subscribe to, such as T.AAPL or 'Q.*'; see tickstorm sub --help")
 		}
 	} else {
-		read := func() ([]tickstorm.Topic, error) { return symbolTopics(a, market, c.Symbols, c.Topics) }
+		read := func() ([]tickstorm.Topic, error) { return symbolTopics(ctx, a, market, c.Symbols, c.Topics) }
 		if f.topics, err = read(); c.Symbols != "-" {
 			f.reload = read
 		}
@@ -148,9 +167,9 @@ func (c *subCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer src.close()
-	src.Queue.Overflow = overflows[c.Overflow]
-	return p.write(a, lines, func() error {
-		f.last, f.enough, f.failed = p.lastEvent, p.enough, p.out.failed
+	src.Queue.Overflow, src.Queue.Bytes = overflows[c.Overflow], c.Queue<<20
+	return p.write(ctx, a, lines, func() error {
+		f.last, f.until, f.enough, f.failed = p.lastEvent, p.end, p.enough, p.out.failed
 		return a.follow(ctx, src.Config, p.handler(market, lines, c.format(a) == format.Raw, c.TS == "received"), f)
 	})
 }
@@ -177,7 +196,7 @@ func kindsOf(m tickstorm.Market, topics []tickstorm.Topic) []tickstorm.Kind {
 }
 
 // symbolTopics are the topics of the symbols in a file, on channels.
-func symbolTopics(a *app, m tickstorm.Market, file string, channels []string) ([]tickstorm.Topic, error) {
+func symbolTopics(ctx context.Context, a *app, m tickstorm.Market, file string, channels []string) ([]tickstorm.Topic, error) {
 	if len(channels) == 0 {
 		trades, err := m.Channel(tickstorm.Trades)
 		if err != nil {
@@ -185,7 +204,7 @@ func symbolTopics(a *app, m tickstorm.Market, file string, channels []string) ([
 		}
 		channels = []string{trades}
 	}
-	symbols, err := a.symbols(file)
+	symbols, err := a.symbols(ctx, file)
 	if err != nil {
 		return nil, err
 	}
@@ -216,8 +235,8 @@ func symbolTopics(a *app, m tickstorm.Market, file string, channels []string) ([
 const maxSymbols = 64 << 20
 
 // symbols reads those of a file, parted by spaces, commas and line breaks; what follows a # is left out.
-func (a *app) symbols(file string) ([]string, error) {
-	r := a.stdin
+func (a *app) symbols(ctx context.Context, file string) ([]string, error) {
+	r := a.input(ctx)
 	if file != "-" {
 		f, err := os.Open(file)
 		if err != nil {
@@ -226,14 +245,17 @@ func (a *app) symbols(file string) ([]string, error) {
 		defer f.Close()
 		r = f
 	}
-	var symbols []string
-	lines := bufio.NewScanner(io.LimitReader(r, maxSymbols))
-	for lines.Scan() {
-		text, _, _ := bytes.Cut(lines.Bytes(), []byte("#"))
-		symbols = append(symbols, strings.FieldsFunc(string(text), func(r rune) bool { return r == ' ' || r == '\t' || r == ',' || r == '\r' })...)
-	}
-	if err := lines.Err(); err != nil {
+	text, err := io.ReadAll(io.LimitReader(r, maxSymbols+1))
+	if err != nil {
 		return nil, fmt.Errorf("symbols: %w", err)
+	}
+	if len(text) > maxSymbols {
+		return nil, usagef("symbols: %s has more than %d MiB", file, maxSymbols>>20)
+	}
+	var symbols []string
+	for line := range strings.Lines(strings.TrimPrefix(string(text), "\uFEFF")) { // editors of Windows begin with it
+		line, _, _ = strings.Cut(line, "#")
+		symbols = append(symbols, strings.FieldsFunc(line, func(r rune) bool { return unicode.IsSpace(r) || r == ',' })...)
 	}
 	if len(symbols) == 0 {
 		return nil, usagef("there are no symbols in %s", file)

@@ -3,8 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -110,6 +114,13 @@ func TestSubUsage(t *testing.T) {
 		{[]string{"sub", "--demo"}, exitUsage, "say what to subscribe to"},
 		{[]string{"sub", "--demo", "AAPL"}, exitUsage, "no dot"},
 		{[]string{"sub", "--demo", "T.SPY*"}, exitUsage, "no partial wildcards"},
+		{[]string{"sub", "--demo", "am.SPY"}, exitUsage, "channels are written in capitals, AM.SPY"},
+		{[]string{"sub", "--feed", "http://127.0.0.1:1", "T.A"}, exitUsage, "ws or wss"},
+		{[]string{"sub", "--feed", "ws://", "T.A"}, exitUsage, "ws or wss"},
+		{[]string{"sub", "--feed", "wss://socket.massive.com/?apiKey=secretsecret", "T.A"}, exitUsage, "a key is never in it"},
+		{[]string{"sub", "--feed", "wss://me:secretsecret@socket.massive.com", "T.A"}, exitUsage, "a key is never in it"},
+		{[]string{"sub", "--feed", "wss://secretsecret%zz@x", "T.A"}, exitUsage, "ws or wss"},
+		{[]string{"sub", "T.A", "--key-file", "secretsecret0123456789"}, exitKey, "not the key"},
 		{[]string{"sub", "--demo", "XT.BTC-USD"}, exitUsage, "-m crypto"},
 		{[]string{"sub", "--demo", "T.A", "-f", "xml"}, exitUsage, "not a format"},
 		{[]string{"sub", "--demo", "T.A", "-f", "{nothing}"}, exitUsage, "no field {nothing}"},
@@ -123,7 +134,7 @@ func TestSubUsage(t *testing.T) {
 		{[]string{"sub", "--demo", "T.A", "-f", "table", "--tz", "Mars"}, exitUsage, "no zone"},
 		{[]string{"sub", "--demo", "--feed", "delayed", "T.A"}, exitUsage, "say one of them"},
 		{[]string{"sub", "--feed", "nowhere", "T.A"}, exitUsage, "no feed"},
-		{[]string{"sub", "--feed", "ws://127.0.0.1:1/x?y", "T.A"}, exitUsage, "feed is not of the form"},
+		{[]string{"sub", "--feed", "ws://127.0.0.1:1/x?y", "T.A"}, exitUsage, "nothing but host, port and path"},
 		{[]string{"sub", "--demo", "--symbols", "/dev/null/none"}, exitUsage, "symbols"},
 		{[]string{"sub", "--demo", "--symbols", "-"}, exitUsage, "no symbols"},
 		{[]string{"sub", "--demo", "--context", "x", "T.A"}, exitUsage, "context"},
@@ -171,6 +182,20 @@ func TestKeyFile(t *testing.T) {
 	require.Contains(t, s.err.String(), "more than one word")
 	require.NotContains(t, s.err.String(), "goodkey1")
 
+	s = newScene(t)
+	require.Equal(t, exitOK, sub(s, "--key-file", write("windows", "\uFEFFgoodkey1\r\n", 0o600)), s.err)
+	s = newScene(t)
+	require.Equal(t, exitKey, sub(s, "--key-file", write("utf16", "\xff\xfeg\x00o\x00o\x00d\x00", 0o600)))
+	require.Contains(t, s.err.String(), "characters that no key has")
+	s = newScene(t).with("MASSIVE_API_KEY=good\x00key")
+	require.Equal(t, exitKey, sub(s))
+	require.Contains(t, s.err.String(), "MASSIVE_API_KEY has characters that no key has")
+	if runtime.GOOS != "windows" {
+		s = newScene(t)
+		require.Equal(t, exitOK, sub(s, "--key-file", write("open", "goodkey1", 0o644)), s.err)
+		require.Contains(t, s.err.String(), "chmod 600")
+	}
+
 	config := write("config.json", `{"context":"here","contexts":{"here":{"key_file":"key"},"relay":{"relay":"`+flags[1]+`","key_file":"~/key","market":"crypto"}}}`, 0o644)
 	s = newScene(t)
 	require.Equal(t, exitOK, sub(s, "--config", config), s.err)
@@ -186,7 +211,7 @@ func TestKeyFile(t *testing.T) {
 		`{"contexts":{"a":{"key":"secret"}}}`: "a key does not stand there",
 		`{"contexts":{"a":{"nonsense":1}}}`:   "nonsense",
 		`{"contexts":{}} {}`:                  "follows",
-		`{`:                                   "EOF",
+		`{`:                                   "it ends in the middle",
 	} {
 		s = newScene(t)
 		require.Equal(t, exitUsage, sub(s, "--config", write("bad.json", text, 0o600)))
@@ -202,6 +227,21 @@ func TestSymbols(t *testing.T) {
 	require.Contains(t, s.out.String(), "T.NVDA")
 	require.Contains(t, s.out.String(), "Q.MSFT")
 
+	// A list on one line, as spreadsheets write it, may be longer than a line of text.
+	var many []string
+	for i := range 20_000 {
+		many = append(many, fmt.Sprintf("S%05d", i))
+	}
+	s = newScene(t)
+	s.stdin = strings.NewReader("\uFEFF" + strings.Join(many, ",") + "\r\n")
+	a := &app{world: s.world}
+	symbols, err := a.symbols(t.Context(), "-")
+	require.NoError(t, err)
+	require.Equal(t, many, symbols)
+	s.stdin = io.MultiReader(strings.NewReader("A "), strings.NewReader(strings.Repeat("A", maxSymbols)))
+	_, err = a.symbols(t.Context(), "-")
+	require.ErrorIs(t, err, errUsage)
+
 	file := filepath.Join(t.TempDir(), "symbols")
 	require.NoError(t, os.WriteFile(file, []byte("AAPL\n"), 0o600))
 	server, flags := start(t, sim.Config{Rate: 200})
@@ -209,17 +249,51 @@ func TestSymbols(t *testing.T) {
 	s = newScene(t)
 	s.hangups = func() (<-chan os.Signal, func()) { return hangups, func() {} }
 	done := make(chan int, 1)
-	go func() {
-		done <- s.until(t, s.out, "MSFT", append([]string{"sub", "-v", "--symbols", file}, flags...)...)
-	}()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	go func() { done <- run(ctx, append([]string{"sub", "-v", "--symbols", file}, flags...), s.world) }()
 	require.True(t, s.out.await("AAPL"))
 	require.NoError(t, os.Remove(file))
 	hangups <- syscall.SIGHUP
 	require.True(t, s.err.await("the symbols stay as they are"))
 	require.NoError(t, os.WriteFile(file, []byte("MSFT\n"), 0o600))
 	hangups <- syscall.SIGHUP
+	require.True(t, s.out.await("MSFT"))
+	cancel(errInterrupted)
 	require.Equal(t, exitInterrupted, <-done, s.err)
 	require.NotZero(t, server.Stats().Requests)
+}
+
+// TestInterruptedInput: whoever is asked, or gives a list, may interrupt it instead.
+func TestInterruptedInput(t *testing.T) {
+	for _, args := range [][]string{{"sub", "--demo", "--symbols", "-"}, {"probe", "--feed", "ws://127.0.0.1:1"}} {
+		s := newScene(t)
+		r, w := io.Pipe()
+		s.stdin, s.stdinTerminal = &reading{r: r, begun: make(chan struct{})}, true
+		ctx, cancel := context.WithCancelCause(t.Context())
+		code := make(chan int, 1)
+		go func() { code <- run(ctx, args, s.world) }()
+		<-s.stdin.(*reading).begun
+		cancel(errInterrupted)
+		select {
+		case c := <-code:
+			require.Equal(t, exitInterrupted, c, s.err)
+		case <-time.After(patience):
+			require.Fail(t, "it does not end", args)
+		}
+		require.NoError(t, w.Close()) // the goroutine that reads ends
+	}
+}
+
+// reading tells when it is read from.
+type reading struct {
+	r     io.Reader
+	once  sync.Once
+	begun chan struct{}
+}
+
+func (r *reading) Read(b []byte) (int, error) {
+	r.once.Do(func() { close(r.begun) })
+	return r.r.Read(b)
 }
 
 // TestOutput: what cannot be written ends the stream: quietly where nobody reads any more.
@@ -270,9 +344,11 @@ func TestStuckReader(t *testing.T) {
 			go func() { code <- run(ctx, args, s.world) }()
 			<-stuck.begun
 			cancel(errInterrupted)
+			begun := time.Now()
 			select {
 			case c := <-code:
 				require.Equal(t, exitFailure, c)
+				require.Less(t, time.Since(begun), 2*unread, "the reader has had its time once")
 			case <-time.After(patience):
 				require.Fail(t, "it does not end")
 			}
@@ -282,15 +358,67 @@ func TestStuckReader(t *testing.T) {
 	}
 }
 
+// TestPatience: where nobody has interrupted it, a reader that takes its time is waited for, for however long, and
+// gets all that was asked for.
+func TestPatience(t *testing.T) {
+	path := demo(t, newScene(t))
+	for name, args := range map[string][]string{
+		"replay":  {"replay", path, "--speed", "max", "--until", "-9s", "-f", "{sym}"},
+		"count":   {"sub", "--demo", "--demo-rate", "1000", "-n", "100", "T.*"},
+		"decoded": {"sub", "--demo", "--demo-rate", "1000", "-n", "100", "-f", "csv", "T.*"},
+		"for":     {"sub", "--demo", "--demo-rate", "1000", "--for", "1s", "-f", "{received_time}", "T.*"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			pager := &blocking{begun: make(chan struct{}), free: make(chan struct{}), to: s.out}
+			s.stdout = pager
+			code := make(chan int, 1)
+			go func() { code <- s.run(t, args...) }()
+			<-pager.begun
+			select { // beyond all that anything else may take
+			case c := <-code:
+				require.Fail(t, "it has not waited", "code %d: %s", c, s.err)
+			case <-time.After(unread + 2*time.Second):
+			}
+			close(pager.free)
+			require.Equal(t, exitOK, <-code, s.err)
+			lines := strings.Count(s.out.String(), "\n")
+			require.NotContains(t, s.err.String(), "given up")
+			switch name {
+			case "replay":
+				require.Equal(t, 980, lines)
+			case "count":
+				require.Equal(t, 100, lines)
+			case "decoded":
+				require.Equal(t, 101, lines, "with the header")
+			case "for":
+				require.Greater(t, lines, 100)
+				all := strings.Fields(s.out.String())
+				first, last := all[0], all[len(all)-1]
+				from, err := strconv.ParseInt(first, 10, 64)
+				require.NoError(t, err)
+				to, err := strconv.ParseInt(last, 10, 64)
+				require.NoError(t, err)
+				require.Less(t, time.Duration(to-from), 5*time.Second, "what came behind it is not shown")
+			}
+		})
+	}
+}
+
 // blocking takes nothing until it is free.
 type blocking struct {
 	once        sync.Once
 	begun, free chan struct{}
+	to          io.Writer // what it takes goes there; may be nil
 }
 
 func (b *blocking) Write(p []byte) (int, error) {
 	b.once.Do(func() { close(b.begun) })
 	<-b.free
+	if b.to != nil {
+		return b.to.Write(p)
+	}
 	return len(p), nil
 }
 
@@ -311,17 +439,40 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// TestSlowOutput: while nobody takes what is written events wait, are dropped beyond that, and told.
+// TestSlowOutput: while nobody takes what is written events wait, and are dropped beyond that, and told.
 func TestSlowOutput(t *testing.T) {
-	require.Equal(t, tickstorm.OverflowDropNewest, overflows["drop-newest"])
-	d := &drops{app: &app{world: newScene(t).world}}
 	s := newScene(t)
-	d.app = &app{world: s.world}
+	stuck := &blocking{begun: make(chan struct{}), free: make(chan struct{}), to: s.out}
+	s.stdout = stuck
+	ctx, cancel := context.WithCancelCause(t.Context())
+	code := make(chan int, 1)
+	go func() {
+		code <- run(ctx, []string{"sub", "--demo", "--demo-rate", "-1", "--queue", "1", "-v", "T.*", "Q.*"}, s.world)
+	}()
+	require.True(t, s.err.await("dropped, since the output takes less than comes"), s.err)
+	close(stuck.free)
+	cancel(errInterrupted)
+	select {
+	case c := <-code:
+		require.Equal(t, exitInterrupted, c, s.err)
+	case <-time.After(patience):
+		require.Fail(t, "it does not end")
+	}
+	require.True(t, strings.HasSuffix(s.out.String(), "}\n"), "what waited was written, in whole lines")
+
+	for _, n := range []string{"0", "-1", "1000000"} {
+		s = newScene(t)
+		require.Equal(t, exitUsage, s.run(t, "sub", "--demo", "--queue", n, "T.A"))
+	}
+
+	// It is told once a second.
+	s = newScene(t)
+	d := &drops{app: &app{world: s.world}}
 	d.app.log = d.app.logger()
 	for range 3 {
 		d.OnDrop(&tickstorm.Drop{Count: 2})
 	}
-	require.Equal(t, 1, strings.Count(s.err.String(), "dropped"), "once a second")
+	require.Equal(t, 1, strings.Count(s.err.String(), "dropped"))
 	d.sum()
 	require.Contains(t, s.err.String(), "events=2\n")
 	require.Contains(t, s.err.String(), "events=4\n")
@@ -331,6 +482,9 @@ func TestSlowOutput(t *testing.T) {
 func TestCodes(t *testing.T) {
 	require.Equal(t, exitOK, codeOf(nil))
 	require.Equal(t, exitFailure, codeOf(errors.New("x")))
+	s := newScene(t)
+	require.Equal(t, exitKey, fail(s.world, errors.Join(errors.New("one"), tickstorm.ErrAuthFailed)))
+	require.Equal(t, 1, strings.Count(s.err.String(), "\n"), "one line: %s", s.err)
 	require.Equal(t, exitPlan, codeOf(&tickstorm.StatusError{Code: tickstorm.StatusNoPlan}), "not the key is bad, but the plan")
 	require.Equal(t, exitKey, codeOf(&tickstorm.StatusError{Code: tickstorm.StatusAuthFailed}))
 	require.Equal(t, exitOK, codeOf(errTerminated))

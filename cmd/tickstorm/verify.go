@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/tickstorm/tickstorm/record"
 )
@@ -24,12 +25,19 @@ func (*verifyCmd) Help() string {
 
 // verdict is what was found of a segment.
 type verdict struct {
-	Path     string           `json:"path"`
-	OK       bool             `json:"ok"`
-	Frames   uint64           `json:"frames"`
-	Messages uint64           `json:"messages"`
-	Damages  uint64           `json:"damages"`
-	Damage   []*record.Damage `json:"damage,omitempty"`
+	Path     string  `json:"path"`
+	OK       bool    `json:"ok"`
+	Frames   uint64  `json:"frames"`
+	Messages uint64  `json:"messages"`
+	Damages  uint64  `json:"damages"`
+	Damage   []place `json:"damage,omitempty"`
+}
+
+// place is where something is damaged.
+type place struct {
+	Offset int64  `json:"offset"`
+	Length int64  `json:"length"`
+	Reason string `json:"reason"`
 }
 
 // Run runs the verb.
@@ -39,25 +47,19 @@ func (c *verifyCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer remove()
-	segments, err := record.Survey(ctx, paths...)
+	size := int64(0)
+	segments, err := record.Survey(record.WithProgress(ctx, func(p record.Progress) { size = p.Total }), paths...)
 	if err != nil {
 		return err
 	}
-	var size, done int64
-	for _, s := range segments {
-		size += s.Packed
-	}
-	line := a.progress()
-	defer line.clear()
+	ctx, stop := a.working(ctx, "verifying", size)
+	defer stop()
 	bad := 0
-	for i, s := range segments {
-		line.showf("verifying %d of %d, %s of %s", i+1, len(segments), megabytes(done), megabytes(size))
-		reports, err := record.Verify(ctx, s.Path)
+	for _, s := range segments {
+		reports, err := record.Verify(ctx, s.Path) // each by itself, to be told of at once
 		if err != nil {
 			return err
 		}
-		done += s.Packed
-		line.clear()
 		for _, r := range reports {
 			if !r.OK() {
 				bad++
@@ -67,35 +69,42 @@ func (c *verifyCmd) Run(ctx context.Context, a *app) error {
 			}
 		}
 	}
+	stop()
 	switch {
 	case len(segments) == 0:
-		return fmt.Errorf("there is no recording in %v", paths)
+		return noRecording(paths)
 	case bad > 0:
 		return fmt.Errorf("%d of %d segments are damaged", bad, len(segments))
 	}
 	return nil
 }
 
+// tell writes what was found of a segment.
 func (c *verifyCmd) tell(a *app, r *record.Report) error {
 	if c.Format == "json" {
-		return json.NewEncoder(a.stdout).Encode(verdict{r.Path, r.OK(), r.Frames, r.Messages, r.Damages, r.Damage})
+		v := verdict{Path: r.Path, OK: r.OK(), Frames: r.Frames, Messages: r.Messages, Damages: r.Damages}
+		for _, d := range r.Damage {
+			v.Damage = append(v.Damage, place{d.Offset, d.Length, string(d.Reason)})
+		}
+		text, err := json.Marshal(v)
+		if err != nil {
+			return err
+		}
+		return a.result(string(text) + "\n")
 	}
 	word := "ok"
 	if !r.OK() {
 		word = "DAMAGED"
 	}
-	if _, err := fmt.Fprintf(a.stdout, "%s  %s  %d frames, %d messages\n", word, r.Path, r.Frames, r.Messages); err != nil {
-		return err
-	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s  %s  %d frames, %d messages\n", word, r.Path, r.Frames, r.Messages)
 	for i, d := range r.Damage {
 		const most = 20
 		if i == most {
-			_, err := fmt.Fprintf(a.stdout, "    and %d more\n", r.Damages-most)
-			return err
+			fmt.Fprintf(&b, "    and %d more\n", r.Damages-most)
+			break
 		}
-		if _, err := fmt.Fprintf(a.stdout, "    at byte %d, %d bytes: %s\n", d.Offset, d.Length, d.Reason); err != nil {
-			return err
-		}
+		fmt.Fprintf(&b, "    at byte %d, %d bytes: %s\n", d.Offset, d.Length, d.Reason)
 	}
-	return nil
+	return a.result(b.String())
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"os"
 	"time"
@@ -33,11 +34,40 @@ func system() *world {
 		stdinTerminal:  isTerminal(os.Stdin),
 		stdoutTerminal: isTerminal(os.Stdout),
 		stderrTerminal: isTerminal(os.Stderr),
-		env:            os.Getenv, now: time.Now, hangups: hangups,
+		env:            os.Getenv, now: time.Now,
 	}
 	w.home, _ = os.UserHomeDir() // without one there are no files of the user's
 	w.configDir, _ = os.UserConfigDir()
 	return w
+}
+
+// input is standard input, whose readers do not wait for it beyond ctx, with whose cause they end. What is read when
+// that ends is lost.
+func (w *world) input(ctx context.Context) io.Reader { return &input{ctx, w.stdin} }
+
+type input struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+// Read implements [io.Reader].
+func (i *input) Read(b []byte) (int, error) {
+	type result struct {
+		text []byte
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		text := make([]byte, len(b)) // of its own: it may be written to later than b may
+		n, err := i.r.Read(text)
+		done <- result{text[:n], err}
+	}()
+	select {
+	case r := <-done:
+		return copy(b, r.text), r.err
+	case <-i.ctx.Done():
+		return 0, context.Cause(i.ctx)
+	}
 }
 
 func isTerminal(f *os.File) bool {

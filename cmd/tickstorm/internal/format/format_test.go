@@ -91,6 +91,22 @@ func TestTemplates(t *testing.T) {
 	}
 }
 
+// TestControls: whatever a text has, an event is one line, and nothing in it is a command to a terminal.
+func TestControls(t *testing.T) {
+	const hostile = `[{"ev":"T","sym":"A\u001b[2J\u009b1mé\n","i":"x\r\u007f","p":1}]`
+	for text, want := range map[string]string{
+		"{sym} {trade_id}": "A\uFFFD[2J\uFFFD1mé\uFFFD x\uFFFD\uFFFD\n",
+		Table:              "A\uFFFD[2J\uFFFD1mé\uFFFD",
+	} {
+		f, err := New(text, Options{})
+		require.NoError(t, err)
+		got := lines(t, tickstorm.Stocks, f, hostile)
+		require.Contains(t, got, want)
+		require.Equal(t, 1, strings.Count(got, "\n"))
+		require.NotContains(t, got, "\x1b")
+	}
+}
+
 func TestCSV(t *testing.T) {
 	f, err := New(CSV, Options{Columns: []string{"symbol", "trade_id", "p", "bid_price"}})
 	require.NoError(t, err)

@@ -54,7 +54,7 @@ func (f *table) Append(dst []byte, e tickstorm.Event) []byte {
 	at = len(dst)
 	dst = pad(append(dst, Channel(e)...), at, channelWidth)
 	at = len(dst)
-	dst = pad(append(dst, e.Head().Symbol...), at, symbolWidth)
+	dst = pad(appendText(dst, e.Head().Symbol), at, symbolWidth)
 	switch e := e.(type) {
 	case *tickstorm.Trade:
 		dst = f.right(dst, e.Price, 12)

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/record"
@@ -139,13 +141,33 @@ func (f *template) Append(dst []byte, e tickstorm.Event) []byte {
 	return dst
 }
 
+// appendText appends a text on one line, without what terminals take for commands.
+func appendText[T string | []byte](dst []byte, text T) []byte {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c == 0x7F || c == 0xC2 && i+1 < len(text) && text[i+1] < 0xA0 {
+			return appendTextSlow(dst, string(text))
+		}
+	}
+	return append(dst, text...)
+}
+
+func appendTextSlow(dst []byte, text string) []byte {
+	for _, r := range text {
+		if unicode.IsControl(r) {
+			r = utf8.RuneError
+		}
+		dst = utf8.AppendRune(dst, r)
+	}
+	return dst
+}
+
 // appendPlain appends a value without the quotes that CSV demands.
 func appendPlain(dst []byte, value any) []byte {
 	switch v := value.(type) {
 	case *string:
-		return append(dst, *v...)
+		return appendText(dst, *v)
 	case *[]byte:
-		return append(dst, *v...)
+		return appendText(dst, *v)
 	case *tickstorm.Auction:
 		return append(dst, v.String()...)
 	}

@@ -4,6 +4,7 @@ package where
 import (
 	"errors"
 	"fmt"
+	"math"
 	"path"
 	"strconv"
 	"strings"
@@ -80,7 +81,7 @@ func (f *Filter) add(condition string) error {
 		return fmt.Errorf("no field %q", name)
 	}
 	n, err := strconv.ParseFloat(value, 64)
-	if op == "~" || err != nil {
+	if op == "~" || err != nil || math.IsNaN(n) {
 		return errors.New("a number is compared with another")
 	}
 	f.numbers = append(f.numbers, number{name, op, n})
@@ -96,6 +97,12 @@ func (f *Filter) addSymbols(op, value string) error {
 		text = strings.TrimSpace(text)
 		if _, err := path.Match(text, ""); err != nil || text == "" {
 			return fmt.Errorf("bad symbol or pattern %q", text)
+		}
+		if strings.ToLower(text) == text { // as topics have it
+			text = strings.ToUpper(text)
+		}
+		if c.glob {
+			text = strings.ReplaceAll(text, "/", noSlash)
 		}
 		c.texts = append(c.texts, text)
 	}
@@ -128,9 +135,19 @@ func (c *symbols) fits(symbol []byte) bool {
 	return false
 }
 
-// glob matches a pattern of path.Match in which a slash is nothing special: pairs have one.
+// noSlash stands for a slash where patterns are matched, in which one is something special, and pairs have one.
+const noSlash = "\x00"
+
+// glob matches a pattern of path.Match that has no slash.
 func glob(pattern string, symbol []byte) bool {
-	ok, _ := path.Match(strings.ReplaceAll(pattern, "/", "\x00"), strings.ReplaceAll(string(symbol), "/", "\x00"))
+	var without [32]byte // a string of so many bytes is not allocated
+	b := append(without[:0], symbol...)
+	for i, c := range b {
+		if c == '/' {
+			b[i] = noSlash[0]
+		}
+	}
+	ok, _ := path.Match(pattern, string(b))
 	return ok
 }
 

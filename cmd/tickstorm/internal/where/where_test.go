@@ -27,6 +27,10 @@ func TestFilter(t *testing.T) {
 		{trade, "sym=BRK.B", true},
 		{trade, "symbol == AAPL, BRK.B", true},
 		{trade, "sym=BRK", false},
+		{trade, "sym=brk.b", true},
+		{trade, "sym=Brk.b", false},
+		{trade, "sym~brk*", true},
+		{trade, "sym~eur/*,BRK[./]B", true},
 		{trade, "sym!=BRK.B,AAPL", false},
 		{trade, "sym!=AAPL", true},
 		{trade, "sym~BRK.*", true},
@@ -76,7 +80,7 @@ func TestFilter(t *testing.T) {
 }
 
 func TestBadConditions(t *testing.T) {
-	for _, bad := range []string{"", "price", "price>", ">1", "price>x", "price~1", "sym>A", "sym=", "sym=A,,B", "sym~[", "volume>1", "price>1 and", "price!1", "!"} {
+	for _, bad := range []string{"", "price", "price>", ">1", "price>x", "price<NaN", "price~1", "sym>A", "sym=", "sym=A,,B", "sym~[", "volume>1", "price>1 and", "price!1", "!"} {
 		_, err := Parse(bad)
 		require.ErrorIs(t, err, ErrForm, "%q", bad)
 	}
