@@ -22,3 +22,9 @@ func isBrokenPipe(err error) bool {
 
 // hangups returns a channel on which nothing comes: there is no such signal.
 func hangups() (<-chan os.Signal, func()) { return nil, func() {} }
+
+// hangup does nothing: there is no such signal.
+func hangup(func()) (stop func()) { return func() {} }
+
+// wake does nothing: nothing is suspended.
+func wake(<-chan struct{}) {}

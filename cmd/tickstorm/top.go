@@ -81,13 +81,14 @@ func (c *topCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer s.close()
-	switch {
-	case c.Once:
+	if c.Once {
 		return c.once(ctx, a, s, delimiter)
-	case c.Plain || !a.stdinTerminal || !a.stdoutTerminal:
+	}
+	in, out, ok := a.screen()
+	if c.Plain || !ok {
 		return c.plain(ctx, a, s, zone)
 	}
-	return c.live(ctx, a, s, zone)
+	return c.live(ctx, a, s, in, out, zone)
 }
 
 // check says what cannot be meant, and finds the delimiter.
