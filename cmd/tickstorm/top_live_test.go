@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -31,8 +32,11 @@ func sit(t *testing.T, width, height int, env []string, args ...string) *sitting
 	return sitBefore(t, `exec tickstorm "$@"`, width, height, env, args...)
 }
 
-// sitBefore runs the program as a line of the shell does.
+// sitBefore runs the program as a line of the shell does. SIGHUP is not ignored, even if it is here.
 func sitBefore(t *testing.T, line string, width, height int, env []string, args ...string) *sitting {
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGHUP) // what is handled here is as usual in a child
+	defer signal.Stop(heard)
 	s, err := screen.Open(width, height)
 	require.NoError(t, err)
 	cmd := exec.Command("sh", append([]string{"-c", line, "sh"}, args...)...)
