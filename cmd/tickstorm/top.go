@@ -184,7 +184,7 @@ func (c *topCmd) beside(ctx context.Context, s shown, do func(now time.Time) (do
 		return err
 	case <-s.ready():
 	}
-	s.Sample(time.Now())
+	s.Sample(time.Now(), true)
 	tick := time.NewTicker(c.Interval)
 	defer tick.Stop()
 	for {
@@ -205,7 +205,7 @@ func (c *topCmd) beside(ctx context.Context, s shown, do func(now time.Time) (do
 // once writes a snapshot.
 func (c *topCmd) once(ctx context.Context, a *app, s shown, delimiter rune) error {
 	return c.beside(ctx, s, func(now time.Time) (bool, error) {
-		snapshot := s.Sample(now)
+		snapshot := s.Sample(now, true)
 		snapshot.Symbols = s.Rank(c.query(c.Rows))
 		snapshot.Silent = s.Rank(top.Query{Sort: top.BySilent, Filter: top.NewFilter(c.Filter), Rows: c.Rows})
 		var err error
@@ -221,7 +221,7 @@ func (c *topCmd) once(ctx context.Context, a *app, s shown, delimiter rune) erro
 // plain writes a line each interval.
 func (c *topCmd) plain(ctx context.Context, a *app, s shown, zone *time.Location) error {
 	return c.beside(ctx, s, func(now time.Time) (bool, error) {
-		_, err := fmt.Fprint(a.stdout, s.Sample(now).Line(zone))
+		_, err := fmt.Fprint(a.stdout, s.Sample(now, true).Line(zone))
 		return isBrokenPipe(err), outputError(err)
 	})
 }

@@ -113,11 +113,14 @@ func (s *topStream) meter() *top.Meter {
 }
 
 // Sample and the other methods implement [top.Feed].
-func (s *topStream) Sample(now time.Time) *top.Snapshot { return s.meter().Sample(now) }
-func (s *topStream) Rank(q top.Query) []top.Symbol      { return s.meter().Rank(q) }
-func (s *topStream) Watch(id uint32)                    { s.meter().Watch(id) }
-func (s *topStream) Tail(to *top.Tail) bool             { return s.meter().Tail(to) }
-func (s *topStream) Markets() []tickstorm.Market        { return tickstorm.Markets() }
+func (s *topStream) Sample(now time.Time, symbols bool) *top.Snapshot {
+	return s.meter().Sample(now, symbols)
+}
+func (s *topStream) Rank(q top.Query) []top.Symbol       { return s.meter().Rank(q) }
+func (s *topStream) Symbol(id uint32) (top.Symbol, bool) { return s.meter().Symbol(id) }
+func (s *topStream) Watch(id uint32)                     { s.meter().Watch(id) }
+func (s *topStream) Tail(to *top.Tail) bool              { return s.meter().Tail(to) }
+func (s *topStream) Markets() []tickstorm.Market         { return tickstorm.Markets() }
 
 // Switch ends what is looked at, and begins with another market.
 func (s *topStream) Switch(market tickstorm.Market) {
@@ -158,7 +161,7 @@ func (r *topRelay) ready() <-chan struct{} { return r.admin.Answered() }
 func (r *topRelay) close()                 {}
 
 // Sample and the other methods implement [top.Feed].
-func (r *topRelay) Sample(now time.Time) *top.Snapshot {
+func (r *topRelay) Sample(now time.Time, _ bool) *top.Snapshot {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.admin.Latest().Snapshot(now, r.market)
@@ -166,6 +169,9 @@ func (r *topRelay) Sample(now time.Time) *top.Snapshot {
 
 // Rank returns nothing: a relay does not tell its symbols.
 func (r *topRelay) Rank(top.Query) []top.Symbol { return []top.Symbol{} }
+
+// Symbol knows none either.
+func (r *topRelay) Symbol(uint32) (top.Symbol, bool) { return top.Symbol{}, false }
 
 // Watch does nothing.
 func (r *topRelay) Watch(uint32) {}

@@ -7,3 +7,6 @@ func (s *Snapshot) SetHistory(rates []float64) {
 		s.Channels[i].history = rates[i*10:]
 	}
 }
+
+// History is that of the rates of its first channel.
+func (s *Snapshot) History() []float64 { return s.Channels[0].history }

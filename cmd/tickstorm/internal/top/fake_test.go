@@ -19,6 +19,7 @@ type fake struct {
 	snapshot top.Snapshot
 	symbols  []top.Symbol
 	samples  int
+	counted  bool // symbols, at the last sample
 	id       uint32
 }
 
@@ -81,10 +82,11 @@ func (f *fake) change(do func(*top.Snapshot)) {
 }
 
 // Sample and the other methods implement [top.Feed].
-func (f *fake) Sample(now time.Time) *top.Snapshot {
+func (f *fake) Sample(now time.Time, symbols bool) *top.Snapshot {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.samples++
+	f.counted = symbols
 	s := f.snapshot
 	s.At = now
 	return &s
@@ -103,6 +105,15 @@ func (f *fake) Rank(q top.Query) []top.Symbol {
 		slices.Reverse(found)
 	}
 	return found[:min(len(found), q.Rows)]
+}
+
+func (f *fake) Symbol(id uint32) (top.Symbol, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if id == 0 || int(id) > len(f.symbols) {
+		return top.Symbol{}, false
+	}
+	return f.symbols[id-1], true
 }
 
 func (f *fake) Watch(id uint32) {

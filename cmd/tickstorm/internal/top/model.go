@@ -149,9 +149,9 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 }
 
 // sample takes the next snapshot. While it is paused the feed is sampled all the same, so that its
-// history has no hole, and nothing of it is shown.
+// history has no hole, but nothing of it is shown, and symbols stay as they are, to be sorted and filtered.
 func (m *Model) sample() {
-	s := m.cfg.Feed.Sample(m.cfg.Now())
+	s := m.cfg.Feed.Sample(m.cfg.Now(), !m.paused)
 	if m.paused {
 		return
 	}
@@ -164,8 +164,8 @@ func (m *Model) rank() {
 	m.rows = m.cfg.Feed.Rank(m.query)
 	m.silent = m.cfg.Feed.Rank(Query{Sort: BySilent, Filter: m.query.Filter, Rows: 20})
 	if m.page == symbolPage {
-		if i := slices.IndexFunc(m.rows, func(s Symbol) bool { return s.ID == m.opened.ID }); i >= 0 {
-			m.opened = m.rows[i]
+		if s, ok := m.cfg.Feed.Symbol(m.opened.ID); ok {
+			m.opened = s
 		}
 	}
 	if m.chosen != 0 && m.listsSymbols() {
@@ -252,7 +252,7 @@ func (m *Model) pressed(msg tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(msg, keys.page):
 		m.show(m.nextPage())
 	case key.Matches(msg, keys.pages):
-		if p := sheet(msg.Text[0] - '1'); p != clientsPage || m.snapshot.Relay != nil {
+		if p := sheet(msg.String()[0] - '1'); p != clientsPage || m.snapshot.Relay != nil {
 			m.show(p)
 		}
 	case key.Matches(msg, keys.sort, keys.unsort):

@@ -5,6 +5,7 @@ package top_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -162,7 +163,9 @@ func TestKeys(t *testing.T) {
 	v.has("PAUSED")
 	v.feed.change(func(s *top.Snapshot) { s.State = "backoff" })
 	v.press("s")
-	v.has("streaming")
+	v.has("streaming", "TOTAL▾")
+	v.press("S")
+	v.has("EV/S▾")
 	v.press(" ")
 	v.has("backoff")
 	v.lacks("PAUSED")
@@ -196,6 +199,73 @@ func TestKeys(t *testing.T) {
 	require.Eventually(t, func() bool { return !v.Alternate() }, patience, time.Millisecond, "the screen is given back")
 }
 
+// TestPause: behind what stands still the feed is looked at all the same, but for its symbols.
+func TestPause(t *testing.T) {
+	f := newFake()
+	m := top.NewModel(top.ModelConfig{Feed: f, Zone: time.UTC, Interval: time.Millisecond})
+	next := m.Init()
+	require.True(t, f.counted)
+	for range 2 {
+		_, next = m.Update(next())
+		require.True(t, f.counted)
+		m.Update(tea.KeyPressMsg{Text: "p", Code: 'p'})
+		before, samples := m.View().Content, f.sampled()
+		for range 300 { // longer than any history
+			_, next = m.Update(next())
+		}
+		require.Equal(t, before, m.View().Content)
+		require.Equal(t, samples+300, f.sampled())
+		require.False(t, f.counted)
+		m.Update(tea.KeyPressMsg{Text: "p", Code: 'p'})
+		require.True(t, f.counted)
+	}
+}
+
+// TestPauseKeepsHistory: what comes later changes no snapshot that is still shown.
+func TestPauseKeepsHistory(t *testing.T) {
+	b := newBooks(tickstorm.Stocks, tickstorm.Topic{Channel: "T", Symbol: "*"})
+	at := day
+	second := func(events int) *top.Snapshot {
+		for range events {
+			b.feed(t, at, trade("A", 1))
+		}
+		at = at.Add(time.Second)
+		return b.Sample(at, false)
+	}
+	var shown *top.Snapshot
+	for i := range 200 {
+		shown = second(i % 7)
+	}
+	before := slices.Clone(shown.History())
+	require.Len(t, before, 120)
+	for i := range 300 {
+		second(i % 5)
+	}
+	require.Equal(t, before, shown.History())
+}
+
+// TestOpenedSymbol: the figures of the symbol that is opened go on, wherever it is in the list.
+func TestOpenedSymbol(t *testing.T) {
+	f := newFake()
+	v := view(t, f, 100, 24, func(c *top.ModelConfig) { c.Interval = 20 * time.Millisecond })
+	v.has("> AAPL")
+	v.press("/nvda\r\r")
+	v.has("NVDA  127.48")
+	v.feed.change(func(*top.Snapshot) {
+		f.symbols[1].Price = 130.5
+		f.symbols[1].Symbol = "NVDA2" // which the filter has not
+	})
+	v.has("NVDA2  130.5")
+}
+
+// TestKeyWithoutText: a terminal may tell a key and not what it writes.
+func TestKeyWithoutText(t *testing.T) {
+	m := top.NewModel(top.ModelConfig{Feed: newFake(), Zone: time.UTC, Interval: time.Second})
+	m.Init()
+	m.Update(tea.KeyPressMsg{Code: '3'})
+	require.Contains(t, m.View().Content, "FAULTS")
+}
+
 // TestColours: they mean something, NO_COLOR takes them away, and what they mean is there without.
 func TestColours(t *testing.T) {
 	coloured := func(v *viewing) (n int) {
@@ -221,11 +291,14 @@ func TestColours(t *testing.T) {
 // TestASCII: where there are no other signs, it makes do with these.
 func TestASCII(t *testing.T) {
 	f := newFake()
-	f.symbols = f.symbols[:2]
 	v := view(t, f, 80, 24, func(c *top.ModelConfig) { c.ASCII = true })
-	v.has("* streaming", "EV/Sv", "X gap")
-	for _, r := range v.Text() {
-		require.Less(t, r, rune(0x80), v.Text())
+	v.has("* streaming", "EV/Sv", "X gap", "  ??????   ")
+	for _, keys := range []string{"1", "2", "3", "4", "m", "?", "1\r"} {
+		v.press(keys)
+		v.has("q quit")
+		for _, r := range v.Text() {
+			require.Less(t, r, rune(0x80), "%q: %s", keys, v.Text())
+		}
 	}
 }
 

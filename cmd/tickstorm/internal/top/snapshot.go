@@ -89,18 +89,3 @@ type Symbol struct {
 
 	ID uint32 `json:"-"`
 }
-
-// histories are those of the last snapshots, oldest first; what is not known is negative.
-type histories struct{ rate, bytes, p50, p99 []float64 }
-
-// historyLength is how many snapshots they go back.
-const historyLength = 120
-
-// remember appends to a history.
-func remember(h []float64, v float64) []float64 {
-	if len(h) == historyLength {
-		copy(h, h[1:])
-		h = h[:historyLength-1]
-	}
-	return append(h, v)
-}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Short is a duration in few letters, such as 340ms, 2.1s, 3m20s or 5d02h.
@@ -113,6 +114,27 @@ func clean(text string) string {
 		return '\uFFFD'
 	}, text)
 }
+
+// inASCII is a text with signs of ASCII alone, in as many cells: something alike where there is, else
+// question marks.
+func inASCII(text string) string {
+	if strings.IndexFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range alike.Replace(text) {
+		if r < utf8.RuneSelf {
+			b.WriteRune(r)
+			continue
+		}
+		for range width(string(r)) {
+			b.WriteByte('?')
+		}
+	}
+	return b.String()
+}
+
+var alike = strings.NewReplacer("µ", "u", "…", "~", "↑", "^", "↓", "v")
 
 // spark draws the last values of a history, as many as there is room for, from 0 to the highest of them;
 // a negative value is left blank.

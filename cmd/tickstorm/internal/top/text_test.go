@@ -45,6 +45,13 @@ func TestClean(t *testing.T) {
 	}
 }
 
+func TestInASCII(t *testing.T) {
+	for text, want := range map[string]string{"plain": "plain", "1µs…": "1us~", "日本株 a": "?????? a", "\x1b[1m\uFFFD\x1b[m": "\x1b[1m?\x1b[m", "e\u0301": "e"} {
+		require.Equal(t, want, inASCII(text), "%q", text)
+		require.Equal(t, width(text), width(inASCII(text)), "%q", text)
+	}
+}
+
 func TestSpark(t *testing.T) {
 	require.Equal(t, "  ▁▅█", spark([]float64{0, 5, 10}, 5, blocks))
 	require.Equal(t, "▅█", spark([]float64{0, 5, 10}, 2, blocks))

@@ -13,7 +13,7 @@ import (
 // TestWrite: a snapshot is written in every form, whatever is in it.
 func TestWrite(t *testing.T) {
 	f := newFake()
-	s := f.Sample(day)
+	s := f.Sample(day, true)
 	s.Symbols = f.symbols
 	require.Equal(t, "14:30:00 stocks streaming ev/s=12.0k MB/s=1.93 T/s=2010 Q/s=9900 AM/s=0 lag50=1.2ms lag99=8.0ms age=3.0ms queued=120 symbols=4034 gaps=1 dropped=1200 reconnects=2 errors=3 clients=2\n", s.Line(time.UTC))
 	var b bytes.Buffer
