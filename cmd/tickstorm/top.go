@@ -134,7 +134,7 @@ func (c *topCmd) source(a *app, admin *top.Admin, market tickstorm.Market) (show
 		if c.Market == "" {
 			market = "" // the relay's first
 		}
-		return &topRelay{cmd: c, admin: admin, market: market}, nil
+		return &topRelay{cmd: c, admin: admin, meter: top.NewRelayMeter(admin.Latest), market: market}, nil
 	}
 	topics, err := topicsOf(a, market, c.Topics)
 	if err != nil {

@@ -1,7 +1,6 @@
 package top_test
 
 import (
-	"encoding/json"
 	"math"
 	"slices"
 	"sync"
@@ -26,8 +25,8 @@ type fake struct {
 // newFake has a bit of everything.
 func newFake() *fake {
 	f := &fake{tally: top.NewTally(tickstorm.Stocks)}
-	var relay top.Relay
-	if err := json.Unmarshal([]byte(relaySays), &relay); err != nil {
+	relay, err := top.RelayOf([]byte(relaySays))
+	if err != nil {
 		panic(err)
 	}
 	s := &f.snapshot

@@ -258,6 +258,16 @@ func TestOpenedSymbol(t *testing.T) {
 	v.has("NVDA2  130.5")
 }
 
+// TestRelayAlone: of what a relay does not tell there is no figure.
+func TestRelayAlone(t *testing.T) {
+	r, err := top.RelayOf([]byte(relaySays))
+	require.NoError(t, err)
+	f := newFake()
+	f.snapshot, f.symbols = *top.NewRelayMeter(func() *top.Relay { return &r }).Sample(day, ""), nil
+	v := view(t, f, 80, 24, nil)
+	v.golden("relay-80x24")
+}
+
 // TestKeyWithoutText: a terminal may tell a key and not what it writes.
 func TestKeyWithoutText(t *testing.T) {
 	m := top.NewModel(top.ModelConfig{Feed: newFake(), Zone: time.UTC, Interval: time.Second})

@@ -67,12 +67,13 @@ type Channel struct {
 	history []float64
 }
 
-// Queue is the state of the queue between socket and handler.
+// Queue is the state of the queue between socket and handler. Capacity and HighWater are bytes, Dropped and
+// Conflated events.
 type Queue struct {
 	Events    int     `json:"events"`
 	Bytes     int     `json:"bytes"`
-	Capacity  int     `json:"capacity"`
-	HighWater int     `json:"high_water"`
+	Capacity  int     `json:"capacity_bytes"`
+	HighWater int     `json:"high_water_bytes"`
 	Oldest    float64 `json:"oldest_seconds"`
 	Dropped   uint64  `json:"dropped"`
 	Conflated uint64  `json:"conflated"`

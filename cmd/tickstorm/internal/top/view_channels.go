@@ -6,6 +6,9 @@ func (m *Model) channelTable(cells, lines int) []string {
 		return nil
 	}
 	columns := []column{{"CHANNEL", 8, false}, {"EV/S", 7, true}, {"", 0, false}, {"MB/S", 7, true}, {"TOTAL", 7, true}, {"DROPPED", 7, true}}
+	if m.snapshot.ofRelay() { // which tells no more
+		columns = columns[:3]
+	}
 	n := fits(columns, cells, 8)
 	spark := cells - len(columns[:n]) + 1
 	for _, c := range columns[:n] {

@@ -2,7 +2,6 @@ package top
 
 import (
 	"fmt"
-	"time"
 )
 
 // clientLines are what the table of clients would take.
@@ -27,10 +26,6 @@ func (m *Model) clientTable(cells, lines int, cursor bool) []string {
 	}
 	for i := from; i < len(r.Clients) && len(out) < lines; i++ {
 		c := &r.Clients[i]
-		name := c.Name
-		if name == "" {
-			name = c.Address
-		}
 		full := 0.0
 		if c.Limit > 0 {
 			full = 100 * float64(c.Queued) / float64(c.Limit)
@@ -40,9 +35,9 @@ func (m *Model) clientTable(cells, lines int, cursor bool) []string {
 			queue = styles.bad
 		}
 		out = append(out, row(columns[:n], []cell{
-			{clean(name), styles.title}, {fmt.Sprintf("%.0f%%", full), queue}, {known(inSeconds(c.DelayP99)), styles.plain},
+			{clean(c.label()), styles.title}, {fmt.Sprintf("%.0f%%", full), queue}, {known(c.DelayP99), styles.plain},
 			{number(float64(c.Dropped)), counted(c.Dropped)}, {number(float64(c.Conflated)), styles.plain}, {number(float64(c.Topics)), styles.plain},
-			{megabytes(float64(c.Sent)), styles.plain}, {Short(time.Duration(c.For)), styles.plain}, {clean(string(c.Market)), styles.plain},
+			{megabytes(float64(c.Sent)), styles.plain}, {seconds(c.For), styles.plain}, {clean(string(c.Market)), styles.plain},
 		}[:n], cells))
 	}
 	if len(r.Clients) == 0 && lines > 1 {

@@ -59,21 +59,26 @@ func (m *Model) state() (string, Grave) {
 	if m.cfg.ASCII {
 		signs = [...]string{"*", "!", "X"}
 	}
-	g := Worse
-	switch s.State {
-	case tickstorm.StateStreaming.String(), "connected":
-		g = Well
-		if s.Age != nil && *s.Age > 60 {
-			g = Worse
-		}
-	case tickstorm.StateBackoff.String(), tickstorm.StateClosed.String(), "disconnected", "failed", "no answer":
-		g = Bad
+	g := graveOf(s.State)
+	if g == Well && s.Age != nil && *s.Age > 60 {
+		g = Worse
 	}
 	text := signs[g] + " " + clean(s.State)
 	if g == Well {
 		return styles.well.Render(text), g
 	}
 	return text, g
+}
+
+// graveOf is how bad a state is, of a client or of a relay's market.
+func graveOf(state string) Grave {
+	switch state {
+	case tickstorm.StateStreaming.String(), "connected":
+		return Well
+	case tickstorm.StateBackoff.String(), tickstorm.StateClosed.String(), "disconnected", "failed", "no answer":
+		return Bad
+	}
+	return Worse
 }
 
 // host is what a feed's address is of.

@@ -96,7 +96,7 @@ func (m *Model) symbolTable(cells, lines int) []string {
 		switch {
 		case !m.query.Filter.Zero():
 			text = "  no symbol is like that"
-		case m.snapshot.Relay != nil && m.snapshot.Queue.Capacity == 0:
+		case m.snapshot.ofRelay():
 			text = "  the relay does not tell its symbols: look at it with --feed"
 		}
 		out = append(out, styles.dim.Render(text))
