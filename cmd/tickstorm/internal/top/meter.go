@@ -32,11 +32,11 @@ type Meter struct {
 
 	// As of when symbols were last counted:
 	counted time.Time
-	elapsed float64             // seconds since the count before
-	total   uint64              // events of all symbols since then
-	symbols []tracked           // those that something has come of, by number
-	events  []*[pageSize]uint64 // of each number, 0 of one that nothing has come of
-	page    page                // of the books, copied
+	elapsed float64           // seconds since the count before
+	total   uint64            // events of all symbols since then
+	symbols []tracked         // those that something has come of, by number
+	marks   []*[pageSize]mark // of each number
+	page    page              // of the books, copied
 }
 
 // reading is what was counted at a time.
@@ -53,6 +53,13 @@ type tracked struct {
 	fresh    uint64 // since the count before
 	received int64
 	price    float64
+}
+
+// mark is what is kept of a symbol between counts: how many events it had, and its name, for which the
+// table would be locked each time.
+type mark struct {
+	events uint64
+	name   string
 }
 
 // NewMeter returns one that begins at a time.
@@ -178,22 +185,28 @@ func (m *Meter) countSymbols(now time.Time) {
 	m.elapsed, m.counted = span(m.counted, now), now
 	m.symbols, m.total = m.symbols[:0], 0
 	for n := 0; m.cfg.Tally.page(n, &m.page); n++ {
-		if n == len(m.events) {
-			m.events = append(m.events, new([pageSize]uint64))
+		if n == len(m.marks) {
+			m.marks = append(m.marks, new([pageSize]mark))
 		}
-		before := m.events[n]
 		for i := range m.page {
-			e := &m.page[i]
+			e, k := &m.page[i], &m.marks[n][i]
 			if e.events == 0 {
 				continue
 			}
-			fresh := e.events - before[i]
-			m.symbols = append(m.symbols, tracked{uint32(n*pageSize + i), e.events, fresh, e.received, e.price})
+			id := uint32(n*pageSize + i)
+			if k.events == 0 {
+				k.name = m.cfg.Symbols.Symbol(id)
+			}
+			fresh := e.events - k.events
+			m.symbols = append(m.symbols, tracked{id, e.events, fresh, e.received, e.price})
 			m.total += fresh
-			before[i] = e.events
+			k.events = e.events
 		}
 	}
 }
+
+// name is that of a symbol that was counted.
+func (m *Meter) name(id uint32) string { return m.marks[id/pageSize][id%pageSize].name }
 
 // span is the time between two looks in seconds, never so short that a rate of it would be absurd.
 func span(before, now time.Time) float64 { return max(now.Sub(before).Seconds(), 1e-3) }

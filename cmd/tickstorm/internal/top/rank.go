@@ -50,13 +50,13 @@ func (m *Meter) Rank(q Query) []Symbol {
 		BySilent: func(a, b *tracked) int { return cmp.Compare(a.received, b.received) },
 		ByLatest: func(a, b *tracked) int { return cmp.Compare(b.received, a.received) },
 		ByName: func(a, b *tracked) int {
-			return cmp.Compare(m.cfg.Symbols.Symbol(a.id), m.cfg.Symbols.Symbol(b.id))
+			return cmp.Compare(m.name(a.id), m.name(b.id))
 		},
 	}
 	order := orders[q.Sort]
 	best := first(q.Rows, func(yield func(*tracked)) {
 		for i := range m.symbols {
-			if q.Filter.Zero() || q.Filter.Match(m.cfg.Symbols.Symbol(m.symbols[i].id)) {
+			if q.Filter.Zero() || q.Filter.Match(m.name(m.symbols[i].id)) {
 				yield(&m.symbols[i])
 			}
 		}
@@ -79,7 +79,7 @@ func (m *Meter) Symbol(id uint32) (Symbol, bool) {
 
 func (m *Meter) symbol(t *tracked) Symbol {
 	s := Symbol{
-		Symbol: m.cfg.Symbols.Symbol(t.id), Events: t.events, EventRate: float64(t.fresh) / m.elapsed, Price: t.price, ID: t.id,
+		Symbol: m.name(t.id), Events: t.events, EventRate: float64(t.fresh) / m.elapsed, Price: t.price, ID: t.id,
 		Silent: max(0, float64(m.counted.UnixNano()-t.received)/1e9),
 	}
 	if m.total > 0 {

@@ -7,10 +7,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
@@ -344,16 +347,68 @@ func TestWideCharacters(t *testing.T) {
 
 // TestSmallest: sizes that are too small for anything draw what fits, and no more.
 func TestSmallest(t *testing.T) {
-	for _, size := range [][2]int{{1, 1}, {20, 3}, {59, 5}, {60, 8}, {300, 100}} {
-		m := top.NewModel(top.ModelConfig{Feed: newFake(), Zone: time.UTC, Interval: time.Second})
+	for _, size := range [][2]int{{1, 1}, {20, 3}, {59, 5}, {59, 15}, {60, 8}, {110, 20}, {200, 50}, {300, 100}} {
+		f := newFake()
+		m := top.NewModel(top.ModelConfig{Feed: f, Zone: time.UTC, Interval: time.Second})
 		m.Init()
-		for _, keys := range []string{"1", "2", "3", "4", "?", "m"} {
-			m.Update(tea.KeyPressMsg{Text: keys, Code: rune(keys[0])})
-			m.Update(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
+		m.Update(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
+		for _, keys := range []string{"1", "2", "3", "4", "?", "m", "1\r", "\x1b", "/", "p"} {
+			for _, r := range keys {
+				press := tea.KeyPressMsg{Code: r} // enter and escape are their own codes
+				if r >= ' ' {
+					press.Text = string(r)
+				}
+				m.Update(press)
+			}
 			lines := strings.Split(m.View().Content, "\n")
-			require.LessOrEqual(t, len(lines), max(1, size[1]), "%v %s", size, keys)
+			require.Len(t, lines, size[1], "%v %q", size, keys)
+			for _, line := range lines {
+				require.LessOrEqual(t, ansi.StringWidth(line), size[0], "%v %q: %s", size, keys, line)
+			}
 		}
 	}
+}
+
+// writes counts writes.
+type writes struct {
+	mu    sync.Mutex
+	times []time.Time
+}
+
+func (w *writes) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.times = append(w.times, time.Now())
+	return len(p), nil
+}
+
+func (w *writes) all() []time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.times)
+}
+
+// TestTenTimesASecond: however often something changes, the terminal is not written to more often.
+func TestTenTimesASecond(t *testing.T) {
+	f := newFake()
+	var seconds atomic.Int64
+	model := top.NewModel(top.ModelConfig{Feed: f, Zone: time.UTC, Interval: time.Millisecond, Now: func() time.Time {
+		return day.Add(time.Duration(seconds.Add(1)) * time.Second)
+	}})
+	var w writes
+	program := tea.NewProgram(model, tea.WithInput(nil), tea.WithOutput(&w), tea.WithFPS(top.FPS), tea.WithoutSignalHandler(),
+		tea.WithWindowSize(80, 24), tea.WithEnvironment([]string{"TERM=xterm-256color"}))
+	done := make(chan error, 1)
+	go func() {
+		_, err := program.Run()
+		done <- err
+	}()
+	require.Eventually(t, func() bool { return len(w.all()) >= 20 }, patience, 10*time.Millisecond)
+	program.Quit()
+	require.NoError(t, <-done)
+	times := w.all()
+	require.GreaterOrEqual(t, times[19].Sub(times[3]), time.Second, "a ticker's first after a late one comes early")
+	require.Greater(t, f.sampled(), 60)
 }
 
 // TestNothingIsDrawnTwice: what does not change is not written again.

@@ -102,6 +102,20 @@ func price(v float64) string {
 	return text
 }
 
+// exact is a number as exact as so many letters allow; one without a fraction may have more.
+func exact(v float64, letters int) string {
+	text := strconv.FormatFloat(v, 'f', -1, 64)
+	dot := strings.IndexByte(text, '.')
+	if dot < 0 || len(text) <= letters {
+		return text
+	}
+	places := max(0, letters-dot-1)
+	if text = strconv.FormatFloat(v, 'f', places, 64); len(text) > letters && places > 0 { // 9.99 is 10.0
+		text = strconv.FormatFloat(v, 'f', places-1, 64)
+	}
+	return text
+}
+
 // clean is a text of somebody else's without what a terminal would take for more than that.
 func clean(text string) string {
 	return strings.Map(func(r rune) rune {
