@@ -198,6 +198,8 @@ func TestDisplay(t *testing.T) {
 		_, err := d.Write(make([]byte, 32<<20))
 		stuck <- err
 	}()
+	_, err = io.ReadFull(r, make([]byte, 2)) // of this write too
+	require.NoError(t, err)
 	d.giveUp()
 	require.ErrorIs(t, <-stuck, errGivenUp)
 	_, err = d.Write([]byte("b"))
