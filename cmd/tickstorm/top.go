@@ -55,7 +55,7 @@ func (c *topCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	market := c.market(a, settings)
-	zone, err := a.zone(exchangeZone(market))
+	zones, err := a.zones()
 	if err != nil {
 		return err
 	}
@@ -86,9 +86,9 @@ func (c *topCmd) Run(ctx context.Context, a *app) error {
 	}
 	in, out, ok := a.screen()
 	if c.Plain || !ok {
-		return c.plain(ctx, a, s, zone)
+		return c.plain(ctx, a, s, zones)
 	}
-	return c.live(ctx, a, s, in, out, zone)
+	return c.live(ctx, a, s, in, out, zones)
 }
 
 // check says what cannot be meant, and finds the delimiter.
@@ -111,6 +111,27 @@ func (c *topCmd) check() (delimiter rune, err error) {
 		delimiter = r
 	}
 	return delimiter, c.lasting.check()
+}
+
+// zones are those of markets' clocks.
+type zones func(tickstorm.Market) *time.Location
+
+// zones returns those of the exchanges, or for all markets the one that the user says. They are for one goroutine.
+func (a *app) zones() (zones, error) {
+	known := map[tickstorm.Market]*time.Location{}
+	for _, m := range tickstorm.Markets() {
+		zone, err := a.zone(exchangeZone(m))
+		if err != nil {
+			return nil, err
+		}
+		known[m] = zone
+	}
+	return func(m tickstorm.Market) *time.Location {
+		if known[m] == nil { // one that is not known here
+			known[m], _ = a.zone(exchangeZone(m)) // it went well before
+		}
+		return known[m]
+	}, nil
 }
 
 func (c *topCmd) query(rows int) top.Query {
@@ -219,9 +240,10 @@ func (c *topCmd) once(ctx context.Context, a *app, s shown, delimiter rune) erro
 }
 
 // plain writes a line each interval.
-func (c *topCmd) plain(ctx context.Context, a *app, s shown, zone *time.Location) error {
+func (c *topCmd) plain(ctx context.Context, a *app, s shown, zones zones) error {
 	return c.beside(ctx, s, func(now time.Time) (bool, error) {
-		_, err := fmt.Fprint(a.stdout, s.Sample(now, true).Line(zone))
+		snapshot := s.Sample(now, true)
+		_, err := fmt.Fprint(a.stdout, snapshot.Line(zones(snapshot.Market)))
 		return isBrokenPipe(err), outputError(err)
 	})
 }

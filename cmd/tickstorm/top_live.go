@@ -20,7 +20,7 @@ const firstLook = 500 * time.Millisecond
 const farewell = 2 * time.Second
 
 // live draws in the terminal until somebody ends it, or the terminal has gone.
-func (c *topCmd) live(ctx context.Context, a *app, s shown, in, out *os.File, zone *time.Location) error {
+func (c *topCmd) live(ctx context.Context, a *app, s shown, in, out *os.File, zones zones) error {
 	if stream, ok := s.(*topStream); ok {
 		stream.patient = true
 		if a.stderrTerminal { // where it would be written over what is drawn
@@ -33,7 +33,7 @@ func (c *topCmd) live(ctx context.Context, a *app, s shown, in, out *os.File, zo
 	defer cancel(nil)
 	defer hangup(func() { cancel(errHungUp) })()
 	to := newDisplay(out, cancel)
-	model := top.NewModel(top.ModelConfig{Feed: s, Zone: zone, Interval: c.Interval, Query: c.query(0), ASCII: a.ascii()})
+	model := top.NewModel(top.ModelConfig{Feed: s, Zone: zones, Interval: c.Interval, Query: c.query(0), ASCII: a.ascii()})
 	var away suspension
 	defer away.end()
 	watch := func(_ tea.Model, msg tea.Msg) tea.Msg {

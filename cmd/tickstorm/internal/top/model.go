@@ -15,10 +15,10 @@ import (
 // ModelConfig says what a [Model] shows, and how.
 type ModelConfig struct {
 	Feed     Feed
-	Zone     *time.Location
-	Interval time.Duration // between samples
-	Query    Query         // to begin with
-	ASCII    bool          // the terminal has no signs but those of ASCII
+	Zone     func(tickstorm.Market) *time.Location // of a market's clocks
+	Interval time.Duration                         // between samples
+	Query    Query                                 // to begin with
+	ASCII    bool                                  // the terminal has no signs but those of ASCII
 	Now      func() time.Time
 }
 

@@ -52,11 +52,11 @@ func (b *relayBook) look(s *Snapshot) {
 	note := func(at time.Time, kind string, g Grave, format string, args ...any) {
 		b.incidents = kept(b.incidents, Incident{At: at, Kind: kind, Text: fmt.Sprintf(format, args...), Grave: g})
 	}
-	if m := s.Relay.market(s.Market); m != nil && s.Gaps > b.gaps {
-		if g := m.LastGap; g != nil {
+	if m := s.Relay.market(s.Market); m != nil {
+		if g := m.LastGap; g != nil && m.Gaps > b.gaps {
 			note(s.At.Add(-time.Duration(g.Ago*1e9)), "gap", Bad, "%s without events: %s", seconds(g.Length), clean(g.Cause))
 		}
-		b.gaps = s.Gaps
+		b.gaps = m.Gaps // fewer if the relay has begun anew
 	}
 	if b.looked && s.State != b.state {
 		g := graveOf(s.State)

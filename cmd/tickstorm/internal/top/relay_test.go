@@ -127,11 +127,17 @@ func TestRelayMeter(t *testing.T) {
 	r.Markets[0].LastGap = &top.RelayGap{Length: 5, Ago: 1, Cause: "stalled"}
 	want = append(want, "gap: 5.0s without events: stalled", "state: connected")
 	require.Equal(t, want, told(3*time.Second))
+	r.Error, r.Markets[0].Gaps = "refused", 0 // and begins anew
+	want = append(want, "state: no answer: refused")
+	require.Equal(t, want, told(3*time.Second))
+	r.Error, r.Markets[0].Gaps, r.Markets[0].LastGap.Length = "", 1, 6
+	want = append(want, "gap: 6.0s without events: stalled", "state: connected")
+	require.Equal(t, want, told(3*time.Second))
 	r.Clients = r.Clients[:1]
 	r.Clients[0].ID, r.Clients[0].Dropped = 9, 3 // somebody else, of whom all is new
 	want = append(want, "drop: 3 events that strategy was too slow for")
 	require.Equal(t, want, told(4*time.Second))
-	require.Equal(t, []float64{1200.5, 1200.5, 1200.5, 1200.5, 1200.5, 1200.5}, m.Sample(day.Add(5*time.Second), "").Rates())
+	require.Equal(t, []float64{1200.5, 1200.5, 1200.5, 1200.5, 0, 1200.5, 1200.5, 1200.5}, m.Sample(day.Add(5*time.Second), "").Rates())
 	for i := range 1000 {
 		r.Clients[0].Dropped++
 		m.Sample(day.Add(time.Duration(i)*time.Second), "stocks")

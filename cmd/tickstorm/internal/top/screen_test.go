@@ -21,6 +21,8 @@ import (
 	"github.com/tickstorm/tickstorm/cmd/tickstorm/internal/top"
 )
 
+func utc(tickstorm.Market) *time.Location { return time.UTC }
+
 // viewing is a model at work in a terminal.
 type viewing struct {
 	*screen.Screen
@@ -33,7 +35,7 @@ type viewing struct {
 func view(t *testing.T, feed *fake, width, height int, change func(*top.ModelConfig), env ...string) *viewing {
 	s, err := screen.Open(width, height)
 	require.NoError(t, err)
-	cfg := top.ModelConfig{Feed: feed, Zone: time.UTC, Interval: time.Hour, Now: func() time.Time { return day }}
+	cfg := top.ModelConfig{Feed: feed, Zone: utc, Interval: time.Hour, Now: func() time.Time { return day }}
 	if change != nil {
 		change(&cfg)
 	}
@@ -202,10 +204,27 @@ func TestKeys(t *testing.T) {
 	require.Eventually(t, func() bool { return !v.Alternate() }, patience, time.Millisecond, "the screen is given back")
 }
 
+// TestZones: each market has the clocks of its exchange.
+func TestZones(t *testing.T) {
+	v := view(t, newFake(), 80, 24, func(c *top.ModelConfig) {
+		c.Zone = func(m tickstorm.Market) *time.Location {
+			if m == tickstorm.Stocks {
+				return time.FixedZone("New York", -5*3600)
+			}
+			return time.UTC
+		}
+	})
+	v.has("  09:30:00", "09:29:55 ✖ gap")
+	v.press("m")
+	v.has("MARKETS")
+	v.press("jj\r")
+	v.has("  14:30:00", "14:29:55 ✖ gap")
+}
+
 // TestPause: behind what stands still the feed is looked at all the same, but for its symbols.
 func TestPause(t *testing.T) {
 	f := newFake()
-	m := top.NewModel(top.ModelConfig{Feed: f, Zone: time.UTC, Interval: time.Millisecond})
+	m := top.NewModel(top.ModelConfig{Feed: f, Zone: utc, Interval: time.Millisecond})
 	next := m.Init()
 	require.True(t, f.counted)
 	for range 2 {
@@ -273,7 +292,7 @@ func TestRelayAlone(t *testing.T) {
 
 // TestKeyWithoutText: a terminal may tell a key and not what it writes.
 func TestKeyWithoutText(t *testing.T) {
-	m := top.NewModel(top.ModelConfig{Feed: newFake(), Zone: time.UTC, Interval: time.Second})
+	m := top.NewModel(top.ModelConfig{Feed: newFake(), Zone: utc, Interval: time.Second})
 	m.Init()
 	m.Update(tea.KeyPressMsg{Code: '3'})
 	require.Contains(t, m.View().Content, "FAULTS")
@@ -349,7 +368,7 @@ func TestWideCharacters(t *testing.T) {
 func TestSmallest(t *testing.T) {
 	for _, size := range [][2]int{{1, 1}, {20, 3}, {59, 5}, {59, 15}, {60, 8}, {110, 20}, {200, 50}, {300, 100}} {
 		f := newFake()
-		m := top.NewModel(top.ModelConfig{Feed: f, Zone: time.UTC, Interval: time.Second})
+		m := top.NewModel(top.ModelConfig{Feed: f, Zone: utc, Interval: time.Second})
 		m.Init()
 		m.Update(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
 		for _, keys := range []string{"1", "2", "3", "4", "?", "m", "1\r", "\x1b", "/", "p"} {
@@ -392,7 +411,7 @@ func (w *writes) all() []time.Time {
 func TestTenTimesASecond(t *testing.T) {
 	f := newFake()
 	var seconds atomic.Int64
-	model := top.NewModel(top.ModelConfig{Feed: f, Zone: time.UTC, Interval: time.Millisecond, Now: func() time.Time {
+	model := top.NewModel(top.ModelConfig{Feed: f, Zone: utc, Interval: time.Millisecond, Now: func() time.Time {
 		return day.Add(time.Duration(seconds.Add(1)) * time.Second)
 	}})
 	var w writes

@@ -46,8 +46,11 @@ func (m *Model) spark(history []float64, width int) string {
 	return spark(history, max(0, width), m.bars())
 }
 
+// local is a time on the clocks of the market that is shown.
+func (m *Model) local(t time.Time) time.Time { return t.In(m.cfg.Zone(m.snapshot.Market)) }
+
 // clock is when something was.
-func (m *Model) clock(t time.Time) string { return t.In(m.cfg.Zone).Format("15:04:05") }
+func (m *Model) clock(t time.Time) string { return m.local(t).Format("15:04:05") }
 
 // foot draws the last line: what is typed, or what can be pressed.
 func (m *Model) foot() string {

@@ -71,7 +71,7 @@ func (m *Model) tailTable(k tickstorm.Kind, rows []Row, lines int) []string {
 	out := []string{heading(columns[:n], m.width)}
 	for _, r := range rows {
 		name, _ := m.snapshot.Market.Channel(r.Stream) // "" where it is not known
-		cells := []cell{{time.Unix(0, r.Time).In(m.cfg.Zone).Format(at), styles.dim}, {name, styles.dim}}
+		cells := []cell{{m.local(time.Unix(0, r.Time)).Format(at), styles.dim}, {name, styles.dim}}
 		for i := range names {
 			style := styles.plain
 			if isPrice := strings.Contains(" PRICE BID ASK CLOSE VALUE ", " "+names[i]+" "); isPrice {
