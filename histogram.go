@@ -20,7 +20,7 @@ const (
 
 // Histogram counts durations in logarithmic buckets, from 64 ns to 2^46 ns, which is 19.5
 // hours. It is a plain value of 1.3 KB: copying it takes a snapshot, Merge adds another one
-// to it, nothing allocates, and the zero Histogram is empty. One that is written to
+// to it, Since takes an earlier one off, nothing allocates, and the zero Histogram is empty. One that is written to
 // belongs to one goroutine.
 //
 // A bucket is a quarter of its lower bound wide at most, so a quantile is never less than
@@ -65,6 +65,16 @@ func (h *Histogram) Merge(other *Histogram) {
 		h.counts[i] += n
 	}
 	h.sum += other.sum
+}
+
+// Since returns what it has counted after an earlier copy of itself was taken: with copies taken
+// each minute, the durations of a minute.
+func (h Histogram) Since(earlier Histogram) Histogram {
+	for i, n := range earlier.counts {
+		h.counts[i] -= min(n, h.counts[i])
+	}
+	h.sum = max(0, h.sum-earlier.sum)
+	return h
 }
 
 // Count returns how many durations were counted.

@@ -108,6 +108,30 @@ func TestHistogramMerge(t *testing.T) {
 	require.Equal(t, histogramOf(b), other, "what is added does not change")
 }
 
+// TestHistogramSince: what was counted after a copy was taken is as if nothing had been counted before it.
+func TestHistogramSince(t *testing.T) {
+	var h, late tickstorm.Histogram
+	h.Observe(time.Hour)
+	h.Observe(time.Millisecond)
+	earlier := h
+	require.Zero(t, h.Since(earlier).Count())
+	for _, d := range []time.Duration{0, time.Millisecond, time.Second} {
+		h.Observe(d)
+		late.Observe(d)
+	}
+	fresh := h.Since(earlier)
+	require.EqualValues(t, 3, fresh.Count())
+	require.InDelta(t, 1.001, fresh.Sum(), 1e-9)
+	require.Equal(t, late.Quantile(0.5), fresh.Quantile(0.5))
+	require.Equal(t, time.Second, late.Quantile(1).Truncate(time.Second))
+	require.Equal(t, late.Quantile(1), fresh.Quantile(1), "the hour was before")
+	require.Equal(t, h, h.Since(tickstorm.Histogram{}))
+	require.EqualValues(t, 5, h.Count(), "it is left as it is")
+	other := earlier.Since(h) // of something else: nothing is less than none
+	require.Zero(t, other.Count())
+	require.Zero(t, other.Sum())
+}
+
 func TestHistogramCorners(t *testing.T) {
 	var h tickstorm.Histogram
 	require.Zero(t, h.Quantile(0.5))

@@ -19,6 +19,7 @@ require (
 	github.com/tickstorm/tickstorm/record v0.0.0
 	github.com/tickstorm/tickstorm/sink v0.0.0
 	github.com/tickstorm/tickstorm/sink/nats v0.0.0
+	golang.org/x/sys v0.49.0
 )
 
 require (
@@ -47,7 +48,6 @@ require (
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/sync v0.22.0 // indirect
-	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/time v0.16.0 // indirect
 )
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
 // endings are the signals that ask the process to end.
@@ -20,3 +21,17 @@ func ignorePipes() { signal.Ignore(syscall.SIGPIPE) }
 
 // isBrokenPipe reports whether an error is that nobody reads any more.
 func isBrokenPipe(err error) bool { return errors.Is(err, syscall.EPIPE) }
+
+// wake has the process be continued, once a second until stop is closed.
+func wake(stop <-chan struct{}) {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-t.C:
+			_ = syscall.Kill(syscall.Getpid(), syscall.SIGCONT) // oneself
+		}
+	}
+}

@@ -22,3 +22,6 @@ const errNoData = syscall.Errno(232)
 func isBrokenPipe(err error) bool {
 	return errors.Is(err, syscall.ERROR_BROKEN_PIPE) || errors.Is(err, errNoData) || errors.Is(err, syscall.EPIPE)
 }
+
+// wake does nothing: nothing is suspended.
+func wake(<-chan struct{}) {}

@@ -55,7 +55,7 @@ func (c *topCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	market := c.market(a, settings)
-	zone, err := a.zone(exchangeZone(market))
+	zones, err := a.zones()
 	if err != nil {
 		return err
 	}
@@ -81,13 +81,14 @@ func (c *topCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer s.close()
-	switch {
-	case c.Once:
+	if c.Once {
 		return c.once(ctx, a, s, delimiter)
-	case c.Plain || !a.stdinTerminal || !a.stdoutTerminal:
-		return c.plain(ctx, a, s, zone)
 	}
-	return c.live(ctx, a, s, zone)
+	in, out, ok := a.screen()
+	if c.Plain || !ok {
+		return c.plain(ctx, a, s, zones)
+	}
+	return c.live(ctx, a, s, in, out, zones)
 }
 
 // check says what cannot be meant, and finds the delimiter.
@@ -112,6 +113,27 @@ func (c *topCmd) check() (delimiter rune, err error) {
 	return delimiter, c.lasting.check()
 }
 
+// zones are those of markets' clocks.
+type zones func(tickstorm.Market) *time.Location
+
+// zones returns those of the exchanges, or for all markets the one that the user says. They are for one goroutine.
+func (a *app) zones() (zones, error) {
+	known := map[tickstorm.Market]*time.Location{}
+	for _, m := range tickstorm.Markets() {
+		zone, err := a.zone(exchangeZone(m))
+		if err != nil {
+			return nil, err
+		}
+		known[m] = zone
+	}
+	return func(m tickstorm.Market) *time.Location {
+		if known[m] == nil { // one that is not known here
+			known[m], _ = a.zone(exchangeZone(m)) // it went well before
+		}
+		return known[m]
+	}, nil
+}
+
 func (c *topCmd) query(rows int) top.Query {
 	sort, _ := top.SortOf(c.Sort) // kong knows the names
 	return top.Query{Sort: sort, Filter: top.NewFilter(c.Filter), Rows: rows}
@@ -133,7 +155,7 @@ func (c *topCmd) source(a *app, admin *top.Admin, market tickstorm.Market) (show
 		if c.Market == "" {
 			market = "" // the relay's first
 		}
-		return &topRelay{cmd: c, admin: admin, market: market}, nil
+		return &topRelay{cmd: c, admin: admin, meter: top.NewRelayMeter(admin.Latest), market: market}, nil
 	}
 	topics, err := topicsOf(a, market, c.Topics)
 	if err != nil {
@@ -183,7 +205,7 @@ func (c *topCmd) beside(ctx context.Context, s shown, do func(now time.Time) (do
 		return err
 	case <-s.ready():
 	}
-	s.Sample(time.Now())
+	s.Sample(time.Now(), true)
 	tick := time.NewTicker(c.Interval)
 	defer tick.Stop()
 	for {
@@ -204,7 +226,7 @@ func (c *topCmd) beside(ctx context.Context, s shown, do func(now time.Time) (do
 // once writes a snapshot.
 func (c *topCmd) once(ctx context.Context, a *app, s shown, delimiter rune) error {
 	return c.beside(ctx, s, func(now time.Time) (bool, error) {
-		snapshot := s.Sample(now)
+		snapshot := s.Sample(now, true)
 		snapshot.Symbols = s.Rank(c.query(c.Rows))
 		snapshot.Silent = s.Rank(top.Query{Sort: top.BySilent, Filter: top.NewFilter(c.Filter), Rows: c.Rows})
 		var err error
@@ -218,9 +240,10 @@ func (c *topCmd) once(ctx context.Context, a *app, s shown, delimiter rune) erro
 }
 
 // plain writes a line each interval.
-func (c *topCmd) plain(ctx context.Context, a *app, s shown, zone *time.Location) error {
+func (c *topCmd) plain(ctx context.Context, a *app, s shown, zones zones) error {
 	return c.beside(ctx, s, func(now time.Time) (bool, error) {
-		_, err := fmt.Fprint(a.stdout, s.Sample(now).Line(zone))
+		snapshot := s.Sample(now, true)
+		_, err := fmt.Fprint(a.stdout, snapshot.Line(zones(snapshot.Market)))
 		return isBrokenPipe(err), outputError(err)
 	})
 }

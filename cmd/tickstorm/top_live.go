@@ -16,8 +16,11 @@ import (
 // firstLook is how long nothing is drawn, unless it is streaming before.
 const firstLook = 500 * time.Millisecond
 
-// live draws in the terminal until somebody ends it.
-func (c *topCmd) live(ctx context.Context, a *app, s shown, zone *time.Location) error {
+// farewell is how long a terminal has to take its last frame, once the program ends.
+const farewell = 2 * time.Second
+
+// live draws in the terminal until somebody ends it, or the terminal has gone.
+func (c *topCmd) live(ctx context.Context, a *app, s shown, in, out *os.File, zones zones) error {
 	if stream, ok := s.(*topStream); ok {
 		stream.patient = true
 		if a.stderrTerminal { // where it would be written over what is drawn
@@ -28,8 +31,24 @@ func (c *topCmd) live(ctx context.Context, a *app, s shown, zone *time.Location)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	model := top.NewModel(top.ModelConfig{Feed: s, Zone: zone, Interval: c.Interval, Query: c.query(0), ASCII: a.ascii()})
-	program := tea.NewProgram(model, tea.WithInput(a.stdin), tea.WithOutput(a.stdout), tea.WithFPS(top.FPS), tea.WithoutSignalHandler(), tea.WithEnvironment(os.Environ()))
+	to := newDisplay(out, cancel)
+	model := top.NewModel(top.ModelConfig{Feed: s, Zone: zones, Interval: c.Interval, Query: c.query(0), ASCII: a.ascii()})
+	var away suspension
+	defer away.end()
+	watch := func(_ tea.Model, msg tea.Msg) tea.Msg {
+		switch msg.(type) {
+		case tea.SuspendMsg:
+			away.begin()
+		case tea.ResumeMsg:
+			away.end()
+			if !isTerminal(in) || !isTerminal(out) { // bubbletea reads and writes no more
+				cancel(errHungUp)
+			}
+		}
+		return msg
+	}
+	program := tea.NewProgram(model, tea.WithInput(&keyboard{in, cancel}), tea.WithOutput(to), tea.WithFPS(top.FPS),
+		tea.WithoutSignalHandler(), tea.WithEnvironment(os.Environ()), tea.WithFilter(watch))
 	var err error
 	ended := make(chan struct{})
 	go func() {
@@ -42,11 +61,16 @@ func (c *topCmd) live(ctx context.Context, a *app, s shown, zone *time.Location)
 	case <-s.ready():
 	case <-time.After(firstLook):
 	}
+	over := make(chan struct{})
 	go func() {
 		<-ended
+		late := time.AfterFunc(farewell, to.giveUp)
+		defer late.Stop()
 		program.Quit()
+		<-over
 	}()
 	_, drawn := program.Run()
+	close(over)
 	cancel(nil)
 	<-ended
 	switch {
@@ -59,6 +83,14 @@ func (c *topCmd) live(ctx context.Context, a *app, s shown, zone *time.Location)
 		return errInterrupted
 	}
 	return errors.Join(err, drawn)
+}
+
+// screen returns the terminals that one may draw in: those of stdin and stdout, unless they can do nothing
+// but lines.
+func (a *app) screen() (in, out *os.File, ok bool) {
+	in, readable := a.stdin.(*os.File)
+	out, writable := a.stdout.(*os.File)
+	return in, out, readable && writable && a.stdinTerminal && a.stdoutTerminal && a.env("TERM") != "dumb"
 }
 
 // ascii reports whether the user's locale has no signs but those of ASCII.

@@ -3,9 +3,10 @@
 package main
 
 import (
+	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -27,11 +28,18 @@ type sitting struct {
 
 // sit runs the program in a terminal.
 func sit(t *testing.T, width, height int, env []string, args ...string) *sitting {
+	return sitBefore(t, `exec tickstorm "$@"`, width, height, env, args...)
+}
+
+// sitBefore runs the program as a line of the shell does. SIGHUP is not ignored, even if it is here.
+func sitBefore(t *testing.T, line string, width, height int, env []string, args ...string) *sitting {
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGHUP) // what is handled here is as usual in a child
+	defer signal.Stop(heard)
 	s, err := screen.Open(width, height)
 	require.NoError(t, err)
-	all := tools(t)
-	cmd := exec.Command(filepath.Join(strings.TrimPrefix(strings.SplitN(all[0], ":", 2)[0], "PATH="), "tickstorm"), args...)
-	cmd.Env = append(append(all, "TERM=xterm-256color", "LC_ALL=C.UTF-8"), env...)
+	cmd := exec.Command("sh", append([]string{"-c", line, "sh"}, args...)...)
+	cmd.Env = append(append(tools(t), "TERM=xterm-256color", "LC_ALL=C.UTF-8"), env...)
 	require.NoError(t, s.Start(cmd))
 	v := &sitting{Screen: s, t: t, cmd: cmd, done: make(chan int, 1)}
 	go func() {
@@ -41,9 +49,7 @@ func sit(t *testing.T, width, height int, env []string, args ...string) *sitting
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		_ = s.Close()
-		if code, ok := <-v.done; ok {
-			_ = code
-		}
+		<-v.done
 	})
 	return v
 }
@@ -96,16 +102,18 @@ func TestTopLive(t *testing.T) {
 	require.NotContains(t, v.Text(), "panic")
 }
 
-// TestTopLiveEnds: Ctrl-C, signals, time, and a terminal that goes away end it.
+// TestTopLiveEnds: keys, signals and time end it, and it gives the terminal back.
 func TestTopLiveEnds(t *testing.T) {
 	for name, c := range map[string]struct {
 		end  func(v *sitting) error
 		args []string
 		code int
 	}{
+		"q":       {func(v *sitting) error { return v.Send("q") }, nil, exitOK},
 		"ctrl-c":  {func(v *sitting) error { return v.Send("\x03") }, nil, exitInterrupted},
 		"SIGTERM": {func(v *sitting) error { return v.cmd.Process.Signal(syscall.SIGTERM) }, nil, exitOK},
 		"SIGINT":  {func(v *sitting) error { return v.cmd.Process.Signal(os.Interrupt) }, nil, exitInterrupted},
+		"SIGHUP":  {func(v *sitting) error { return v.cmd.Process.Signal(syscall.SIGHUP) }, nil, exitOK},
 		"time":    {func(v *sitting) error { return nil }, []string{"--for", "2s"}, exitOK},
 		"filter":  {func(v *sitting) error { return v.Send("/q\x03") }, nil, exitInterrupted},
 	} {
@@ -117,12 +125,6 @@ func TestTopLiveEnds(t *testing.T) {
 			require.True(t, v.Await(patience, func(string) bool { return !v.Alternate() }), "the terminal is given back")
 		})
 	}
-	t.Run("no terminal any more", func(t *testing.T) {
-		v := sit(t, 80, 24, nil, "top", "--demo")
-		v.has("● streaming")
-		require.NoError(t, v.Screen.Close())
-		v.ends()
-	})
 	t.Run("a bad key", func(t *testing.T) {
 		_, flags := start(t, sim.Config{})
 		v := sit(t, 80, 24, []string{"MASSIVE_API_KEY=" + sim.BadKey}, append([]string{"top"}, flags...)...)
@@ -130,6 +132,90 @@ func TestTopLiveEnds(t *testing.T) {
 		v.has("authentication failed")
 		require.NotContains(t, v.Text(), sim.BadKey)
 	})
+}
+
+// TestTopHungUp: without a terminal it does not go on, whether it is told by a signal or has to find out.
+func TestTopHungUp(t *testing.T) {
+	for name, line := range map[string]string{"told": `exec tickstorm "$@"`, "not told": `trap "" HUP; exec tickstorm "$@"`} {
+		t.Run(name, func(t *testing.T) {
+			v := sitBefore(t, line, 80, 24, nil, "top", "--demo")
+			v.has("● streaming")
+			require.NoError(t, v.Screen.Close())
+			require.Equal(t, exitOK, v.ends(), "as by SIGTERM")
+		})
+	}
+	t.Run("nohup", func(t *testing.T) {
+		v := sitBefore(t, `trap "" HUP; exec tickstorm "$@"`, 80, 24, nil, "top", "--demo")
+		v.has("● streaming")
+		require.NoError(t, v.cmd.Process.Signal(syscall.SIGHUP))
+		require.NoError(t, v.Send("?"))
+		v.has("KEYS")
+		require.NoError(t, v.Send("q"))
+		require.Equal(t, exitOK, v.ends())
+	})
+}
+
+// TestTopSuspend: where there is no shell that could continue it, Ctrl-Z does not have it wait for one.
+func TestTopSuspend(t *testing.T) {
+	v := sit(t, 80, 24, nil, "top", "--demo")
+	v.has("● streaming")
+	require.NoError(t, v.Send("\x1a"))
+	require.True(t, v.Await(patience, func(string) bool { return !v.Alternate() }))
+	require.True(t, v.Await(patience, func(string) bool { return v.Alternate() }), "it does not come back")
+	require.NoError(t, v.Send("?"))
+	v.has("KEYS")
+	require.NoError(t, v.Send("\x1a"))
+	require.True(t, v.Await(patience, func(string) bool { return !v.Alternate() }))
+	require.NoError(t, v.cmd.Process.Signal(syscall.SIGTERM))
+	require.Equal(t, exitOK, v.ends())
+}
+
+// TestTopDumbTerminal: one that has no more than lines is not drawn in.
+func TestTopDumbTerminal(t *testing.T) {
+	v := sit(t, 80, 24, []string{"TERM=dumb"}, "top", "--demo", "-d", "100ms", "--for", "1s")
+	v.has(" stocks streaming ev/s=")
+	require.Equal(t, exitOK, v.ends())
+	require.False(t, v.Alternate())
+}
+
+// TestDisplay: a terminal that takes nothing is not waited for once it is given up, and one that has gone is told.
+func TestDisplay(t *testing.T) {
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	defer w.Close()
+	var gone []error
+	d := newDisplay(w, func(err error) { gone = append(gone, err) })
+	n, err := d.Write([]byte("a"))
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	stuck := make(chan error, 1)
+	go func() {
+		_, err := d.Write(make([]byte, 32<<20))
+		stuck <- err
+	}()
+	_, err = io.ReadFull(r, make([]byte, 2)) // of this write too
+	require.NoError(t, err)
+	d.giveUp()
+	require.ErrorIs(t, <-stuck, errGivenUp)
+	_, err = d.Write([]byte("b"))
+	require.ErrorIs(t, err, errGivenUp)
+	require.Empty(t, gone)
+	require.NoError(t, r.Close())
+	d = newDisplay(w, func(err error) { gone = append(gone, err) })
+	_, err = d.Write([]byte("c"))
+	require.Error(t, err)
+	require.Len(t, gone, 1)
+	require.ErrorIs(t, gone[0], errHungUp)
+
+	r, w, err = os.Pipe()
+	require.NoError(t, err)
+	defer r.Close()
+	require.NoError(t, w.Close())
+	k := &keyboard{r, func(err error) { gone = append(gone, err) }}
+	_, err = k.Read(make([]byte, 1))
+	require.ErrorIs(t, err, io.EOF)
+	require.Len(t, gone, 2)
+	require.ErrorIs(t, gone[1], errHungUp)
 }
 
 // TestTopFeedLost: a feed that is lost is seen, with why, and so is that it has come back.

@@ -113,11 +113,14 @@ func (s *topStream) meter() *top.Meter {
 }
 
 // Sample and the other methods implement [top.Feed].
-func (s *topStream) Sample(now time.Time) *top.Snapshot { return s.meter().Sample(now) }
-func (s *topStream) Rank(q top.Query) []top.Symbol      { return s.meter().Rank(q) }
-func (s *topStream) Watch(id uint32)                    { s.meter().Watch(id) }
-func (s *topStream) Tail(to *top.Tail) bool             { return s.meter().Tail(to) }
-func (s *topStream) Markets() []tickstorm.Market        { return tickstorm.Markets() }
+func (s *topStream) Sample(now time.Time, symbols bool) *top.Snapshot {
+	return s.meter().Sample(now, symbols)
+}
+func (s *topStream) Rank(q top.Query) []top.Symbol       { return s.meter().Rank(q) }
+func (s *topStream) Symbol(id uint32) (top.Symbol, bool) { return s.meter().Symbol(id) }
+func (s *topStream) Watch(id uint32)                     { s.meter().Watch(id) }
+func (s *topStream) Tail(to *top.Tail) bool              { return s.meter().Tail(to) }
+func (s *topStream) Markets() []tickstorm.Market         { return tickstorm.Markets() }
 
 // Switch ends what is looked at, and begins with another market.
 func (s *topStream) Switch(market tickstorm.Market) {
@@ -126,65 +129,4 @@ func (s *topStream) Switch(market tickstorm.Market) {
 	defer s.mu.Unlock()
 	s.on = next
 	s.switched(errSwitched)
-}
-
-// topRelay looks at a relay alone.
-type topRelay struct {
-	cmd   *topCmd
-	admin *top.Admin
-
-	mu     sync.Mutex
-	market tickstorm.Market
-}
-
-// run implements shown.
-func (r *topRelay) run(ctx context.Context) error {
-	if err := r.admin.Await(ctx, r.cmd.Attempts); err != nil {
-		return err
-	}
-	var over <-chan time.Time
-	if r.cmd.For > 0 {
-		over = time.After(r.cmd.For)
-	}
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-over:
-		return nil
-	}
-}
-
-func (r *topRelay) ready() <-chan struct{} { return r.admin.Answered() }
-func (r *topRelay) close()                 {}
-
-// Sample and the other methods implement [top.Feed].
-func (r *topRelay) Sample(now time.Time) *top.Snapshot {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.admin.Latest().Snapshot(now, r.market)
-}
-
-// Rank returns nothing: a relay does not tell its symbols.
-func (r *topRelay) Rank(top.Query) []top.Symbol { return []top.Symbol{} }
-
-// Watch does nothing.
-func (r *topRelay) Watch(uint32) {}
-
-// Tail returns nothing.
-func (r *topRelay) Tail(*top.Tail) bool { return false }
-
-// Markets are those that the relay has.
-func (r *topRelay) Markets() []tickstorm.Market {
-	var markets []tickstorm.Market
-	for _, m := range r.admin.Latest().Markets {
-		markets = append(markets, m.Market)
-	}
-	return markets
-}
-
-// Switch shows another of its markets.
-func (r *topRelay) Switch(market tickstorm.Market) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.market = market
 }

@@ -90,7 +90,7 @@ var house = map[string]layer{
 	"cmd/tickstorm":                  {knows: []string{".", "cmd/tickstorm/internal/format", "cmd/tickstorm/internal/top", "cmd/tickstorm/internal/when", "cmd/tickstorm/internal/where", "record", "relay", "relay/admin", "sim", "sink", "sink/nats", "sink/nats/embedded", "syscall"}, tests: []string{"cmd/tickstorm/internal/screen", "internal/leak", testify, ws}},
 	"cmd/tickstorm/internal/format":  {knows: []string{".", "record"}, tests: []string{"sim", testify}},
 	"cmd/tickstorm/internal/picture": {knows: []string{"cmd/tickstorm/internal/screen", "sim"}},
-	"cmd/tickstorm/internal/screen":  {knows: []string{"syscall"}, tests: []string{testify}},
+	"cmd/tickstorm/internal/screen":  {knows: []string{"syscall"}, tests: []string{"internal/leak", testify}},
 	"cmd/tickstorm/internal/top":     {knows: []string{"."}, tests: []string{"cmd/tickstorm/internal/screen", "internal/leak", "sim", testify}},
 	"cmd/tickstorm/internal/when":    {tests: []string{testify}},
 	"cmd/tickstorm/internal/where":   {knows: []string{"."}, tests: []string{testify}},

@@ -13,7 +13,6 @@ import (
 
 	uv "github.com/charmbracelet/ultraviolet"
 	"github.com/charmbracelet/x/vt"
-	"github.com/creack/pty"
 )
 
 // A Screen is a terminal with one end for a program and the other here. Its methods may be called from
@@ -32,7 +31,7 @@ type Screen struct {
 
 // Open opens a terminal of a size. Close it.
 func Open(width, height int) (*Screen, error) {
-	master, terminal, err := pty.Open()
+	master, terminal, err := open()
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +95,7 @@ func (s *Screen) Resize(width, height int) error {
 	s.mu.Lock()
 	s.vt.Resize(width, height)
 	s.mu.Unlock()
-	return pty.Setsize(s.master, &pty.Winsize{Cols: uint16(width), Rows: uint16(height)})
+	return resize(s.master, width, height)
 }
 
 // Lines are what is drawn, without the space at their ends.

@@ -1,7 +1,6 @@
 package top_test
 
 import (
-	"encoding/json"
 	"math"
 	"slices"
 	"sync"
@@ -19,14 +18,15 @@ type fake struct {
 	snapshot top.Snapshot
 	symbols  []top.Symbol
 	samples  int
+	counted  bool // symbols, at the last sample
 	id       uint32
 }
 
 // newFake has a bit of everything.
 func newFake() *fake {
 	f := &fake{tally: top.NewTally(tickstorm.Stocks)}
-	var relay top.Relay
-	if err := json.Unmarshal([]byte(relaySays), &relay); err != nil {
+	relay, err := top.RelayOf([]byte(relaySays))
+	if err != nil {
 		panic(err)
 	}
 	s := &f.snapshot
@@ -81,10 +81,11 @@ func (f *fake) change(do func(*top.Snapshot)) {
 }
 
 // Sample and the other methods implement [top.Feed].
-func (f *fake) Sample(now time.Time) *top.Snapshot {
+func (f *fake) Sample(now time.Time, symbols bool) *top.Snapshot {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.samples++
+	f.counted = symbols
 	s := f.snapshot
 	s.At = now
 	return &s
@@ -103,6 +104,15 @@ func (f *fake) Rank(q top.Query) []top.Symbol {
 		slices.Reverse(found)
 	}
 	return found[:min(len(found), q.Rows)]
+}
+
+func (f *fake) Symbol(id uint32) (top.Symbol, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if id == 0 || int(id) > len(f.symbols) {
+		return top.Symbol{}, false
+	}
+	return f.symbols[id-1], true
 }
 
 func (f *fake) Watch(id uint32) {

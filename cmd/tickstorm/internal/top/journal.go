@@ -54,10 +54,15 @@ type stateOf struct {
 
 // note keeps an incident; t.mu is held.
 func (t *Tally) note(at time.Time, kind string, g Grave, format string, args ...any) {
-	if len(t.log.incidents) == journalLength {
-		t.log.incidents = slices.Delete(t.log.incidents, 0, 1)
+	t.log.incidents = kept(t.log.incidents, Incident{At: at, Kind: kind, Text: fmt.Sprintf(format, args...), Grave: g})
+}
+
+// kept appends an incident to those that are kept.
+func kept(incidents []Incident, i Incident) []Incident {
+	if len(incidents) == journalLength {
+		incidents = slices.Delete(incidents, 0, 1)
 	}
-	t.log.incidents = append(t.log.incidents, Incident{At: at, Kind: kind, Text: fmt.Sprintf(format, args...), Grave: g})
+	return append(incidents, i)
 }
 
 // Note keeps an incident that the tally cannot know of.

@@ -1,9 +1,6 @@
 package top
 
 import (
-	"cmp"
-	"math"
-	"slices"
 	"sync"
 	"time"
 
@@ -32,10 +29,14 @@ type Meter struct {
 	before   reading
 	history  histories
 	channels [streams][]float64
-	symbols  []tracked
-	page     page
-	total    float64 // events of all symbols since the snapshot before
-	elapsed  float64 // seconds
+
+	// As of when symbols were last counted:
+	counted time.Time
+	elapsed float64           // seconds since the count before
+	total   uint64            // events of all symbols since then
+	symbols []tracked         // those that something has come of, by number
+	marks   []*[pageSize]mark // of each number
+	page    page              // of the books, copied
 }
 
 // reading is what was counted at a time.
@@ -49,14 +50,21 @@ type reading struct {
 type tracked struct {
 	id       uint32
 	events   uint64
-	fresh    uint64 // since the snapshot before
+	fresh    uint64 // since the count before
 	received int64
 	price    float64
 }
 
+// mark is what is kept of a symbol between counts: how many events it had, and its name, for which the
+// table would be locked each time.
+type mark struct {
+	events uint64
+	name   string
+}
+
 // NewMeter returns one that begins at a time.
 func NewMeter(now time.Time, cfg MeterConfig) *Meter {
-	return &Meter{cfg: cfg, before: reading{at: now}}
+	return &Meter{cfg: cfg, before: reading{at: now}, counted: now}
 }
 
 // SetClient says whose state and statistics are shown; before that it is about to connect.
@@ -77,8 +85,8 @@ func (m *Meter) Note(at time.Time, kind string, g Grave, text string) {
 	m.cfg.Tally.Note(at, kind, g, text)
 }
 
-// Sample takes a snapshot, without symbols: those are ranked by [Meter.Rank].
-func (m *Meter) Sample(now time.Time) *Snapshot {
+// Sample takes a snapshot, without symbols: those are ranked by [Meter.Rank], and counted anew if symbols.
+func (m *Meter) Sample(now time.Time, symbols bool) *Snapshot {
 	m.mu.Lock()
 	client := m.client
 	m.mu.Unlock()
@@ -90,8 +98,7 @@ func (m *Meter) Sample(now time.Time) *Snapshot {
 	var untracked uint64
 	r.streams, untracked = m.cfg.Tally.counts()
 	log := m.cfg.Tally.journal()
-	elapsed := max(now.Sub(m.before.at).Seconds(), 1e-3)
-	m.elapsed = elapsed
+	elapsed := span(m.before.at, now)
 	rate := func(now, before uint64) float64 { return float64(now-min(now, before)) / elapsed }
 
 	st, old := &r.stats, &m.before.stats
@@ -116,16 +123,17 @@ func (m *Meter) Sample(now time.Time) *Snapshot {
 	}
 	m.countChannels(s, &r, rate)
 	m.measureLag(s, &r)
-	m.countSymbols(s, now)
+	if symbols {
+		m.countSymbols(now)
+	}
+	s.SymbolCount = len(m.symbols)
 	if last := m.cfg.Tally.LastEvent(); last != 0 {
 		s.Age = new(max(0, float64(now.UnixNano()-last)/1e9))
 	}
 	if m.cfg.Relay != nil {
 		s.Relay = m.cfg.Relay()
 	}
-	m.history.rate = remember(m.history.rate, s.EventRate)
-	m.history.bytes = remember(m.history.bytes, s.ByteRate)
-	s.history = m.history
+	m.history.remember(s)
 	m.before = r
 	return s
 }
@@ -163,167 +171,42 @@ func (m *Meter) countChannels(s *Snapshot, r *reading, rate func(now, before uin
 
 // measureLag takes the quantiles of what was counted since the snapshot before.
 func (m *Meter) measureLag(s *Snapshot, r *reading) {
-	p50, p99, ok := quantiles(r.stats.Lag, m.before.stats.Lag)
-	if !ok {
-		p50, p99, ok = quantiles(r.stats.AggregateLag, m.before.stats.AggregateLag)
+	lag := r.stats.Lag.Since(m.before.stats.Lag)
+	if lag.Count() == 0 {
+		lag = r.stats.AggregateLag.Since(m.before.stats.AggregateLag)
 	}
-	if !ok {
-		m.history.p50, m.history.p99 = remember(m.history.p50, -1), remember(m.history.p99, -1)
-		return
+	if lag.Count() > 0 {
+		s.LagP50, s.LagP99 = new(lag.Quantile(0.5).Seconds()), new(lag.Quantile(0.99).Seconds())
 	}
-	s.LagP50, s.LagP99 = &p50, &p99
-	m.history.p50, m.history.p99 = remember(m.history.p50, p50), remember(m.history.p99, p99)
-}
-
-// quantiles are the median and the 99th of a hundred, in seconds, of what a histogram has beyond an
-// earlier one of itself; false if that is nothing.
-func quantiles(now, before tickstorm.Histogram) (p50, p99 float64, ok bool) {
-	var fresh []uint64
-	var total uint64
-	for _, n := range now.Buckets() {
-		fresh = append(fresh, n)
-	}
-	i := 0
-	for _, n := range before.Buckets() {
-		fresh[i] -= min(fresh[i], n)
-		total += fresh[i]
-		i++
-	}
-	if total == 0 {
-		return 0, 0, false
-	}
-	quantile := func(q float64) float64 {
-		rank := max(1, uint64(math.Ceil(q*float64(total))))
-		i := 0
-		var n uint64
-		for bound := range now.Buckets() {
-			if n += fresh[i]; n >= rank {
-				return bound.Seconds()
-			}
-			i++
-		}
-		return 0
-	}
-	return quantile(0.5), quantile(0.99), true
 }
 
 // countSymbols reads the books, a page at a time, so that the handler never waits for more.
-func (m *Meter) countSymbols(s *Snapshot, now time.Time) {
-	known := m.symbols
-	at := 0
-	m.total = 0
+func (m *Meter) countSymbols(now time.Time) {
+	m.elapsed, m.counted = span(m.counted, now), now
+	m.symbols, m.total = m.symbols[:0], 0
 	for n := 0; m.cfg.Tally.page(n, &m.page); n++ {
+		if n == len(m.marks) {
+			m.marks = append(m.marks, new([pageSize]mark))
+		}
 		for i := range m.page {
-			e := &m.page[i]
+			e, k := &m.page[i], &m.marks[n][i]
 			if e.events == 0 {
 				continue
 			}
 			id := uint32(n*pageSize + i)
-			// The books only grow, in the order of numbers, but for numbers that are seen late.
-			for at < len(known) && known[at].id < id {
-				at++
+			if k.events == 0 {
+				k.name = m.cfg.Symbols.Symbol(id)
 			}
-			var before uint64
-			if at < len(known) && known[at].id == id {
-				before = known[at].events
-			} else {
-				known = slices.Insert(known, at, tracked{id: id})
-			}
-			known[at] = tracked{id, e.events, e.events - before, e.received, e.price}
-			m.total += float64(known[at].fresh)
+			fresh := e.events - k.events
+			m.symbols = append(m.symbols, tracked{id, e.events, fresh, e.received, e.price})
+			m.total += fresh
+			k.events = e.events
 		}
 	}
-	m.symbols = known
-	s.SymbolCount = len(known)
 }
 
-// A Sort is an order of symbols.
-type Sort uint8
+// name is that of a symbol that was counted.
+func (m *Meter) name(id uint32) string { return m.marks[id/pageSize][id%pageSize].name }
 
-// The orders.
-const (
-	ByRate   Sort = iota // the most events since the snapshot before
-	ByTotal              // the most events
-	BySilent             // nothing came for longest
-	ByLatest             // something came last
-	ByName
-	sorts
-)
-
-var sortNames = [sorts]string{"rate", "total", "silent", "latest", "name"}
-
-// String returns the name that the order has as a flag.
-func (s Sort) String() string { return sortNames[s] }
-
-// SortOf returns the order of a name.
-func SortOf(name string) (Sort, bool) {
-	i := slices.Index(sortNames[:], name)
-	return Sort(max(i, 0)), i >= 0
-}
-
-// Query says which symbols are wanted.
-type Query struct {
-	Sort   Sort
-	Filter Filter
-	Rows   int // at most
-}
-
-// Rank returns symbols as they were at the last sample.
-func (m *Meter) Rank(q Query) []Symbol {
-	if q.Rows <= 0 {
-		return []Symbol{}
-	}
-	byID := func(a, b *tracked) int { return cmp.Compare(a.id, b.id) }
-	orders := [sorts]func(a, b *tracked) int{
-		ByRate: func(a, b *tracked) int {
-			return cmp.Or(cmp.Compare(b.fresh, a.fresh), cmp.Compare(b.events, a.events))
-		},
-		ByTotal:  func(a, b *tracked) int { return cmp.Compare(b.events, a.events) },
-		BySilent: func(a, b *tracked) int { return cmp.Compare(a.received, b.received) },
-		ByLatest: func(a, b *tracked) int { return cmp.Compare(b.received, a.received) },
-		ByName: func(a, b *tracked) int {
-			return cmp.Compare(m.cfg.Symbols.Symbol(a.id), m.cfg.Symbols.Symbol(b.id))
-		},
-	}
-	order := orders[q.Sort]
-	best := first(q.Rows, func(yield func(*tracked)) {
-		for i := range m.symbols {
-			if q.Filter.Zero() || q.Filter.Match(m.cfg.Symbols.Symbol(m.symbols[i].id)) {
-				yield(&m.symbols[i])
-			}
-		}
-	}, func(a, b *tracked) int { return cmp.Or(order(a, b), byID(a, b)) })
-	found := make([]Symbol, 0, len(best))
-	for _, t := range best {
-		s := Symbol{
-			Symbol: m.cfg.Symbols.Symbol(t.id), Events: t.events, Price: t.price, ID: t.id,
-			Silent: max(0, float64(m.before.at.UnixNano()-t.received)/1e9),
-		}
-		if m.elapsed > 0 {
-			s.EventRate = float64(t.fresh) / m.elapsed
-		}
-		if m.total > 0 {
-			s.Share = float64(t.fresh) / m.total
-		}
-		found = append(found, s)
-	}
-	return found
-}
-
-// first returns the n that come first in an order, sorted, without sorting all of them.
-func first(n int, all func(yield func(*tracked)), order func(a, b *tracked) int) []*tracked {
-	var best []*tracked
-	var last *tracked // of the n that were the first when they were last sorted
-	all(func(t *tracked) {
-		if last != nil && order(t, last) > 0 {
-			return
-		}
-		if best = append(best, t); len(best) == 2*n {
-			slices.SortFunc(best, order)
-			best = best[:n]
-			last = best[n-1]
-		}
-	})
-	slices.SortFunc(best, order)
-	return best[:min(n, len(best))]
-}
+// span is the time between two looks in seconds, never so short that a rate of it would be absurd.
+func span(before, now time.Time) float64 { return max(now.Sub(before).Seconds(), 1e-3) }

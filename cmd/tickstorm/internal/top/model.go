@@ -2,11 +2,8 @@ package top
 
 import (
 	"slices"
-	"strings"
 	"time"
-	"unicode/utf8"
 
-	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/tickstorm/tickstorm"
@@ -15,10 +12,10 @@ import (
 // ModelConfig says what a [Model] shows, and how.
 type ModelConfig struct {
 	Feed     Feed
-	Zone     *time.Location
-	Interval time.Duration // between samples
-	Query    Query         // to begin with
-	ASCII    bool          // the terminal has no signs but those of ASCII
+	Zone     func(tickstorm.Market) *time.Location // of a market's clocks
+	Interval time.Duration                         // between samples
+	Query    Query                                 // to begin with
+	ASCII    bool                                  // the terminal has no signs but those of ASCII
 	Now      func() time.Time
 }
 
@@ -149,9 +146,9 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 }
 
 // sample takes the next snapshot. While it is paused the feed is sampled all the same, so that its
-// history has no hole, and nothing of it is shown.
+// history has no hole, but nothing of it is shown, and symbols stay as they are, to be sorted and filtered.
 func (m *Model) sample() {
-	s := m.cfg.Feed.Sample(m.cfg.Now())
+	s := m.cfg.Feed.Sample(m.cfg.Now(), !m.paused)
 	if m.paused {
 		return
 	}
@@ -164,8 +161,8 @@ func (m *Model) rank() {
 	m.rows = m.cfg.Feed.Rank(m.query)
 	m.silent = m.cfg.Feed.Rank(Query{Sort: BySilent, Filter: m.query.Filter, Rows: 20})
 	if m.page == symbolPage {
-		if i := slices.IndexFunc(m.rows, func(s Symbol) bool { return s.ID == m.opened.ID }); i >= 0 {
-			m.opened = m.rows[i]
+		if s, ok := m.cfg.Feed.Symbol(m.opened.ID); ok {
+			m.opened = s
 		}
 	}
 	if m.chosen != 0 && m.listsSymbols() {
@@ -224,154 +221,4 @@ func (m *Model) aside(p sheet) {
 		m.before = m.page
 	}
 	m.show(p)
-}
-
-// pressed does what a key means.
-func (m *Model) pressed(msg tea.KeyPressMsg) tea.Cmd {
-	switch {
-	case key.Matches(msg, keys.interrupt):
-		m.interrupted = true
-		return tea.Quit
-	case m.typing:
-		m.edit(msg)
-		return nil
-	case key.Matches(msg, keys.quit):
-		return tea.Quit
-	case key.Matches(msg, keys.suspend):
-		return tea.Suspend
-	case key.Matches(msg, keys.redraw):
-		return tea.ClearScreen
-	case key.Matches(msg, keys.help):
-		if m.page == helpPage {
-			m.show(m.before)
-		} else {
-			m.aside(helpPage)
-		}
-	case key.Matches(msg, keys.back):
-		m.back()
-	case key.Matches(msg, keys.page):
-		m.show(m.nextPage())
-	case key.Matches(msg, keys.pages):
-		if p := sheet(msg.Text[0] - '1'); p != clientsPage || m.snapshot.Relay != nil {
-			m.show(p)
-		}
-	case key.Matches(msg, keys.sort, keys.unsort):
-		step := Sort(1)
-		if key.Matches(msg, keys.unsort) {
-			step = sorts - 1
-		}
-		m.query.Sort = (m.query.Sort + step) % sorts
-		m.rank()
-	case key.Matches(msg, keys.filter):
-		if !m.listsSymbols() {
-			m.show(symbolsPage)
-		}
-		m.typing, m.text = true, m.query.Filter.String()
-	case key.Matches(msg, keys.pause):
-		if m.paused = !m.paused; !m.paused {
-			m.sample()
-		}
-	case key.Matches(msg, keys.market):
-		m.markets = m.cfg.Feed.Markets()
-		m.aside(marketsPage)
-		m.cursor = max(0, slices.Index(m.markets, m.snapshot.Market))
-	case key.Matches(msg, keys.open):
-		return m.open()
-	case key.Matches(msg, keys.up):
-		m.move(-1)
-	case key.Matches(msg, keys.down):
-		m.move(1)
-	case key.Matches(msg, keys.pageUp):
-		m.move(-max(1, m.height-8))
-	case key.Matches(msg, keys.pageDown):
-		m.move(max(1, m.height-8))
-	case key.Matches(msg, keys.home):
-		m.move(-m.length())
-	case key.Matches(msg, keys.end):
-		m.move(m.length())
-	}
-	return nil
-}
-
-func (m *Model) nextPage() sheet {
-	pages := []sheet{overview, symbolsPage, faultsPage}
-	if m.snapshot.Relay != nil {
-		pages = append(pages, clientsPage)
-	}
-	return pages[(slices.Index(pages, m.page)+1)%len(pages)]
-}
-
-// back leaves what was opened, the filter, or the page.
-func (m *Model) back() {
-	switch m.page {
-	case helpPage, marketsPage, symbolPage:
-		m.show(m.before)
-	case overview, symbolsPage:
-		if !m.query.Filter.Zero() {
-			m.query.Filter = Filter{}
-			m.rank()
-			return
-		}
-		m.show(overview)
-	default:
-		m.show(overview)
-	}
-}
-
-// open opens what is under the cursor.
-func (m *Model) open() tea.Cmd {
-	switch {
-	case m.listsSymbols() && m.cursor < len(m.rows):
-		m.opened = m.rows[m.cursor]
-		m.before = m.page
-		m.openings++
-		m.show(symbolPage)
-		m.cfg.Feed.Watch(m.opened.ID)
-		m.cfg.Feed.Tail(&m.tail)
-		return m.glanceAgain()
-	case m.page == marketsPage && m.cursor < len(m.markets):
-		if market := m.markets[m.cursor]; market != m.snapshot.Market {
-			m.cfg.Feed.Switch(market)
-			m.chosen, m.paused, m.query.Filter = 0, false, Filter{}
-			m.sample()
-		}
-		m.show(m.before)
-	}
-	return nil
-}
-
-// edit has a key be of the filter that is typed; it is at work at once.
-func (m *Model) edit(msg tea.KeyPressMsg) {
-	switch msg.String() {
-	case "enter":
-		m.typing = false
-		return
-	case "esc":
-		m.typing, m.text = false, ""
-	case "backspace":
-		_, n := utf8.DecodeLastRuneInString(m.text)
-		m.text = m.text[:len(m.text)-n]
-	case "ctrl+u":
-		m.text = ""
-	default:
-		m.typed(msg.Text)
-		return
-	}
-	m.refilter()
-}
-
-// maxFilter bounds what is typed.
-const maxFilter = 64
-
-func (m *Model) typed(text string) {
-	if m.text += strings.TrimSpace(clean(text)); len(m.text) > maxFilter {
-		m.text = strings.ToValidUTF8(m.text[:maxFilter], "")
-	}
-	m.refilter()
-}
-
-func (m *Model) refilter() {
-	m.query.Filter = NewFilter(m.text)
-	m.chosen, m.cursor = 0, 0
-	m.rank()
 }

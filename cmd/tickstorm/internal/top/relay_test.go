@@ -2,10 +2,10 @@ package top_test
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -81,7 +81,8 @@ func TestAdmin(t *testing.T) {
 	r := a.Latest()
 	require.Len(t, r.Clients, 2)
 	require.Equal(t, "strategy", r.Clients[0].Name)
-	s := r.Snapshot(day, "")
+	m := top.NewRelayMeter(a.Latest)
+	s := m.Sample(day, "")
 	require.EqualValues(t, "stocks", s.Market)
 	require.Equal(t, "connected", s.State)
 	require.Equal(t, 60.0, s.StateFor)
@@ -89,13 +90,59 @@ func TestAdmin(t *testing.T) {
 	require.Equal(t, 0.0015, *s.LagP50)
 	require.Equal(t, 300.0, s.Channels[0].EventRate)
 	require.EqualValues(t, 12, s.Queue.Dropped)
+	require.Len(t, s.Incidents, 1)
 	require.Equal(t, "2.0s without events: disconnected", s.Incidents[0].Text)
 	require.Equal(t, day.Add(-30*time.Second), s.Incidents[0].At)
-	s = r.Snapshot(day, "crypto")
+	s = m.Sample(day, "crypto")
 	require.Equal(t, "reconnecting", s.State)
 	require.Equal(t, "dial: refused", s.Why)
 	require.Nil(t, s.LagP50)
-	require.Equal(t, "no market", r.Snapshot(day, "forex").State)
+	require.Equal(t, "no market", m.Sample(day, "forex").State)
+}
+
+// TestRelayMeter: what happens to a relay between two looks is an incident, and what was seen a history.
+func TestRelayMeter(t *testing.T) {
+	r, err := top.RelayOf([]byte(relaySays))
+	require.NoError(t, err)
+	m := top.NewRelayMeter(func() *top.Relay {
+		now := r
+		now.Markets, now.Clients = slices.Clone(r.Markets), slices.Clone(r.Clients)
+		return &now
+	})
+	told := func(at time.Duration) (told []string) {
+		for _, i := range m.Sample(day.Add(at), "stocks").Incidents {
+			told = append(told, i.Kind+": "+i.Text)
+		}
+		return told
+	}
+	want := []string{"gap: 2.0s without events: disconnected"}
+	require.Equal(t, want, told(0))
+	require.Equal(t, want, told(time.Second), "it is told once")
+	r.Markets[0].State, r.Markets[0].Why = "disconnected", "dial: refused"
+	r.Clients[0].Dropped += 7
+	r.Clients[1].Dropped += 9 // of another market
+	want = append(want, "state: disconnected: dial: refused", "drop: 7 events that strategy was too slow for")
+	require.Equal(t, want, told(2*time.Second))
+	r.Markets[0].State, r.Markets[0].Why, r.Markets[0].Gaps = "connected", "", 2
+	r.Markets[0].LastGap = &top.RelayGap{Length: 5, Ago: 1, Cause: "stalled"}
+	want = append(want, "gap: 5.0s without events: stalled", "state: connected")
+	require.Equal(t, want, told(3*time.Second))
+	r.Error, r.Markets[0].Gaps = "refused", 0 // and begins anew
+	want = append(want, "state: no answer: refused")
+	require.Equal(t, want, told(3*time.Second))
+	r.Error, r.Markets[0].Gaps, r.Markets[0].LastGap.Length = "", 1, 6
+	want = append(want, "gap: 6.0s without events: stalled", "state: connected")
+	require.Equal(t, want, told(3*time.Second))
+	r.Clients = r.Clients[:1]
+	r.Clients[0].ID, r.Clients[0].Dropped = 9, 3 // somebody else, of whom all is new
+	want = append(want, "drop: 3 events that strategy was too slow for")
+	require.Equal(t, want, told(4*time.Second))
+	require.Equal(t, []float64{1200.5, 1200.5, 1200.5, 1200.5, 0, 1200.5, 1200.5, 1200.5}, m.Sample(day.Add(5*time.Second), "").Rates())
+	for i := range 1000 {
+		r.Clients[0].Dropped++
+		m.Sample(day.Add(time.Duration(i)*time.Second), "stocks")
+	}
+	require.Len(t, told(0), 100, "it is bounded")
 }
 
 // TestAdminFails: whatever an admin server does, it is said, and asked again.
@@ -114,7 +161,7 @@ func TestAdminFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := reading(t, adminServer(t, c.answer, says("data: "+relaySays+"\n\n")))
 			require.Eventually(t, func() bool { return strings.Contains(a.Latest().Error, c.says) }, patience, time.Millisecond)
-			s := a.Latest().Snapshot(day, "")
+			s := top.NewRelayMeter(a.Latest).Sample(day, "")
 			require.Equal(t, "no answer", s.State)
 			require.Contains(t, s.Why, c.says)
 			require.NotContains(t, s.Why, "\x1b")
@@ -131,5 +178,5 @@ func TestAdminFails(t *testing.T) {
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.ErrorIs(t, a.Await(over, 0), context.Canceled)
-	require.NotEmpty(t, fmt.Sprint(a.Latest().Snapshot(day, "").Line(time.UTC)))
+	require.Contains(t, top.NewRelayMeter(a.Latest).Sample(day, "").Line(time.UTC), " no-answer ")
 }

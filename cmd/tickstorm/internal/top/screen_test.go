@@ -5,17 +5,23 @@ package top_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/cmd/tickstorm/internal/screen"
 	"github.com/tickstorm/tickstorm/cmd/tickstorm/internal/top"
 )
+
+func utc(tickstorm.Market) *time.Location { return time.UTC }
 
 // viewing is a model at work in a terminal.
 type viewing struct {
@@ -29,7 +35,7 @@ type viewing struct {
 func view(t *testing.T, feed *fake, width, height int, change func(*top.ModelConfig), env ...string) *viewing {
 	s, err := screen.Open(width, height)
 	require.NoError(t, err)
-	cfg := top.ModelConfig{Feed: feed, Zone: time.UTC, Interval: time.Hour, Now: func() time.Time { return day }}
+	cfg := top.ModelConfig{Feed: feed, Zone: utc, Interval: time.Hour, Now: func() time.Time { return day }}
 	if change != nil {
 		change(&cfg)
 	}
@@ -162,7 +168,9 @@ func TestKeys(t *testing.T) {
 	v.has("PAUSED")
 	v.feed.change(func(s *top.Snapshot) { s.State = "backoff" })
 	v.press("s")
-	v.has("streaming")
+	v.has("streaming", "TOTAL▾")
+	v.press("S")
+	v.has("EV/S▾")
 	v.press(" ")
 	v.has("backoff")
 	v.lacks("PAUSED")
@@ -196,6 +204,100 @@ func TestKeys(t *testing.T) {
 	require.Eventually(t, func() bool { return !v.Alternate() }, patience, time.Millisecond, "the screen is given back")
 }
 
+// TestZones: each market has the clocks of its exchange.
+func TestZones(t *testing.T) {
+	v := view(t, newFake(), 80, 24, func(c *top.ModelConfig) {
+		c.Zone = func(m tickstorm.Market) *time.Location {
+			if m == tickstorm.Stocks {
+				return time.FixedZone("New York", -5*3600)
+			}
+			return time.UTC
+		}
+	})
+	v.has("  09:30:00", "09:29:55 ✖ gap")
+	v.press("m")
+	v.has("MARKETS")
+	v.press("jj\r")
+	v.has("  14:30:00", "14:29:55 ✖ gap")
+}
+
+// TestPause: behind what stands still the feed is looked at all the same, but for its symbols.
+func TestPause(t *testing.T) {
+	f := newFake()
+	m := top.NewModel(top.ModelConfig{Feed: f, Zone: utc, Interval: time.Millisecond})
+	next := m.Init()
+	require.True(t, f.counted)
+	for range 2 {
+		_, next = m.Update(next())
+		require.True(t, f.counted)
+		m.Update(tea.KeyPressMsg{Text: "p", Code: 'p'})
+		before, samples := m.View().Content, f.sampled()
+		for range 300 { // longer than any history
+			_, next = m.Update(next())
+		}
+		require.Equal(t, before, m.View().Content)
+		require.Equal(t, samples+300, f.sampled())
+		require.False(t, f.counted)
+		m.Update(tea.KeyPressMsg{Text: "p", Code: 'p'})
+		require.True(t, f.counted)
+	}
+}
+
+// TestPauseKeepsHistory: what comes later changes no snapshot that is still shown.
+func TestPauseKeepsHistory(t *testing.T) {
+	b := newBooks(tickstorm.Stocks, tickstorm.Topic{Channel: "T", Symbol: "*"})
+	at := day
+	second := func(events int) *top.Snapshot {
+		for range events {
+			b.feed(t, at, trade("A", 1))
+		}
+		at = at.Add(time.Second)
+		return b.Sample(at, false)
+	}
+	var shown *top.Snapshot
+	for i := range 200 {
+		shown = second(i % 7)
+	}
+	before := slices.Clone(shown.History())
+	require.Len(t, before, 120)
+	for i := range 300 {
+		second(i % 5)
+	}
+	require.Equal(t, before, shown.History())
+}
+
+// TestOpenedSymbol: the figures of the symbol that is opened go on, wherever it is in the list.
+func TestOpenedSymbol(t *testing.T) {
+	f := newFake()
+	v := view(t, f, 100, 24, func(c *top.ModelConfig) { c.Interval = 20 * time.Millisecond })
+	v.has("> AAPL")
+	v.press("/nvda\r\r")
+	v.has("NVDA  127.48")
+	v.feed.change(func(*top.Snapshot) {
+		f.symbols[1].Price = 130.5
+		f.symbols[1].Symbol = "NVDA2" // which the filter has not
+	})
+	v.has("NVDA2  130.5")
+}
+
+// TestRelayAlone: of what a relay does not tell there is no figure.
+func TestRelayAlone(t *testing.T) {
+	r, err := top.RelayOf([]byte(relaySays))
+	require.NoError(t, err)
+	f := newFake()
+	f.snapshot, f.symbols = *top.NewRelayMeter(func() *top.Relay { return &r }).Sample(day, ""), nil
+	v := view(t, f, 80, 24, nil)
+	v.golden("relay-80x24")
+}
+
+// TestKeyWithoutText: a terminal may tell a key and not what it writes.
+func TestKeyWithoutText(t *testing.T) {
+	m := top.NewModel(top.ModelConfig{Feed: newFake(), Zone: utc, Interval: time.Second})
+	m.Init()
+	m.Update(tea.KeyPressMsg{Code: '3'})
+	require.Contains(t, m.View().Content, "FAULTS")
+}
+
 // TestColours: they mean something, NO_COLOR takes them away, and what they mean is there without.
 func TestColours(t *testing.T) {
 	coloured := func(v *viewing) (n int) {
@@ -221,11 +323,14 @@ func TestColours(t *testing.T) {
 // TestASCII: where there are no other signs, it makes do with these.
 func TestASCII(t *testing.T) {
 	f := newFake()
-	f.symbols = f.symbols[:2]
 	v := view(t, f, 80, 24, func(c *top.ModelConfig) { c.ASCII = true })
-	v.has("* streaming", "EV/Sv", "X gap")
-	for _, r := range v.Text() {
-		require.Less(t, r, rune(0x80), v.Text())
+	v.has("* streaming", "EV/Sv", "X gap", "  ??????   ")
+	for _, keys := range []string{"1", "2", "3", "4", "m", "?", "1\r"} {
+		v.press(keys)
+		v.has("q quit")
+		for _, r := range v.Text() {
+			require.Less(t, r, rune(0x80), "%q: %s", keys, v.Text())
+		}
 	}
 }
 
@@ -261,16 +366,68 @@ func TestWideCharacters(t *testing.T) {
 
 // TestSmallest: sizes that are too small for anything draw what fits, and no more.
 func TestSmallest(t *testing.T) {
-	for _, size := range [][2]int{{1, 1}, {20, 3}, {59, 5}, {60, 8}, {300, 100}} {
-		m := top.NewModel(top.ModelConfig{Feed: newFake(), Zone: time.UTC, Interval: time.Second})
+	for _, size := range [][2]int{{1, 1}, {20, 3}, {59, 5}, {59, 15}, {60, 8}, {110, 20}, {200, 50}, {300, 100}} {
+		f := newFake()
+		m := top.NewModel(top.ModelConfig{Feed: f, Zone: utc, Interval: time.Second})
 		m.Init()
-		for _, keys := range []string{"1", "2", "3", "4", "?", "m"} {
-			m.Update(tea.KeyPressMsg{Text: keys, Code: rune(keys[0])})
-			m.Update(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
+		m.Update(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
+		for _, keys := range []string{"1", "2", "3", "4", "?", "m", "1\r", "\x1b", "/", "p"} {
+			for _, r := range keys {
+				press := tea.KeyPressMsg{Code: r} // enter and escape are their own codes
+				if r >= ' ' {
+					press.Text = string(r)
+				}
+				m.Update(press)
+			}
 			lines := strings.Split(m.View().Content, "\n")
-			require.LessOrEqual(t, len(lines), max(1, size[1]), "%v %s", size, keys)
+			require.Len(t, lines, size[1], "%v %q", size, keys)
+			for _, line := range lines {
+				require.LessOrEqual(t, ansi.StringWidth(line), size[0], "%v %q: %s", size, keys, line)
+			}
 		}
 	}
+}
+
+// writes counts writes.
+type writes struct {
+	mu    sync.Mutex
+	times []time.Time
+}
+
+func (w *writes) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.times = append(w.times, time.Now())
+	return len(p), nil
+}
+
+func (w *writes) all() []time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.times)
+}
+
+// TestTenTimesASecond: however often something changes, the terminal is not written to more often.
+func TestTenTimesASecond(t *testing.T) {
+	f := newFake()
+	var seconds atomic.Int64
+	model := top.NewModel(top.ModelConfig{Feed: f, Zone: utc, Interval: time.Millisecond, Now: func() time.Time {
+		return day.Add(time.Duration(seconds.Add(1)) * time.Second)
+	}})
+	var w writes
+	program := tea.NewProgram(model, tea.WithInput(nil), tea.WithOutput(&w), tea.WithFPS(top.FPS), tea.WithoutSignalHandler(),
+		tea.WithWindowSize(80, 24), tea.WithEnvironment([]string{"TERM=xterm-256color"}))
+	done := make(chan error, 1)
+	go func() {
+		_, err := program.Run()
+		done <- err
+	}()
+	require.Eventually(t, func() bool { return len(w.all()) >= 20 }, patience, 10*time.Millisecond)
+	program.Quit()
+	require.NoError(t, <-done)
+	times := w.all()
+	require.GreaterOrEqual(t, times[19].Sub(times[3]), time.Second, "a ticker's first after a late one comes early")
+	require.Greater(t, f.sampled(), 60)
 }
 
 // TestNothingIsDrawnTwice: what does not change is not written again.

@@ -67,12 +67,13 @@ type Channel struct {
 	history []float64
 }
 
-// Queue is the state of the queue between socket and handler.
+// Queue is the state of the queue between socket and handler. Capacity and HighWater are bytes, Dropped and
+// Conflated events.
 type Queue struct {
 	Events    int     `json:"events"`
 	Bytes     int     `json:"bytes"`
-	Capacity  int     `json:"capacity"`
-	HighWater int     `json:"high_water"`
+	Capacity  int     `json:"capacity_bytes"`
+	HighWater int     `json:"high_water_bytes"`
 	Oldest    float64 `json:"oldest_seconds"`
 	Dropped   uint64  `json:"dropped"`
 	Conflated uint64  `json:"conflated"`
@@ -88,19 +89,4 @@ type Symbol struct {
 	Price     float64 `json:"price"` // the last of a trade, a bar, or a value; 0 if there is none
 
 	ID uint32 `json:"-"`
-}
-
-// histories are those of the last snapshots, oldest first; what is not known is negative.
-type histories struct{ rate, bytes, p50, p99 []float64 }
-
-// historyLength is how many snapshots they go back.
-const historyLength = 120
-
-// remember appends to a history.
-func remember(h []float64, v float64) []float64 {
-	if len(h) == historyLength {
-		copy(h, h[1:])
-		h = h[:historyLength-1]
-	}
-	return append(h, v)
 }

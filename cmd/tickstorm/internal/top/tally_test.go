@@ -38,6 +38,12 @@ func (b *books) feed(t *testing.T, at time.Time, messages ...string) {
 	}
 }
 
+// see has a trade of a symbol come, by its number.
+func (b *books) see(id uint32) {
+	b.OnTrade(&tickstorm.Trade{Header: tickstorm.Header{SymbolID: id, Received: day.UnixNano(), Stream: tickstorm.Trades}, Price: 1})
+	b.OnMessageEnd()
+}
+
 func trade(symbol string, price float64) string {
 	return fmt.Sprintf(`[{"ev":"T","sym":%q,"x":4,"i":"1","z":3,"p":%v,"s":100,"c":[12,37],"t":%d,"q":1}]`, symbol, price, day.UnixMilli())
 }
@@ -46,10 +52,10 @@ func trade(symbol string, price float64) string {
 func TestMeter(t *testing.T) {
 	b := newBooks(tickstorm.Stocks, tickstorm.Topic{Channel: "T", Symbol: "*"}, tickstorm.Topic{Channel: "Q", Symbol: "*"})
 	b.feed(t, day, trade("A", 1), trade("B", 2), trade("B", 3))
-	s := b.Sample(day.Add(time.Second))
+	s := b.Sample(day.Add(time.Second), true)
 	require.Equal(t, 3.0, s.EventRate)
 	b.feed(t, day.Add(time.Second), trade("A", 1.5), `[{"ev":"XX","sym":"A"}]`)
-	s = b.Sample(day.Add(3 * time.Second))
+	s = b.Sample(day.Add(3*time.Second), true)
 	require.Equal(t, 1.0, s.EventRate)
 	require.EqualValues(t, 5, s.Events)
 	require.Equal(t, 2, s.SymbolCount)
@@ -81,13 +87,54 @@ func TestMeter(t *testing.T) {
 	require.Equal(t, top.Symbol{Symbol: "A", EventRate: 0.5, Events: 2, Share: 1, Silent: 2, Price: 1.5, ID: first.ID}, first)
 }
 
+// TestSymbolsStay: symbols that are not counted anew stay as they were, in any order, and what came meanwhile
+// is of the time that it came in.
+func TestSymbolsStay(t *testing.T) {
+	b := newBooks(tickstorm.Stocks)
+	b.feed(t, day, trade("A", 1), trade("B", 2), trade("B", 3))
+	b.Sample(day.Add(time.Second), true)
+	before := b.Rank(top.Query{Sort: top.ByName, Rows: 9})
+	require.Len(t, before, 2)
+	b.feed(t, day.Add(time.Second), trade("A", 5), trade("C", 1))
+	require.Equal(t, 2.0, b.Sample(day.Add(2*time.Second), false).EventRate)
+	require.Equal(t, 0.0, b.Sample(day.Add(3*time.Second), false).EventRate)
+	require.Equal(t, before, b.Rank(top.Query{Sort: top.ByName, Rows: 9}))
+	require.Equal(t, []top.Symbol{before[1], before[0]}, b.Rank(top.Query{Sort: top.ByRate, Rows: 9}))
+	_, known := b.Meter.Symbol(before[1].ID + 1)
+	require.False(t, known)
+	require.Equal(t, 3, b.Sample(day.Add(5*time.Second), true).SymbolCount)
+	a, known := b.Meter.Symbol(before[0].ID)
+	require.True(t, known)
+	require.Equal(t, top.Symbol{Symbol: "A", EventRate: 0.25, Events: 2, Share: 0.5, Silent: 4, Price: 5, ID: before[0].ID}, a)
+}
+
+// TestManySymbolsSeenLate: it takes a moment to find symbols in the books, however many there are, and in
+// whatever order they have come.
+func TestManySymbolsSeenLate(t *testing.T) {
+	b := newBooks(tickstorm.Options)
+	const n = 300_000
+	for id := uint32(n); id > n/2; id-- {
+		b.see(id)
+	}
+	b.Sample(day, true)
+	for id := uint32(n / 2); id > 0; id-- {
+		b.see(id)
+	}
+	begun := time.Now()
+	require.Equal(t, n, b.Sample(day.Add(time.Second), true).SymbolCount)
+	require.Less(t, time.Since(begun), 10*time.Second)
+	s, ok := b.Meter.Symbol(n / 2)
+	require.True(t, ok)
+	require.EqualValues(t, 1, s.Events)
+}
+
 // TestRankIsSorted: the first of many are the first of all.
 func TestRankIsSorted(t *testing.T) {
 	b := newBooks(tickstorm.Stocks)
 	for i := range 3000 {
 		b.feed(t, day, trade(fmt.Sprintf("S%04d", i*7919%3000), 1))
 	}
-	b.Sample(day.Add(time.Second))
+	b.Sample(day.Add(time.Second), true)
 	for _, rows := range []int{1, 7, 2999, 3000, 9999} {
 		found := b.Rank(top.Query{Sort: top.ByName, Rows: rows})
 		require.Len(t, found, min(rows, 3000))
@@ -117,7 +164,7 @@ func TestEveryKind(t *testing.T) {
 				now = now.Add(time.Second)
 				b.feed(t, now, string(generator.AppendMessage(nil, now, 200)))
 			}
-			s := b.Sample(now)
+			s := b.Sample(now, true)
 			for _, c := range s.Channels {
 				seen[c.Channel] = true
 			}
@@ -155,7 +202,7 @@ func TestJournal(t *testing.T) {
 		State: tickstorm.StateStreaming, At: day, Attempt: 1, Acked: 1, Refused: []tickstorm.Topic{{Channel: "Q", Symbol: "*"}}, Unnamed: 1,
 	})
 	b.OnState(&tickstorm.StateChange{State: tickstorm.StateBackoff, At: day.Add(time.Second), Attempt: 1, Err: tickstorm.ErrDisconnected, Wait: 2 * time.Second})
-	s := b.Sample(day.Add(3 * time.Second))
+	s := b.Sample(day.Add(3*time.Second), true)
 	require.Equal(t, tickstorm.ErrDisconnected.Error(), s.Why)
 	require.Equal(t, 2.0, s.StateFor)
 	require.Equal(t, []string{"Q.*"}, s.Refused)
@@ -165,7 +212,7 @@ func TestJournal(t *testing.T) {
 		b.OnDrop(&tickstorm.Drop{Count: 10, Last: day.Add(time.Duration(i) * 600 * time.Millisecond).UnixNano()})
 	}
 	b.OnState(&tickstorm.StateChange{State: tickstorm.StateStreaming, Previous: tickstorm.StateSubscribing, At: day.Add(5 * time.Second), Attempt: 2})
-	s = b.Sample(day.Add(6 * time.Second))
+	s = b.Sample(day.Add(6*time.Second), true)
 	require.Empty(t, s.Why)
 	require.EqualValues(t, 2, s.Gaps)
 	require.Equal(t, 9.0, s.Missing)
@@ -185,13 +232,13 @@ func TestJournal(t *testing.T) {
 	for range 3 {
 		_ = b.parser.Parse([]byte(`[{]`), b.Tally) // the handler is told
 	}
-	incidents := b.Sample(day.Add(6 * time.Second)).Incidents
+	incidents := b.Sample(day.Add(6*time.Second), true).Incidents
 	require.Len(t, incidents, len(told)+1, "what comes together is told once")
 	require.Equal(t, "error", incidents[len(told)].Kind)
 	for range 1000 {
 		b.Tally.Note(day, "state", top.Well, "again")
 	}
-	require.Len(t, b.Sample(day.Add(7*time.Second)).Incidents, 100, "it is bounded")
+	require.Len(t, b.Sample(day.Add(7*time.Second), true).Incidents, 100, "it is bounded")
 }
 
 // BenchmarkTally is what counting costs an event, decoding included, beside decoding alone.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Short is a duration in few letters, such as 340ms, 2.1s, 3m20s or 5d02h.
@@ -101,6 +102,20 @@ func price(v float64) string {
 	return text
 }
 
+// exact is a number as exact as so many letters allow; one without a fraction may have more.
+func exact(v float64, letters int) string {
+	text := strconv.FormatFloat(v, 'f', -1, 64)
+	dot := strings.IndexByte(text, '.')
+	if dot < 0 || len(text) <= letters {
+		return text
+	}
+	places := max(0, letters-dot-1)
+	if text = strconv.FormatFloat(v, 'f', places, 64); len(text) > letters && places > 0 { // 9.99 is 10.0
+		text = strconv.FormatFloat(v, 'f', places-1, 64)
+	}
+	return text
+}
+
 // clean is a text of somebody else's without what a terminal would take for more than that.
 func clean(text string) string {
 	return strings.Map(func(r rune) rune {
@@ -113,6 +128,27 @@ func clean(text string) string {
 		return '\uFFFD'
 	}, text)
 }
+
+// inASCII is a text with signs of ASCII alone, in as many cells: something alike where there is, else
+// question marks.
+func inASCII(text string) string {
+	if strings.IndexFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range alike.Replace(text) {
+		if r < utf8.RuneSelf {
+			b.WriteRune(r)
+			continue
+		}
+		for range width(string(r)) {
+			b.WriteByte('?')
+		}
+	}
+	return b.String()
+}
+
+var alike = strings.NewReplacer("µ", "u", "…", "~", "↑", "^", "↓", "v")
 
 // spark draws the last values of a history, as many as there is room for, from 0 to the highest of them;
 // a negative value is left blank.

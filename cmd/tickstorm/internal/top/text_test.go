@@ -36,12 +36,32 @@ func TestNumber(t *testing.T) {
 	require.Equal(t, "282.9", price(282.9))
 }
 
+func TestExact(t *testing.T) {
+	for _, c := range []struct {
+		v       float64
+		letters int
+		want    string
+	}{
+		{356.3046412, 8, "356.3046"}, {356.3046412, 12, "356.3046412"}, {99.99999, 6, "100.00"}, {9.96, 3, "10"}, {92965.38, 8, "92965.38"},
+		{123456.7, 6, "123457"}, {1234567890, 8, "1234567890"}, {0.00000012, 8, "0.000000"}, {-1.23456789, 8, "-1.23457"},
+	} {
+		require.Equal(t, c.want, exact(c.v, c.letters), "%v", c.v)
+	}
+}
+
 // TestClean: what somebody else has written moves no cursor and rings no bell.
 func TestClean(t *testing.T) {
 	for text, want := range map[string]string{
 		"A": "A", "日本": "日本", "a\tb\n": "a b ", "\x1b[31mred": "\uFFFD[31mred", "bell\a": "bell\uFFFD", "\u202eback": "\uFFFDback", "\x9b31m": "\uFFFD31m",
 	} {
 		require.Equal(t, want, clean(text), "%q", text)
+	}
+}
+
+func TestInASCII(t *testing.T) {
+	for text, want := range map[string]string{"plain": "plain", "1µs…": "1us~", "日本株 a": "?????? a", "\x1b[1m\uFFFD\x1b[m": "\x1b[1m?\x1b[m", "e\u0301": "e"} {
+		require.Equal(t, want, inASCII(text), "%q", text)
+		require.Equal(t, width(text), width(inASCII(text)), "%q", text)
 	}
 }
 

@@ -44,9 +44,25 @@ func (m *Model) tailTable(k tickstorm.Kind, rows []Row, lines int) []string {
 		tickstorm.KindBook: {"BID SIZE", "BID", "ASK", "ASK SIZE"}, tickstorm.KindAggregate: {"OPEN", "HIGH", "LOW", "CLOSE", "VOLUME"},
 		tickstorm.KindLULD: {"LOWER", "UPPER"}, tickstorm.KindImbalance: {"IMBALANCE", "PAIRED", "PRICE"}, tickstorm.KindValue: {"VALUE"},
 	}[k]
-	columns := []column{{strings.ToUpper(titles[k]), 13, false}, {"", 5, false}}
+	stamp, channel, each := 13, 5, 12
+	at := "15:04:05.000"
+	spare := m.width - stamp - channel - 1 - len(names)
+	if k == tickstorm.KindTrade {
+		spare -= 20 // for what is behind
+	}
+	switch {
+	case spare >= 12*len(names):
+	case spare >= 10*len(names):
+		each = 10
+	default:
+		stamp, channel, each = 12, 4, 8
+		if k == tickstorm.KindAggregate {
+			stamp, at = 8, "15:04:05" // bars begin with a second
+		}
+	}
+	columns := []column{{strings.ToUpper(titles[k]), stamp, false}, {"", channel, false}}
 	for _, name := range names {
-		columns = append(columns, column{name, 10, true})
+		columns = append(columns, column{name, each, true})
 	}
 	if k == tickstorm.KindTrade {
 		columns = append(columns, column{"EXCHANGE", 8, true}, column{"CONDITIONS", 0, false})
@@ -54,14 +70,14 @@ func (m *Model) tailTable(k tickstorm.Kind, rows []Row, lines int) []string {
 	n := fits(columns, m.width, 10)
 	out := []string{heading(columns[:n], m.width)}
 	for _, r := range rows {
-		channel, _ := m.snapshot.Market.Channel(r.Stream) // "" where it is not known
-		cells := []cell{{time.Unix(0, r.Time).In(m.cfg.Zone).Format("15:04:05.000"), styles.dim}, {channel, styles.dim}}
+		name, _ := m.snapshot.Market.Channel(r.Stream) // "" where it is not known
+		cells := []cell{{m.local(time.Unix(0, r.Time)).Format(at), styles.dim}, {name, styles.dim}}
 		for i := range names {
 			style := styles.plain
 			if isPrice := strings.Contains(" PRICE BID ASK CLOSE VALUE ", " "+names[i]+" "); isPrice {
 				style = styles.title
 			}
-			cells = append(cells, cell{strconv.FormatFloat(r.Values[i], 'f', -1, 64), style})
+			cells = append(cells, cell{exact(r.Values[i], each), style})
 		}
 		if k == tickstorm.KindTrade {
 			codes := strings.Trim(fmt.Sprint(r.Codes[:r.codes]), "[]")

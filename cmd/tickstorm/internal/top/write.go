@@ -77,13 +77,19 @@ func (s *Snapshot) WriteDelimited(w io.Writer, delimiter rune) error {
 	feed := func(figure string, value any) { line("feed", string(s.Market), figure, value) }
 	feed("at", s.At.UTC().Format(time.RFC3339Nano))
 	feed("feed", s.Feed)
+	feed("simulator", s.Simulator)
 	feed("state", s.State)
+	feed("state_seconds", s.StateFor)
 	feed("why", s.Why)
+	feed("topics", strings.Join(s.Topics, " "))
 	feed("acked", s.Acked)
+	feed("refused", strings.Join(s.Refused, " "))
 	feed("events_per_second", s.EventRate)
 	feed("bytes_per_second", s.ByteRate)
+	feed("messages_per_second", s.MessageRate)
 	feed("events", s.Events)
 	feed("bytes", s.Bytes)
+	feed("messages", s.Messages)
 	feed("lag_p50_seconds", s.LagP50)
 	feed("lag_p99_seconds", s.LagP99)
 	feed("age_seconds", s.Age)
@@ -92,11 +98,15 @@ func (s *Snapshot) WriteDelimited(w io.Writer, delimiter rune) error {
 	feed("reconnects", s.Reconnects)
 	feed("errors", s.Errors)
 	feed("symbol_count", s.SymbolCount)
-	line("queue", "", "events", s.Queue.Events)
-	line("queue", "", "bytes", s.Queue.Bytes)
-	line("queue", "", "capacity", s.Queue.Capacity)
-	line("queue", "", "high_water", s.Queue.HighWater)
-	line("queue", "", "dropped", s.Queue.Dropped)
+	feed("untracked", s.Untracked)
+	queue := func(figure string, value any) { line("queue", "", figure, value) }
+	queue("events", s.Queue.Events)
+	queue("bytes", s.Queue.Bytes)
+	queue("capacity_bytes", s.Queue.Capacity)
+	queue("high_water_bytes", s.Queue.HighWater)
+	queue("oldest_seconds", s.Queue.Oldest)
+	queue("dropped", s.Queue.Dropped)
+	queue("conflated", s.Queue.Conflated)
 	for i, n := range s.ReconnectCauses {
 		if n > 0 {
 			line("reconnect", tickstorm.ReconnectCause(i).String(), "count", n)
@@ -112,6 +122,7 @@ func (s *Snapshot) WriteDelimited(w io.Writer, delimiter rune) error {
 		line("channel", ch.Channel, "events_per_second", ch.EventRate)
 		line("channel", ch.Channel, "bytes_per_second", ch.ByteRate)
 		line("channel", ch.Channel, "events", ch.Events)
+		line("channel", ch.Channel, "bytes", ch.Bytes)
 		line("channel", ch.Channel, "dropped", ch.Dropped)
 	}
 	for _, list := range []struct {
@@ -121,18 +132,31 @@ func (s *Snapshot) WriteDelimited(w io.Writer, delimiter rune) error {
 		for _, y := range list.symbols {
 			line(list.of, y.Symbol, "events_per_second", y.EventRate)
 			line(list.of, y.Symbol, "events", y.Events)
+			line(list.of, y.Symbol, "share", y.Share)
 			line(list.of, y.Symbol, "silent_seconds", y.Silent)
 			line(list.of, y.Symbol, "price", y.Price)
 		}
 	}
+	for _, i := range s.Incidents {
+		line("incident", i.At.UTC().Format(time.RFC3339Nano), i.Kind, i.Text)
+	}
 	if s.Relay != nil {
 		for _, k := range s.Relay.Clients {
-			id := strconv.FormatUint(k.ID, 10)
-			line("client", id, "name", k.Name)
-			line("client", id, "address", k.Address)
-			line("client", id, "queued_bytes", k.Queued)
-			line("client", id, "dropped", k.Dropped)
-			line("client", id, "delay_p99_seconds", inSeconds(k.DelayP99))
+			client := func(figure string, value any) { line("client", strconv.FormatUint(k.ID, 10), figure, value) }
+			client("name", k.Name)
+			client("address", k.Address)
+			client("market", k.Market)
+			client("topics", k.Topics)
+			client("connected_seconds", k.For)
+			client("queued_bytes", k.Queued)
+			client("limit_bytes", k.Limit)
+			client("waiting", k.Waiting)
+			client("delay_p50_seconds", k.DelayP50)
+			client("delay_p99_seconds", k.DelayP99)
+			client("sent_bytes", k.Sent)
+			client("written", k.Written)
+			client("dropped", k.Dropped)
+			client("conflated", k.Conflated)
 		}
 	}
 	c.Flush()

@@ -1,5 +1,0 @@
-package screen
-
-import "syscall"
-
-func session() *syscall.SysProcAttr { return nil }
