@@ -27,6 +27,7 @@ type reader struct {
 	lane    *sink.Lane
 	mark    sink.Watermark
 	dirty   bool // mark is ahead of what was saved
+	failed  bool // it could not be saved the last time
 	lost    bool // another has the partition
 	told    sink.LaneStats
 	ticks   uint
@@ -178,6 +179,7 @@ func (r *reader) save(ctx context.Context) error {
 	defer cancel()
 	r.mark.Marks = r.lane.Marks().Clone()
 	err := r.marks.Save(ctx, r.c.cfg.Lane(r.c.cfg.Market, r.p), &r.mark)
+	r.failed = err != nil
 	switch {
 	case err == nil:
 		r.dirty = false
@@ -198,8 +200,12 @@ func (r *reader) messages(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	offset, err := r.resume(ctx, s)
+	if err != nil {
+		return err
+	}
 	ordered, err := s.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.mark.Offset + 1,
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: offset + 1,
 	})
 	if err != nil {
 		return err
@@ -208,15 +214,11 @@ func (r *reader) messages(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	stop := make(chan struct{})
-	defer close(stop)
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
 	defer it.Stop()
 	go func() {
-		select {
-		case <-r.ended:
-		case <-ctx.Done():
-		case <-stop:
-		}
+		r.watch(watching, s)
 		it.Stop()
 	}()
 	for !r.quick() {
@@ -242,8 +244,9 @@ func (r *reader) quick() bool {
 }
 
 var (
-	errLost   = errors.New("nats: another consumer has the partition")
-	errSilent = errors.New("nats: the group has not heard of this consumer")
+	errLost    = errors.New("nats: another consumer has the partition")
+	errSilent  = errors.New("nats: the group has not heard of this consumer")
+	errUnsaved = errors.New("nats: the watermark cannot be saved")
 )
 
 func (r *reader) message(ctx context.Context, m jetstream.Msg) error {
@@ -252,40 +255,42 @@ func (r *reader) message(ctx context.Context, m jetstream.Msg) error {
 		return err
 	}
 	if r.ticks++; r.ticks%64 == 1 {
-		if !r.c.leased() {
-			return errSilent
-		}
 		r.report(m)
-	}
-	if ctx.Err() != nil {
-		return ctx.Err()
 	}
 	r.handle.Lock()
 	defer r.handle.Unlock()
 	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case !r.c.leased():
+		return errSilent
 	case r.lost:
 		return errLost
-	case seq <= r.mark.Offset: // the consumer began anew before it
-		return nil
+	case r.failed: // what is handled now, another would handle again
+		return errUnsaved
 	case seq > r.mark.Offset+1 && r.mark.Offset > 0:
 		r.expired(seq - r.mark.Offset - 1)
 	}
 	if err := tell(r.lane, m.Subject(), stampOf(m.Headers()), m.Data()); err != nil {
 		r.foreign++
 	}
-	r.mark.Offset, r.dirty = seq, true
+	r.mark.Offset, r.dirty = max(seq, r.mark.Offset), true
 	return nil
 }
 
 // expired tells that messages were removed.
 func (r *reader) expired(n uint64) {
-	newest := r.lane.Stats().Newest
-	g := &tickstorm.Gap{Market: r.c.cfg.Market, Cause: &ExpiredError{r.stream, n}}
-	if newest != 0 {
+	r.gap(&ExpiredError{r.stream, n})
+	r.c.counts.add(func(s *ConsumerStats) { s.Expired += n })
+}
+
+// gap tells that something behind the newest is missing; the lock is held.
+func (r *reader) gap(cause error) {
+	g := &tickstorm.Gap{Market: r.c.cfg.Market, Cause: cause}
+	if newest := r.lane.Stats().Newest; newest != 0 {
 		g.From.Received = time.Unix(0, newest)
 	}
 	r.lane.Gap(g)
-	r.c.counts.add(func(s *ConsumerStats) { s.Expired += n })
 }
 
 // report adds to the consumer's counters, with the lag of a message.
