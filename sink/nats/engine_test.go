@@ -1,0 +1,160 @@
+package nats_test
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/sink"
+	sinknats "github.com/tickstorm/tickstorm/sink/nats"
+)
+
+// TestCursorLost: a sink that has lost its cursor gives a stream nothing that is there, however many
+// segments the recording has.
+func TestCursorLost(t *testing.T) {
+	cluster := start(t, 1)
+	nc := connect(t, cluster)
+	dir := t.TempDir()
+	layout := sinknats.Layout{Prefix: "md", Partitions: 2}
+	said := 0
+	for range 5 {
+		tp := newTape(t, dir)
+		tp.next = said
+		tp.say(40)
+		said = tp.said()
+		tp.end()
+		for range 2 {
+			s := goSink(t, nc, dir, "", false, sinknats.Config{Layout: layout})
+			require.NoError(t, <-s.over)
+		}
+	}
+	b := newBooks()
+	consumer := goConsumer(t, nc, sinknats.ConsumerConfig{Layout: layout, Handler: ear{books: b}})
+	b.whole(t, said, 0, 2)
+	consumer.halt(t)
+	messages, notices := 0, 0
+	for p := range 2 {
+		s := stream(t, nc, layout.Stream(tickstorm.Stocks, p))
+		messages += int(s.CachedInfo().State.Msgs)
+		info, err := s.Info(t.Context(), jetstream.WithSubjectFilter("md.stocks.notice.>"))
+		require.NoError(t, err)
+		for _, n := range info.State.Subjects {
+			notices += int(n)
+		}
+	}
+	require.Equal(t, said, messages-notices)
+}
+
+// TestLastFromLeader: what a stream has last its leader says: a follower that is behind would have
+// rows stored twice.
+func TestLastFromLeader(t *testing.T) {
+	cluster := start(t, 1)
+	nc := connect(t, cluster)
+	dir := t.TempDir()
+	tp := newTape(t, dir)
+	tp.say(10)
+	tp.end()
+	for range 2 {
+		direct, err := nc.SubscribeSync("$JS.API.DIRECT.GET.>")
+		require.NoError(t, err)
+		s := goSink(t, nc, dir, "", false, sinknats.Config{})
+		require.NoError(t, <-s.over)
+		require.NoError(t, nc.Flush())
+		asked, _, err := direct.Pending()
+		require.NoError(t, err)
+		require.Zero(t, asked)
+		require.NoError(t, direct.Unsubscribe())
+	}
+}
+
+// TestLongSubject: an element whose symbol makes a subject that ends a connection is a dead letter.
+func TestLongSubject(t *testing.T) {
+	cluster := start(t, 1)
+	nc := connect(t, cluster)
+	core, err := sinknats.NewCore(nc, sinknats.Layout{})
+	require.NoError(t, err)
+	engine, err := sinknats.NewEngine(nc, sinknats.Config{})
+	require.NoError(t, err)
+	defer engine.Close()
+	for name, e := range map[string]sink.Engine{"core": core, "jetstream": engine} {
+		t.Run(name, func(t *testing.T) {
+			live := sink.NewLive(tickstorm.Stocks, 0)
+			for _, symbol := range []string{"A", strings.Repeat(".", 1500), strings.Repeat("B", 3000), strings.Repeat("C", 4000), "D"} {
+				live.OnMessage([]byte(`[{"ev":"T","sym":"`+symbol+`"}]`), time.Now().UnixNano())
+			}
+			require.NoError(t, live.Close())
+			dead := filepath.Join(t.TempDir(), "dead")
+			r, err := sink.NewRunner(e, live, sink.Config{DeadLetters: dead, MaxTries: 3, MinWait: time.Millisecond})
+			require.NoError(t, err)
+			require.NoError(t, r.Run(t.Context()))
+			require.EqualValues(t, 2, r.Stats().Dead)
+			require.EqualValues(t, 3, r.Stats().Rows)
+			require.Zero(t, nc.Stats().Reconnects)
+		})
+	}
+}
+
+// TestImpossible: what no other try mends ends the run, with the server's reason.
+func TestImpossible(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		before *jetstream.StreamConfig
+		cfg    sinknats.Config
+		why    string
+	}{
+		{"replicas without a cluster", nil, sinknats.Config{Limits: sinknats.Limits{Replicas: 3}}, "replicas"},
+		{"another's subjects", &jetstream.StreamConfig{Name: "other", Subjects: []string{"md.>"}}, sinknats.Config{}, "overlap"},
+		{"no room", nil, sinknats.Config{Limits: sinknats.Limits{MaxBytes: 1 << 60}}, "insufficient"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			nc := connect(t, start(t, 1))
+			if c.before != nil {
+				js, err := jetstream.New(nc)
+				require.NoError(t, err)
+				_, err = js.CreateStream(t.Context(), *c.before)
+				require.NoError(t, err)
+			}
+			engine, err := sinknats.NewEngine(nc, c.cfg)
+			require.NoError(t, err)
+			defer engine.Close()
+			live := sink.NewLive(tickstorm.Stocks, 0)
+			live.OnMessage([]byte(`[{"ev":"T","sym":"A"}]`), 1)
+			require.NoError(t, live.Close())
+			r, err := sink.NewRunner(engine, live, sink.Config{MaxTries: 2, MinWait: time.Millisecond})
+			require.NoError(t, err)
+			err = r.Run(t.Context())
+			require.ErrorContains(t, err, c.why)
+			require.False(t, sink.Retryable(err), err)
+		})
+	}
+}
+
+// TestManyTopics: a gap of more topics than a message may have comes all the same.
+func TestManyTopics(t *testing.T) {
+	cluster := start(t, 1)
+	nc := connect(t, cluster)
+	gap := &tickstorm.Gap{}
+	for i := range 700_000 {
+		gap.Topics = append(gap.Topics, tickstorm.Topic{Channel: "T", Symbol: "O:SPY" + string(rune('A'+i%26)) + strings.Repeat("0", 12)})
+	}
+	live := sink.NewLive(tickstorm.Stocks, 0)
+	live.OnGap(gap)
+	require.NoError(t, live.Close())
+	engine, err := sinknats.NewEngine(nc, sinknats.Config{})
+	require.NoError(t, err)
+	defer engine.Close()
+	r, err := sink.NewRunner(engine, live, sink.Config{})
+	require.NoError(t, err)
+	require.NoError(t, r.Run(t.Context()))
+	m, err := stream(t, nc, "md_stocks").GetMsg(t.Context(), 1)
+	require.NoError(t, err)
+	var n sink.Notice
+	require.NoError(t, json.Unmarshal(m.Data, &n))
+	require.Equal(t, []tickstorm.Topic{{Channel: "T", Symbol: tickstorm.All}}, n.Gap().Topics)
+}
