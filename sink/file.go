@@ -21,8 +21,7 @@ type stateFile struct {
 
 // openState locks the file and returns what is in it, nil if there is none.
 func openState(path string) (*stateFile, []byte, error) {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := makeFolder(filepath.Dir(path)); err != nil {
 		return nil, nil, fmt.Errorf("sink: %w", err)
 	}
 	unlock, err := lockFile(path + ".lock")
@@ -67,6 +66,26 @@ func (f *stateFile) write(text []byte) (err error) {
 }
 
 func (f *stateFile) close() error { return f.lock() }
+
+// makeFolder makes a folder that is not there, and those above it, and returns when they outlast a
+// power cut.
+func makeFolder(dir string) error {
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		return nil
+	}
+	parent := filepath.Dir(dir)
+	if parent != dir {
+		if err := makeFolder(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		if info, serr := os.Stat(dir); serr != nil || !info.IsDir() { // another has just made it
+			return err
+		}
+	}
+	return syncFolder(parent)
+}
 
 // syncFolder makes what a folder lists outlast a power cut, where the system can.
 func syncFolder(dir string) error {

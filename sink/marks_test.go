@@ -135,4 +135,11 @@ func TestWatermarks(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte("x"), 0o644))
 	_, err = sink.OpenWatermarks(path)
 	require.Error(t, err)
+	for _, text := range []string{"null", `{"3of8":null}`} {
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+		f, err = sink.OpenWatermarks(path)
+		require.NoError(t, err)
+		require.NoError(t, f.Save(t.Context(), "3of8", &sink.Watermark{}))
+		require.NoError(t, f.Close())
+	}
 }

@@ -145,9 +145,11 @@ func TestTwoRunners(t *testing.T) {
 	over := make(chan error, 1)
 	go func() { over <- r.Run(t.Context()) }()
 	<-running
-	second, err := sink.NewRunner(&memory{}, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}, Cursor: cursor}), sink.Config{})
+	dead := filepath.Join(t.TempDir(), "dead") // which is the first runner's too
+	second, err := sink.NewRunner(&memory{}, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}, Cursor: cursor}), sink.Config{DeadLetters: dead})
 	require.NoError(t, err)
 	require.ErrorIs(t, second.Run(t.Context()), sink.ErrInUse)
+	require.NoFileExists(t, dead, "nor is anything of the other's touched")
 	require.NoError(t, r.Stop(t.Context()))
 	require.NoError(t, <-over)
 	run(t, &memory{}, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}, Cursor: cursor}), sink.Config{})
@@ -193,7 +195,7 @@ func TestPoison(t *testing.T) {
 		names bool // the row
 	}{{"unnamed", false}, {"named", true}} {
 		t.Run(c.name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "dead.jsonl")
+			path := filepath.Join(t.TempDir(), "state", "dead.jsonl")
 			e := &memory{fail: func(b *sink.Batch) (int, error) {
 				for i := range b.Rows {
 					if poison(keep(&b.Rows[i])) {
@@ -570,13 +572,18 @@ func TestBadFiles(t *testing.T) {
 			}
 		})
 	}
-	_, err := sink.NewRunner(nil, nil, sink.Config{})
+	path := filepath.Join(t.TempDir(), "cursor")
+	r, err := sink.NewRunner(&memory{}, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}, Cursor: path}), sink.Config{DeadLetters: t.TempDir()})
+	require.NoError(t, err)
+	require.Error(t, r.Run(t.Context()), "a folder is no file")
+	run(t, &memory{}, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}, Cursor: path}), sink.Config{}) // the lock is given back
+	_, err = sink.NewRunner(nil, nil, sink.Config{})
 	require.ErrorIs(t, err, sink.ErrNothing)
 	_, err = sink.NewRunner(&memory{}, sink.NewLive(tickstorm.Stocks, 0), sink.Config{MaxRows: -1})
 	require.Error(t, err)
 	_, err = sink.NewRunner(&memory{}, sink.NewLive(tickstorm.Stocks, 0), sink.Config{MinWait: 2, MaxWait: 1})
 	require.Error(t, err)
-	r, err := sink.NewRunner(&memory{}, sink.NewFolder(sink.FolderConfig{Paths: []string{filepath.Join(dir, "none")}}), sink.Config{})
+	r, err = sink.NewRunner(&memory{}, sink.NewFolder(sink.FolderConfig{Paths: []string{filepath.Join(dir, "none")}}), sink.Config{})
 	require.NoError(t, err)
 	require.ErrorIs(t, r.Run(t.Context()), os.ErrNotExist)
 }

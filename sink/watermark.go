@@ -70,6 +70,9 @@ func OpenWatermarks(path string) (*FileWatermarks, error) {
 			_ = file.close() // the error that matters is err
 			return nil, fmt.Errorf("sink: %s: %w", path, err)
 		}
+		if f.lanes == nil { // null
+			f.lanes = map[string]*fileWatermark{}
+		}
 	}
 	return f, nil
 }
