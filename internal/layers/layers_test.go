@@ -75,9 +75,11 @@ var house = map[string]layer{
 	"interop":   {tests: []string{".", "record", "relay", "sim", testify}},
 	"sink":      {knows: []string{".", "record", "syscall"}, tests: []string{"internal/leak", "sim", testify}},
 
-	"sink/nats":            {knows: []string{".", "sink"}, tests: []string{"internal/leak", "record", "sim", "sink/nats/embedded", testify}},
-	"sink/nats/embedded":   {},
-	"sink/nats/examples/*": {knows: []string{".", "record", "sim", "sink", "sink/nats", "sink/nats/embedded"}},
+	"sink/nats":                  {knows: []string{".", "sink"}, tests: []string{"internal/leak", "record", "sim", "sink/nats/embedded", "sink/nats/internal/fixture", testify}},
+	"sink/nats/embedded":         {},
+	"sink/nats/internal/faults":  {tests: []string{"internal/leak", "sink/nats", "sink/nats/internal/fixture", testify}},
+	"sink/nats/internal/fixture": {knows: []string{".", "record", "sink", "sink/nats", "sink/nats/embedded", testify}},
+	"sink/nats/examples/*":       {knows: []string{".", "record", "sim", "sink", "sink/nats", "sink/nats/embedded"}},
 
 	"bench":               {knows: []string{".", "epoll", "frame", "internal/jsonscan", "sim", fastjson, ws, "syscall", "unsafe"}, tests: []string{"internal/leak", testify}},
 	"bench/growth":        {tests: []string{testify}},

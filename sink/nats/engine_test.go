@@ -13,31 +13,32 @@ import (
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/sink"
 	sinknats "github.com/tickstorm/tickstorm/sink/nats"
+	"github.com/tickstorm/tickstorm/sink/nats/internal/fixture"
 )
 
 // TestCursorLost: a sink that has lost its cursor gives a stream nothing that is there, however many
 // segments the recording has.
 func TestCursorLost(t *testing.T) {
-	cluster := start(t, 1)
-	nc := connect(t, cluster)
+	cluster := fixture.Start(t, 1)
+	nc := fixture.Connect(t, cluster)
 	dir := t.TempDir()
 	layout := sinknats.Layout{Prefix: "md", Partitions: 2}
 	said := 0
 	for range 5 {
-		tp := newTape(t, dir)
-		tp.next = said
-		tp.say(40)
-		said = tp.said()
-		tp.end()
+		tp := fixture.NewTape(t, dir)
+		tp.Next = said
+		tp.Say(40)
+		said = tp.Said()
+		tp.End()
 		for range 2 {
-			s := goSink(t, nc, dir, "", false, sinknats.Config{Layout: layout})
-			require.NoError(t, <-s.over)
+			s := fixture.GoSink(t, nc, dir, "", false, sinknats.Config{Layout: layout})
+			require.NoError(t, <-s.Over)
 		}
 	}
-	b := newBooks()
-	consumer := goConsumer(t, nc, sinknats.ConsumerConfig{Layout: layout, Handler: ear{books: b}})
-	b.whole(t, said, 0, 2)
-	consumer.halt(t)
+	b := fixture.NewBooks()
+	consumer := fixture.GoConsumer(t, nc, sinknats.ConsumerConfig{Layout: layout, Handler: fixture.Ear{Books: b}})
+	b.Whole(t, said, 0, 2)
+	consumer.Halt(t)
 	messages, notices := 0, 0
 	for p := range 2 {
 		s := stream(t, nc, layout.Stream(tickstorm.Stocks, p))
@@ -54,17 +55,17 @@ func TestCursorLost(t *testing.T) {
 // TestLastFromLeader: what a stream has last its leader says: a follower that is behind would have
 // rows stored twice.
 func TestLastFromLeader(t *testing.T) {
-	cluster := start(t, 1)
-	nc := connect(t, cluster)
+	cluster := fixture.Start(t, 1)
+	nc := fixture.Connect(t, cluster)
 	dir := t.TempDir()
-	tp := newTape(t, dir)
-	tp.say(10)
-	tp.end()
+	tp := fixture.NewTape(t, dir)
+	tp.Say(10)
+	tp.End()
 	for range 2 {
 		direct, err := nc.SubscribeSync("$JS.API.DIRECT.GET.>")
 		require.NoError(t, err)
-		s := goSink(t, nc, dir, "", false, sinknats.Config{})
-		require.NoError(t, <-s.over)
+		s := fixture.GoSink(t, nc, dir, "", false, sinknats.Config{})
+		require.NoError(t, <-s.Over)
 		require.NoError(t, nc.Flush())
 		asked, _, err := direct.Pending()
 		require.NoError(t, err)
@@ -75,8 +76,8 @@ func TestLastFromLeader(t *testing.T) {
 
 // TestLongSubject: an element whose symbol makes a subject that ends a connection is a dead letter.
 func TestLongSubject(t *testing.T) {
-	cluster := start(t, 1)
-	nc := connect(t, cluster)
+	cluster := fixture.Start(t, 1)
+	nc := fixture.Connect(t, cluster)
 	core, err := sinknats.NewCore(nc, sinknats.Layout{})
 	require.NoError(t, err)
 	engine, err := sinknats.NewEngine(nc, sinknats.Config{})
@@ -113,7 +114,7 @@ func TestImpossible(t *testing.T) {
 		{"no room", nil, sinknats.Config{Limits: sinknats.Limits{MaxBytes: 1 << 60}}, "insufficient"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			nc := connect(t, start(t, 1))
+			nc := fixture.Connect(t, fixture.Start(t, 1))
 			if c.before != nil {
 				js, err := jetstream.New(nc)
 				require.NoError(t, err)
@@ -137,8 +138,8 @@ func TestImpossible(t *testing.T) {
 
 // TestManyTopics: a gap of more topics than a message may have comes all the same.
 func TestManyTopics(t *testing.T) {
-	cluster := start(t, 1)
-	nc := connect(t, cluster)
+	cluster := fixture.Start(t, 1)
+	nc := fixture.Connect(t, cluster)
 	gap := &tickstorm.Gap{}
 	for i := range 700_000 {
 		gap.Topics = append(gap.Topics, tickstorm.Topic{Channel: "T", Symbol: "O:SPY" + string(rune('A'+i%26)) + strings.Repeat("0", 12)})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tickstorm/tickstorm/sink"
 	sinknats "github.com/tickstorm/tickstorm/sink/nats"
+	"github.com/tickstorm/tickstorm/sink/nats/internal/fixture"
 )
 
 // refusing are watermarks that cannot be saved while they refuse.
@@ -43,29 +44,29 @@ func (r *refusing) set(refuse bool) {
 // TestUnsaved: while watermarks cannot be saved nothing is handled, since whoever takes the partition
 // would handle it again.
 func TestUnsaved(t *testing.T) {
-	cluster := start(t, 1)
+	cluster := fixture.Start(t, 1)
 	dir := t.TempDir()
-	tp := newTape(t, dir)
-	s := goSink(t, connect(t, cluster), dir, "", true, sinknats.Config{})
-	b := newBooks()
+	tp := fixture.NewTape(t, dir)
+	s := fixture.GoSink(t, fixture.Connect(t, cluster), dir, "", true, sinknats.Config{})
+	b := fixture.NewBooks()
 	file, err := sink.OpenWatermarks(filepath.Join(t.TempDir(), "marks"))
 	require.NoError(t, err)
 	defer file.Close()
 	marks := &refusing{Watermarks: file, refused: make(chan struct{})}
-	consumer := goConsumer(t, connect(t, cluster), sinknats.ConsumerConfig{Handler: ear{books: b}, Watermarks: marks})
-	tp.say(10)
-	b.await(t, tp.said())
+	consumer := fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Handler: fixture.Ear{Books: b}, Watermarks: marks})
+	tp.Say(10)
+	b.Await(t, tp.Said())
 	marks.set(true)
-	tp.say(1) // so that there is something to save
+	tp.Say(1) // so that there is something to save
 	<-marks.refused
-	handled := b.count()
+	handled := b.Count()
 	for range 20 {
-		tp.say(10)
+		tp.Say(10)
 		<-marks.refused
 	}
-	require.Equal(t, handled, b.count())
+	require.Equal(t, handled, b.Count())
 	marks.set(false)
-	b.whole(t, tp.said(), 0, 1)
-	s.halt(t)
-	consumer.halt(t)
+	b.Whole(t, tp.Said(), 0, 1)
+	s.Halt(t)
+	consumer.Halt(t)
 }
