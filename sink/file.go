@@ -7,10 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"github.com/tickstorm/tickstorm/sink/internal/lock"
 )
 
 // ErrInUse: another runner or consumer, of this process or another, has the file.
-var ErrInUse = errors.New("sink: in use by another")
+var ErrInUse = lock.ErrInUse
 
 // stateFile is a small file that is replaced as a whole, so that whatever happens there is the old
 // one or the new one. It is its owner's alone, by a lock on a file beside it, which stays.
@@ -24,9 +26,9 @@ func openState(path string) (*stateFile, []byte, error) {
 	if err := makeFolder(filepath.Dir(path)); err != nil {
 		return nil, nil, fmt.Errorf("sink: %w", err)
 	}
-	unlock, err := lockFile(path + ".lock")
+	unlock, err := lock.File(path + ".lock")
 	if err != nil {
-		return nil, nil, fmt.Errorf("sink: lock %s: %w", path, err)
+		return nil, nil, fmt.Errorf("sink: %s: %w", path, err)
 	}
 	f := &stateFile{path, unlock}
 	text, err := os.ReadFile(path)

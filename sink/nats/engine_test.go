@@ -3,6 +3,7 @@ package nats_test
 import (
 	"encoding/json"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -39,17 +40,7 @@ func TestCursorLost(t *testing.T) {
 	consumer := fixture.GoConsumer(t, nc, sinknats.ConsumerConfig{Layout: layout, Handler: fixture.Ear{Books: b}})
 	b.Whole(t, said, 0, 2)
 	consumer.Halt(t)
-	messages, notices := 0, 0
-	for p := range 2 {
-		s := stream(t, nc, layout.Stream(tickstorm.Stocks, p))
-		messages += int(s.CachedInfo().State.Msgs)
-		info, err := s.Info(t.Context(), jetstream.WithSubjectFilter("md.stocks.notice.>"))
-		require.NoError(t, err)
-		for _, n := range info.State.Subjects {
-			notices += int(n)
-		}
-	}
-	require.Equal(t, said, messages-notices)
+	require.Equal(t, said, fixture.Elements(t, nc, layout, tickstorm.Stocks))
 }
 
 // TestLastFromLeader: what a stream has last its leader says: a follower that is behind would have
@@ -72,6 +63,35 @@ func TestLastFromLeader(t *testing.T) {
 		require.Zero(t, asked)
 		require.NoError(t, direct.Unsubscribe())
 	}
+}
+
+// TestTwoSinks: what another sink has stored since this one looked, such as what was on its way when its
+// process was killed, is not stored again.
+func TestTwoSinks(t *testing.T) {
+	cluster := fixture.Start(t, 1)
+	nc := fixture.Connect(t, cluster)
+	batch := func(from, to int) *sink.Batch {
+		b := &sink.Batch{}
+		for n := from; n < to; n++ {
+			id, err := sink.ParseID("stocks-20261125T143000.000Z-000001:" + strconv.Itoa(n) + ":0")
+			require.NoError(t, err)
+			b.Rows = append(b.Rows, sink.Row{ID: id, Market: tickstorm.Stocks, Channel: "T", Symbol: "AAPL", Raw: []byte(`{"ev":"T","sym":"AAPL"}`)})
+		}
+		return b
+	}
+	one, err := sinknats.NewEngine(nc, sinknats.Config{})
+	require.NoError(t, err)
+	defer one.Close()
+	other, err := sinknats.NewEngine(nc, sinknats.Config{})
+	require.NoError(t, err)
+	defer other.Close()
+	require.NoError(t, one.Write(t.Context(), batch(0, 10)))
+	require.NoError(t, other.Write(t.Context(), batch(0, 20)))
+	err = one.Write(t.Context(), batch(10, 30))
+	require.ErrorIs(t, err, sinknats.ErrOutOfStep)
+	require.True(t, sink.Retryable(err))
+	require.NoError(t, one.Write(t.Context(), batch(10, 30)))
+	require.EqualValues(t, 30, streamMessages(t, nc, "md_stocks"))
 }
 
 // TestLongSubject: an element whose symbol makes a subject that ends a connection is a dead letter.

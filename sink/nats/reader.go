@@ -67,9 +67,12 @@ func (r *reader) run() {
 	saving, stopSaving := context.WithCancel(ctx)
 	var saver sync.WaitGroup
 	saver.Go(func() { r.saveEach(saving, r.c.cfg.Save) })
-	for !r.done(ctx) {
+	for said := ""; !r.done(ctx); {
 		if err := r.messages(ctx); err != nil && !r.done(ctx) {
-			log.Warn("a stream cannot be read", "error", err)
+			if said != err.Error() { // it may go on for as long as a stream is not made
+				said = err.Error()
+				log.Warn("a stream cannot be read", "error", err)
+			}
 			r.pause(ctx)
 		}
 	}

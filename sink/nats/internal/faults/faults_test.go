@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/internal/leak"
 	sinknats "github.com/tickstorm/tickstorm/sink/nats"
 	"github.com/tickstorm/tickstorm/sink/nats/internal/fixture"
@@ -39,7 +40,7 @@ func TestFaults(t *testing.T) {
 	}
 	dir, cursor := t.TempDir(), filepath.Join(t.TempDir(), "cursor")
 	tp := fixture.NewTape(t, dir)
-	layout := sinknats.Layout{Partitions: partitions}
+	layout := sinknats.Layout{Prefix: "md", Partitions: partitions}
 	limits := sinknats.Limits{Replicas: nodes}
 	var sinkConn *nats.Conn
 	newSink := func() *fixture.Runs {
@@ -119,4 +120,5 @@ func TestFaults(t *testing.T) {
 		c.Halt(t)
 	}
 	b.Whole(t, tp.Said(), tp.Gaps(), partitions)
+	require.Equal(t, tp.Said(), fixture.Elements(t, fixture.Connect(t, cluster), layout, tickstorm.Stocks), "the streams have each once")
 }
