@@ -177,6 +177,10 @@ proof: ## prove what takes long: races, repeated runs, fuzzing, soak; half an ho
 	cd sink/nats && TICKSTORM_KILLS=$(call share,200) go test -count=1 -timeout 30m -run 'Killed|StreamOnce' .
 	cd sink/nats/internal/faults && TICKSTORM_KILLS=$(call share,200) go test -count=1 -timeout 30m .
 
+.PHONY: nats-figures
+nats-figures: ## measure what README says of sink/nats and print its table's rows, medians of ROUNDS=9; takes five minutes
+	./.ci/nats-figures
+
 .PHONY: bench-rivals
 bench-rivals: ## print README's tables of rivals; takes some minutes, RIVALS=-short less
 	cd bench/rivals && go run ./tables $(RIVALS)
