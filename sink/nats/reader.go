@@ -189,6 +189,7 @@ func (r *reader) save(ctx context.Context) error {
 		r.c.counts.add(func(s *ConsumerStats) { s.Saved++ })
 	case errors.Is(err, sink.ErrFenced):
 		r.lost = true
+		r.release() // it may be waiting for a message
 		r.c.counts.add(func(s *ConsumerStats) { s.Fenced++ })
 	}
 	return err

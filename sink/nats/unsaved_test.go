@@ -6,9 +6,11 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/sink"
 	sinknats "github.com/tickstorm/tickstorm/sink/nats"
 	"github.com/tickstorm/tickstorm/sink/nats/internal/fixture"
@@ -69,4 +71,40 @@ func TestUnsaved(t *testing.T) {
 	b.Whole(t, tp.Said(), 0, 1)
 	s.Halt(t)
 	consumer.Halt(t)
+}
+
+// TestFenced: a consumer that another has taken the partition from lets go, and has it again once the other
+// is gone.
+func TestFenced(t *testing.T) {
+	cluster := fixture.Start(t, 1)
+	dir := t.TempDir()
+	tp := fixture.NewTape(t, dir)
+	s := fixture.GoSink(t, fixture.Connect(t, cluster), dir, "", true, sinknats.Config{})
+	b := fixture.NewBooks()
+	marks, err := sink.OpenWatermarks(filepath.Join(t.TempDir(), "marks"))
+	require.NoError(t, err)
+	defer marks.Close()
+	c, err := sinknats.NewConsumer(fixture.Connect(t, cluster), sinknats.ConsumerConfig{
+		Market: tickstorm.Stocks, Handler: fixture.Ear{Books: b}, Watermarks: marks, Lease: time.Second, Save: time.Millisecond,
+	})
+	require.NoError(t, err)
+	over := make(chan error, 1)
+	go func() { over <- c.Run(t.Context()) }()
+	tp.Say(10)
+	b.Await(t, tp.Said())
+	for n := range uint64(3) {
+		lane := sinknats.Layout{}.Lane(tickstorm.Stocks, 0)
+		require.Eventually(t, func() bool { // between two saves of the consumer's
+			w, err := marks.Load(t.Context(), lane)
+			require.NoError(t, err)
+			w.Owner = "another"
+			return w.Offset == uint64(tp.Said()) && marks.Save(t.Context(), lane, &w) == nil
+		}, fixture.Patience, time.Millisecond)
+		tp.Say(10)
+		b.Await(t, tp.Said())
+		require.Eventually(t, func() bool { return c.Stats().Fenced == n+1 }, fixture.Patience, time.Millisecond)
+	}
+	s.Halt(t)
+	require.NoError(t, c.Stop(t.Context()))
+	require.NoError(t, <-over)
 }
