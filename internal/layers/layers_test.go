@@ -78,7 +78,7 @@ var house = map[string]layer{
 	"sink/internal/lock":         {knows: []string{"syscall"}},
 	"sink/nats":                  {knows: []string{".", "sink"}, tests: []string{"internal/leak", "record", "sim", "sink/nats/embedded", "sink/nats/internal/fixture", testify}},
 	"sink/nats/embedded":         {knows: []string{"sink/internal/lock"}},
-	"sink/nats/internal/faults":  {tests: []string{".", "internal/leak", "sink/nats", "sink/nats/internal/fixture", testify}},
+	"sink/nats/internal/faults":  {tests: []string{".", "internal/leak", "sink", "sink/nats", "sink/nats/internal/fixture", testify}},
 	"sink/nats/internal/fixture": {knows: []string{".", "record", "sink", "sink/nats", "sink/nats/embedded", testify}},
 	"sink/nats/examples/*":       {knows: []string{".", "record", "sim", "sink", "sink/nats", "sink/nats/embedded"}},
 

@@ -110,7 +110,8 @@ type Consumer struct {
 	ctx     context.Context // Run's
 	cancel  context.CancelFunc
 
-	handled atomic.Int64 // until when handlers may be called, in nanoseconds since made
+	handled atomic.Int64  // until when handlers may be called, in nanoseconds since made
+	term    atomic.Uint64 // counts the leases that followed none
 	made    time.Time
 	readers map[int]*reader // Run's
 }
@@ -287,6 +288,9 @@ func (c *Consumer) share(ctx context.Context, g **group) error {
 	members, err := (*g).here(ctx, c.cfg.Lease)
 	if err != nil {
 		return err
+	}
+	if !c.leased() {
+		c.term.Add(1)
 	}
 	c.handled.Store(int64(asked.Add(c.cfg.Lease * 3 / 4).Sub(c.made)))
 	var marks sink.Watermarks = *g

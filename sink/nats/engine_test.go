@@ -65,32 +65,52 @@ func TestLastFromLeader(t *testing.T) {
 	}
 }
 
+// batch has some elements of one segment.
+func batch(t *testing.T, from, to int) *sink.Batch {
+	t.Helper()
+	b := &sink.Batch{}
+	for n := from; n < to; n++ {
+		id, err := sink.ParseID("stocks-20261125T143000.000Z-000001:" + strconv.Itoa(n) + ":0")
+		require.NoError(t, err)
+		b.Rows = append(b.Rows, sink.Row{ID: id, Market: tickstorm.Stocks, Channel: "T", Symbol: "AAPL", Raw: []byte(`{"ev":"T","sym":"AAPL"}`)})
+	}
+	return b
+}
+
+// TestGone: what a stream had that was removed, the one that is made anew has not.
+func TestGone(t *testing.T) {
+	cluster := fixture.Start(t, 1)
+	nc := fixture.Connect(t, cluster)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	engine, err := sinknats.NewEngine(nc, sinknats.Config{})
+	require.NoError(t, err)
+	defer engine.Close()
+	require.NoError(t, engine.Write(t.Context(), batch(t, 0, 10)))
+	require.NoError(t, js.DeleteStream(t.Context(), "md_stocks"))
+	for engine.Write(t.Context(), batch(t, 5, 20)) != nil { // until it has seen that
+		require.NoError(t, t.Context().Err())
+	}
+	require.EqualValues(t, 15, streamMessages(t, nc, "md_stocks"))
+}
+
 // TestTwoSinks: what another sink has stored since this one looked, such as what was on its way when its
 // process was killed, is not stored again.
 func TestTwoSinks(t *testing.T) {
 	cluster := fixture.Start(t, 1)
 	nc := fixture.Connect(t, cluster)
-	batch := func(from, to int) *sink.Batch {
-		b := &sink.Batch{}
-		for n := from; n < to; n++ {
-			id, err := sink.ParseID("stocks-20261125T143000.000Z-000001:" + strconv.Itoa(n) + ":0")
-			require.NoError(t, err)
-			b.Rows = append(b.Rows, sink.Row{ID: id, Market: tickstorm.Stocks, Channel: "T", Symbol: "AAPL", Raw: []byte(`{"ev":"T","sym":"AAPL"}`)})
-		}
-		return b
-	}
 	one, err := sinknats.NewEngine(nc, sinknats.Config{})
 	require.NoError(t, err)
 	defer one.Close()
 	other, err := sinknats.NewEngine(nc, sinknats.Config{})
 	require.NoError(t, err)
 	defer other.Close()
-	require.NoError(t, one.Write(t.Context(), batch(0, 10)))
-	require.NoError(t, other.Write(t.Context(), batch(0, 20)))
-	err = one.Write(t.Context(), batch(10, 30))
+	require.NoError(t, one.Write(t.Context(), batch(t, 0, 10)))
+	require.NoError(t, other.Write(t.Context(), batch(t, 0, 20)))
+	err = one.Write(t.Context(), batch(t, 10, 30))
 	require.ErrorIs(t, err, sinknats.ErrOutOfStep)
 	require.True(t, sink.Retryable(err))
-	require.NoError(t, one.Write(t.Context(), batch(10, 30)))
+	require.NoError(t, one.Write(t.Context(), batch(t, 10, 30)))
 	require.EqualValues(t, 30, streamMessages(t, nc, "md_stocks"))
 }
 

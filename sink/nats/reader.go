@@ -26,9 +26,10 @@ type reader struct {
 	over    chan struct{} // closed when nothing is done any more
 	lane    *sink.Lane
 	mark    sink.Watermark
-	dirty   bool // mark is ahead of what was saved
-	failed  bool // it could not be saved the last time
-	lost    bool // another has the partition
+	dirty   bool   // mark is ahead of what was saved
+	failed  bool   // it could not be saved the last time
+	term    uint64 // of the lease in which the partition was known to be this consumer's
+	lost    bool   // another has the partition
 	told    sink.LaneStats
 	ticks   uint
 	foreign uint64
@@ -67,8 +68,15 @@ func (r *reader) run() {
 	saving, stopSaving := context.WithCancel(ctx)
 	var saver sync.WaitGroup
 	saver.Go(func() { r.saveEach(saving, r.c.cfg.Save) })
-	for said := ""; !r.done(ctx); {
-		if err := r.messages(ctx); err != nil && !r.done(ctx) {
+	for said, again := "", false; !r.done(ctx); again = true {
+		var err error
+		if again {
+			err = r.still(ctx)
+		}
+		if err == nil {
+			err = r.messages(ctx)
+		}
+		if err != nil && !r.done(ctx) {
 			if said != err.Error() { // it may go on for as long as a stream is not made
 				said = err.Error()
 				log.Warn("a stream cannot be read", "error", err)
@@ -132,6 +140,7 @@ func (r *reader) isLost() bool {
 // claim makes the partition this consumer's. claimed is false if another has it that is there.
 func (r *reader) claim(ctx context.Context) (claimed bool, err error) {
 	name := r.c.cfg.Lane(r.c.cfg.Market, r.p)
+	r.term = r.c.term.Load()
 	if r.mark, err = r.marks.Load(ctx, name); err != nil {
 		return false, err
 	}
@@ -191,6 +200,18 @@ func (r *reader) save(ctx context.Context) error {
 		r.lost = true
 		r.release() // it may be waiting for a message
 		r.c.counts.add(func(s *ConsumerStats) { s.Fenced++ })
+	}
+	return err
+}
+
+// still makes sure that the partition is this consumer's: while that was silent another may have taken it.
+func (r *reader) still(ctx context.Context) error {
+	term := r.c.term.Load()
+	r.handle.Lock()
+	defer r.handle.Unlock()
+	err := r.save(ctx)
+	if err == nil {
+		r.term = term
 	}
 	return err
 }
@@ -266,7 +287,7 @@ func (r *reader) message(ctx context.Context, m jetstream.Msg) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case !r.c.leased():
+	case !r.c.leased() || r.c.term.Load() != r.term:
 		return errSilent
 	case r.lost:
 		return errLost

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,10 +9,12 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/internal/leak"
+	"github.com/tickstorm/tickstorm/sink"
 	sinknats "github.com/tickstorm/tickstorm/sink/nats"
 	"github.com/tickstorm/tickstorm/sink/nats/internal/fixture"
 )
@@ -121,4 +124,59 @@ func TestFaults(t *testing.T) {
 	}
 	b.Whole(t, tp.Said(), tp.Gaps(), partitions)
 	require.Equal(t, tp.Said(), fixture.Elements(t, fixture.Connect(t, cluster), layout, tickstorm.Stocks), "the streams have each once")
+}
+
+// TestAway: a consumer whose network swallows all for longer than a lease is not in the way of the one that
+// takes its partition, and once it is back neither handles nor saves what that one has: each event is
+// handled once.
+func TestAway(t *testing.T) {
+	cluster := fixture.Start(t, 1)
+	network, through := newProxies(t, strings.Split(cluster.URL(), ","))
+	nc := fixture.Connect(t, cluster)
+	dir := t.TempDir()
+	tp := fixture.NewTape(t, dir)
+	s := fixture.GoSink(t, nc, dir, "", true, sinknats.Config{})
+	b := fixture.NewBooks()
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	saved := func() { // all that was said
+		t.Helper()
+		require.Eventually(t, func() bool {
+			var w sink.Watermark
+			group, err := js.Stream(t.Context(), "md-group_tickstorm")
+			if err != nil {
+				return false
+			}
+			m, err := group.GetLastMsgForSubject(t.Context(), "md-group.tickstorm.mark."+sinknats.Layout{}.Lane(tickstorm.Stocks, 0))
+			return err == nil && json.Unmarshal(m.Data, &w) == nil && w.Offset == uint64(tp.Said())
+		}, fixture.Patience, time.Millisecond)
+	}
+	newConsumer := func(nc *nats.Conn) *fixture.Runs {
+		return fixture.GoConsumer(t, nc, sinknats.ConsumerConfig{Handler: fixture.Ear{Books: b}})
+	}
+	away, err := nats.Connect(through, nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond), nats.IgnoreDiscoveredServers(), nats.PingInterval(time.Second))
+	require.NoError(t, err)
+	t.Cleanup(away.Close)
+	first := newConsumer(away)
+	for range fixture.Turns(t, 2) {
+		tp.Say(100)
+		b.Await(t, tp.Said())
+		saved()
+		hole := network.spoil(t, `{"type":"timeout","attributes":{"timeout":0}}`)
+		second := newConsumer(fixture.Connect(t, cluster))
+		tp.Say(100)
+		b.Await(t, tp.Said())
+		saved()
+		hole()
+		tp.Say(100)
+		b.Whole(t, tp.Said(), 0, 1)
+		saved()
+		second.Halt(t)
+	}
+	first.Halt(t)
+	last := newConsumer(nc)
+	tp.Say(10)
+	b.Whole(t, tp.Said(), 0, 1)
+	last.Halt(t)
+	s.Halt(t)
 }

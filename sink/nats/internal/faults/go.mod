@@ -8,6 +8,7 @@ require (
 	github.com/rs/zerolog v1.28.0
 	github.com/stretchr/testify v1.12.1
 	github.com/tickstorm/tickstorm v0.0.0
+	github.com/tickstorm/tickstorm/sink v0.0.0
 	github.com/tickstorm/tickstorm/sink/nats v0.0.0
 )
 
@@ -35,7 +36,6 @@ require (
 	github.com/prometheus/procfs v0.8.0 // indirect
 	github.com/rs/xid v1.4.0 // indirect
 	github.com/tickstorm/tickstorm/record v0.0.0 // indirect
-	github.com/tickstorm/tickstorm/sink v0.0.0 // indirect
 	github.com/valyala/fastjson v1.6.10 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
