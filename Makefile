@@ -12,7 +12,7 @@ SOAK ?= 1m
 PROOF ?= 100
 
 # The modules that programs import: no tools, and none of benchmarks or tests alone.
-LIBRARIES = $(shell git ls-files '*go.mod' | xargs dirname | grep -vE '^(bench/|cmd/|interop$$|internal/|relay/admin/browser$$)')
+LIBRARIES = $(shell git ls-files '*go.mod' | xargs dirname | grep -vE '^(bench/|cmd/|interop$$|relay/admin/browser$$)|(^|/)internal/')
 
 .PHONY: help
 help: ## show this list
@@ -174,7 +174,12 @@ proof: ## prove what takes long: races, repeated runs, fuzzing, soak; half an ho
 	cd record && TICKSTORM_KILLS=$(call share,100) go test -count=1 -run Kill ./examples/record
 	cd cmd/tickstorm && TICKSTORM_FLAGS=$(call share,40) go test -count=1 -run Flags .
 	cd sink && TICKSTORM_KILLS=$(call share,300) go test -count=1 -run 'Kills|Rivals' .
-	cd sink/nats && TICKSTORM_KILLS=$(call share,200) go test -count=1 -timeout 30m -run 'Faults|Killed|StreamOnce' .
+	cd sink/nats && TICKSTORM_KILLS=$(call share,200) go test -count=1 -timeout 30m -run 'Killed|StreamOnce' .
+	cd sink/nats/internal/faults && TICKSTORM_KILLS=$(call share,200) go test -count=1 -timeout 30m .
+
+.PHONY: nats-figures
+nats-figures: ## measure what README says of sink/nats and print its table's rows, medians of ROUNDS=9; takes five minutes
+	./.ci/nats-figures
 
 .PHONY: bench-rivals
 bench-rivals: ## print README's tables of rivals; takes some minutes, RIVALS=-short less

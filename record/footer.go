@@ -172,7 +172,7 @@ func parseSummary(b []byte) (s summary, table []byte, n int, err error) {
 	}
 	rest := b[atSummaryNames : n-4]
 	market, rest, ok := cutText(rest)
-	if !ok {
+	if !ok || !goodMarket(market) {
 		return summary{}, nil, 0, errNoSummary
 	}
 	s.market = tickstorm.Market(market)

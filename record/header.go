@@ -67,7 +67,7 @@ func parseHeader(b []byte) (*Header, segmentID, error) {
 	}
 	random, err := strconv.ParseUint(j.ID, 16, 64)
 	started, timeErr := time.Parse(time.RFC3339Nano, j.Started)
-	if j.Version != Version || err != nil || timeErr != nil {
+	if j.Version != Version || err != nil || timeErr != nil || !goodMarket(j.Market) {
 		return nil, segmentID{}, errNoHeader
 	}
 	h := &Header{tickstorm.Market(j.Market), j.Host, j.Topics, started, j.Sequence, j.Software}

@@ -198,7 +198,7 @@ func parseIndex(b []byte) (x index, n int, err error) {
 
 	rest := b[atIndexNames : n-4]
 	market, rest, ok := cutText(rest)
-	if !ok {
+	if !ok || !goodMarket(market) {
 		return index{}, 0, errNoIndex
 	}
 	x.market = tickstorm.Market(market)

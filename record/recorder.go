@@ -31,8 +31,8 @@ type Recorder struct {
 	buf    *buffer
 	folder folder
 
-	closed    atomic.Bool // messages are not taken any more
-	connected bool        // the tap's: the key was accepted, and the connection has not ended
+	closed atomic.Bool // messages are not taken any more
+	states States      // the tap's
 
 	mu      sync.Mutex // protects what follows
 	started bool
@@ -166,56 +166,16 @@ func (r *Recorder) OnState(s *tickstorm.StateChange) {
 	if r.closed.Load() {
 		return
 	}
-	c := Control{Received: s.At.UnixNano()}
-	switch s.State {
-	case tickstorm.StateSubscribing, tickstorm.StateStreaming:
-		if !r.connected {
-			r.connected = true
-			r.buf.control(&Control{Kind: Up, Received: c.Received})
-		}
-		if s.State == tickstorm.StateSubscribing {
-			return
-		}
-		c.Kind, c.Text = Subscribed, s.String() // the topics are in the messages before
-	case tickstorm.StateBackoff, tickstorm.StateClosed:
-		c.Kind, c.Text = Status, s.State.String()
-		if r.connected {
-			r.connected = false
-			c.Kind = Down
-		}
-		if s.Err != nil {
-			c.Cause = s.Err.Error()
-		}
-	default:
-		return
+	for _, c := range r.states.Controls(s) {
+		r.buf.control(c)
 	}
-	r.buf.control(&c)
 }
 
 // OnGap notes a gap. It implements [tickstorm.Tap].
 func (r *Recorder) OnGap(g *tickstorm.Gap) {
-	if r.closed.Load() {
-		return
+	if !r.closed.Load() {
+		r.buf.control(GapControl(g))
 	}
-	c := Control{Kind: Gap, Received: g.To.Received.UnixNano(), From: g.From, To: g.To, Topics: texts(g.Topics)}
-	if g.To.Received.IsZero() {
-		c.Received = time.Now().UnixNano()
-	}
-	if g.Cause != nil {
-		c.Cause = g.Cause.Error()
-	}
-	r.buf.control(&c)
-}
-
-func texts(topics []tickstorm.Topic) []string {
-	if len(topics) == 0 {
-		return nil
-	}
-	list := make([]string, len(topics))
-	for i, t := range topics {
-		list[i] = t.String()
-	}
-	return list
 }
 
 // Stats is what a recorder has done. It is a snapshot.

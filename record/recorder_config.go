@@ -91,6 +91,10 @@ var (
 // marketName is what can be part of a path and of a name, on any system, and stays below its folder.
 var marketName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}(/[A-Za-z0-9][A-Za-z0-9_-]{0,63})*$`)
 
+// goodMarket reports whether a market can be recorded: names of files, cursors and whatever is made of
+// these have it.
+func goodMarket(m string) bool { return len(m) <= maxMarket && marketName.MatchString(m) }
+
 const (
 	minBuffer = 4 << 20
 	maxBuffer = 1 << 30
@@ -100,7 +104,7 @@ func (c Config) withDefaults() (Config, string, error) {
 	if c.Dir == "" {
 		return c, "", ErrNoDir
 	}
-	if !marketName.MatchString(string(c.Market)) || len(c.Market) > maxMarket {
+	if !goodMarket(string(c.Market)) {
 		return c, "", fmt.Errorf("%w: %.80q", ErrBadMarket, c.Market)
 	}
 	def(&c.Feed, tickstorm.RealTime)

@@ -9,7 +9,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/tickstorm/tickstorm"
@@ -285,27 +284,12 @@ func (p *Replay) missing(g *tickstorm.Gap) {
 
 // control tells what a control stands for.
 func (p *Replay) control(m *replayed, c *Control) {
-	switch c.Kind {
-	case Up:
-		p.state(m, tickstorm.StateChange{State: tickstorm.StateSubscribing, At: timeAt(c.Received)})
-	case Subscribed:
-		p.state(m, tickstorm.StateChange{State: tickstorm.StateStreaming, At: timeAt(c.Received), Acked: len(c.Topics)})
-	case Down:
-		p.state(m, tickstorm.StateChange{State: tickstorm.StateBackoff, At: timeAt(c.Received), Err: errors.New(c.Cause)})
-	case Gap:
-		p.missing(&tickstorm.Gap{Market: m.market, From: c.From, To: c.To, Topics: topicsOf(c.Topics), Cause: errors.New(c.Cause)})
-	case Dropped, Lost:
-		p.missing(&tickstorm.Gap{Market: m.market, From: c.From, To: c.To, Cause: &MissingError{c.Kind, c.Count, c.Cause}})
+	if gap := c.Gap(m.market); gap != nil {
+		p.missing(gap)
 	}
-}
-
-func topicsOf(texts []string) []tickstorm.Topic {
-	var topics []tickstorm.Topic
-	for _, text := range texts {
-		channel, symbol, _ := strings.Cut(text, ".")
-		topics = append(topics, tickstorm.Topic{Channel: channel, Symbol: symbol})
+	if change, ok := c.State(); ok {
+		p.state(m, change)
 	}
-	return topics
 }
 
 func (p *Replay) state(m *replayed, change tickstorm.StateChange) {

@@ -166,3 +166,28 @@ func TestEventTime(t *testing.T) {
 		require.Equal(t, c.want, eventTime(&tickstorm.Element{Kind: c.kind, End: len(c.element)}, []byte(c.element)), c.name)
 	}
 }
+
+// TestOddMarkets: a segment of a market that no recorder has is none: its name would be part of paths,
+// ids and subjects.
+func TestOddMarkets(t *testing.T) {
+	for _, m := range []tickstorm.Market{"a b", "a!b", "a:b", "../a", "a\nb", ".", "-a"} {
+		t.Run(string(m), func(t *testing.T) {
+			var b bytes.Buffer
+			s, err := newSegmentWriter(&b, Header{Market: m, Started: time.Unix(1, 0)}, LevelFastest)
+			require.NoError(t, err)
+			require.NoError(t, s.message(1, []byte(`[{"ev":"T"}]`)))
+			require.NoError(t, s.finish())
+			path := filepath.Join(t.TempDir(), "x"+Suffix)
+			require.NoError(t, os.WriteFile(path, b.Bytes(), 0o644))
+			r, err := Open(path)
+			require.NoError(t, err)
+			defer r.Close()
+			e, err := r.Next(t.Context())
+			require.NoError(t, err)
+			require.NotNil(t, e.Damage)
+			require.Equal(t, NoSegment, e.Damage.Reason)
+			_, err = r.Next(t.Context())
+			require.Equal(t, io.EOF, err)
+		})
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/tickstorm/tickstorm"
 )
@@ -12,7 +13,8 @@ import (
 // ErrDeadFull: the file of dead letters has as many bytes as it may. Somebody has to look at it.
 var ErrDeadFull = errors.New("sink: the file of dead letters is full")
 
-// DeadLetter is a line of the file of dead letters: a row that the engine will never take.
+// DeadLetter is a line of the file of dead letters: a row that the engine will never take. After a
+// crash a row may be there again, with the same id.
 type DeadLetter struct {
 	ID       ID               `json:"id"`
 	Market   tickstorm.Market `json:"market"`
@@ -35,6 +37,9 @@ type deadFile struct {
 }
 
 func openDead(path string, most int64) (d *deadFile, err error) {
+	if err := makeFolder(filepath.Dir(path)); err != nil {
+		return nil, fmt.Errorf("sink: %w", err)
+	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("sink: %w", err)
@@ -45,6 +50,9 @@ func openDead(path string, most int64) (d *deadFile, err error) {
 			err = fmt.Errorf("sink: dead letters: %w", err)
 		}
 	}()
+	if err := syncFolder(filepath.Dir(path)); err != nil {
+		return nil, err
+	}
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err

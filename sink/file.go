@@ -7,10 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"github.com/tickstorm/tickstorm/sink/internal/lock"
 )
 
 // ErrInUse: another runner or consumer, of this process or another, has the file.
-var ErrInUse = errors.New("sink: in use by another")
+var ErrInUse = lock.ErrInUse
 
 // stateFile is a small file that is replaced as a whole, so that whatever happens there is the old
 // one or the new one. It is its owner's alone, by a lock on a file beside it, which stays.
@@ -21,13 +23,12 @@ type stateFile struct {
 
 // openState locks the file and returns what is in it, nil if there is none.
 func openState(path string) (*stateFile, []byte, error) {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := makeFolder(filepath.Dir(path)); err != nil {
 		return nil, nil, fmt.Errorf("sink: %w", err)
 	}
-	unlock, err := lockFile(path + ".lock")
+	unlock, err := lock.File(path + ".lock")
 	if err != nil {
-		return nil, nil, fmt.Errorf("sink: lock %s: %w", path, err)
+		return nil, nil, fmt.Errorf("sink: %s: %w", path, err)
 	}
 	f := &stateFile{path, unlock}
 	text, err := os.ReadFile(path)
@@ -67,6 +68,26 @@ func (f *stateFile) write(text []byte) (err error) {
 }
 
 func (f *stateFile) close() error { return f.lock() }
+
+// makeFolder makes a folder that is not there, and those above it, and returns when they outlast a
+// power cut.
+func makeFolder(dir string) error {
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		return nil
+	}
+	parent := filepath.Dir(dir)
+	if parent != dir {
+		if err := makeFolder(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		if info, serr := os.Stat(dir); serr != nil || !info.IsDir() { // another has just made it
+			return err
+		}
+	}
+	return syncFolder(parent)
+}
 
 // syncFolder makes what a folder lists outlast a power cut, where the system can.
 func syncFolder(dir string) error {

@@ -177,7 +177,7 @@ func (f *filler) reserve(ctx context.Context, id *ID, received int64, size int) 
 		}
 	}
 	if len(f.cur.rows) == 0 {
-		f.cur.first = time.Now().UnixNano()
+		f.cur.first = time.Now()
 		signal(f.changed) // who waits for it sees it when the lock is free
 	}
 	return nil
@@ -196,7 +196,7 @@ func (f *filler) take(ctx context.Context, spare *batch, wait time.Duration) (b 
 		f.mu.Lock()
 		left := time.Duration(-1)
 		if len(f.cur.rows) > 0 {
-			left = f.cfg.Linger - time.Duration(time.Now().UnixNano()-f.cur.first)
+			left = f.cfg.Linger - time.Since(f.cur.first)
 			if f.full || f.over || left <= 0 {
 				b = f.cur
 				b.after = append(b.after[:0], f.at...)

@@ -119,17 +119,7 @@ func (f *Folder) seek() error {
 	return f.reader.Resume(positions(f.skip).earliest()...)
 }
 
-func (f *Folder) next(ctx context.Context) (*record.Entry, error) {
-	e, err := f.reader.Next(ctx)
-	if err == nil && e.Segment == "" {
-		for _, p := range f.skip { // the segment of a cursor is gone: that stands where it was to go on
-			if p.Segment == e.Damage.Path {
-				e.Segment, e.Sequence, e.Market = p.Segment, p.Sequence, marketNamed(marketOf(p.Segment))
-			}
-		}
-	}
-	return e, err
-}
+func (f *Folder) next(ctx context.Context) (*record.Entry, error) { return f.reader.Next(ctx) }
 
 // start is where a run stands before its first entry.
 func (f *Folder) start() positions { return slices.Clone(f.skip) }

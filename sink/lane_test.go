@@ -3,6 +3,8 @@ package sink_test
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -126,4 +128,31 @@ func TestNotices(t *testing.T) {
 			require.EqualError(t, gap.Cause, c.cause)
 		})
 	}
+}
+
+// TestNoticeBounded: whatever a recording says, a notice has a length that engines take.
+func TestNoticeBounded(t *testing.T) {
+	dir := t.TempDir()
+	rec := newRecorder(t, dir, tickstorm.Stocks)
+	many, odd := &tickstorm.Gap{Cause: errors.New(strings.Repeat("ä", 1<<20))}, &tickstorm.Gap{}
+	for i := range 50_000 {
+		many.Topics = append(many.Topics, tickstorm.Topic{Channel: []string{"T", "Q"}[i%2], Symbol: strconv.Itoa(i)})
+		odd.Topics = append(odd.Topics, tickstorm.Topic{Channel: strconv.Itoa(i), Symbol: "A"})
+	}
+	rec.OnGap(many)
+	rec.OnGap(odd)
+	rec.end()
+	var gaps []sink.Notice
+	for _, r := range inside(t, dir) {
+		if r.notice == "gap" {
+			require.Less(t, len(r.raw), 200_000)
+			var n sink.Notice
+			require.NoError(t, n.UnmarshalJSON([]byte(r.raw)))
+			gaps = append(gaps, n)
+		}
+	}
+	require.Len(t, gaps, 2)
+	require.Equal(t, []string{"T.*", "Q.*"}, gaps[0].Topics)
+	require.True(t, strings.HasSuffix(gaps[0].Cause, "ä…"), gaps[0].Cause[len(gaps[0].Cause)-10:])
+	require.NotEmpty(t, gaps[1].Topics)
 }

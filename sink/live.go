@@ -17,7 +17,7 @@ const liveNumber = "-000000"
 // Live is a [Source] that takes what a client receives, at most once: it is the client's
 // [tickstorm.Config].Tap. On the goroutine that reads it copies each message into its buffer;
 // messages that have no room are dropped, the newest first, counted, and told as a notice in
-// their place. What is in memory when the process ends is gone: where nothing may be, record and
+// their place; so are states and gaps. What is in memory when the process ends is gone: where nothing may be, record and
 // use a [Folder].
 //
 // It is for one run of one [Runner], and for one client after another. Close it after the client: the
@@ -25,14 +25,14 @@ const liveNumber = "-000000"
 type Live struct {
 	market  tickstorm.Market
 	segment string
-	half    int // bytes of a buffer
+	half    int           // bytes of a buffer
+	states  record.States // the tap's
 
-	mu        sync.Mutex // protects what follows
-	in        liveBuffer
-	lost      record.Control // what was dropped since in took something; Count is 0 if nothing
-	all       uint64         // that was dropped
-	connected bool
-	closed    bool
+	mu     sync.Mutex // protects what follows
+	in     liveBuffer
+	lost   record.Control // what was dropped since in took something; Count is 0 if nothing
+	all    uint64         // that was dropped
+	closed bool
 
 	more  chan struct{} // has room for one: in has something, or it is closed
 	out   liveBuffer
@@ -44,6 +44,7 @@ type Live struct {
 type liveBuffer struct {
 	raw   []byte
 	items []liveItem
+	used  int // bytes: of raw, of items and of what these refer to
 }
 
 // liveItem is a message, or a control.
@@ -72,14 +73,32 @@ func NewLive(m tickstorm.Market, buffer int) *Live {
 func (l *Live) OnMessage(msg []byte, received int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed || len(l.in.raw)+len(msg) > l.half && len(l.in.raw) > 0 {
+	if !l.room(len(msg)) {
 		l.drop(len(msg), received)
 		return
 	}
 	l.told()
 	start := len(l.in.raw)
 	l.in.raw = append(l.in.raw, msg...)
-	l.put(liveItem{start, len(l.in.raw), received, nil})
+	l.put(liveItem{start, len(l.in.raw), received, nil}, len(msg))
+}
+
+// itemSize is what an item takes beside what it refers to, or less.
+const itemSize = 32
+
+// room reports whether there is room for something of so many bytes. Where nothing waits there is
+// for whatever comes.
+func (l *Live) room(size int) bool {
+	return !l.closed && (l.in.used+itemSize+size <= l.half || l.in.used == 0)
+}
+
+// sizeOf is about what a control takes.
+func sizeOf(c *record.Control) int {
+	size := 256 + len(c.Cause) + len(c.Text)
+	for _, t := range c.Topics {
+		size += 16 + len(t)
+	}
+	return size
 }
 
 func (l *Live) drop(n int, received int64) {
@@ -98,12 +117,13 @@ func (l *Live) told() {
 	if l.lost.Count > 0 {
 		c := l.lost
 		l.lost = record.Control{}
-		l.put(liveItem{received: c.Received, control: &c})
+		l.put(liveItem{received: c.Received, control: &c}, sizeOf(&c))
 	}
 }
 
-func (l *Live) put(item liveItem) {
+func (l *Live) put(item liveItem, size int) {
 	l.in.items = append(l.in.items, item)
+	l.in.used += itemSize + size
 	l.wake()
 }
 
@@ -117,54 +137,26 @@ func (l *Live) wake() {
 func (l *Live) control(c *record.Control) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.closed {
+	size := sizeOf(c)
+	switch {
+	case l.closed:
+	case !l.room(size):
+		l.drop(0, c.Received)
+	default:
 		l.told()
-		l.put(liveItem{received: c.Received, control: c})
+		l.put(liveItem{received: c.Received, control: c}, size)
 	}
 }
 
 // OnState notes where connections begin and end. It implements [tickstorm.Tap].
 func (l *Live) OnState(s *tickstorm.StateChange) {
-	c := record.Control{Received: s.At.UnixNano()}
-	if s.Err != nil {
-		c.Cause = s.Err.Error()
+	for _, c := range l.states.Controls(s) {
+		l.control(c)
 	}
-	switch s.State {
-	case tickstorm.StateSubscribing, tickstorm.StateStreaming:
-		if !l.connected {
-			l.connected = true
-			l.control(&record.Control{Kind: record.Up, Received: c.Received})
-		}
-		if s.State == tickstorm.StateSubscribing {
-			return
-		}
-		c.Kind, c.Text = record.Subscribed, s.String()
-	case tickstorm.StateBackoff, tickstorm.StateClosed:
-		if !l.connected {
-			return
-		}
-		l.connected = false
-		c.Kind, c.Text = record.Down, s.State.String()
-	default:
-		return
-	}
-	l.control(&c)
 }
 
 // OnGap notes a gap. It implements [tickstorm.Tap].
-func (l *Live) OnGap(g *tickstorm.Gap) {
-	c := record.Control{Kind: record.Gap, Received: nanos(g.To.Received), From: g.From, To: g.To, Count: uint64(len(g.Topics))}
-	if c.Received == 0 {
-		c.Received = time.Now().UnixNano()
-	}
-	if g.Cause != nil {
-		c.Cause = g.Cause.Error()
-	}
-	for _, t := range g.Topics {
-		c.Topics = append(c.Topics, t.String())
-	}
-	l.control(&c)
-}
+func (l *Live) OnGap(g *tickstorm.Gap) { l.control(record.GapControl(g)) }
 
 // Close ends the source behind what it has: what comes later counts as dropped.
 func (l *Live) Close() error {
@@ -183,7 +175,8 @@ func (l *Live) begin() error { return nil }
 func (l *Live) next(ctx context.Context) (*record.Entry, error) {
 	for l.place == len(l.out.items) {
 		l.mu.Lock()
-		l.out, l.in = l.in, liveBuffer{l.out.raw[:0], l.out.items[:0]}
+		clear(l.out.items) // controls are not to be kept
+		l.out, l.in = l.in, liveBuffer{raw: l.out.raw[:0], items: l.out.items[:0]}
 		if cap(l.in.raw) > 2*l.half { // a message that was longer than all the room
 			l.in.raw = nil
 		}

@@ -3,6 +3,7 @@ package sink_test
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -149,4 +150,39 @@ func (s stuck) Write(ctx context.Context, _ *sink.Batch) error {
 	close(s.blocked)
 	<-ctx.Done()
 	return ctx.Err()
+}
+
+// TestLiveBounded: small messages, states and gaps are bounded by the buffer too, and what has no room
+// is counted and told.
+func TestLiveBounded(t *testing.T) {
+	const buffer, said = 128 << 10, 20_000
+	topics := make([]tickstorm.Topic, 50)
+	for i := range topics {
+		topics[i] = tickstorm.Topic{Channel: "T", Symbol: strconv.Itoa(i)}
+	}
+	for name, say := range map[string]func(*sink.Live){
+		"messages": func(l *sink.Live) { l.OnMessage([]byte("{}"), 1) },
+		"gaps":     func(l *sink.Live) { l.OnGap(&tickstorm.Gap{Cause: errors.New("EOF"), Topics: topics}) },
+		"states": func(l *sink.Live) {
+			l.OnState(&tickstorm.StateChange{State: tickstorm.StateBackoff, Err: errors.New("no route to host")})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			live := sink.NewLive(tickstorm.Stocks, buffer)
+			for range said {
+				say(live)
+			}
+			require.NoError(t, live.Close())
+			e := &memory{}
+			stats := run(t, e, live, sink.Config{})
+			last := e.rows[len(e.rows)-1]
+			require.Equal(t, sink.NoticeKind("dropped"), last.notice)
+			var n sink.Notice
+			require.NoError(t, n.UnmarshalJSON([]byte(last.raw)))
+			require.EqualValues(t, said, len(e.rows)-1+int(n.Count))
+			require.Equal(t, n.Count, stats.Dropped)
+			require.Less(t, len(e.rows), buffer/40)
+			require.Less(t, stats.Bytes, uint64(2*buffer))
+		})
+	}
 }

@@ -108,7 +108,7 @@ func TestWatermarks(t *testing.T) {
 	w, err := f.Load(t.Context(), "3of8")
 	require.NoError(t, err)
 	require.Zero(t, w)
-	w.Offset, w.Owner = 17, "a"
+	w.Offset, w.Log, w.Owner = 17, "made at noon", "a"
 	w.Marks.Add(id(t, first+":5:2"))
 	require.NoError(t, f.Save(t.Context(), "3of8", &w))
 	require.NoError(t, f.Save(t.Context(), "3of8", &w), "again")
@@ -122,6 +122,7 @@ func TestWatermarks(t *testing.T) {
 	back, err := f.Load(t.Context(), "3of8")
 	require.NoError(t, err)
 	require.EqualValues(t, 17, back.Offset)
+	require.Equal(t, "made at noon", back.Log)
 	require.Equal(t, "a", back.Owner)
 	require.True(t, back.Marks.Cover(id(t, first+":5:2")))
 	require.False(t, back.Marks.Cover(id(t, first+":5:3")))
@@ -134,4 +135,11 @@ func TestWatermarks(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte("x"), 0o644))
 	_, err = sink.OpenWatermarks(path)
 	require.Error(t, err)
+	for _, text := range []string{"null", `{"3of8":null}`} {
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+		f, err = sink.OpenWatermarks(path)
+		require.NoError(t, err)
+		require.NoError(t, f.Save(t.Context(), "3of8", &sink.Watermark{}))
+		require.NoError(t, f.Close())
+	}
 }

@@ -2,9 +2,9 @@ package sink
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,7 +36,9 @@ type Notice struct {
 	// Count and Bytes are how many messages and how many bytes of them.
 	Count, Bytes uint64
 	From, To     tickstorm.Moment
-	Topics       []string
+	// Topics are those of the control; where these are thousands, their channels as a whole, such as
+	// T.*, so that every engine takes a notice.
+	Topics []string
 }
 
 // Missing reports whether it says that something is missing: a gap, what was dropped or lost, or a
@@ -64,8 +66,47 @@ func noticeOf(e *record.Entry) *Notice {
 	}
 	c := e.Control
 	n.Kind = NoticeKind(c.Kind)
-	n.Cause, n.Text, n.Count, n.Bytes, n.From, n.To, n.Topics = c.Cause, c.Text, c.Count, c.Bytes, c.From, c.To, c.Topics
+	n.Cause, n.Text, n.Count, n.Bytes, n.From, n.To, n.Topics = clip(c.Cause), clip(c.Text), c.Count, c.Bytes, c.From, c.To, bounded(c.Topics)
 	return n
+}
+
+// What a notice has of texts and topics at most, in bytes, so that every engine takes it: gaps must not
+// end among the dead letters.
+const (
+	maxText   = 4 << 10
+	maxTopics = 64 << 10
+)
+
+func clip(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxText], "") + "…"
+}
+
+// bounded returns topics, or where these are too many their channels as a whole, which is more than is
+// meant and nothing less.
+func bounded(topics []string) []string {
+	size := 0
+	for _, t := range topics {
+		size += len(t) + len(`"",`)
+	}
+	if size <= maxTopics {
+		return topics
+	}
+	var channels []string
+	size = 0
+	for _, t := range topics {
+		channel, _, _ := strings.Cut(t, ".")
+		all := tickstorm.Topic{Channel: channel, Symbol: tickstorm.All}.String()
+		if size+len(all) > maxTopics { // no recorder wrote that
+			break
+		}
+		if !slices.Contains(channels, all) {
+			channels, size = append(channels, all), size+len(all)
+		}
+	}
+	return channels
 }
 
 // unknownSegment stands for a file that neither says by its contents which segment it is nor by its
@@ -155,34 +196,18 @@ func (n *Notice) Gap() *tickstorm.Gap {
 	if !n.Missing() {
 		return nil
 	}
-	g := &tickstorm.Gap{Market: n.Market, From: n.From, To: n.To}
-	switch n.Kind {
-	case NoticeKind(record.Gap):
-		g.Cause = errors.New(n.Cause)
-	case NoticeKind(record.Dropped), NoticeKind(record.Lost):
-		g.Cause = &record.MissingError{Kind: record.ControlKind(n.Kind), Count: n.Count, Cause: n.Cause}
-	default:
-		g.Cause = fmt.Errorf("%s: %s%s", n.Kind, n.Cause, n.Text)
+	if gap := n.control().Gap(n.Market); gap != nil {
+		return gap
 	}
-	for _, text := range n.Topics {
-		channel, symbol, _ := strings.Cut(text, ".")
-		g.Topics = append(g.Topics, tickstorm.Topic{Channel: channel, Symbol: symbol})
-	}
-	return g
+	return &tickstorm.Gap{Market: n.Market, From: n.From, To: n.To, Cause: fmt.Errorf("%s: %s%s", n.Kind, n.Cause, n.Text)}
 }
 
 // State returns the change of state that it tells; ok is false if it tells none.
-func (n *Notice) State() (change tickstorm.StateChange, ok bool) {
-	change.At = timeAt(n.Received)
-	switch n.Kind {
-	case NoticeKind(record.Up):
-		change.State = tickstorm.StateSubscribing
-	case NoticeKind(record.Subscribed):
-		change.State, change.Acked = tickstorm.StateStreaming, len(n.Topics)
-	case NoticeKind(record.Down):
-		change.State, change.Err = tickstorm.StateBackoff, errors.New(n.Cause)
-	default:
-		return change, false
+func (n *Notice) State() (change tickstorm.StateChange, ok bool) { return n.control().State() }
+
+func (n *Notice) control() *record.Control {
+	return &record.Control{
+		Kind: record.ControlKind(n.Kind), Received: n.Received, Cause: n.Cause, Text: n.Text,
+		Count: n.Count, Bytes: n.Bytes, From: n.From, To: n.To, Topics: n.Topics,
 	}
-	return change, true
 }

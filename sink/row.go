@@ -1,6 +1,8 @@
 package sink
 
 import (
+	"time"
+
 	"github.com/tickstorm/tickstorm"
 )
 
@@ -39,18 +41,16 @@ type Batch struct {
 
 // batch is a Batch with what it needs while it is filled.
 type batch struct {
-	rows   []Row
-	raw    []byte
-	bytes  int
-	first  int64      // when its first row was added, in nanoseconds since 1970
-	after  []position // where the source stands behind it
-	oldest int64      // of its rows, the earliest Received
-	newest int64
+	rows  []Row
+	raw   []byte
+	bytes int
+	first time.Time  // when its first row was added
+	after []position // where the source stands behind it
 }
 
 func (b *batch) reset(maxBytes int) {
 	clear(b.rows) // notices are not to be kept
-	b.rows, b.bytes, b.first, b.oldest, b.newest = b.rows[:0], 0, 0, 0, 0
+	b.rows, b.bytes = b.rows[:0], 0
 	if cap(b.raw) > 2*maxBytes { // an element that was longer than a batch
 		b.raw = nil
 	}
@@ -66,10 +66,6 @@ func (b *batch) hold(raw []byte) []byte {
 
 // add takes a row whose Raw is held.
 func (b *batch) add(row Row) {
-	if len(b.rows) == 0 || row.Received < b.oldest {
-		b.oldest = row.Received
-	}
-	b.newest = max(b.newest, row.Received)
 	b.rows = append(b.rows, row)
 	b.bytes += len(row.Raw)
 }

@@ -95,14 +95,15 @@ func (r *Runner) Run(ctx context.Context) (err error) {
 	r.mu.Unlock()
 	defer close(r.over)
 
-	if r.cfg.DeadLetters != "" {
+	if err := r.source.begin(); err != nil {
+		return err
+	}
+	if r.cfg.DeadLetters != "" { // once the source is this runner's: so is the file
 		if r.dead, err = openDead(r.cfg.DeadLetters, r.cfg.MaxDead); err != nil {
+			_ = r.source.end() // the error that matters is err
 			return err
 		}
 		defer r.dead.close()
-	}
-	if err := r.source.begin(); err != nil {
-		return err
 	}
 	reading, stopReading := context.WithCancel(ctx)
 	f := newFiller(&r.cfg, r.source, &r.counts)

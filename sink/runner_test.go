@@ -77,6 +77,29 @@ func TestRestart(t *testing.T) {
 	require.Len(t, e.rows, before, "there is nothing new")
 }
 
+// TestEndSaves: however a run ends, what was confirmed does not come again.
+func TestEndSaves(t *testing.T) {
+	dir := recording(t, 1, 100)
+	want, cursor := inside(t, dir), cursorIn(t)
+	e := &memory{}
+	for last := 0; len(e.rows) < len(want); last = len(e.rows) {
+		ctx, cancel := context.WithCancel(t.Context())
+		e.fail = func(*sink.Batch) (int, error) {
+			if len(e.rows) < last+100 {
+				return 0, nil
+			}
+			cancel()
+			return 0, errDown
+		}
+		r, err := sink.NewRunner(e, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}, Cursor: cursor, Save: time.Hour}), sink.Config{MaxRows: 10})
+		require.NoError(t, err)
+		err = r.Run(ctx)
+		require.True(t, err == nil || errors.Is(err, context.Canceled), err)
+		cancel()
+	}
+	requireRows(t, want, e.rows)
+}
+
 var errDown = errors.New("the engine is down")
 
 // TestRandomKills: a runner that is ended at any moment, over an engine that fails at random after
@@ -145,9 +168,11 @@ func TestTwoRunners(t *testing.T) {
 	over := make(chan error, 1)
 	go func() { over <- r.Run(t.Context()) }()
 	<-running
-	second, err := sink.NewRunner(&memory{}, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}, Cursor: cursor}), sink.Config{})
+	dead := filepath.Join(t.TempDir(), "dead") // which is the first runner's too
+	second, err := sink.NewRunner(&memory{}, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}, Cursor: cursor}), sink.Config{DeadLetters: dead})
 	require.NoError(t, err)
 	require.ErrorIs(t, second.Run(t.Context()), sink.ErrInUse)
+	require.NoFileExists(t, dead, "nor is anything of the other's touched")
 	require.NoError(t, r.Stop(t.Context()))
 	require.NoError(t, <-over)
 	run(t, &memory{}, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}, Cursor: cursor}), sink.Config{})
@@ -193,7 +218,7 @@ func TestPoison(t *testing.T) {
 		names bool // the row
 	}{{"unnamed", false}, {"named", true}} {
 		t.Run(c.name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "dead.jsonl")
+			path := filepath.Join(t.TempDir(), "state", "dead.jsonl")
 			e := &memory{fail: func(b *sink.Batch) (int, error) {
 				for i := range b.Rows {
 					if poison(keep(&b.Rows[i])) {
@@ -279,11 +304,16 @@ func TestRetries(t *testing.T) {
 		require.ErrorAs(t, err, &attempts)
 		require.ErrorIs(t, err, errDown)
 		require.Equal(t, 6, attempts.Tries)
+		whole := 0
 		for i, most := range []time.Duration{1, 2, 4, 5, 5} {
 			wait := at[i+1].Sub(at[i])
 			require.LessOrEqual(t, wait, most*time.Second)
 			require.GreaterOrEqual(t, wait, most*time.Second/2)
+			if wait == most*time.Second {
+				whole++
+			}
 		}
+		require.Less(t, whole, 5, "of sinks that lost one engine not all come back at once")
 		require.EqualValues(t, 5, r.Stats().Retries)
 	})
 }
@@ -570,13 +600,18 @@ func TestBadFiles(t *testing.T) {
 			}
 		})
 	}
-	_, err := sink.NewRunner(nil, nil, sink.Config{})
+	path := filepath.Join(t.TempDir(), "cursor")
+	r, err := sink.NewRunner(&memory{}, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}, Cursor: path}), sink.Config{DeadLetters: t.TempDir()})
+	require.NoError(t, err)
+	require.Error(t, r.Run(t.Context()), "a folder is no file")
+	run(t, &memory{}, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}, Cursor: path}), sink.Config{}) // the lock is given back
+	_, err = sink.NewRunner(nil, nil, sink.Config{})
 	require.ErrorIs(t, err, sink.ErrNothing)
 	_, err = sink.NewRunner(&memory{}, sink.NewLive(tickstorm.Stocks, 0), sink.Config{MaxRows: -1})
 	require.Error(t, err)
 	_, err = sink.NewRunner(&memory{}, sink.NewLive(tickstorm.Stocks, 0), sink.Config{MinWait: 2, MaxWait: 1})
 	require.Error(t, err)
-	r, err := sink.NewRunner(&memory{}, sink.NewFolder(sink.FolderConfig{Paths: []string{filepath.Join(dir, "none")}}), sink.Config{})
+	r, err = sink.NewRunner(&memory{}, sink.NewFolder(sink.FolderConfig{Paths: []string{filepath.Join(dir, "none")}}), sink.Config{})
 	require.NoError(t, err)
 	require.ErrorIs(t, r.Run(t.Context()), os.ErrNotExist)
 }

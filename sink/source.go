@@ -109,13 +109,18 @@ next:
 	return first
 }
 
-// begunBefore compares names of one market's segments, which have the time before the number.
+// begunBefore compares names of one market's segments, as a reader orders them: those of one day are
+// in one folder, where numbers tell, since clocks are put back; between days the time does.
 func begunBefore(a, b string) bool {
-	if len(a) != len(b) {
-		i, j := strings.LastIndexByte(a, '-'), strings.LastIndexByte(b, '-')
-		if i == j && a[:i] == b[:j] { // numbers of different lengths
-			return len(a) < len(b)
-		}
+	i, j := strings.LastIndexByte(a, '-'), strings.LastIndexByte(b, '-')
+	if i < 0 || j < 0 || i != j || a[:i-len(afterDay)] != b[:j-len(afterDay)] {
+		return a < b
 	}
-	return a < b
+	if len(a) != len(b) { // in digits
+		return len(a) < len(b)
+	}
+	return a[i:] < b[j:]
 }
+
+// afterDay is how long the rest of a time is behind its day, in a segment's name.
+const afterDay = "T143000.000Z"

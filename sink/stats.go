@@ -19,7 +19,7 @@ type Stats struct {
 	Dead uint64
 	// Skipped are rows that were read again after a restart and had been confirmed.
 	Skipped uint64
-	// Dropped are messages that a [Live] had no room for.
+	// Dropped are messages, states and gaps that a [Live] had no room for.
 	Dropped uint64
 	// Saved is how many times the cursor was saved.
 	Saved uint64

@@ -62,9 +62,9 @@ func (f *natsFlags) connect(a *app, url string) (*nats.Conn, error) {
 	nc, err := nats.Connect(url, options...)
 	switch {
 	case errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired):
-		return nil, &exitError{exitKey, "nats: " + err.Error()}
+		return nil, &exitError{exitKey, err.Error()}
 	case err != nil:
-		return nil, fmt.Errorf("nats: %w", err)
+		return nil, err // which begins with nats: itself
 	}
 	return nc, nil
 }

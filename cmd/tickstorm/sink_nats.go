@@ -21,7 +21,7 @@ type sinkNatsCmd struct {
 	From   string   `default:"live" placeholder:"live|DIR" help:"live: a connection, whose elements go in at most once. Or a folder of recordings, which may be written meanwhile: each element goes in, whatever is down for however long."`
 	connection
 	lasting
-	Cursor string        `placeholder:"FILE" help:"File that keeps how far the servers have confirmed a folder, for one sink and one NATS alone. Without it each run reads the folder from its beginning, and leaves out what the streams have the last message of."`
+	Cursor string        `placeholder:"FILE" help:"File that keeps how far the servers have confirmed a folder, for one sink and one NATS alone. Without it each run reads the folder from its beginning, and leaves out what the streams have."`
 	Follow time.Duration `default:"200ms" placeholder:"DURATION" help:"How often to look for more at the end of a folder; 0 ends there."`
 	Dead   string        `placeholder:"FILE" help:"File for elements that NATS will never take, such as ones that are too long; without it one of them ends the sink."`
 	natsFlags

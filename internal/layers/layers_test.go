@@ -74,11 +74,14 @@ var house = map[string]layer{
 	"metrics/*": {knows: []string{"."}, tests: []string{"sim", testify}},
 	"record":    {knows: []string{".", "syscall"}, tests: []string{"sim", testify}},
 	"interop":   {tests: []string{".", "record", "relay", "sim", testify}},
-	"sink":      {knows: []string{".", "record", "syscall"}, tests: []string{"internal/leak", "sim", testify}},
+	"sink":      {knows: []string{".", "record", "sink/internal/lock"}, tests: []string{"internal/leak", "sim", testify}},
 
-	"sink/nats":            {knows: []string{".", "sink"}, tests: []string{"internal/leak", "record", "sim", "sink/nats/embedded", testify}},
-	"sink/nats/embedded":   {},
-	"sink/nats/examples/*": {knows: []string{".", "record", "sim", "sink", "sink/nats", "sink/nats/embedded"}},
+	"sink/internal/lock":         {knows: []string{"syscall"}},
+	"sink/nats":                  {knows: []string{".", "sink"}, tests: []string{"internal/leak", "record", "sim", "sink/nats/embedded", "sink/nats/internal/fixture", testify}},
+	"sink/nats/embedded":         {knows: []string{"sink/internal/lock"}},
+	"sink/nats/internal/faults":  {tests: []string{".", "internal/leak", "sink", "sink/nats", "sink/nats/internal/fixture", testify}},
+	"sink/nats/internal/fixture": {knows: []string{".", "record", "sink", "sink/nats", "sink/nats/embedded", testify}},
+	"sink/nats/examples/*":       {knows: []string{".", "record", "sim", "sink", "sink/nats", "sink/nats/embedded"}},
 
 	"bench":               {knows: []string{".", "epoll", "frame", "internal/jsonscan", "sim", fastjson, ws, "syscall", "unsafe"}, tests: []string{"internal/leak", testify}},
 	"bench/growth":        {tests: []string{testify}},

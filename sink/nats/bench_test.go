@@ -18,6 +18,7 @@ import (
 	"github.com/tickstorm/tickstorm/sim"
 	"github.com/tickstorm/tickstorm/sink"
 	sinknats "github.com/tickstorm/tickstorm/sink/nats"
+	"github.com/tickstorm/tickstorm/sink/nats/internal/fixture"
 )
 
 // benchEvents is how many events a round has.
@@ -73,8 +74,8 @@ func runAll(b *testing.B, e sink.Engine, dir string) uint64 {
 // BenchmarkInRatio compares what goes from a recording into JetStream with its own asynchronous
 // publisher, which is given ready messages, in turns.
 func BenchmarkInRatio(b *testing.B) {
-	cluster := start(b, 1)
-	nc := connect(b, cluster)
+	cluster := fixture.Start(b, 1)
+	nc := fixture.Connect(b, cluster)
 	dir := corpus(b)
 	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(4096))
 	require.NoError(b, err)
@@ -131,8 +132,8 @@ func (c counting) Shard(int, int) tickstorm.Handler { return c }
 // partitions, with its own loop of fetches, which does nothing with the messages: one for each
 // stream, as many at a time as there are consumers.
 func BenchmarkOutRatio(b *testing.B) {
-	cluster := start(b, 1)
-	nc := connect(b, cluster)
+	cluster := fixture.Start(b, 1)
+	nc := fixture.Connect(b, cluster)
 	dir := corpus(b)
 	layout := sinknats.Layout{Prefix: "md", Partitions: 4}
 	engine, err := sinknats.NewEngine(nc, sinknats.Config{Layout: layout})
@@ -225,8 +226,8 @@ func fetchAll(b *testing.B, nc *nats.Conn, layout sinknats.Layout, loops int) fl
 // BenchmarkLag is the time from when a message was read to when the handler has its events, through
 // a recording and JetStream, at 20,000 events a second. Of it the recorder's Flush is most.
 func BenchmarkLag(b *testing.B) {
-	cluster := start(b, 1)
-	nc := connect(b, cluster)
+	cluster := fixture.Start(b, 1)
+	nc := fixture.Connect(b, cluster)
 	dir := b.TempDir()
 	server, err := sim.Start(sim.Config{Rate: 20_000})
 	require.NoError(b, err)

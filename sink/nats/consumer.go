@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"regexp"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -108,8 +109,10 @@ type Consumer struct {
 	over    chan struct{}   // closed when Run has returned
 	ctx     context.Context // Run's
 	cancel  context.CancelFunc
-	handled int64 // until when handlers may be called, in nanoseconds since 1970
 
+	handled atomic.Int64  // until when handlers may be called, in nanoseconds since made
+	term    atomic.Uint64 // counts the leases that followed none
+	made    time.Time
 	readers map[int]*reader // Run's
 }
 
@@ -167,7 +170,7 @@ func NewConsumer(nc *nats.Conn, cfg ConsumerConfig) (*Consumer, error) {
 	}
 	return &Consumer{
 		cfg: cfg, js: js, member: rand.Text(), stop: make(chan struct{}), over: make(chan struct{}),
-		readers: map[int]*reader{},
+		made: time.Now(), readers: map[int]*reader{},
 	}, nil
 }
 
@@ -286,9 +289,10 @@ func (c *Consumer) share(ctx context.Context, g **group) error {
 	if err != nil {
 		return err
 	}
-	c.mu.Lock()
-	c.handled = asked.Add(c.cfg.Lease * 3 / 4).UnixNano()
-	c.mu.Unlock()
+	if !c.leased() {
+		c.term.Add(1)
+	}
+	c.handled.Store(int64(asked.Add(c.cfg.Lease * 3 / 4).Sub(c.made)))
 	var marks sink.Watermarks = *g
 	if c.cfg.Watermarks != nil {
 		marks = c.cfg.Watermarks
@@ -316,7 +320,5 @@ func (c *Consumer) share(ctx context.Context, g **group) error {
 
 // leased reports whether no other consumer takes this one for gone.
 func (c *Consumer) leased() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return time.Now().UnixNano() < c.handled
+	return int64(time.Since(c.made)) < c.handled.Load()
 }

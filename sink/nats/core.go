@@ -2,7 +2,6 @@ package nats
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -45,11 +44,10 @@ func (c *Core) Write(ctx context.Context, b *sink.Batch) error {
 		c.stamp = r.AppendStamp(c.stamp[:0])
 		c.msg.Header[StampHeader][0] = string(c.stamp)
 		c.msg.Subject, c.msg.Data = c.subject(r), r.Raw
-		err := c.nc.PublishMsg(&c.msg)
-		if errors.Is(err, nats.ErrMaxPayload) {
+		if err := fits(c.nc, c.msg.Subject, r.Raw); err != nil {
 			return sink.Poison(i, err)
 		}
-		if err != nil {
+		if err := c.nc.PublishMsg(&c.msg); err != nil {
 			return classify(fmt.Errorf("nats: %w", err))
 		}
 	}

@@ -63,8 +63,9 @@ type lane struct {
 	synced bool
 	seq    uint64     // of the stream's last message, if synced
 	marks  sink.Marks // what the stream has
-	alone  bool       // messages go one by one: an id was stored before
-	leg    *leg       // of the batch at hand
+	found  past
+	alone  bool // messages go one by one: an id was stored before
+	leg    *leg // of the batch at hand
 }
 
 type routeKey struct {
@@ -209,6 +210,11 @@ func (e *Engine) send(ctx context.Context, l *lane, r *sink.Row, row int, subjec
 			return err
 		}
 	}
+	if r.ID.Segment < l.found.segment {
+		if err := e.recall(ctx, l, r.ID.Segment); err != nil {
+			return err
+		}
+	}
 	if l.marks.Cover(&r.ID) {
 		return nil
 	}
@@ -223,8 +229,8 @@ func (e *Engine) send(ctx context.Context, l *lane, r *sink.Row, row int, subjec
 	if l.alone {
 		return e.sendAlone(ctx, l, r, m)
 	}
-	if len(r.Raw)+maxHeader > int(e.nc.MaxPayload()) {
-		return sink.Poison(row, nats.ErrMaxPayload)
+	if err := fits(e.nc, subject, r.Raw); err != nil {
+		return sink.Poison(row, err)
 	}
 	if l.leg == nil {
 		l.leg = e.flight.leg(l, subject)
@@ -235,8 +241,27 @@ func (e *Engine) send(ctx context.Context, l *lane, r *sink.Row, row int, subjec
 	return e.nc.PublishMsg(m)
 }
 
-// maxHeader is more than all headers of a message have.
-const maxHeader = 1 << 10
+const (
+	// maxHeader is more than all headers of a message have.
+	maxHeader = 1 << 10
+	// maxSubject is what is left of the line of 4096 bytes behind which a server, unless it is told
+	// otherwise, ends the connection, by the reply's subject and lengths.
+	maxSubject = 3800
+)
+
+// ErrSubject: a symbol or channel is so long that no server takes its subject.
+var ErrSubject = fmt.Errorf("nats: a subject of more than %d bytes", maxSubject)
+
+// fits reports why a server would not take a message.
+func fits(nc *nats.Conn, subject string, raw []byte) error {
+	if len(subject) > maxSubject {
+		return ErrSubject
+	}
+	if len(raw)+maxHeader > int(nc.MaxPayload()) {
+		return nats.ErrMaxPayload
+	}
+	return nil
+}
 
 // sendAlone publishes a message and waits for its answer, so that it cannot pass another. So goes
 // what is behind an id that was stored before, until one is new.
@@ -256,32 +281,6 @@ func (e *Engine) sendAlone(ctx context.Context, l *lane, r *sink.Row, m *nats.Ms
 	if !a.duplicate {
 		l.alone, l.synced, l.seq = false, true, a.seq
 	}
-	return nil
-}
-
-// sync finds out what a lane's stream has.
-func (e *Engine) sync(ctx context.Context, l *lane) error {
-	ctx, cancel := context.WithTimeout(ctx, e.cfg.Patience)
-	defer cancel()
-	s, err := ensureStream(ctx, e.js, l.stream)
-	if err != nil {
-		return err
-	}
-	info := s.CachedInfo()
-	l.seq = info.State.LastSeq
-	if info.State.Msgs > 0 {
-		last, err := s.GetMsg(ctx, l.seq)
-		switch {
-		case errors.Is(err, jetstream.ErrMsgNotFound): // it was removed
-		case err != nil:
-			return fmt.Errorf("nats: last message of %s: %w", l.stream.Name, err)
-		default:
-			if stamp, err := sink.ParseStamp(last.Header.Get(StampHeader), nil); err == nil {
-				l.marks.Add(&stamp.ID)
-			}
-		}
-	}
-	l.synced = true
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	sinknats "github.com/tickstorm/tickstorm/sink/nats"
+	"github.com/tickstorm/tickstorm/sink/nats/internal/fixture"
 )
 
 // TestThrough: what was recorded comes to the handler, once and in order, with what is missing; with
@@ -17,32 +18,32 @@ func TestThrough(t *testing.T) {
 		partitions, consumers int
 	}{{"one", 1, 1}, {"shared", 4, 2}, {"idle consumers", 1, 3}} {
 		t.Run(c.name, func(t *testing.T) {
-			cluster := start(t, 1)
+			cluster := fixture.Start(t, 1)
 			dir := t.TempDir()
-			tp := newTape(t, dir)
+			tp := fixture.NewTape(t, dir)
 			layout := sinknats.Layout{Partitions: c.partitions}
-			b := newBooks()
-			var consumers []*runs
+			b := fixture.NewBooks()
+			var consumers []*fixture.Runs
 			for range c.consumers { // before there is a stream
-				consumers = append(consumers, goConsumer(t, connect(t, cluster), sinknats.ConsumerConfig{Layout: layout, Handler: ear{books: b}}))
+				consumers = append(consumers, fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Layout: layout, Handler: fixture.Ear{Books: b}}))
 			}
-			s := goSink(t, connect(t, cluster), dir, filepath.Join(t.TempDir(), "cursor"), true, sinknats.Config{Layout: layout})
-			tp.say(300)
-			tp.gap()
-			tp.say(300)
-			b.whole(t, tp.said(), tp.gaps, c.partitions)
-			s.halt(t)
+			s := fixture.GoSink(t, fixture.Connect(t, cluster), dir, filepath.Join(t.TempDir(), "cursor"), true, sinknats.Config{Layout: layout})
+			tp.Say(300)
+			tp.Gap()
+			tp.Say(300)
+			b.Whole(t, tp.Said(), tp.Gaps(), c.partitions)
+			s.Halt(t)
 			for _, r := range consumers {
-				r.halt(t)
+				r.Halt(t)
 			}
 
-			again := goConsumer(t, connect(t, cluster), sinknats.ConsumerConfig{Layout: layout, Handler: ear{books: b}})
-			other := newBooks()
-			group := goConsumer(t, connect(t, cluster), sinknats.ConsumerConfig{Layout: layout, Handler: ear{books: other}, Group: "other"})
-			other.whole(t, tp.said(), tp.gaps, c.partitions)
-			again.halt(t)
-			group.halt(t)
-			b.whole(t, tp.said(), tp.gaps, c.partitions)
+			again := fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Layout: layout, Handler: fixture.Ear{Books: b}})
+			other := fixture.NewBooks()
+			group := fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Layout: layout, Handler: fixture.Ear{Books: other}, Group: "other"})
+			other.Whole(t, tp.Said(), tp.Gaps(), c.partitions)
+			again.Halt(t)
+			group.Halt(t)
+			b.Whole(t, tp.Said(), tp.Gaps(), c.partitions)
 		})
 	}
 }
@@ -50,69 +51,69 @@ func TestThrough(t *testing.T) {
 // TestStreamOnce: however often a sink is killed, also where its cursor is lost, a stream has each
 // row once.
 func TestStreamOnce(t *testing.T) {
-	cluster := start(t, 1)
+	cluster := fixture.Start(t, 1)
 	dir := t.TempDir()
-	tp := newTape(t, dir)
-	nc := connect(t, cluster)
+	tp := fixture.NewTape(t, dir)
+	nc := fixture.Connect(t, cluster)
 	cursors := t.TempDir()
-	b := newBooks()
-	consumer := goConsumer(t, connect(t, cluster), sinknats.ConsumerConfig{Handler: ear{books: b}})
-	for n := range turns(t, 5) {
-		random := random(uint64(n))
+	b := fixture.NewBooks()
+	consumer := fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Handler: fixture.Ear{Books: b}})
+	for n := range fixture.Turns(t, 5) {
+		random := fixture.Random(uint64(n))
 		cursor := filepath.Join(cursors, string(rune('a'+random.IntN(2))))
-		s := goSink(t, nc, dir, cursor, true, sinknats.Config{})
-		tp.say(100)
-		b.await(t, tp.said()-random.IntN(300))
-		s.killed()
+		s := fixture.GoSink(t, nc, dir, cursor, true, sinknats.Config{})
+		tp.Say(100)
+		b.Await(t, tp.Said()-random.IntN(300))
+		s.Killed()
 	}
-	s := goSink(t, nc, dir, filepath.Join(cursors, "new"), true, sinknats.Config{})
-	b.whole(t, tp.said(), 0, 1)
-	s.halt(t)
-	consumer.halt(t)
-	require.EqualValues(t, streamMessages(t, nc, "md_stocks"), tp.said())
+	s := fixture.GoSink(t, nc, dir, filepath.Join(cursors, "new"), true, sinknats.Config{})
+	b.Whole(t, tp.Said(), 0, 1)
+	s.Halt(t)
+	consumer.Halt(t)
+	require.EqualValues(t, streamMessages(t, nc, "md_stocks"), tp.Said())
 }
 
 // TestMessageIDs: ids that a stream has seen are not stored again, and what is behind them is.
 func TestMessageIDs(t *testing.T) {
-	cluster := start(t, 1)
+	cluster := fixture.Start(t, 1)
 	dir := t.TempDir()
-	tp := newTape(t, dir)
-	tp.say(30)
-	nc := connect(t, cluster)
+	tp := fixture.NewTape(t, dir)
+	tp.Say(30)
+	nc := fixture.Connect(t, cluster)
 	cfg := sinknats.Config{MessageIDs: true}
-	s := goSink(t, nc, dir, "", true, cfg)
-	b := newBooks()
-	consumer := goConsumer(t, connect(t, cluster), sinknats.ConsumerConfig{Handler: ear{books: b}})
-	b.await(t, tp.said())
-	s.halt(t)
+	s := fixture.GoSink(t, nc, dir, "", true, cfg)
+	b := fixture.NewBooks()
+	consumer := fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Handler: fixture.Ear{Books: b}})
+	b.Await(t, tp.Said())
+	s.Halt(t)
 	removeLast(t, nc, "md_stocks") // so that the sink cannot know how far it was
-	tp.say(30)
-	s = goSink(t, nc, dir, "", true, cfg)
-	b.whole(t, tp.said(), 0, 1)
-	s.halt(t)
-	consumer.halt(t)
-	require.EqualValues(t, streamMessages(t, nc, "md_stocks"), tp.said()-1)
+	tp.Say(30)
+	s = fixture.GoSink(t, nc, dir, "", true, cfg)
+	b.Whole(t, tp.Said(), 0, 1)
+	s.Halt(t)
+	consumer.Halt(t)
+	require.EqualValues(t, streamMessages(t, nc, "md_stocks"), tp.Said()-1)
 }
 
 // TestRepeats: a stream that has rows twice, since nobody could know what it had, tells them once.
 func TestRepeats(t *testing.T) {
-	cluster := start(t, 1)
+	cluster := fixture.Start(t, 1)
 	dir := t.TempDir()
-	tp := newTape(t, dir)
-	tp.say(30)
-	nc := connect(t, cluster)
-	b := newBooks()
-	consumer := goConsumer(t, connect(t, cluster), sinknats.ConsumerConfig{Handler: ear{books: b}})
+	tp := fixture.NewTape(t, dir)
+	tp.Say(30)
+	nc := fixture.Connect(t, cluster)
+	b := fixture.NewBooks()
+	consumer := fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Handler: fixture.Ear{Books: b}})
 	for range 3 {
-		s := goSink(t, nc, dir, "", true, sinknats.Config{})
-		b.await(t, tp.said())
-		s.halt(t)
+		s := fixture.GoSink(t, nc, dir, "", true, sinknats.Config{})
+		b.Await(t, tp.Said())
+		s.Halt(t)
 		removeLast(t, nc, "md_stocks")
-		tp.say(10)
+		tp.Say(10)
 	}
-	s := goSink(t, nc, dir, "", true, sinknats.Config{})
-	b.whole(t, tp.said(), 0, 1)
-	s.halt(t)
-	consumer.halt(t)
-	require.Greater(t, streamMessages(t, nc, "md_stocks"), uint64(tp.said()))
+	s := fixture.GoSink(t, nc, dir, "", true, sinknats.Config{})
+	b.Whole(t, tp.Said(), 0, 1)
+	s.Halt(t)
+	consumer.Halt(t)
+	require.Greater(t, streamMessages(t, nc, "md_stocks"), uint64(tp.Said()))
 }

@@ -26,8 +26,10 @@ type reader struct {
 	over    chan struct{} // closed when nothing is done any more
 	lane    *sink.Lane
 	mark    sink.Watermark
-	dirty   bool // mark is ahead of what was saved
-	lost    bool // another has the partition
+	dirty   bool   // mark is ahead of what was saved
+	failed  bool   // it could not be saved the last time
+	term    uint64 // of the lease in which the partition was known to be this consumer's
+	lost    bool   // another has the partition
 	told    sink.LaneStats
 	ticks   uint
 	foreign uint64
@@ -66,9 +68,19 @@ func (r *reader) run() {
 	saving, stopSaving := context.WithCancel(ctx)
 	var saver sync.WaitGroup
 	saver.Go(func() { r.saveEach(saving, r.c.cfg.Save) })
-	for !r.done(ctx) {
-		if err := r.messages(ctx); err != nil && !r.done(ctx) {
-			log.Warn("a stream cannot be read", "error", err)
+	for said, again := "", false; !r.done(ctx); again = true {
+		var err error
+		if again {
+			err = r.still(ctx)
+		}
+		if err == nil {
+			err = r.messages(ctx)
+		}
+		if err != nil && !r.done(ctx) {
+			if said != err.Error() { // it may go on for as long as a stream is not made
+				said = err.Error()
+				log.Warn("a stream cannot be read", "error", err)
+			}
 			r.pause(ctx)
 		}
 	}
@@ -128,6 +140,7 @@ func (r *reader) isLost() bool {
 // claim makes the partition this consumer's. claimed is false if another has it that is there.
 func (r *reader) claim(ctx context.Context) (claimed bool, err error) {
 	name := r.c.cfg.Lane(r.c.cfg.Market, r.p)
+	r.term = r.c.term.Load()
 	if r.mark, err = r.marks.Load(ctx, name); err != nil {
 		return false, err
 	}
@@ -178,13 +191,27 @@ func (r *reader) save(ctx context.Context) error {
 	defer cancel()
 	r.mark.Marks = r.lane.Marks().Clone()
 	err := r.marks.Save(ctx, r.c.cfg.Lane(r.c.cfg.Market, r.p), &r.mark)
+	r.failed = err != nil
 	switch {
 	case err == nil:
 		r.dirty = false
 		r.c.counts.add(func(s *ConsumerStats) { s.Saved++ })
 	case errors.Is(err, sink.ErrFenced):
 		r.lost = true
+		r.release() // it may be waiting for a message
 		r.c.counts.add(func(s *ConsumerStats) { s.Fenced++ })
+	}
+	return err
+}
+
+// still makes sure that the partition is this consumer's: while that was silent another may have taken it.
+func (r *reader) still(ctx context.Context) error {
+	term := r.c.term.Load()
+	r.handle.Lock()
+	defer r.handle.Unlock()
+	err := r.save(ctx)
+	if err == nil {
+		r.term = term
 	}
 	return err
 }
@@ -198,8 +225,12 @@ func (r *reader) messages(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	offset, err := r.resume(ctx, s)
+	if err != nil {
+		return err
+	}
 	ordered, err := s.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.mark.Offset + 1,
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: offset + 1,
 	})
 	if err != nil {
 		return err
@@ -208,15 +239,11 @@ func (r *reader) messages(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	stop := make(chan struct{})
-	defer close(stop)
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
 	defer it.Stop()
 	go func() {
-		select {
-		case <-r.ended:
-		case <-ctx.Done():
-		case <-stop:
-		}
+		r.watch(watching, s)
 		it.Stop()
 	}()
 	for !r.quick() {
@@ -242,8 +269,9 @@ func (r *reader) quick() bool {
 }
 
 var (
-	errLost   = errors.New("nats: another consumer has the partition")
-	errSilent = errors.New("nats: the group has not heard of this consumer")
+	errLost    = errors.New("nats: another consumer has the partition")
+	errSilent  = errors.New("nats: the group has not heard of this consumer")
+	errUnsaved = errors.New("nats: the watermark cannot be saved")
 )
 
 func (r *reader) message(ctx context.Context, m jetstream.Msg) error {
@@ -252,40 +280,42 @@ func (r *reader) message(ctx context.Context, m jetstream.Msg) error {
 		return err
 	}
 	if r.ticks++; r.ticks%64 == 1 {
-		if !r.c.leased() {
-			return errSilent
-		}
 		r.report(m)
-	}
-	if ctx.Err() != nil {
-		return ctx.Err()
 	}
 	r.handle.Lock()
 	defer r.handle.Unlock()
 	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case !r.c.leased() || r.c.term.Load() != r.term:
+		return errSilent
 	case r.lost:
 		return errLost
-	case seq <= r.mark.Offset: // the consumer began anew before it
-		return nil
+	case r.failed: // what is handled now, another would handle again
+		return errUnsaved
 	case seq > r.mark.Offset+1 && r.mark.Offset > 0:
 		r.expired(seq - r.mark.Offset - 1)
 	}
 	if err := tell(r.lane, m.Subject(), stampOf(m.Headers()), m.Data()); err != nil {
 		r.foreign++
 	}
-	r.mark.Offset, r.dirty = seq, true
+	r.mark.Offset, r.dirty = max(seq, r.mark.Offset), true
 	return nil
 }
 
 // expired tells that messages were removed.
 func (r *reader) expired(n uint64) {
-	newest := r.lane.Stats().Newest
-	g := &tickstorm.Gap{Market: r.c.cfg.Market, Cause: &ExpiredError{r.stream, n}}
-	if newest != 0 {
+	r.gap(&ExpiredError{r.stream, n})
+	r.c.counts.add(func(s *ConsumerStats) { s.Expired += n })
+}
+
+// gap tells that something behind the newest is missing; the lock is held.
+func (r *reader) gap(cause error) {
+	g := &tickstorm.Gap{Market: r.c.cfg.Market, Cause: cause}
+	if newest := r.lane.Stats().Newest; newest != 0 {
 		g.From.Received = time.Unix(0, newest)
 	}
 	r.lane.Gap(g)
-	r.c.counts.add(func(s *ConsumerStats) { s.Expired += n })
 }
 
 // report adds to the consumer's counters, with the lag of a message.

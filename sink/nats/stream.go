@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tickstorm/tickstorm/sink"
 )
 
 // Limits are those of the streams that are made. A stream that is there keeps its own, which
@@ -81,6 +83,9 @@ func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.St
 			if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another has just made it
 				continue
 			}
+			if api := (*jetstream.APIError)(nil); errors.As(err, &api) && slices.Contains(impossible, api.ErrorCode) {
+				err = sink.Permanent(err)
+			}
 		}
 		if err != nil {
 			return nil, fmt.Errorf("nats: stream %s: %w", want.Name, err)
@@ -90,4 +95,14 @@ func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.St
 		}
 		return s, nil
 	}
+}
+
+// Codes of JetStream's errors for which a stream is not made, however often it is tried.
+var impossible = []jetstream.ErrorCode{
+	10023, // insufficient resources
+	10047, // insufficient storage
+	10049, // a stream's name is too long
+	10052, // invalid stream configuration
+	10065, // subjects overlap with those of another stream
+	10074, // replicas without a cluster
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -14,11 +15,13 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"github.com/tickstorm/tickstorm/sink/internal/lock"
 )
 
 // Config says what runs. Dir is required.
 type Config struct {
-	// Dir is the folder that streams are in.
+	// Dir is the folder that streams are in. One process at a time may have it.
 	Dir string
 	// Nodes is how many servers make a cluster; 0 and 1 are one without.
 	Nodes int
@@ -35,10 +38,16 @@ type Cluster struct {
 	cfg     Config
 	options []*server.Options
 	nodes   []*server.Server // nil are those that were killed
+	unlock  func() error     // gives Dir back
 }
 
-// ErrNotReady: the servers were not ready in time.
-var ErrNotReady = errors.New("embedded: the servers are not ready")
+var (
+	// ErrNotReady: the servers were not ready in time.
+	ErrNotReady = errors.New("embedded: the servers are not ready")
+	// ErrInUse: servers of another process, or of this one, have the folder, where two would destroy
+	// each other's streams.
+	ErrInUse = lock.ErrInUse
+)
 
 // Start starts the servers and returns when they are ready, a cluster when it has a leader.
 func Start(cfg Config) (*Cluster, error) {
@@ -62,6 +71,12 @@ func Start(cfg Config) (*Cluster, error) {
 		ports[0] = cfg.Port
 	}
 	c := &Cluster{cfg: cfg, nodes: make([]*server.Server, cfg.Nodes)}
+	if err := os.MkdirAll(cfg.Dir, 0o755); err != nil {
+		return nil, fmt.Errorf("embedded: %w", err)
+	}
+	if c.unlock, err = lock.File(filepath.Join(cfg.Dir, ".lock")); err != nil {
+		return nil, fmt.Errorf("embedded: %s: %w", cfg.Dir, err)
+	}
 	var routes []*url.URL
 	for i := range cfg.Nodes {
 		routes = append(routes, &url.URL{Scheme: "nats", Host: net.JoinHostPort(cfg.Host, strconv.Itoa(ports[cfg.Nodes+i]))})
@@ -177,5 +192,9 @@ func (c *Cluster) Restart(i int) error {
 func (c *Cluster) Close() {
 	for i := range c.nodes {
 		c.Kill(i)
+	}
+	if c.unlock != nil {
+		_ = c.unlock() // which ends with the process at the latest
+		c.unlock = nil
 	}
 }

@@ -1,6 +1,6 @@
 //go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
 
-package sink
+package lock
 
 import (
 	"errors"
@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// lockFile takes a lock that ends with the process at the latest. ErrInUse if another has it.
-func lockFile(path string) (unlock func() error, err error) {
+// File takes a lock that ends with the process at the latest. ErrInUse if another has it.
+func File(path string) (unlock func() error, err error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,6 @@
 //go:build !(darwin || dragonfly || freebsd || linux || netbsd || openbsd || windows)
 
-package sink
+package lock
 
 import (
 	"errors"
@@ -8,8 +8,8 @@ import (
 	"os"
 )
 
-// lockFile makes a file that must not be there. What a crash leaves is removed by hand.
-func lockFile(path string) (unlock func() error, err error) {
+// File makes a file that must not be there. What a crash leaves is removed by hand.
+func File(path string) (unlock func() error, err error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, fs.ErrExist) {
 		return nil, ErrInUse

@@ -1,4 +1,4 @@
-package sink
+package lock
 
 import (
 	"errors"
@@ -9,8 +9,8 @@ import (
 // sharingViolation is what Windows says of a file that another has opened for itself.
 const sharingViolation = syscall.Errno(32)
 
-// lockFile takes a lock that ends with the process at the latest. ErrInUse if another has it.
-func lockFile(path string) (unlock func() error, err error) {
+// File takes a lock that ends with the process at the latest. ErrInUse if another has it.
+func File(path string) (unlock func() error, err error) {
 	name, err := syscall.UTF16PtrFromString(path)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,110 @@
+package nats_test
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/sink"
+	sinknats "github.com/tickstorm/tickstorm/sink/nats"
+	"github.com/tickstorm/tickstorm/sink/nats/internal/fixture"
+)
+
+// refusing are watermarks that cannot be saved while they refuse.
+type refusing struct {
+	sink.Watermarks
+	mu      sync.Mutex
+	refuse  bool
+	refused chan struct{}
+}
+
+func (r *refusing) Save(ctx context.Context, lane string, w *sink.Watermark) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.refuse {
+		return r.Watermarks.Save(ctx, lane, w)
+	}
+	select {
+	case r.refused <- struct{}{}:
+	default:
+	}
+	return errors.New("the disk is full")
+}
+
+func (r *refusing) set(refuse bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.refuse = refuse
+}
+
+// TestUnsaved: while watermarks cannot be saved nothing is handled, since whoever takes the partition
+// would handle it again.
+func TestUnsaved(t *testing.T) {
+	cluster := fixture.Start(t, 1)
+	dir := t.TempDir()
+	tp := fixture.NewTape(t, dir)
+	s := fixture.GoSink(t, fixture.Connect(t, cluster), dir, "", true, sinknats.Config{})
+	b := fixture.NewBooks()
+	file, err := sink.OpenWatermarks(filepath.Join(t.TempDir(), "marks"))
+	require.NoError(t, err)
+	defer file.Close()
+	marks := &refusing{Watermarks: file, refused: make(chan struct{})}
+	consumer := fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Handler: fixture.Ear{Books: b}, Watermarks: marks})
+	tp.Say(10)
+	b.Await(t, tp.Said())
+	marks.set(true)
+	tp.Say(1) // so that there is something to save
+	<-marks.refused
+	handled := b.Count()
+	for range 20 {
+		tp.Say(10)
+		<-marks.refused
+	}
+	require.Equal(t, handled, b.Count())
+	marks.set(false)
+	b.Whole(t, tp.Said(), 0, 1)
+	s.Halt(t)
+	consumer.Halt(t)
+}
+
+// TestFenced: a consumer that another has taken the partition from lets go, and has it again once the other
+// is gone.
+func TestFenced(t *testing.T) {
+	cluster := fixture.Start(t, 1)
+	dir := t.TempDir()
+	tp := fixture.NewTape(t, dir)
+	s := fixture.GoSink(t, fixture.Connect(t, cluster), dir, "", true, sinknats.Config{})
+	b := fixture.NewBooks()
+	marks, err := sink.OpenWatermarks(filepath.Join(t.TempDir(), "marks"))
+	require.NoError(t, err)
+	defer marks.Close()
+	c, err := sinknats.NewConsumer(fixture.Connect(t, cluster), sinknats.ConsumerConfig{
+		Market: tickstorm.Stocks, Handler: fixture.Ear{Books: b}, Watermarks: marks, Lease: time.Second, Save: time.Millisecond,
+	})
+	require.NoError(t, err)
+	over := make(chan error, 1)
+	go func() { over <- c.Run(t.Context()) }()
+	tp.Say(10)
+	b.Await(t, tp.Said())
+	for n := range uint64(3) {
+		lane := sinknats.Layout{}.Lane(tickstorm.Stocks, 0)
+		require.Eventually(t, func() bool { // between two saves of the consumer's
+			w, err := marks.Load(t.Context(), lane)
+			require.NoError(t, err)
+			w.Owner = "another"
+			return w.Offset == uint64(tp.Said()) && marks.Save(t.Context(), lane, &w) == nil
+		}, fixture.Patience, time.Millisecond)
+		tp.Say(10)
+		b.Await(t, tp.Said())
+		require.Eventually(t, func() bool { return c.Stats().Fenced == n+1 }, fixture.Patience, time.Millisecond)
+	}
+	s.Halt(t)
+	require.NoError(t, c.Stop(t.Context()))
+	require.NoError(t, <-over)
+}
