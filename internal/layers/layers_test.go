@@ -73,9 +73,10 @@ var house = map[string]layer{
 	"metrics/*": {knows: []string{"."}, tests: []string{"sim", testify}},
 	"record":    {knows: []string{".", "syscall"}, tests: []string{"sim", testify}},
 	"interop":   {tests: []string{".", "record", "relay", "sim", testify}},
-	"sink":      {knows: []string{".", "record", "syscall"}, tests: []string{"internal/leak", "sim", testify}},
+	"sink":      {knows: []string{".", "record", "sink/internal/life", "syscall"}, tests: []string{"internal/leak", "sim", testify}},
 
-	"sink/nats":            {knows: []string{".", "sink"}, tests: []string{"internal/leak", "record", "sim", "sink/nats/embedded", testify}},
+	"sink/internal/life":   {},
+	"sink/nats":            {knows: []string{".", "sink", "sink/internal/life"}, tests: []string{"internal/leak", "record", "sim", "sink/nats/embedded", testify}},
 	"sink/nats/embedded":   {},
 	"sink/nats/examples/*": {knows: []string{".", "record", "sim", "sink", "sink/nats", "sink/nats/embedded"}},
 
