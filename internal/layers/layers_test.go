@@ -75,10 +75,12 @@ var house = map[string]layer{
 	"interop":   {tests: []string{".", "record", "relay", "sim", testify}},
 	"sink":      {knows: []string{".", "record", "sink/internal/life", "syscall"}, tests: []string{"internal/leak", "sim", testify}},
 
-	"sink/internal/life":   {},
-	"sink/nats":            {knows: []string{".", "sink", "sink/internal/life"}, tests: []string{"internal/leak", "record", "sim", "sink/nats/embedded", testify}},
-	"sink/nats/embedded":   {},
-	"sink/nats/examples/*": {knows: []string{".", "record", "sim", "sink", "sink/nats", "sink/nats/embedded"}},
+	"sink/internal/life":     {},
+	"sink/internal/sinktest": {knows: []string{".", "record", testify}},
+	"sink/kafka":             {knows: []string{".", "record", "sink", "sink/internal/life"}, tests: []string{"internal/leak", "sim", "sink/internal/sinktest", testify}},
+	"sink/nats":              {knows: []string{".", "sink", "sink/internal/life"}, tests: []string{"internal/leak", "record", "sim", "sink/nats/embedded", testify}},
+	"sink/nats/embedded":     {},
+	"sink/nats/examples/*":   {knows: []string{".", "record", "sim", "sink", "sink/nats", "sink/nats/embedded"}},
 
 	"bench":               {knows: []string{".", "epoll", "frame", "internal/jsonscan", "sim", fastjson, ws, "syscall", "unsafe"}, tests: []string{"internal/leak", testify}},
 	"bench/growth":        {tests: []string{testify}},
