@@ -118,7 +118,7 @@ func TestFaults(t *testing.T) {
 		r.Halt(t)
 	}
 	b.Whole(t, tp.Said(), tp.Gaps(), partitions)
-	inOrder(t, c.records(t, "md.stocks.T", "md.stocks.Q"), tp.Said())
+	inOrderTwice(t, c.records(t, "md.stocks.T", "md.stocks.Q"), tp.Said())
 }
 
 // TestEachError: each of these alone costs a consumer nothing, and its sink neither.
@@ -132,7 +132,7 @@ func TestEachError(t *testing.T) {
 			b := sinktest.NewBooks()
 			h := c.Fault(f)
 			consumer := func() *sinktest.Runs {
-				return c.goConsumer(t, sinkkafka.ConsumerConfig{Handler: sharded{sinktest.Ear{Books: b}}})
+				return c.goConsumer(t, sinkkafka.ConsumerConfig{Handler: sharded{sinktest.Ear{Books: b}}, Lease: time.Second})
 			}
 			s, first := c.goSink(t, dir, "", sinkkafka.Config{}), consumer()
 			tp.Say(100)
@@ -144,9 +144,13 @@ func TestEachError(t *testing.T) {
 			first.Halt(t)
 			tp.Say(100)
 			b.Whole(t, tp.Said(), 1, 8)
+			require.Eventually(t, func() bool {
+				tp.Say(1)
+				return h.Hits() > 0
+			}, sinktest.Patience, 5*time.Millisecond)
+			b.Await(t, tp.Said())
 			second.Halt(t)
 			s.Halt(t)
-			require.NotZero(t, h.Hits())
 			b.Whole(t, tp.Said(), 1, 8)
 		})
 	}

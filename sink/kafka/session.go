@@ -42,7 +42,8 @@ type lane struct {
 // session is a membership.
 type session struct {
 	c      *Consumer
-	client *kgo.Client
+	client *kgo.Client   // which calls back before whoever makes it has it
+	ready  chan struct{} // closed when there is a client
 	until  atomic.Int64 // when others may take this one for gone, in nanoseconds since 1970
 
 	mu     sync.Mutex // protects what follows; held while handlers are called
@@ -55,7 +56,7 @@ type session struct {
 }
 
 func newSession(c *Consumer) *session {
-	return &session{c: c, lanes: map[place]*lane{}, shards: map[int32]tickstorm.Handler{}, room: maxMetadata}
+	return &session{c: c, ready: make(chan struct{}), lanes: map[place]*lane{}, shards: map[int32]tickstorm.Handler{}, room: maxMetadata}
 }
 
 // maxPoll is how many records are handled until partitions may move.
@@ -75,7 +76,7 @@ func (s *session) options() []kgo.Opt {
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.Balancers(newBalancer()), kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
 		kgo.SessionTimeout(c.cfg.Lease), kgo.HeartbeatInterval(max(c.cfg.Lease/5, time.Millisecond)), kgo.RebalanceTimeout(c.cfg.rebalance()),
 		kgo.MetadataMaxAge(c.cfg.Discover), kgo.WithHooks(s),
-		kgo.AdjustFetchOffsetsFn(s.assigned), kgo.OnPartitionsRevoked(s.revoked), kgo.OnPartitionsLost(s.lost),
+		kgo.AdjustFetchOffsetsFn(s.assigned), kgo.OnPartitionsRevoked(s.gone), kgo.OnPartitionsLost(s.gone),
 	)
 }
 
@@ -85,6 +86,7 @@ func (c *Consumer) session(ctx context.Context) (err error) {
 	if s.client, err = kgo.NewClient(s.options()...); err != nil {
 		return fmt.Errorf("kafka: %w", err)
 	}
+	close(s.ready)
 	defer s.leave()
 	polling, stopPolling := context.WithCancel(ctx)
 	defer stopPolling()
@@ -99,6 +101,9 @@ func (c *Consumer) session(ctx context.Context) (err error) {
 		case <-stop:
 		}
 	})
+	if err := s.knock(polling); err != nil {
+		return err
+	}
 	for {
 		err := s.poll(ctx, polling)
 		switch {
@@ -110,6 +115,16 @@ func (c *Consumer) session(ctx context.Context) (err error) {
 			return s.finish(ctx)
 		}
 	}
+}
+
+// knock returns why the cluster lets nobody in: without topics a poll would never tell.
+func (s *session) knock(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.c.cfg.patience())
+	defer cancel()
+	if err := s.client.Ping(ctx); Refused(err) {
+		return fmt.Errorf("kafka: %w", err)
+	}
+	return nil
 }
 
 // poll handles what has come, and saves if it is time to.
@@ -280,6 +295,7 @@ func (s *session) expired(l *lane, n int64) {
 
 // assigned begins the lanes that come, and says where reading goes on.
 func (s *session) assigned(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	<-s.ready
 	if err := s.check(ctx, offsets); err != nil {
 		return nil, err
 	}
@@ -360,27 +376,27 @@ func (s *session) begin(at place, w sink.Watermark, next int64) {
 	cfg.Logger.Info("kafka: has a partition", "lane", l.name, "offset", next)
 }
 
-// revoked saves the lanes that go to others.
-func (s *session) revoked(ctx context.Context, _ *kgo.Client, gone map[string][]int32) {
+// gone saves the lanes that go to others, and lets go of them. Where they were lost, it may be that the
+// group has not heard of this consumer and that it has not heard of the group; who has a partition
+// by now a broker knows, and refuses who has not.
+func (s *session) gone(ctx context.Context, _ *kgo.Client, places map[string][]int32) {
+	<-s.ready
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over {
 		return
 	}
-	lanes := s.these(gone)
-	if err := s.save(ctx, lanes, true); err != nil {
+	lanes := s.these(places)
+	trying, cancel := context.WithTimeout(ctx, s.c.cfg.Lease)
+	defer cancel()
+	err := s.save(trying, lanes, true)
+	for err != nil && !takenAway(err) && s.again(trying) {
+		err = s.save(trying, lanes, true)
+	}
+	if err != nil {
 		s.c.cfg.Logger.Warn("kafka: watermarks were not saved before partitions went", "error", err)
 	}
 	s.forget(lanes)
-}
-
-// lost gives up lanes that others have taken.
-func (s *session) lost(_ context.Context, _ *kgo.Client, gone map[string][]int32) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.over {
-		s.forget(s.these(gone))
-	}
 }
 
 func (s *session) these(places map[string][]int32) (lanes []*lane) {
@@ -415,18 +431,23 @@ func (s *session) forget(lanes []*lane) {
 	}
 }
 
-// finish saves all that was handled, however often that has to be tried.
+// finish saves all that was handled, however often that has to be tried. Between tries partitions may
+// go, which saves theirs.
 func (s *session) finish(ctx context.Context) error {
 	for {
 		s.mu.Lock()
 		err := s.save(ctx, s.all(), true)
 		s.mu.Unlock()
-		if err == nil || ctx.Err() != nil || takenAway(err) {
+		if err == nil || takenAway(err) || !s.again(ctx) {
 			return ctx.Err()
 		}
 		s.c.cfg.Logger.Warn("kafka: watermarks were not saved", "error", err)
-		_ = pause(ctx, min(s.c.cfg.Lease/20, 100*time.Millisecond)) // ctx is looked at next
 	}
+}
+
+// again waits a moment before something is tried again, and reports whether there is time for that.
+func (s *session) again(ctx context.Context) bool {
+	return pause(ctx, min(s.c.cfg.Lease/20, 100*time.Millisecond)) == nil
 }
 
 // leave leaves the group. What was not saved by now is not.
