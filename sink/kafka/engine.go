@@ -41,13 +41,14 @@ type Config struct {
 //
 // A gap, a drop and whatever else is a notice goes to each partition of its market's topic of notices.
 type Engine struct {
-	cfg    Config
-	common []kgo.Opt // of all clients
-	topics map[string]*topic
-	routes map[routeKey]*route
-	client *kgo.Client // nil until there is one
-	round  round
-	now    func() time.Time
+	cfg     Config
+	common  []kgo.Opt // of all clients
+	topics  map[string]*topic
+	routes  map[channelKey]*channel
+	last    *channel      // that a row was of
+	clients []*kgo.Client // one a stream; none until they are needed
+	round   round
+	now     func() time.Time
 }
 
 // topic is one of Kafka's.
@@ -72,21 +73,27 @@ type part struct {
 	err   error // why they were not stored
 }
 
-type routeKey struct {
+type channelKey struct {
 	market  tickstorm.Market
 	channel string
-	symbol  uint32
 }
 
-// route is where the elements of a symbol and channel go.
+// channel is where the elements of a market's channel go.
+type channel struct {
+	channelKey
+	topic  *topic
+	routes []route // by SymbolID
+	other  route   // of the last symbol that has none, or has one that is too high
+}
+
+// route is where the elements of a symbol go.
 type route struct {
-	topic *topic
-	part  *part
-	key   []byte
+	part *part // nil as long as none was of the symbol
+	key  []byte
 }
 
-// maxRoutes bounds the routes that are kept. Those of others are made for each row.
-const maxRoutes = 1 << 18
+// maxRoutes bounds the routes of a channel that are kept. Those of others are made for each row.
+const maxRoutes = 1 << 17
 
 // maxTopics is how many topics an engine writes to: channels beyond that are nobody's.
 const maxTopics = 256
@@ -115,7 +122,7 @@ func NewEngine(cfg Config) (*Engine, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	e := &Engine{cfg: cfg, topics: map[string]*topic{}, routes: map[routeKey]*route{}, now: time.Now}
+	e := &Engine{cfg: cfg, topics: map[string]*topic{}, routes: map[channelKey]*channel{}, now: time.Now}
 	if e.common, err = cfg.Cluster.options(cfg.Logger); err != nil {
 		return nil, err
 	}
@@ -125,31 +132,31 @@ func NewEngine(cfg Config) (*Engine, error) {
 	return e, nil
 }
 
-// connect makes a client, unless there is one.
+// connect makes the clients, unless there are some.
 func (e *Engine) connect() (err error) {
-	if e.client != nil {
-		return nil
-	}
 	opts := append([]kgo.Opt{kgo.ProducerBatchCompression(kgo.ZstdCompression(), kgo.NoCompression())}, e.common...)
 	opts = append(opts,
 		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ManualFlushing(),
 		kgo.StopProducerOnDataLossDetected(), kgo.MaxBufferedRecords(maxRecords+MaxPartitions), kgo.MaxBufferedBytes(0),
 		kgo.ProducerBatchMaxBytes(maxRecord), kgo.RecordDeliveryTimeout(0),
 	)
-	if e.client, err = kgo.NewClient(opts...); err != nil {
-		return fmt.Errorf("kafka: %w", err)
+	for len(e.clients) < streams {
+		cl, err := kgo.NewClient(opts...)
+		if err != nil {
+			return fmt.Errorf("kafka: %w", err)
+		}
+		e.clients = append(e.clients, cl)
 	}
 	return nil
 }
 
-// disconnect ends the client and whatever is under way: what comes of that nobody can know, and so
+// disconnect ends the clients and whatever is under way: what comes of that nobody can know, and so
 // all topics are asked anew.
 func (e *Engine) disconnect() {
-	if e.client == nil {
-		return
+	for _, cl := range e.clients {
+		cl.Close()
 	}
-	e.client.Close()
-	e.client = nil
+	e.clients = nil
 	for _, t := range e.topics {
 		t.synced = false
 	}
@@ -160,7 +167,7 @@ func (e *Engine) Ping(ctx context.Context) error {
 	if err := e.connect(); err != nil {
 		return err
 	}
-	if err := e.client.Ping(ctx); err != nil {
+	if err := e.clients[0].Ping(ctx); err != nil {
 		return fmt.Errorf("kafka: %w", err)
 	}
 	return nil
@@ -184,27 +191,44 @@ func (e *Engine) Write(ctx context.Context, b *sink.Batch) error {
 	return nil
 }
 
-// route finds where an element goes.
-func (e *Engine) route(r *sink.Row) (*route, error) {
-	key := routeKey{r.Market, r.Channel, r.SymbolID}
-	if to := e.routes[key]; to != nil {
-		return to, nil
+// channel finds where a row's channel goes.
+func (e *Engine) channel(r *sink.Row) (*channel, error) {
+	key := channelKey{r.Market, r.Channel}
+	if e.last != nil && e.last.channelKey == key {
+		return e.last, nil
 	}
-	t, err := e.topic(e.cfg.Topic(r.Market, r.Channel))
-	if err != nil {
-		return nil, err
+	c := e.routes[key]
+	if c == nil {
+		t, err := e.topic(e.cfg.Topic(r.Market, r.Channel))
+		if err != nil {
+			return nil, err
+		}
+		if t.kind == tickstorm.KindUnknown {
+			t.kind = kindOf(r)
+		}
+		c = &channel{channelKey: key, topic: t}
+		e.routes[key] = c
 	}
-	if t.kind == tickstorm.KindUnknown {
-		t.kind = kindOf(r)
+	e.last = c
+	return c, nil
+}
+
+// route finds where a symbol's elements go, until another is looked for.
+func (c *channel) route(r *sink.Row, l Layout) *route {
+	to := &c.other
+	if id := int(r.SymbolID); id > 0 && id < maxRoutes {
+		if id >= len(c.routes) {
+			c.routes = append(c.routes, make([]route, id+1-len(c.routes))...)
+		}
+		if to = &c.routes[id]; to.part != nil {
+			return to
+		}
 	}
-	to := &route{topic: t, part: t.parts[e.cfg.Partition(r.Symbol)]}
+	*to = route{part: c.topic.parts[l.Partition(r.Symbol)]}
 	if r.Symbol != "" {
 		to.key = []byte(r.Symbol)
 	}
-	if len(e.routes) < maxRoutes && (r.SymbolID != 0 || r.Symbol == "") {
-		e.routes[key] = to
-	}
-	return to, nil
+	return to
 }
 
 // kindOf is the kind of an element's channel.
@@ -242,10 +266,15 @@ func (e *Engine) topic(name string) (*topic, error) {
 
 // sync finds out what a topic has.
 func (e *Engine) sync(ctx context.Context, t *topic) (err error) {
-	if t.info, err = ensureTopic(ctx, e.client, e.cfg.Layout, e.cfg.Topics, t.name); err != nil {
+	var fresh bool
+	if t.info, fresh, err = ensureTopic(ctx, e.clients[0], e.cfg.Layout, e.cfg.Topics, t.name); err != nil {
 		return err
 	}
-	last, err := lastStamps(ctx, e.common, kadm.NewClient(e.client), t.name)
+	if fresh {
+		t.synced = true
+		return nil
+	}
+	last, err := lastStamps(ctx, e.common, kadm.NewClient(e.clients[0]), t.name)
 	if err != nil {
 		return err
 	}

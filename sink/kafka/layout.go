@@ -104,8 +104,11 @@ func (l Layout) Partition(symbol string) int {
 	if symbol == "" || l.Partitions <= 1 {
 		return 0
 	}
-	return kgo.StickyKeyPartitioner(nil).ForTopic("").Partition(&kgo.Record{Key: []byte(symbol)}, l.Partitions)
+	return byKey.Partition(&kgo.Record{Key: []byte(symbol)}, l.Partitions)
 }
+
+// byKey has no state as long as there is a key.
+var byKey = kgo.StickyKeyPartitioner(nil).ForTopic("")
 
 // Escape makes one token of a text: what a topic's name may not have, dots and underscores become _2E
 // and so on; no text at all becomes _.

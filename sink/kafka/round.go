@@ -18,6 +18,9 @@ import (
 // a round ends before a partition's share is longer than a batch may be.
 
 const (
+	// streams are how many clients partitions are dealt out to by their numbers: while one compresses
+	// and sends, the next is given its records.
+	streams = 2
 	// maxRecords is how many records a round has.
 	maxRecords = 1 << 16
 	// maxRoundBytes is how long its records are together, but for one that is longer.
@@ -31,21 +34,44 @@ const (
 
 // round is what is under way.
 type round struct {
+	parts   []*part
+	entries [streams][]entry
+	count   int // of those
+	bytes   int
 	records []kgo.Record
 	headers []kgo.RecordHeader
 	stamps  []byte
-	parts   []*part
-	bytes   int
 	pending sync.WaitGroup // records without an answer
 }
 
-// begin makes room for some rows. Where notices make more records of them, slices that grow leave
-// those that are under way where they are.
-func (r *round) begin(rows int) {
-	if cap(r.records) < rows {
-		r.records, r.headers = make([]kgo.Record, 0, rows), make([]kgo.RecordHeader, 0, rows)
+// entry is a record that is to be.
+type entry struct {
+	part *part
+	key  []byte
+	at   int64 // in nanoseconds since 1970
+	row  int
+}
+
+func (r *round) begin() {
+	for i := range r.entries {
+		r.entries[i] = r.entries[i][:0]
 	}
-	r.records, r.headers, r.stamps, r.parts, r.bytes = r.records[:0], r.headers[:0], r.stamps[:0], r.parts[:0], 0
+	r.parts, r.count, r.bytes = r.parts[:0], 0, 0
+	r.records, r.headers, r.stamps = r.records[:0], r.headers[:0], r.stamps[:0]
+}
+
+// add takes a record for a partition.
+func (r *round) add(p *part, row, size int, key []byte, at int64) {
+	if len(p.rows) == 0 {
+		p.bytes, p.err = 0, nil
+		r.parts = append(r.parts, p)
+	}
+	p.rows = append(p.rows, row)
+	p.bytes += size
+	r.bytes += size
+	r.count++
+	stream := &r.entries[p.number%streams]
+	*stream = append(*stream, entry{p, key, at, row})
 }
 
 // roundTrip publishes a batch's rows from one on, as many as make a round, and returns which is next.
@@ -59,14 +85,12 @@ func (e *Engine) roundTrip(ctx context.Context, b *sink.Batch, from int) (next i
 	if err == nil && next == from {
 		err = sink.Poison(from, fmt.Errorf("kafka: an element of %d bytes", len(b.Rows[from].Raw)))
 	}
-	// What was given to the client is sent whatever has happened since: it is a part that has no hole.
-	if len(e.round.parts) > 0 {
-		if ferr := e.client.Flush(ctx); ferr != nil {
-			e.disconnect()
-			err = ferr
-		}
-		e.round.pending.Wait() // and nothing reads the rows any more
+	// What is in the round is sent whatever was found behind it: it is a part that has no hole.
+	if serr := e.send(ctx, b); serr != nil {
+		e.disconnect()
+		err = serr
 	}
+	e.round.pending.Wait() // and nothing reads the rows any more
 	failed, poison := e.settle(b)
 	var found *sink.PoisonError
 	switch {
@@ -85,9 +109,9 @@ func (e *Engine) roundTrip(ctx context.Context, b *sink.Batch, from int) (next i
 	return next, classify(err)
 }
 
-// fill gives rows to the client until a round is full, and returns the row behind them.
+// fill takes rows until a round is full, and returns the row behind them.
 func (e *Engine) fill(ctx context.Context, b *sink.Batch, from int) (next int, err error) {
-	e.round.begin(min(len(b.Rows)-from, maxRecords))
+	e.round.begin()
 	for i := from; i < len(b.Rows); i++ {
 		row := &b.Rows[i]
 		fits, err := false, error(nil)
@@ -104,15 +128,16 @@ func (e *Engine) fill(ctx context.Context, b *sink.Batch, from int) (next int, e
 }
 
 func (e *Engine) element(ctx context.Context, row *sink.Row, i int) (fits bool, err error) {
-	to, err := e.route(row)
+	c, err := e.channel(row)
 	if err != nil {
 		return false, sink.Poison(i, err)
 	}
-	if !to.topic.synced {
-		if err := e.sync(ctx, to.topic); err != nil {
+	if !c.topic.synced {
+		if err := e.sync(ctx, c.topic); err != nil {
 			return false, err
 		}
 	}
+	to := c.route(row, e.cfg.Layout)
 	if to.part.marks.Cover(&row.ID) {
 		return true, nil
 	}
@@ -120,7 +145,7 @@ func (e *Engine) element(ctx context.Context, row *sink.Row, i int) (fits bool, 
 	if !e.fits(to.part, size) {
 		return false, nil
 	}
-	e.send(to.part, row, i, size, to.key, e.timeOf(to.topic, row))
+	e.round.add(to.part, i, size, to.key, e.timeOf(c.topic, row))
 	return true, nil
 }
 
@@ -142,7 +167,7 @@ func (e *Engine) notice(ctx context.Context, row *sink.Row, i int) (fits bool, e
 	}
 	for _, p := range t.parts {
 		if !p.marks.Cover(&row.ID) {
-			e.send(p, row, i, size, nil, row.Received)
+			e.round.add(p, i, size, nil, row.Received)
 		}
 	}
 	return true, nil
@@ -155,9 +180,9 @@ func (e *Engine) fits(p *part, size int) bool {
 	switch {
 	case size+batchOverhead > maxRecord:
 		return false
-	case len(r.records) == 0:
+	case r.count == 0:
 		return true
-	case len(r.records) >= maxRecords, r.bytes+size > maxRoundBytes:
+	case r.count >= maxRecords, r.bytes+size > maxRoundBytes:
 		return false
 	}
 	return len(p.rows) == 0 || p.bytes+size+batchOverhead <= p.topic.info.maxBytes
@@ -180,26 +205,40 @@ func (e *Engine) timeOf(t *topic, row *sink.Row) int64 {
 	return at
 }
 
-// send gives a record to the client, which sends nothing yet.
-func (e *Engine) send(p *part, row *sink.Row, i, size int, key []byte, at int64) {
+// send gives the clients their records, and returns once all is answered or ctx has ended.
+func (e *Engine) send(ctx context.Context, b *sink.Batch) error {
 	r := &e.round
-	if len(p.rows) == 0 {
-		p.bytes, p.err = 0, nil
-		r.parts = append(r.parts, p)
+	if cap(r.records) < r.count {
+		r.records, r.headers = make([]kgo.Record, 0, r.count), make([]kgo.RecordHeader, 0, r.count)
 	}
-	start := len(r.stamps)
-	r.stamps = row.AppendStamp(r.stamps) // if it moves, what was written stays where it was
-	r.headers = append(r.headers, kgo.RecordHeader{Key: StampHeader, Value: r.stamps[start:len(r.stamps):len(r.stamps)]})
-	n := len(r.headers)
-	r.records = append(r.records, kgo.Record{
-		Topic: p.topic.name, Partition: p.number, Key: key, Value: row.Raw, Headers: r.headers[n-1 : n : n],
-		Timestamp: time.Unix(0, at),
-	})
-	p.rows = append(p.rows, i)
-	p.bytes += size
-	r.bytes += size
-	r.pending.Add(1)
-	e.client.Produce(context.Background(), &r.records[len(r.records)-1], p.done)
+	r.pending.Add(r.count)
+	flushed := make(chan error, streams)
+	for i, entries := range r.entries {
+		for _, en := range entries {
+			row := &b.Rows[en.row]
+			start := len(r.stamps)
+			r.stamps = row.AppendStamp(r.stamps) // if it moves, what was written stays where it was
+			r.headers = append(r.headers, kgo.RecordHeader{Key: StampHeader, Value: r.stamps[start:len(r.stamps):len(r.stamps)]})
+			n := len(r.headers)
+			r.records = append(r.records, kgo.Record{
+				Topic: en.part.topic.name, Partition: en.part.number, Key: en.key, Value: row.Raw, Headers: r.headers[n-1 : n : n],
+				Timestamp: time.Unix(0, en.at),
+			})
+			e.clients[i].Produce(context.Background(), &r.records[n-1], en.part.done) // which sends nothing yet
+		}
+		if len(entries) == 0 {
+			flushed <- nil
+			continue
+		}
+		go func() { flushed <- e.clients[i].Flush(ctx) }()
+	}
+	var failed error
+	for range streams {
+		if err := <-flushed; err != nil {
+			failed = err
+		}
+	}
+	return failed
 }
 
 // settle notes what the topics have, and returns what another try may mend, and what none will.

@@ -44,7 +44,7 @@ type session struct {
 	c      *Consumer
 	client *kgo.Client   // which calls back before whoever makes it has it
 	ready  chan struct{} // closed when there is a client
-	until  atomic.Int64 // when others may take this one for gone, in nanoseconds since 1970
+	until  atomic.Int64  // when others may take this one for gone, in nanoseconds since 1970
 
 	mu     sync.Mutex // protects what follows; held while handlers are called
 	lanes  map[place]*lane

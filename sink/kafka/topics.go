@@ -69,30 +69,35 @@ type topicInfo struct {
 // defaultMaxBytes is how long batches are at most where nobody says so.
 const defaultMaxBytes = 1_000_000
 
-// ensureTopic finds a topic, which it makes if it is not there and may be.
-func ensureTopic(ctx context.Context, cl *kgo.Client, l Layout, t Topics, name string) (topicInfo, error) {
+// ensureTopic finds a topic, which it makes if it is not there and may be. fresh is whether it has just
+// done so.
+func ensureTopic(ctx context.Context, cl *kgo.Client, l Layout, t Topics, name string) (info topicInfo, fresh bool, err error) {
 	adm := kadm.NewClient(cl)
-	for made := false; ; {
+	for {
 		d, err := lookUp(ctx, adm, name)
+		if err == nil {
+			err = checkPartitions(l, d)
+		}
 		switch {
 		case err == nil:
-			if err := checkPartitions(l, d); err != nil {
-				return topicInfo{}, err
-			}
-			return inspect(ctx, adm, name)
+			info, err = inspect(ctx, adm, name)
+			return info, false, err
 		case !errors.Is(err, kerr.UnknownTopicOrPartition) && !errors.Is(err, kerr.LeaderNotAvailable):
-			return topicInfo{}, fmt.Errorf("kafka: topic %s: %w", name, err)
+			return info, false, fmt.Errorf("kafka: topic %s: %w", name, err)
 		case t.Existing:
-			return topicInfo{}, &TopicError{name, []string{"it is not there, and topics are not to be made"}}
-		case !made:
-			if err := makeTopic(ctx, adm, l, t, name); err != nil {
-				return topicInfo{}, err
-			}
-			made = true
-			continue
+			return info, false, &TopicError{name, []string{"it is not there, and topics are not to be made"}}
 		}
-		if err := pause(ctx, 10*time.Millisecond); err != nil { // brokers hear of it one by one
-			return topicInfo{}, fmt.Errorf("kafka: topic %s: %w", name, err)
+		if fresh, err = makeTopic(ctx, adm, l, t, name); err != nil {
+			return info, false, err
+		}
+		if fresh {
+			info, err = inspect(ctx, adm, name)
+			if !errors.Is(err, kerr.UnknownTopicOrPartition) { // brokers hear of it one by one
+				return info, true, err
+			}
+		}
+		if err := pause(ctx, 10*time.Millisecond); err != nil {
+			return info, false, fmt.Errorf("kafka: topic %s: %w", name, err)
 		}
 	}
 }
@@ -136,7 +141,7 @@ func checkPartitions(l Layout, d kadm.TopicDetail) error {
 	return nil
 }
 
-func makeTopic(ctx context.Context, adm *kadm.Client, l Layout, t Topics, name string) error {
+func makeTopic(ctx context.Context, adm *kadm.Client, l Layout, t Topics, name string) (fresh bool, err error) {
 	configs := map[string]*string{
 		"cleanup.policy": kadm.StringPtr("delete"), "retention.ms": kadm.StringPtr(strconv.FormatInt(t.Retention.Milliseconds(), 10)),
 		"retention.bytes": kadm.StringPtr(strconv.FormatInt(t.RetentionBytes, 10)), "message.timestamp.type": kadm.StringPtr("CreateTime"),
@@ -144,14 +149,16 @@ func makeTopic(ctx context.Context, adm *kadm.Client, l Layout, t Topics, name s
 	for k, v := range t.Configs {
 		configs[k] = &v
 	}
-	_, err := adm.CreateTopic(ctx, int32(l.Partitions), int16(t.Replicas), configs, name)
+	_, err = adm.CreateTopic(ctx, int32(l.Partitions), int16(t.Replicas), configs, name)
 	switch {
-	case err == nil, errors.Is(err, kerr.TopicAlreadyExists): // another has just made it
-		return nil
+	case err == nil:
+		return true, nil
+	case errors.Is(err, kerr.TopicAlreadyExists): // another has just made it
+		return false, nil
 	case errors.Is(err, kerr.InvalidConfig), errors.Is(err, kerr.PolicyViolation), errors.Is(err, kerr.InvalidReplicationFactor), errors.Is(err, kerr.InvalidPartitions):
-		return &TopicError{name, []string{"it cannot be made: " + err.Error()}}
+		return false, &TopicError{name, []string{"it cannot be made: " + err.Error()}}
 	}
-	return fmt.Errorf("kafka: make topic %s: %w", name, err)
+	return false, fmt.Errorf("kafka: make topic %s: %w", name, err)
 }
 
 // inspect reads a topic's settings, as far as one is allowed to.
