@@ -77,7 +77,7 @@ var house = map[string]layer{
 
 	"sink/internal/life":     {},
 	"sink/internal/sinktest": {knows: []string{".", "record", testify}},
-	"sink/kafka":             {knows: []string{".", "record", "sink", "sink/internal/life"}, tests: []string{"internal/leak", "sim", "sink/internal/sinktest", testify}},
+	"sink/kafka":             {knows: []string{".", "record", "sink", "sink/internal/life"}, tests: []string{"internal/leak", "sim", "sink/internal/sinktest", "syscall", testify}},
 	"sink/nats":              {knows: []string{".", "sink", "sink/internal/life"}, tests: []string{"internal/leak", "record", "sim", "sink/nats/embedded", testify}},
 	"sink/nats/embedded":     {},
 	"sink/nats/examples/*":   {knows: []string{".", "record", "sim", "sink", "sink/nats", "sink/nats/embedded"}},
@@ -89,7 +89,7 @@ var house = map[string]layer{
 	"bench/relay":         {knows: []string{".", "internal/dialogue", "relay", "sim", "syscall"}, tests: []string{testify}},
 	"fuzz":                {tests: []string{".", "frame", "internal/jsonscan", "internal/redact", "sim", testify, ws}},
 
-	"cmd/tickstorm":                  {knows: []string{".", "cmd/tickstorm/internal/format", "cmd/tickstorm/internal/top", "cmd/tickstorm/internal/when", "cmd/tickstorm/internal/where", "record", "relay", "relay/admin", "sim", "sink", "sink/nats", "sink/nats/embedded", "syscall"}, tests: []string{"cmd/tickstorm/internal/screen", "internal/leak", testify}},
+	"cmd/tickstorm":                  {knows: []string{".", "cmd/tickstorm/internal/format", "cmd/tickstorm/internal/top", "cmd/tickstorm/internal/when", "cmd/tickstorm/internal/where", "record", "relay", "relay/admin", "sim", "sink", "sink/kafka", "sink/nats", "sink/nats/embedded", "syscall"}, tests: []string{"cmd/tickstorm/internal/screen", "internal/leak", testify}},
 	"cmd/tickstorm/internal/format":  {knows: []string{".", "record"}, tests: []string{"sim", testify}},
 	"cmd/tickstorm/internal/picture": {knows: []string{"cmd/tickstorm/internal/screen", "sim"}},
 	"cmd/tickstorm/internal/screen":  {knows: []string{"syscall"}, tests: []string{testify}},

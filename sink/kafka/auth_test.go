@@ -67,6 +67,7 @@ func TestAuth(t *testing.T) {
 				if encrypted {
 					at.TLS = client
 				}
+				require.NoError(t, at.Ping(t.Context()))
 				_, err := run(t, c.newEngine(t, sinkkafka.Config{Cluster: at}), dir, sink.Config{})
 				require.NoError(t, err)
 				b := sinktest.NewBooks()
@@ -85,7 +86,7 @@ func TestAuth(t *testing.T) {
 				logger := slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 				logger.Info("cluster", "auth", at.Auth, "all", fmt.Sprintf("%+v", at))
 				e := c.newEngine(t, sinkkafka.Config{Cluster: at, Logger: logger, Patience: time.Minute})
-				err = e.Ping(t.Context())
+				err = at.Ping(t.Context())
 				require.True(t, sinkkafka.Refused(err), err)
 				_, err = run(t, e, dir, sink.Config{})
 				require.True(t, sinkkafka.Refused(err), err)

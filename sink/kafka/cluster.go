@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -86,6 +87,23 @@ func (c *Cluster) options(log *slog.Logger) ([]kgo.Opt, error) {
 		return nil, fmt.Errorf("kafka: a Mechanism of %q; there are %s", a.Mechanism, strings.Join(Mechanisms(), ", "))
 	}
 	return append(opts, c.Options...), nil
+}
+
+// Ping asks whether the cluster is there, and accepts who asks: see [Refused].
+func (c *Cluster) Ping(ctx context.Context) error {
+	opts, err := c.options(slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	cl, err := kgo.NewClient(opts...)
+	if err != nil {
+		return fmt.Errorf("kafka: %w", err)
+	}
+	defer cl.Close()
+	if err := cl.Ping(ctx); err != nil {
+		return fmt.Errorf("kafka: %w", err)
+	}
+	return nil
 }
 
 // local reports whether all brokers are on this machine.

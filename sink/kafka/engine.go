@@ -162,17 +162,6 @@ func (e *Engine) disconnect() {
 	}
 }
 
-// Ping asks the cluster whether it is there, and accepts who asks.
-func (e *Engine) Ping(ctx context.Context) error {
-	if err := e.connect(); err != nil {
-		return err
-	}
-	if err := e.clients[0].Ping(ctx); err != nil {
-		return fmt.Errorf("kafka: %w", err)
-	}
-	return nil
-}
-
 // Close ends the connections.
 func (e *Engine) Close() error {
 	e.disconnect()

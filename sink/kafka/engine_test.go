@@ -293,9 +293,10 @@ func TestNobodyThere(t *testing.T) {
 	tp := sinktest.NewTape(t, dir, false)
 	tp.Say(10)
 	tp.End()
-	e, err := sinkkafka.NewEngine(sinkkafka.Config{Cluster: sinkkafka.Cluster{Brokers: []string{"127.0.0.1:1"}}, Patience: 100 * time.Millisecond})
+	at := sinkkafka.Cluster{Brokers: []string{"127.0.0.1:1"}}
+	require.Error(t, at.Ping(t.Context()))
+	e, err := sinkkafka.NewEngine(sinkkafka.Config{Cluster: at, Patience: 100 * time.Millisecond})
 	require.NoError(t, err)
-	require.Error(t, e.Ping(t.Context()))
 	stats, err := run(t, e, dir, sink.Config{MaxTries: 2, MinWait: time.Millisecond})
 	var given *sink.AttemptsError
 	require.ErrorAs(t, err, &given)
