@@ -48,6 +48,7 @@ func certificate(t *testing.T) (server, client *tls.Config) {
 // TestAuth: who says who one is gets in, over TLS too; who is refused is told so at once, and the
 // password stands nowhere.
 func TestAuth(t *testing.T) {
+	t.Parallel()
 	const password = "pass-1234-word"
 	server, client := certificate(t)
 	dir := t.TempDir()
@@ -106,6 +107,7 @@ func TestAuth(t *testing.T) {
 
 // TestForbidden: who may not write, or may not read for a group, is told so.
 func TestForbidden(t *testing.T) {
+	t.Parallel()
 	const method, password = "SCRAM-SHA-256", "pass-1234-word"
 	c := start(t, kfake.EnableSASL(), kfake.EnableACLs(), kfake.Superuser(method, "root", password), kfake.User(method, "ticks", password,
 		kfake.ACL{Resource: kmsg.ACLResourceTypeTopic, Name: "*", Pattern: kmsg.ACLResourcePatternTypeLiteral, Operation: kmsg.ACLOperationRead, Allow: true}))

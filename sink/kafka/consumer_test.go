@@ -53,6 +53,7 @@ func (s sharded) Shard(int, int) tickstorm.Handler { return s.Ear }
 // TestThrough: what was recorded comes to the handler, once and in order, with what is missing; with
 // any number of partitions and consumers, before there is a topic and after.
 func TestThrough(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name                  string
 		partitions, consumers int
@@ -91,6 +92,7 @@ func TestThrough(t *testing.T) {
 
 // TestChannels: a consumer of some channels is told those, and what is missing.
 func TestChannels(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	dir := t.TempDir()
 	tp := sinktest.NewTape(t, dir, true)
@@ -138,6 +140,7 @@ func (o owner) event(symbol string) {
 // TestShares: consumers have even shares, each all channels of its symbols; and one that comes takes
 // no more than its share, while the others keep theirs.
 func TestShares(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	dir := t.TempDir()
 	tp := sinktest.NewTape(t, dir, true)
@@ -206,6 +209,7 @@ func TestShares(t *testing.T) {
 
 // TestExpired: a consumer that is further behind than a topic keeps is told what it misses.
 func TestExpired(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	dir := t.TempDir()
 	layout := sinkkafka.Layout{Partitions: 1}
@@ -230,6 +234,7 @@ func TestExpired(t *testing.T) {
 
 // TestForeign: what no sink has published is counted, and harms nothing.
 func TestForeign(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	dir := t.TempDir()
 	tp := sinktest.NewTape(t, dir, true)
@@ -254,6 +259,7 @@ func TestForeign(t *testing.T) {
 // TestRecreated: a topic that somebody has removed and made again is read from its beginning, and what
 // was seen before is not told again.
 func TestRecreated(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	dir := t.TempDir()
 	tp := sinktest.NewTape(t, dir, false)
@@ -277,6 +283,7 @@ func TestRecreated(t *testing.T) {
 
 // TestOtherPartitions: a consumer that does not know how topics lie ends with why.
 func TestOtherPartitions(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	require.NoError(t, c.CreateTopic("md.stocks.T", 3, nil))
 	consumer := c.consumer(t, sinkkafka.ConsumerConfig{Handler: tickstorm.NopHandler{}})
@@ -366,6 +373,7 @@ func (c *client) Save(_ context.Context, lane string, w *sink.Watermark) error {
 // TestKilledConsumers: of consumers that are killed at any moment, and keep their watermarks with
 // what they make of the events, each event has come to something once.
 func TestKilledConsumers(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	dir := t.TempDir()
 	tp := sinktest.NewTape(t, dir, true)
@@ -397,6 +405,7 @@ func TestKilledConsumers(t *testing.T) {
 // TestKilledByDefault: without that, a killed consumer's successor repeats what was not saved, and
 // nothing is missing.
 func TestKilledByDefault(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	dir := t.TempDir()
 	tp := sinktest.NewTape(t, dir, true)
@@ -415,6 +424,7 @@ func TestKilledByDefault(t *testing.T) {
 
 // TestConfigs: what cannot be is refused at once, and no password is told.
 func TestConfigs(t *testing.T) {
+	t.Parallel()
 	handler := tickstorm.NopHandler{}
 	at := sinkkafka.Cluster{Brokers: []string{"10.0.0.1:9092"}}
 	with := func(a sinkkafka.Auth) sinkkafka.Cluster { return sinkkafka.Cluster{Brokers: at.Brokers, Auth: a} }

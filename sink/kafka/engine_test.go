@@ -23,6 +23,7 @@ import (
 // TestRecords: what was recorded is in its topics, under its symbol, with its id and its own time, and
 // in the partition where any of Kafka's clients puts it.
 func TestRecords(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	dir := t.TempDir()
 	tp := sinktest.NewTape(t, dir, true)
@@ -69,6 +70,7 @@ func TestRecords(t *testing.T) {
 
 // TestOnce: however often a sink is killed, also where its cursor is lost, a topic has each row once.
 func TestOnce(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	dir, cursors := t.TempDir(), t.TempDir()
 	tp := sinktest.NewTape(t, dir, true)
@@ -90,6 +92,7 @@ func TestOnce(t *testing.T) {
 
 // TestBrokerErrors: whatever brokers answer, in the end each partition has its rows once and in order.
 func TestBrokerErrors(t *testing.T) {
+	t.Parallel()
 	for _, e := range []*kerr.Error{
 		kerr.NotLeaderForPartition, kerr.LeaderNotAvailable, kerr.RequestTimedOut, kerr.NotEnoughReplicasAfterAppend, kerr.NotEnoughReplicas,
 		kerr.OutOfOrderSequenceNumber, kerr.UnknownProducerID, kerr.InvalidProducerEpoch, kerr.ProducerFenced, kerr.KafkaStorageError, kerr.CorruptMessage, kerr.UnknownServerError,
@@ -149,6 +152,7 @@ func inOrderTwice(t testing.TB, records []*kgo.Record, said int) {
 // TestTooLong: an element that a topic does not take goes to the dead letters, whatever else comes in
 // its batch, and all others are stored in order. So does one that nobody would take.
 func TestTooLong(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	require.NoError(t, c.CreateTopic("md.stocks.T", 8, map[string]string{"max.message.bytes": "4000"}))
 	dir := t.TempDir()
@@ -180,6 +184,7 @@ func TestTooLong(t *testing.T) {
 // TestPoisonInTheMiddle: a batch that a broker will never take stops its partition; nothing of what is
 // behind passes it, and what can be stored is.
 func TestPoisonInTheMiddle(t *testing.T) {
+	t.Parallel()
 	for _, e := range []*kerr.Error{kerr.MessageTooLarge, kerr.InvalidRecord, kerr.InvalidTimestamp, kerr.RecordListTooLarge} {
 		t.Run(e.Message, func(t *testing.T) {
 			c := start(t)
@@ -220,6 +225,7 @@ func TestPoisonInTheMiddle(t *testing.T) {
 
 // TestTopics: topics are made with settings, and those that are there are checked and left as they are.
 func TestTopics(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	tp := sinktest.NewTape(t, dir, false)
 	tp.Say(10)
@@ -272,6 +278,7 @@ func TestTopics(t *testing.T) {
 
 // TestManyChannels: channels that somebody makes up do not fill a cluster with topics.
 func TestManyChannels(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	live := sink.NewLive(tickstorm.Stocks, 0)
 	for n := range 300 {
@@ -289,6 +296,7 @@ func TestManyChannels(t *testing.T) {
 
 // TestNobodyThere: a cluster that is not there is waited for, as long as there are tries.
 func TestNobodyThere(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	tp := sinktest.NewTape(t, dir, false)
 	tp.Say(10)

@@ -51,6 +51,7 @@ func severalRecords(r kmsg.Request) bool {
 // the handlers of all consumers were told each element of the recording once, in the order of its
 // symbol, and each gap in each partition.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	const partitions = 3
 	c := start(t)
 	c.behindProxies(t)
@@ -123,6 +124,7 @@ func TestFaults(t *testing.T) {
 
 // TestEachError: each of these alone costs a consumer nothing, and its sink neither.
 func TestEachError(t *testing.T) {
+	t.Parallel()
 	for _, f := range errorsOfAll {
 		t.Run(f.Keys[0].Name()+" "+f.Err.Message, func(t *testing.T) {
 			t.Parallel()
@@ -159,6 +161,7 @@ func TestEachError(t *testing.T) {
 // TestSilent: a consumer that was cut off for longer than its lease has lost its partitions to
 // another, and begins anew when it is back; nothing is missing.
 func TestSilent(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	dir := t.TempDir()
 	tp := sinktest.NewTape(t, dir, true)
@@ -190,6 +193,7 @@ func TestSilent(t *testing.T) {
 // TestStopCutOff: a consumer and a sink that are told to stop and cannot say so to anybody end with
 // the patience of who stops them.
 func TestStopCutOff(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	dir := t.TempDir()
 	tp := sinktest.NewTape(t, dir, true)
