@@ -7,18 +7,18 @@ import (
 	"github.com/tickstorm/tickstorm"
 )
 
-// eventTime is an element's own time in nanoseconds since 1970, an aggregate's its end; 0 if it
-// has none. It is looked for and not decoded: a member of the name in the vendor's compact form
-// is it, wherever it stands. In a string it cannot stand, where quotes have a backslash.
-func eventTime(e *tickstorm.Element, msg []byte) int64 {
+// EventTime is the time that an element of a kind has itself in nanoseconds since 1970, an
+// aggregate's its end; 0 if it has none. It is looked for and not decoded: a member of the name in
+// the vendor's compact form is it, wherever it stands. In a string it cannot stand, where quotes
+// have a backslash.
+func EventTime(kind tickstorm.Kind, element []byte) int64 {
 	key := `,"t":`
-	switch e.Kind { // unknown too if there is an error
+	switch kind { // unknown too if there is an error
 	case tickstorm.KindAggregate:
 		key = `,"e":`
 	case tickstorm.KindStatus, tickstorm.KindUnknown:
 		return 0
 	}
-	element := msg[e.Start:e.End]
 	i := bytes.Index(element, []byte(key))
 	if i < 0 {
 		return 0

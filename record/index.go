@@ -91,7 +91,7 @@ func (x *index) addMessage(split *tickstorm.Splitter, received int64, msg []byte
 	for split.Reset(msg); split.Next(); {
 		e := split.Element()
 		x.channels = count(x.channels, e.Channel, 1)
-		if t := eventTime(e, msg); t != 0 {
+		if t := EventTime(e.Kind, msg[e.Start:e.End]); t != 0 {
 			x.event.add(t)
 		}
 	}

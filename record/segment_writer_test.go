@@ -163,7 +163,7 @@ func TestEventTime(t *testing.T) {
 		{"status", tickstorm.KindStatus, `{"ev":"status","t":5}`, 0},
 		{"end", tickstorm.KindTrade, `{"ev":"T","t":`, 0},
 	} {
-		require.Equal(t, c.want, eventTime(&tickstorm.Element{Kind: c.kind, End: len(c.element)}, []byte(c.element)), c.name)
+		require.Equal(t, c.want, EventTime(c.kind, []byte(c.element)), c.name)
 	}
 }
 

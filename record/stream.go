@@ -302,7 +302,8 @@ func (st *stream) reached(e *Entry, raw []byte) bool {
 		return false
 	}
 	for st.pick.split.Reset(raw); st.pick.split.Next(); {
-		if t := eventTime(st.pick.split.Element(), raw); t != 0 && t >= st.r.moment {
+		e := st.pick.split.Element()
+		if t := EventTime(e.Kind, raw[e.Start:e.End]); t != 0 && t >= st.r.moment {
 			st.begun = true
 			return true
 		}

@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/tickstorm/tickstorm/sink/internal/life"
 )
 
 // Runner gives an engine what a source has: see the package's comment for what is guaranteed. It
@@ -24,12 +26,7 @@ type Runner struct {
 	flushed   time.Time // when
 	after     []position
 
-	mu      sync.Mutex // protects what follows
-	started bool
-	stopped bool
-	stop    chan struct{} // closed by Stop
-	over    chan struct{} // closed when Run has returned
-	cancel  context.CancelFunc
+	life *life.Life
 }
 
 // Errors of a Runner.
@@ -64,7 +61,7 @@ func NewRunner(e Engine, s Source, cfg Config) (*Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Runner{cfg: cfg, engine: e, source: s, stop: make(chan struct{}), over: make(chan struct{})}
+	r := &Runner{cfg: cfg, engine: e, source: s, life: life.New()}
 	r.flush, _ = e.(Flusher)
 	return r, nil
 }
@@ -84,16 +81,11 @@ func (r *Runner) Stats() Stats {
 // [*PoisonError] without a file of dead letters, or an error of the source's files. [ErrInUse] is
 // that another has the cursor.
 func (r *Runner) Run(ctx context.Context) (err error) {
-	r.mu.Lock()
-	if r.started {
-		r.mu.Unlock()
+	ctx, ok := r.life.Begin(ctx)
+	if !ok {
 		return ErrRan
 	}
-	r.started = true
-	ctx, r.cancel = context.WithCancel(ctx)
-	defer r.cancel()
-	r.mu.Unlock()
-	defer close(r.over)
+	defer r.life.End()
 
 	if err := r.source.begin(); err != nil {
 		return err
@@ -111,7 +103,7 @@ func (r *Runner) Run(ctx context.Context) (err error) {
 	filling.Go(func() { f.run(reading) })
 	filling.Go(func() {
 		select {
-		case <-r.stop:
+		case <-r.life.Stopping():
 			stopReading()
 		case <-reading.Done():
 		}
@@ -131,26 +123,7 @@ func (r *Runner) Run(ctx context.Context) (err error) {
 // Stop has Run read no more, write what it has read, and return. It waits for that until ctx ends;
 // then Run ends as if its own context had, and ctx's error is returned. Before Run it keeps that
 // from reading.
-func (r *Runner) Stop(ctx context.Context) error {
-	r.mu.Lock()
-	if !r.stopped {
-		r.stopped = true
-		close(r.stop)
-	}
-	started, cancel := r.started, r.cancel
-	r.mu.Unlock()
-	if !started {
-		return nil
-	}
-	select {
-	case <-r.over:
-		return nil
-	case <-ctx.Done():
-		cancel()
-		<-r.over
-		return ctx.Err()
-	}
-}
+func (r *Runner) Stop(ctx context.Context) error { return r.life.Stop(ctx) }
 
 // write writes batches until there are none any more.
 func (r *Runner) write(ctx context.Context, f *filler) error {

@@ -30,6 +30,21 @@ type Stats struct {
 	Lag tickstorm.Histogram
 }
 
+// ConsumerStats is what an engine's consumer has done. It is a snapshot.
+type ConsumerStats struct {
+	// Rows are those that the handler was told, notices among them; Repeated came again and were
+	// left out. Foreign are messages that no sink has published.
+	Rows, Repeated, Foreign uint64
+	// Expired are messages that were removed before they were read.
+	Expired uint64
+	// Saved counts watermarks that were saved, Fenced those that another consumer had saved since.
+	Saved, Fenced uint64
+	// Partitions are how many the consumer has now.
+	Partitions int
+	// Lag is the time from when an event was received to when it was handled, of one in 64.
+	Lag tickstorm.Histogram
+}
+
 // counts is Stats at work.
 type counts struct {
 	mu sync.Mutex

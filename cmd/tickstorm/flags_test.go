@@ -54,7 +54,7 @@ func TestFlags(t *testing.T) {
 				switch verb.Name { // what would take long, or stay
 				case "bench":
 					args = append(args, "--events=500", "--rounds=1", "--stream=0s", "--corpus=stocks1")
-				case "sub", "top", "record", "sim", "relay", "nats":
+				case "sub", "top", "record", "sim", "relay", "nats", "kafka":
 					args = append(args, "--for=5ms")
 				case "check":
 					args = append(args, "--for=5ms", "--wait=200ms")
@@ -75,7 +75,7 @@ func TestFlags(t *testing.T) {
 				for _, f := range picked {
 					name := "--" + f.Name
 					switch {
-					case slices.Contains([]string{"help", "hook", "admin", "url", "demo-rate", "events", "rounds", "loop", "listen", "stream"}, f.Name):
+					case slices.Contains([]string{"help", "hook", "admin", "url", "brokers", "demo-rate", "events", "rounds", "loop", "listen", "stream"}, f.Name):
 						continue
 					case f.IsBool() || f.IsCounter():
 						args = append(args, name)

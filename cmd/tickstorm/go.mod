@@ -18,7 +18,9 @@ require (
 	github.com/tickstorm/tickstorm v0.0.0
 	github.com/tickstorm/tickstorm/record v0.0.0
 	github.com/tickstorm/tickstorm/sink v0.0.0
+	github.com/tickstorm/tickstorm/sink/kafka v0.0.0
 	github.com/tickstorm/tickstorm/sink/nats v0.0.0
+	github.com/twmb/franz-go/pkg/kfake v0.0.0-20260918054303-01f206a7e32c
 	golang.org/x/sys v0.49.0
 )
 
@@ -42,7 +44,11 @@ require (
 	github.com/nats-io/nats-server/v2 v2.15.2 // indirect
 	github.com/nats-io/nkeys v0.4.16 // indirect
 	github.com/nats-io/nuid v1.0.1 // indirect
+	github.com/pierrec/lz4/v4 v4.1.33 // indirect
 	github.com/rivo/uniseg v0.4.7 // indirect
+	github.com/twmb/franz-go v1.22.3 // indirect
+	github.com/twmb/franz-go/pkg/kadm v1.20.0 // indirect
+	github.com/twmb/franz-go/pkg/kmsg v1.15.1 // indirect
 	github.com/valyala/fastjson v1.6.10 // indirect
 	github.com/xo/terminfo v1.0.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
@@ -56,5 +62,7 @@ replace github.com/tickstorm/tickstorm => ../..
 replace github.com/tickstorm/tickstorm/record => ../../record
 
 replace github.com/tickstorm/tickstorm/sink => ../../sink
+
+replace github.com/tickstorm/tickstorm/sink/kafka => ../../sink/kafka
 
 replace github.com/tickstorm/tickstorm/sink/nats => ../../sink/nats

@@ -62,7 +62,7 @@ func sunkElements(t *testing.T, s *scene) int {
 }
 
 // consumers run verbs until their outputs have so many lines, and then interrupts them.
-func consumers(t *testing.T, want int, commands ...[]string) (outputs []*buffer) {
+func consumers(t *testing.T, engine string, want int, commands ...[]string) (outputs []*buffer) {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
@@ -71,7 +71,7 @@ func consumers(t *testing.T, want int, commands ...[]string) (outputs []*buffer)
 	for _, args := range commands {
 		s := newScene(t)
 		scenes, outputs = append(scenes, s), append(outputs, s.out)
-		go func() { codes <- run(ctx, append([]string{"consume", "nats"}, args...), s.world) }()
+		go func() { codes <- run(ctx, append([]string{"consume", engine}, args...), s.world) }()
 	}
 	require.Eventually(t, func() bool { return len(lines(outputs...)) >= want }, patience, 10*time.Millisecond, "%s", scenes[0].err)
 	cancel(errInterrupted)
@@ -109,7 +109,7 @@ func TestNatsFolder(t *testing.T) {
 	require.Equal(t, stored, messages("md.>"), "what the streams have is not stored twice")
 
 	args := append([]string{"-f", "json"}, to...)
-	require.Equal(t, want, lines(consumers(t, len(want), args, args)...), "two share the work")
+	require.Equal(t, want, lines(consumers(t, "nats", len(want), args, args)...), "two share the work")
 	s = newScene(t)
 	require.Equal(t, exitOK, s.run(t, slices.Concat([]string{"consume", "nats", "--for", "1s"}, args)...), s.err)
 	require.Empty(t, s.out.String(), "a group sees all once")
@@ -119,7 +119,7 @@ func TestNatsFolder(t *testing.T) {
 	first := newScene(t)
 	require.Equal(t, exitOK, first.run(t, slices.Concat([]string{"consume", "nats", "-n", "3"}, others, []string{"T.*"})...), first.err)
 	require.Len(t, lines(first.out), 3)
-	rest := consumers(t, len(trades)-3, append(others, "T.*"))
+	rest := consumers(t, "nats", len(trades)-3, append(others, "T.*"))
 	require.Equal(t, trades, slices.Compact(lines(first.out, rest[0])), "what was cut off comes to the next")
 }
 
@@ -132,7 +132,7 @@ func TestNatsLive(t *testing.T) {
 	want := messages("x.stocks.T.AAPL") + messages("x.stocks.Q.MSFT")
 	require.NotZero(t, want)
 	require.Equal(t, sunkElements(t, s), want+messages("x.stocks.status.*"), "statuses are elements too")
-	outputs := consumers(t, want, []string{"--url", url, "--prefix", "x", "-f", "{ev}.{sym}"})
+	outputs := consumers(t, "nats", want, []string{"--url", url, "--prefix", "x", "-f", "{ev}.{sym}"})
 	require.Len(t, lines(outputs...), want)
 	require.Equal(t, []string{"Q.MSFT", "T.AAPL"}, slices.Compact(lines(outputs...)))
 }

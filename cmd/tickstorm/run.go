@@ -18,6 +18,7 @@ import (
 	"github.com/tickstorm/tickstorm/cmd/tickstorm/internal/where"
 	"github.com/tickstorm/tickstorm/record"
 	"github.com/tickstorm/tickstorm/sim"
+	sinkkafka "github.com/tickstorm/tickstorm/sink/kafka"
 )
 
 // cli is the command line: what all verbs take, and the verbs.
@@ -48,7 +49,7 @@ type cli struct {
 // groups are the titles of the verbs' groups.
 var groups = kong.Groups{
 	"stream": "Streams:", "engine": "Past one machine:", "recording": "Recordings:", "machine": "This machine:",
-	"source": "Where it comes from:", "serve": "Who it is served to:", "nats": "NATS:", "output": "What is shown:",
+	"source": "Where it comes from:", "serve": "Who it is served to:", "nats": "NATS:", "kafka": "Kafka:", "output": "What is shown:",
 }
 
 // globals is what all verbs take.
@@ -134,7 +135,7 @@ func newGrammar(ctx context.Context, c *cli, w *world) (*kong.Kong, error) {
 		kong.WithHyphenPrefixedParameters(true), // --from -10m
 		kong.Vars{
 			"when": when.Form, "where": where.Form, "names": format.Names, "suffix": record.Suffix,
-			"corpora": strings.Join(sim.Corpora(), ", "),
+			"corpora": strings.Join(sim.Corpora(), ", "), "kafka_mechanisms": strings.Join(sinkkafka.Mechanisms(), ","),
 		},
 		groups,
 		kong.BindTo(ctx, (*context.Context)(nil)),

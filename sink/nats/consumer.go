@@ -16,6 +16,7 @@ import (
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/sink"
+	"github.com/tickstorm/tickstorm/sink/internal/life"
 )
 
 // ConsumerConfig says what a [Consumer] reads. Market and Handler are required; the zero value of
@@ -102,13 +103,10 @@ type Consumer struct {
 	shared sync.Mutex // held while the handler runs, if all partitions have the same
 	counts consumerCounts
 
+	life *life.Life
+	ctx  context.Context // Run's
+
 	mu      sync.Mutex // protects what follows
-	started bool
-	stopped bool
-	stop    chan struct{}   // closed by Stop
-	over    chan struct{}   // closed when Run has returned
-	ctx     context.Context // Run's
-	cancel  context.CancelFunc
 
 	handled atomic.Int64  // until when handlers may be called, in nanoseconds since made
 	term    atomic.Uint64 // counts the leases that followed none
@@ -132,19 +130,7 @@ func (e *ExpiredError) Error() string {
 }
 
 // ConsumerStats is what a consumer has done. It is a snapshot.
-type ConsumerStats struct {
-	// Rows are those that the handler was told, notices among them; Repeated came again and were
-	// left out. Foreign are messages that no sink has published.
-	Rows, Repeated, Foreign uint64
-	// Expired are messages that were removed before they were read.
-	Expired uint64
-	// Saved counts watermarks that were saved, Fenced those that another consumer had saved since.
-	Saved, Fenced uint64
-	// Partitions are how many the consumer has now.
-	Partitions int
-	// Lag is the time from when an event was received to when it was handled, of one in 64.
-	Lag tickstorm.Histogram
-}
+type ConsumerStats = sink.ConsumerStats
 
 type consumerCounts struct {
 	mu sync.Mutex
@@ -169,7 +155,7 @@ func NewConsumer(nc *nats.Conn, cfg ConsumerConfig) (*Consumer, error) {
 		return nil, err
 	}
 	return &Consumer{
-		cfg: cfg, js: js, member: rand.Text(), stop: make(chan struct{}), over: make(chan struct{}),
+		cfg: cfg, js: js, member: rand.Text(), life: life.New(),
 		made: time.Now(), readers: map[int]*reader{},
 	}, nil
 }
@@ -185,42 +171,18 @@ func (c *Consumer) Stats() ConsumerStats {
 // error; what was not saved another consumer handles again). What goes wrong between is tried
 // again, for ever: a cluster that elects, a stream that no sink has made yet.
 func (c *Consumer) Run(ctx context.Context) error {
-	c.mu.Lock()
-	if c.started {
-		c.mu.Unlock()
+	ctx, ok := c.life.Begin(ctx)
+	if !ok {
 		return ErrRan
 	}
-	c.started = true
-	c.ctx, c.cancel = context.WithCancel(ctx)
-	ctx = c.ctx
-	defer c.cancel()
-	c.mu.Unlock()
-	defer close(c.over)
+	defer c.life.End()
+	c.ctx = ctx
 	return c.lead(ctx)
 }
 
 // Stop has Run call no handler any more, save, let go of the partitions, and return. It waits for
 // that until ctx ends; then Run ends as if its own context had, and ctx's error is returned.
-func (c *Consumer) Stop(ctx context.Context) error {
-	c.mu.Lock()
-	if !c.stopped {
-		c.stopped = true
-		close(c.stop)
-	}
-	started, cancel := c.started, c.cancel
-	c.mu.Unlock()
-	if !started {
-		return nil
-	}
-	select {
-	case <-c.over:
-		return nil
-	case <-ctx.Done():
-		cancel()
-		<-c.over
-		return ctx.Err()
-	}
-}
+func (c *Consumer) Stop(ctx context.Context) error { return c.life.Stop(ctx) }
 
 // letGo has all partitions let go, and says all the while that this consumer is there.
 func (c *Consumer) letGo(ctx context.Context, tick *time.Ticker, g *group) {
@@ -259,7 +221,7 @@ func (c *Consumer) lead(ctx context.Context) error {
 		}
 		select {
 		case <-tick.C:
-		case <-c.stop:
+		case <-c.life.Stopping():
 			c.letGo(ctx, tick, g)
 			if g != nil {
 				leaving, cancel := context.WithTimeout(ctx, c.cfg.patience())

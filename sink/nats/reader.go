@@ -52,7 +52,7 @@ func (r *reader) run() {
 	defer close(r.over)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	kill := context.AfterFunc(r.c.life(), cancel)
+	kill := context.AfterFunc(r.c.ctx, cancel)
 	defer kill()
 	log := r.c.cfg.Logger.With("stream", r.stream)
 	claimed, err := r.claim(ctx)
@@ -101,13 +101,6 @@ func (r *reader) run() {
 		log.Warn("a watermark was not saved", "error", err)
 		r.pause(ctx)
 	}
-}
-
-// life is Run's context.
-func (c *Consumer) life() context.Context {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.ctx
 }
 
 // pause waits a moment before something is tried again.

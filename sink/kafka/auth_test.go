@@ -1,0 +1,127 @@
+package kafka_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/tickstorm/tickstorm/sink"
+	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
+	sinkkafka "github.com/tickstorm/tickstorm/sink/kafka"
+)
+
+// certificate is a server's of this machine, and who trusts it.
+func certificate(t *testing.T) (server, client *tls.Config) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "kafka"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	require.NoError(t, err)
+	cert, err := x509.ParseCertificate(der)
+	require.NoError(t, err)
+	roots := x509.NewCertPool()
+	roots.AddCert(cert)
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, &tls.Config{RootCAs: roots}
+}
+
+// TestAuth: who says who one is gets in, over TLS too; who is refused is told so at once, and the
+// password stands nowhere.
+func TestAuth(t *testing.T) {
+	t.Parallel()
+	const password = "pass-1234-word"
+	server, client := certificate(t)
+	dir := t.TempDir()
+	tp := sinktest.NewTape(t, dir, false)
+	tp.Say(10)
+	tp.End()
+	for _, mechanism := range sinkkafka.Mechanisms() {
+		for _, encrypted := range []bool{false, true} {
+			t.Run(fmt.Sprint(mechanism, encrypted), func(t *testing.T) {
+				options := []kfake.Opt{kfake.EnableSASL(), kfake.Superuser(mechanism, "ticks", password)}
+				if encrypted {
+					options = append(options, kfake.TLS(server))
+				}
+				c := start(t, options...)
+				at := c.at()
+				at.Auth = sinkkafka.Auth{Mechanism: mechanism, User: "ticks", Password: password}
+				if encrypted {
+					at.TLS = client
+				}
+				require.NoError(t, at.Ping(t.Context()))
+				_, err := run(t, c.newEngine(t, sinkkafka.Config{Cluster: at}), dir, sink.Config{})
+				require.NoError(t, err)
+				b := sinktest.NewBooks()
+				r := c.goConsumer(t, sinkkafka.ConsumerConfig{Cluster: at, Handler: sinktest.Ear{Books: b}})
+				b.Whole(t, tp.Said(), 0, 1)
+				r.Halt(t)
+
+				at.Auth.Password += "x"
+				c.ControlKey(int16(kmsg.SASLAuthenticate), func(r kmsg.Request) (kmsg.Response, error, bool) { // kfake alone hangs up
+					c.KeepControl()
+					resp := r.ResponseKind().(*kmsg.SASLAuthenticateResponse)
+					resp.ErrorCode = kerr.SaslAuthenticationFailed.Code
+					return resp, nil, true
+				})
+				var log bytes.Buffer
+				logger := slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+				logger.Info("cluster", "auth", at.Auth, "all", fmt.Sprintf("%+v", at))
+				e := c.newEngine(t, sinkkafka.Config{Cluster: at, Logger: logger, Patience: time.Minute})
+				err = at.Ping(t.Context())
+				require.True(t, sinkkafka.Refused(err), err)
+				_, err = run(t, e, dir, sink.Config{})
+				require.True(t, sinkkafka.Refused(err), err)
+				require.False(t, sink.Retryable(err))
+				require.NotContains(t, err.Error(), password)
+				err = c.consumer(t, sinkkafka.ConsumerConfig{Cluster: at, Handler: sinktest.Ear{Books: b}, Logger: logger}).Run(t.Context())
+				require.True(t, sinkkafka.Refused(err), err)
+				require.NotContains(t, err.Error(), password)
+				require.NotContains(t, log.String(), password)
+				text, err := json.Marshal(at.Auth)
+				require.NoError(t, err)
+				require.NotContains(t, string(text), password)
+			})
+		}
+	}
+}
+
+// TestForbidden: who may not write, or may not read for a group, is told so.
+func TestForbidden(t *testing.T) {
+	t.Parallel()
+	const method, password = "SCRAM-SHA-256", "pass-1234-word"
+	c := start(t, kfake.EnableSASL(), kfake.EnableACLs(), kfake.Superuser(method, "root", password), kfake.User(method, "ticks", password,
+		kfake.ACL{Resource: kmsg.ACLResourceTypeTopic, Name: "*", Pattern: kmsg.ACLResourcePatternTypeLiteral, Operation: kmsg.ACLOperationRead, Allow: true}))
+	require.NoError(t, c.CreateTopic("md.stocks.T", 8, nil))
+	at := c.at()
+	at.Auth = sinkkafka.Auth{Mechanism: method, User: "ticks", Password: password}
+	dir := t.TempDir()
+	tp := sinktest.NewTape(t, dir, false)
+	tp.Say(10)
+	tp.End()
+	_, err := run(t, c.newEngine(t, sinkkafka.Config{Cluster: at}), dir, sink.Config{})
+	require.True(t, sinkkafka.Refused(err), err)
+	ctx, cancel := context.WithTimeout(t.Context(), sinktest.Patience)
+	defer cancel()
+	err = c.consumer(t, sinkkafka.ConsumerConfig{Cluster: at, Handler: sinktest.Ear{Books: sinktest.NewBooks()}}).Run(ctx)
+	require.True(t, sinkkafka.Refused(err), err)
+}

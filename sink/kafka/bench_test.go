@@ -1,0 +1,248 @@
+//go:build unix
+
+package kafka_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/record"
+	"github.com/tickstorm/tickstorm/sim"
+	"github.com/tickstorm/tickstorm/sink"
+	sinkkafka "github.com/tickstorm/tickstorm/sink/kafka"
+)
+
+// benchEvents is how many events a round has.
+const benchEvents = 400_000
+
+// corpus records messages of 20 events on average.
+func corpus(b *testing.B) (dir string) {
+	b.Helper()
+	messages, err := sim.Corpus("stocks20", benchEvents, 1)
+	require.NoError(b, err)
+	dir = b.TempDir()
+	rec, err := record.NewRecorder(record.Config{Dir: dir, Market: stocks, MinFree: -1, Buffer: 256 << 20})
+	require.NoError(b, err)
+	require.NoError(b, rec.Start())
+	for _, m := range messages {
+		rec.OnMessage(m, time.Now().UnixNano())
+	}
+	require.NoError(b, rec.Close(context.Background()))
+	require.Zero(b, rec.Stats().Dropped)
+	return dir
+}
+
+func median(list []float64) float64 {
+	slices.Sort(list)
+	return list[len(list)/2]
+}
+
+// processor is the time that this process has had on processors.
+func processor() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // never fails
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func runAll(b *testing.B, e sink.Engine, dir string) uint64 {
+	b.Helper()
+	r, err := sink.NewRunner(e, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}}), sink.Config{MaxRows: 16 << 10, MaxBytes: 4 << 20})
+	require.NoError(b, err)
+	require.NoError(b, r.Run(b.Context()))
+	return r.Stats().Rows
+}
+
+// sized is how many bytes an engine's batches have.
+type sized struct{ bytes uint64 }
+
+func (s *sized) Write(_ context.Context, b *sink.Batch) error {
+	s.bytes += uint64(b.Bytes)
+	return nil
+}
+
+// BenchmarkInRatio compares what goes from a recording into Kafka with the client library alone, which
+// is given ready records, in turns. The broker is in the same process, and has no disk.
+func BenchmarkInRatio(b *testing.B) {
+	c := start(b, kfake.NumBrokers(1))
+	dir := corpus(b)
+	cluster := sinkkafka.Cluster{Brokers: c.ListenAddrs()}
+	fill := func() uint64 {
+		engine, err := sinkkafka.NewEngine(sinkkafka.Config{Cluster: cluster})
+		require.NoError(b, err)
+		defer engine.Close()
+		return runAll(b, engine, dir)
+	}
+	topics := func() []string {
+		all, err := kadm.NewClient(c.client(b)).ListTopics(b.Context())
+		require.NoError(b, err)
+		return all.Names()
+	}
+	fill()
+	var ready []kgo.Record
+	names := topics()
+	bytes := uint64(0)
+	for _, name := range names {
+		for _, p := range c.PartitionInfos(name) {
+			bytes += uint64(p.NumBytes)
+		}
+	}
+	for _, r := range c.records(b, names...) {
+		ready = append(ready, kgo.Record{Topic: r.Topic, Key: r.Key, Value: r.Value, Headers: r.Headers, Timestamp: r.Timestamp})
+	}
+	var raw sized
+	runAll(b, &raw, dir)
+	empty := func() {
+		for _, name := range names {
+			require.NoError(b, c.DeleteTopic(name))
+			require.NoError(b, c.CreateTopic(name, 8, nil))
+		}
+	}
+	var ours, theirs, cost []float64
+	for b.Loop() {
+		empty()
+		began, used := time.Now(), processor()
+		n := fill()
+		ours = append(ours, float64(n)/time.Since(began).Seconds())
+		cost = append(cost, (processor()-used).Seconds()/float64(n)*1e6)
+
+		empty()
+		records := slices.Clone(ready)
+		cl, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.ProducerBatchCompression(kgo.ZstdCompression()))
+		require.NoError(b, err)
+		began = time.Now()
+		for i := range records {
+			cl.Produce(b.Context(), &records[i], func(_ *kgo.Record, err error) {
+				if err != nil {
+					panic(err)
+				}
+			})
+		}
+		require.NoError(b, cl.Flush(b.Context()))
+		theirs = append(theirs, float64(len(records))/time.Since(began).Seconds())
+		cl.Close()
+	}
+	b.ReportMetric(median(ours), "events/s")
+	b.ReportMetric(median(theirs), "producer/s")
+	b.ReportMetric(median(ours)/median(theirs), "ratio")
+	b.ReportMetric(median(cost), "cpu-s/M")
+	b.ReportMetric(float64(raw.bytes)/benchEvents, "raw-B/event")
+	b.ReportMetric(float64(bytes)/benchEvents, "stored-B/event")
+}
+
+// counting is a handler that counts.
+type counting struct {
+	tickstorm.NopHandler
+	n      *atomic.Int64
+	enough int64
+	done   chan struct{}
+	once   *sync.Once
+}
+
+func (c counting) count() {
+	if c.n.Add(1) == c.enough {
+		c.once.Do(func() { close(c.done) })
+	}
+}
+
+func (c counting) OnTrade(*tickstorm.Trade)         { c.count() }
+func (c counting) OnQuote(*tickstorm.Quote)         { c.count() }
+func (c counting) OnAggregate(*tickstorm.Aggregate) { c.count() }
+func (c counting) Shard(int, int) tickstorm.Handler { return c }
+
+// BenchmarkOutRatio compares what goes from Kafka into handlers, over 1, 2 and 4 consumers of 8
+// partitions, with as many poll loops of the client library in a group, which do nothing with the records.
+func BenchmarkOutRatio(b *testing.B) {
+	c := start(b, kfake.NumBrokers(1))
+	dir := corpus(b)
+	cluster := sinkkafka.Cluster{Brokers: c.ListenAddrs()}
+	engine, err := sinkkafka.NewEngine(sinkkafka.Config{Cluster: cluster})
+	require.NoError(b, err)
+	runAll(b, engine, dir)
+	require.NoError(b, engine.Close())
+	groups := 0
+	for _, consumers := range []int{1, 2, 4} {
+		b.Run(fmt.Sprint(consumers), func(b *testing.B) {
+			var ours, theirs, cost []float64
+			for b.Loop() {
+				groups++
+				used := processor()
+				ours = append(ours, consumeAll(b, cluster, fmt.Sprint("ours", groups), consumers))
+				cost = append(cost, (processor()-used).Seconds()/benchEvents*1e6)
+				theirs = append(theirs, pollAll(b, cluster, fmt.Sprint("theirs", groups), consumers))
+			}
+			b.ReportMetric(median(ours), "events/s")
+			b.ReportMetric(median(theirs), "polled/s")
+			b.ReportMetric(median(ours)/median(theirs), "ratio")
+			b.ReportMetric(median(cost), "cpu-s/M")
+		})
+	}
+}
+
+// consumeAll has a new group read all, and returns the events a second from the first on.
+func consumeAll(b *testing.B, cluster sinkkafka.Cluster, group string, consumers int) float64 {
+	b.Helper()
+	h := counting{n: new(atomic.Int64), enough: benchEvents, done: make(chan struct{}), once: new(sync.Once)}
+	var all []*sinkkafka.Consumer
+	var running sync.WaitGroup
+	began := time.Now()
+	for range consumers {
+		c, err := sinkkafka.NewConsumer(sinkkafka.ConsumerConfig{Cluster: cluster, Market: stocks, Handler: h, Group: group})
+		require.NoError(b, err)
+		all = append(all, c)
+		running.Go(func() { _ = c.Run(b.Context()) })
+	}
+	for h.n.Load() == 0 {
+		time.Sleep(time.Millisecond)
+		began = time.Now()
+	}
+	<-h.done
+	took := time.Since(began)
+	for _, c := range all {
+		require.NoError(b, c.Stop(b.Context()))
+	}
+	running.Wait()
+	return benchEvents / took.Seconds()
+}
+
+// pollAll is that with loops of the client library alone, which commit as it does.
+func pollAll(b *testing.B, cluster sinkkafka.Cluster, group string, loops int) float64 {
+	b.Helper()
+	ctx, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	var n atomic.Int64
+	var first atomic.Int64
+	var all sync.WaitGroup
+	for range loops {
+		cl, err := kgo.NewClient(kgo.SeedBrokers(cluster.Brokers...), kgo.ConsumerGroup(group), kgo.ConsumeRegex(), kgo.ConsumeTopics("^md\\.stocks\\..*"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+		require.NoError(b, err)
+		all.Go(func() {
+			defer cl.Close()
+			for {
+				fetched := cl.PollFetches(ctx)
+				if ctx.Err() != nil {
+					return
+				}
+				first.CompareAndSwap(0, time.Now().UnixNano())
+				if n.Add(int64(fetched.NumRecords())) >= benchEvents {
+					cancel()
+				}
+			}
+		})
+	}
+	<-ctx.Done()
+	took := time.Since(time.Unix(0, first.Load()))
+	all.Wait()
+	return benchEvents / took.Seconds()
+}

@@ -1,0 +1,462 @@
+package kafka_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/sink"
+	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
+	sinkkafka "github.com/tickstorm/tickstorm/sink/kafka"
+)
+
+// consumer makes one of a test, which is fast.
+func (c *cluster) consumer(t testing.TB, cfg sinkkafka.ConsumerConfig) *sinkkafka.Consumer {
+	t.Helper()
+	cfg.Market = stocks
+	if cfg.Brokers == nil {
+		cfg.Cluster = c.at()
+	}
+	if cfg.Lease == 0 {
+		cfg.Lease = 10 * time.Second
+	}
+	if cfg.Save == 0 {
+		cfg.Save = 10 * time.Millisecond
+	}
+	cfg.Discover = 20 * time.Millisecond
+	consumer, err := sinkkafka.NewConsumer(cfg)
+	require.NoError(t, err)
+	return consumer
+}
+
+func (c *cluster) goConsumer(t testing.TB, cfg sinkkafka.ConsumerConfig) *sinktest.Runs {
+	t.Helper()
+	consumer := c.consumer(t, cfg)
+	return sinktest.Go(consumer.Run, consumer.Stop, nil)
+}
+
+// sharded gives each partition a handler of its own, which all write into the same books.
+type sharded struct{ sinktest.Ear }
+
+func (s sharded) Shard(int, int) tickstorm.Handler { return s.Ear }
+
+// TestThrough: what was recorded comes to the handler, once and in order, with what is missing; with
+// any number of partitions and consumers, before there is a topic and after.
+func TestThrough(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name                  string
+		partitions, consumers int
+	}{{"one", 1, 1}, {"shared", 4, 2}, {"idle consumers", 1, 3}} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			kafka := start(t)
+			dir := t.TempDir()
+			tp := sinktest.NewTape(t, dir, true)
+			layout := sinkkafka.Layout{Partitions: c.partitions}
+			b := sinktest.NewBooks()
+			var consumers []*sinktest.Runs
+			for range c.consumers {
+				consumers = append(consumers, kafka.goConsumer(t, sinkkafka.ConsumerConfig{Layout: layout, Handler: sharded{sinktest.Ear{Books: b}}}))
+			}
+			s := kafka.goSink(t, dir, filepath.Join(t.TempDir(), "cursor"), sinkkafka.Config{Layout: layout})
+			tp.Say(300)
+			tp.Gap()
+			tp.Say(300)
+			b.Whole(t, tp.Said(), tp.Gaps(), c.partitions)
+			s.Halt(t)
+			for _, r := range consumers {
+				r.Halt(t)
+			}
+
+			again := kafka.goConsumer(t, sinkkafka.ConsumerConfig{Layout: layout, Handler: sharded{sinktest.Ear{Books: b}}})
+			other := sinktest.NewBooks()
+			group := kafka.goConsumer(t, sinkkafka.ConsumerConfig{Layout: layout, Handler: sinktest.Ear{Books: other}, Group: "other"})
+			other.Whole(t, tp.Said(), tp.Gaps(), 1)
+			again.Halt(t)
+			group.Halt(t)
+			b.Whole(t, tp.Said(), tp.Gaps(), c.partitions)
+		})
+	}
+}
+
+// TestChannels: a consumer of some channels is told those, and what is missing.
+func TestChannels(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	dir := t.TempDir()
+	tp := sinktest.NewTape(t, dir, true)
+	tp.Say(100)
+	tp.Gap()
+	tp.End()
+	_, err := run(t, c.newEngine(t, sinkkafka.Config{}), dir, sink.Config{})
+	require.NoError(t, err)
+	b := sinktest.NewBooks()
+	consumer := c.consumer(t, sinkkafka.ConsumerConfig{Handler: sinktest.Ear{Books: b}, Channels: []string{"Q"}})
+	r := sinktest.Go(consumer.Run, consumer.Stop, nil)
+	b.Whole(t, 100, 1, 1)
+	r.Halt(t)
+	require.ErrorIs(t, consumer.Run(t.Context()), sinkkafka.ErrRan)
+	stats := consumer.Stats()
+	require.NotZero(t, stats.Saved)
+	require.Zero(t, stats.Partitions)
+	require.Zero(t, stats.Fenced)
+}
+
+// owners are the consumers that a symbol's events came to.
+type owners struct {
+	mu   sync.Mutex
+	seen map[string]map[int]bool
+}
+
+type owner struct {
+	tickstorm.NopHandler
+	*owners
+	number int
+}
+
+func (o owner) OnTrade(t *tickstorm.Trade) { o.event(t.Symbol) }
+func (o owner) OnQuote(q *tickstorm.Quote) { o.event(q.Symbol) }
+
+func (o owner) event(symbol string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.seen[symbol] == nil {
+		o.seen[symbol] = map[int]bool{}
+	}
+	o.seen[symbol][o.number] = true
+}
+
+// TestShares: consumers have even shares, each all channels of its symbols; and one that comes takes
+// no more than its share, while the others keep theirs.
+func TestShares(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	dir := t.TempDir()
+	tp := sinktest.NewTape(t, dir, true)
+	tp.Say(30)
+	tp.Gap()
+	s := c.goSink(t, dir, "", sinkkafka.Config{})
+	o := &owners{seen: map[string]map[int]bool{}}
+	var consumers []*sinkkafka.Consumer
+	var all []*sinktest.Runs
+	shares := func(want ...int) {
+		t.Helper()
+		require.Eventually(t, func() bool {
+			for i, n := range want {
+				if consumers[i].Stats().Partitions != 3*n { // T, Q and notices
+					return false
+				}
+			}
+			return true
+		}, sinktest.Patience, 5*time.Millisecond)
+	}
+	for n := range 3 {
+		consumer := c.consumer(t, sinkkafka.ConsumerConfig{Handler: owner{owners: o, number: n}})
+		consumers = append(consumers, consumer)
+		all = append(all, sinktest.Go(consumer.Run, consumer.Stop, nil))
+		switch n {
+		case 0:
+			shares(8)
+		case 1:
+			shares(4, 4)
+		}
+	}
+	require.Eventually(t, func() bool {
+		total := 0
+		for _, consumer := range consumers {
+			n := consumer.Stats().Partitions
+			if n != 6 && n != 9 {
+				return false
+			}
+			total += n
+		}
+		return total == 24
+	}, sinktest.Patience, 5*time.Millisecond)
+	o.mu.Lock()
+	clear(o.seen)
+	o.mu.Unlock()
+	said := tp.Said()
+	tp.Say(200)
+	require.Eventually(t, func() bool {
+		rows := uint64(0)
+		for _, consumer := range consumers {
+			rows += consumer.Stats().Rows
+		}
+		return rows >= uint64(said+600)
+	}, sinktest.Patience, 5*time.Millisecond)
+	o.mu.Lock()
+	require.Len(t, o.seen, len(sinktest.Symbols))
+	for symbol, numbers := range o.seen {
+		require.Len(t, numbers, 1, symbol)
+	}
+	o.mu.Unlock()
+	for _, r := range all {
+		r.Halt(t)
+	}
+	s.Halt(t)
+}
+
+// TestExpired: a consumer that is further behind than a topic keeps is told what it misses.
+func TestExpired(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	dir := t.TempDir()
+	layout := sinkkafka.Layout{Partitions: 1}
+	tp := sinktest.NewTape(t, dir, false)
+	tp.Say(20)
+	s := c.goSink(t, dir, "", sinkkafka.Config{Layout: layout})
+	b := sinktest.NewBooks()
+	r := c.goConsumer(t, sinkkafka.ConsumerConfig{Layout: layout, Handler: sinktest.Ear{Books: b}})
+	b.Await(t, tp.Said())
+	r.Halt(t)
+	tp.Say(20)
+	require.Eventually(t, func() bool { return c.PartitionInfo("md.stocks.T", 0).HighWatermark == 120 }, sinktest.Patience, 5*time.Millisecond)
+	require.NoError(t, c.DeleteRecords("md.stocks.T", 0, 90))
+	consumer := c.consumer(t, sinkkafka.ConsumerConfig{Layout: layout, Handler: sinktest.Ear{Books: b}})
+	again := sinktest.Go(consumer.Run, consumer.Stop, nil)
+	b.Await(t, 90)
+	again.Halt(t)
+	require.Equal(t, map[string]int{"30 records of md.stocks.T/0 were removed before they were read": 1}, b.Gaps())
+	require.EqualValues(t, 30, consumer.Stats().Expired)
+	s.Halt(t)
+}
+
+// TestForeign: what no sink has published is counted, and harms nothing.
+func TestForeign(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	dir := t.TempDir()
+	tp := sinktest.NewTape(t, dir, true)
+	tp.Say(20)
+	tp.Gap()
+	s := c.goSink(t, dir, "", sinkkafka.Config{})
+	b := sinktest.NewBooks()
+	consumer := c.consumer(t, sinkkafka.ConsumerConfig{Handler: sinktest.Ear{Books: b}})
+	r := sinktest.Go(consumer.Run, consumer.Stop, nil)
+	b.Whole(t, tp.Said(), 1, 1)
+	cl := c.client(t)
+	for _, topic := range []string{"md.stocks.T", "md.stocks.notice"} {
+		require.NoError(t, cl.ProduceSync(t.Context(), &kgo.Record{Topic: topic, Key: []byte("AAPL"), Value: []byte("x")}).FirstErr())
+	}
+	tp.Say(20)
+	b.Whole(t, tp.Said(), 1, 1)
+	require.Eventually(t, func() bool { return consumer.Stats().Foreign == 2 }, sinktest.Patience, 5*time.Millisecond)
+	s.Halt(t)
+	r.Halt(t)
+}
+
+// TestRecreated: a topic that somebody has removed and made again is read from its beginning, and what
+// was seen before is not told again.
+func TestRecreated(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	dir := t.TempDir()
+	tp := sinktest.NewTape(t, dir, false)
+	tp.Say(20)
+	tp.End()
+	b := sinktest.NewBooks()
+	for range 2 {
+		_, err := run(t, c.newEngine(t, sinkkafka.Config{}), dir, sink.Config{})
+		require.NoError(t, err)
+		r := c.goConsumer(t, sinkkafka.ConsumerConfig{Handler: sinktest.Ear{Books: b}, Channels: []string{"T"}})
+		b.Await(t, tp.Said())
+		require.Eventually(t, func() bool {
+			info := c.GroupInfo("tickstorm")
+			return info != nil
+		}, sinktest.Patience, 5*time.Millisecond)
+		r.Halt(t)
+		require.NoError(t, c.DeleteTopic("md.stocks.T"))
+	}
+	b.Whole(t, tp.Said(), 0, 1)
+}
+
+// TestOtherPartitions: a consumer that does not know how topics lie ends with why.
+func TestOtherPartitions(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	require.NoError(t, c.CreateTopic("md.stocks.T", 3, nil))
+	consumer := c.consumer(t, sinkkafka.ConsumerConfig{Handler: tickstorm.NopHandler{}})
+	var fault *sinkkafka.TopicError
+	require.ErrorAs(t, consumer.Run(t.Context()), &fault)
+}
+
+// ledger is a database, as a handler may have one: what it makes of events and the watermarks are
+// written at once.
+type ledger struct {
+	mu    sync.Mutex
+	marks map[string][]byte
+	revs  map[string]uint64
+	books *sinktest.Books
+}
+
+// shard is what one consumer has of a lane, and has not written yet.
+type shard struct {
+	tickstorm.NopHandler
+	trades []tickstorm.Trade
+	quotes []tickstorm.Quote
+	gaps   []tickstorm.Gap
+}
+
+func (s *shard) OnTrade(t *tickstorm.Trade) { s.trades = append(s.trades, *t.Clone()) }
+func (s *shard) OnQuote(q *tickstorm.Quote) { s.quotes = append(s.quotes, *q.Clone()) }
+func (s *shard) OnGap(g *tickstorm.Gap)     { s.gaps = append(s.gaps, *g) }
+
+// client is a consumer's end of the database.
+type client struct {
+	*ledger
+	mu   sync.Mutex
+	mine map[string]*shard
+}
+
+func (c *client) lane(name string) tickstorm.Handler {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := &shard{}
+	c.mine[name] = s
+	return s
+}
+
+func (c *client) Load(_ context.Context, lane string) (w sink.Watermark, err error) {
+	l := c.ledger
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if text := l.marks[lane]; text != nil {
+		err = json.Unmarshal(text, &w)
+	}
+	w.Revision = l.revs[lane]
+	return w, err
+}
+
+func (c *client) Save(_ context.Context, lane string, w *sink.Watermark) error {
+	c.mu.Lock()
+	s := c.mine[lane]
+	c.mu.Unlock()
+	l := c.ledger
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if w.Revision != l.revs[lane] {
+		return sink.ErrFenced
+	}
+	text, err := json.Marshal(w)
+	if err != nil {
+		return err
+	}
+	if s != nil { // nil while the lane is claimed for the first time
+		ear := sinktest.Ear{Books: l.books}
+		for i := range s.trades {
+			ear.OnTrade(&s.trades[i])
+		}
+		for i := range s.quotes {
+			ear.OnQuote(&s.quotes[i])
+		}
+		for i := range s.gaps {
+			ear.OnGap(&s.gaps[i])
+		}
+		s.trades, s.quotes, s.gaps = nil, nil, nil
+	}
+	l.revs[lane]++
+	l.marks[lane], w.Revision = text, l.revs[lane]
+	return nil
+}
+
+// TestKilledConsumers: of consumers that are killed at any moment, and keep their watermarks with
+// what they make of the events, each event has come to something once.
+func TestKilledConsumers(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	dir := t.TempDir()
+	tp := sinktest.NewTape(t, dir, true)
+	layout := sinkkafka.Layout{Partitions: 4}
+	s := c.goSink(t, dir, "", sinkkafka.Config{Layout: layout})
+	l := &ledger{marks: map[string][]byte{}, revs: map[string]uint64{}, books: sinktest.NewBooks()}
+	newConsumer := func() *sinktest.Runs {
+		end := &client{ledger: l, mine: map[string]*shard{}}
+		return c.goConsumer(t, sinkkafka.ConsumerConfig{Layout: layout, Lanes: end.lane, Watermarks: end, Lease: time.Second})
+	}
+	consumers := []*sinktest.Runs{newConsumer(), newConsumer()}
+	random := sinktest.Random(22)
+	for range sinktest.Turns(t, 8) {
+		tp.Say(100)
+		tp.Gap()
+		l.books.Await(t, random.IntN(tp.Said()))
+		at := random.IntN(len(consumers))
+		consumers[at].Kill()
+		consumers[at] = newConsumer()
+	}
+	l.books.Whole(t, tp.Said(), tp.Gaps(), 4)
+	s.Halt(t)
+	for _, r := range consumers {
+		r.Halt(t)
+	}
+	l.books.Whole(t, tp.Said(), tp.Gaps(), 4)
+}
+
+// TestKilledByDefault: without that, a killed consumer's successor repeats what was not saved, and
+// nothing is missing.
+func TestKilledByDefault(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	dir := t.TempDir()
+	tp := sinktest.NewTape(t, dir, true)
+	s := c.goSink(t, dir, "", sinkkafka.Config{})
+	b := sinktest.NewBooks()
+	for range sinktest.Turns(t, 4) {
+		r := c.goConsumer(t, sinkkafka.ConsumerConfig{Handler: sinktest.Ear{Books: b}, Save: time.Hour})
+		tp.Say(30)
+		b.Await(t, tp.Said())
+		r.Kill()
+	}
+	require.Greater(t, b.Calls(), tp.Said())
+	require.Equal(t, tp.Said(), b.Count())
+	s.Halt(t)
+}
+
+// TestConfigs: what cannot be is refused at once, and no password is told.
+func TestConfigs(t *testing.T) {
+	t.Parallel()
+	handler := tickstorm.NopHandler{}
+	at := sinkkafka.Cluster{Brokers: []string{"10.0.0.1:9092"}}
+	with := func(a sinkkafka.Auth) sinkkafka.Cluster { return sinkkafka.Cluster{Brokers: at.Brokers, Auth: a} }
+	for name, cfg := range map[string]sinkkafka.Config{
+		"nobody":     {},
+		"prefix":     {Cluster: at, Layout: sinkkafka.Layout{Prefix: "a/b"}},
+		"partitions": {Cluster: at, Layout: sinkkafka.Layout{Partitions: 5000}},
+		"patience":   {Cluster: at, Patience: -1},
+		"retention":  {Cluster: at, Topics: sinkkafka.Topics{Retention: -1}},
+		"mechanism":  {Cluster: with(sinkkafka.Auth{Mechanism: "GSSAPI"})},
+		"user":       {Cluster: with(sinkkafka.Auth{User: "u", Password: "pass-1234"})},
+		"plain":      {Cluster: with(sinkkafka.Auth{Mechanism: "PLAIN", User: "u", Password: "pass-1234"})},
+	} {
+		_, err := sinkkafka.NewEngine(cfg)
+		require.Error(t, err, name)
+		require.NotContains(t, err.Error(), "pass-1234")
+		require.NotContains(t, fmt.Sprintf("%v %+v %#v", cfg, cfg, cfg), "pass-1234")
+	}
+	for name, cfg := range map[string]sinkkafka.ConsumerConfig{
+		"no market":  {Cluster: at, Handler: handler},
+		"no handler": {Cluster: at, Market: stocks},
+		"two":        {Cluster: at, Market: stocks, Handler: handler, Lanes: func(string) tickstorm.Handler { return handler }},
+		"negative":   {Cluster: at, Market: stocks, Handler: handler, Save: -1},
+		"options":    {Cluster: sinkkafka.Cluster{Brokers: at.Brokers, Options: []kgo.Opt{kgo.BrokerMaxReadBytes(1)}}, Market: stocks, Handler: handler},
+	} {
+		_, err := sinkkafka.NewConsumer(cfg)
+		require.Error(t, err, name)
+	}
+	idle, err := sinkkafka.NewConsumer(sinkkafka.ConsumerConfig{Cluster: at, Market: stocks, Handler: handler})
+	require.NoError(t, err)
+	require.NoError(t, idle.Stop(context.Background()))
+	require.False(t, sinkkafka.Refused(errors.New("x")))
+	require.True(t, strings.HasPrefix(sinkkafka.Layout{Prefix: "md"}.Topic(stocks, strings.Repeat(".", 300)), "md.stocks._2E"))
+	require.Len(t, sinkkafka.Layout{Prefix: "md"}.Topic(stocks, strings.Repeat(".", 300)), 249)
+}

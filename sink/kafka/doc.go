@@ -1,0 +1,24 @@
+// Package kafka gives Kafka what a [sink.Runner] reads, and its consumers what Kafka has.
+//
+// [Engine] publishes; a [Consumer] tells the same [tickstorm.Handler] that a client would call what a
+// market's topics have: several consumers share the partitions, each symbol in its order, each event
+// once.
+//
+// # What is guaranteed
+//
+// From a recording into Kafka: each element that was recorded is stored, and as long as a partition
+// has its last record, once, whatever was killed; but what a process that was killed had sent a moment
+// before may come to be stored beside what its successor sends, which consumers leave out. What
+// retention removes, a consumer that had not read it is told as a gap. What a cluster loses that it
+// has acknowledged, such as by an unclean election, is lost; min.insync.replicas is against that.
+//
+// From Kafka into a handler: each once, in the order of its channel and symbol, where consumers are
+// stopped, partitions move, or connections are lost for less than a lease. Of a consumer that was
+// killed, or cut off for longer, another repeats what came since it saved its watermark last, by default
+// 500 ms, unless the handler keeps the watermarks with its own results ([ConsumerConfig].Watermarks). The
+// watermarks are in the metadata of the group's offsets, of as many segments as have room there (some
+// 80), so that both move at once, and only who has the partition moves them.
+//
+// Topics are by channel, so between a symbol's trades and its quotes there is no order; nor is there
+// between events and notices, of which each partition of their topic has all.
+package kafka

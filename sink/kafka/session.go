@@ -1,0 +1,489 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/sink"
+)
+
+// This file is what a Consumer does while it is a member of its group: Run's goroutine polls and has
+// handlers called, and between polls the client library says which partitions come and go.
+
+// place is a partition of a topic.
+type place struct {
+	topic     string
+	partition int32
+}
+
+// lane is a partition that this consumer has.
+type lane struct {
+	place
+	name  string
+	form  form
+	told  *sink.Lane
+	mark  sink.Watermark // as it was loaded, or saved last
+	next  int64          // offset that is to come; -1 if nobody knows
+	epoch int32          // of the record before it
+	dirty bool           // it is ahead of what was saved
+	ticks uint
+	count sink.LaneStats // that the consumer has counted
+}
+
+// session is a membership.
+type session struct {
+	c      *Consumer
+	client *kgo.Client   // which calls back before whoever makes it has it
+	ready  chan struct{} // closed when there is a client
+	until  atomic.Int64  // when others may take this one for gone, in nanoseconds since 1970
+
+	mu     sync.Mutex // protects what follows; held while handlers are called
+	lanes  map[place]*lane
+	shards map[int32]tickstorm.Handler // of partitions, if each has its own
+	saved  time.Time
+	room   int // bytes for metadata
+	over   bool
+	fatal  error
+}
+
+func newSession(c *Consumer) *session {
+	return &session{c: c, ready: make(chan struct{}), lanes: map[place]*lane{}, shards: map[int32]tickstorm.Handler{}, room: maxMetadata}
+}
+
+// maxPoll is how many records are handled until partitions may move.
+const maxPoll = 8192
+
+var errSilent = errors.New("kafka: the group has not heard of this consumer")
+
+// rebalance is how long members have for what they have in hand when partitions move.
+func (c *ConsumerConfig) rebalance() time.Duration { return max(c.Lease, time.Minute) }
+
+// options are those of the group's client.
+func (s *session) options() []kgo.Opt {
+	c := s.c
+	opts := append([]kgo.Opt{kgo.FetchMaxBytes(16 << 20), kgo.FetchMaxWait(time.Second)}, c.common...)
+	return append(opts,
+		kgo.ConsumeRegex(), kgo.ConsumeTopics(c.cfg.pattern(c.cfg.Market, c.cfg.Channels)), kgo.ConsumerGroup(c.cfg.Group),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.Balancers(newBalancer()), kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
+		kgo.SessionTimeout(c.cfg.Lease), kgo.HeartbeatInterval(max(c.cfg.Lease/5, time.Millisecond)), kgo.RebalanceTimeout(c.cfg.rebalance()),
+		kgo.MetadataMaxAge(c.cfg.Discover), kgo.WithHooks(s),
+		kgo.AdjustFetchOffsetsFn(s.assigned), kgo.OnPartitionsRevoked(s.gone), kgo.OnPartitionsLost(s.gone),
+	)
+}
+
+// session joins the group and reads until something ends that.
+func (c *Consumer) session(ctx context.Context) (err error) {
+	s := newSession(c)
+	if s.client, err = kgo.NewClient(s.options()...); err != nil {
+		return fmt.Errorf("kafka: %w", err)
+	}
+	close(s.ready)
+	defer s.leave()
+	polling, stopPolling := context.WithCancel(ctx)
+	defer stopPolling()
+	stop := make(chan struct{})
+	var waiting sync.WaitGroup
+	defer waiting.Wait()
+	defer close(stop)
+	waiting.Go(func() {
+		select {
+		case <-c.life.Stopping():
+			stopPolling()
+		case <-stop:
+		}
+	})
+	if err := s.knock(polling); err != nil {
+		return err
+	}
+	for {
+		err := s.poll(ctx, polling)
+		switch {
+		case err != nil:
+			return err
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case polling.Err() != nil:
+			return s.finish(ctx)
+		}
+	}
+}
+
+// knock returns why the cluster lets nobody in: without topics a poll would never tell.
+func (s *session) knock(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.c.cfg.patience())
+	defer cancel()
+	if err := s.client.Ping(ctx); Refused(err) {
+		return fmt.Errorf("kafka: %w", err)
+	}
+	return nil
+}
+
+// poll handles what has come, and saves if it is time to.
+func (s *session) poll(ctx, polling context.Context) error {
+	wait, cancel := polling, context.CancelFunc(func() {})
+	s.mu.Lock()
+	if s.dirty() { // else nothing is to be done before something comes
+		wait, cancel = context.WithTimeout(polling, max(time.Millisecond, time.Until(s.saved.Add(s.c.cfg.Save))))
+	}
+	s.mu.Unlock()
+	fetched := s.client.PollRecords(wait, maxPoll)
+	cancel()
+	defer s.client.AllowRebalance()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fatal != nil {
+		return s.fatal
+	}
+	if err := s.handle(ctx, fetched); err != nil {
+		return err
+	}
+	if s.dirty() && time.Since(s.saved) >= s.c.cfg.Save {
+		if err := s.save(ctx, s.all(), false); err != nil && ctx.Err() == nil {
+			if errors.Is(err, sink.ErrFenced) {
+				return err
+			}
+			s.c.cfg.Logger.Warn("kafka: watermarks were not saved", "error", err)
+		}
+	}
+	return nil
+}
+
+func (s *session) dirty() bool {
+	for _, l := range s.lanes {
+		if l.dirty {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *session) all() []*lane {
+	lanes := make([]*lane, 0, len(s.lanes))
+	for _, l := range s.lanes {
+		lanes = append(lanes, l)
+	}
+	return lanes
+}
+
+// handle has handlers called: one after the other if they are one.
+func (s *session) handle(ctx context.Context, fetched kgo.Fetches) error {
+	shared := s.c.notices != nil
+	shares := map[int32][]func() error{} // by partition
+	var failed error
+	fetched.EachPartition(func(p kgo.FetchTopicPartition) {
+		l := s.lanes[place{p.Topic, p.Partition}]
+		if p.Err != nil {
+			failed = errors.Join(failed, s.failed(p.Err))
+		}
+		if l == nil || len(p.Records) == 0 {
+			return
+		}
+		share := p.Partition
+		if shared {
+			share = 0
+		}
+		shares[share] = append(shares[share], func() error { return s.records(ctx, l, &p.FetchPartition) })
+	})
+	if failed != nil {
+		return failed
+	}
+	errs := make(chan error, len(shares))
+	var others sync.WaitGroup
+	for _, share := range shares {
+		do := func() {
+			for _, f := range share {
+				if err := f(); err != nil {
+					errs <- err
+					return
+				}
+			}
+		}
+		if len(shares) == 1 {
+			do()
+		} else {
+			others.Go(do)
+		}
+	}
+	others.Wait()
+	select {
+	case err := <-errs:
+		return err
+	default:
+		return nil
+	}
+}
+
+// failed returns what ends the session of what went wrong with a poll.
+func (s *session) failed(err error) error {
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return nil
+	case Refused(err), errors.Is(err, kgo.ErrClientClosed):
+		return err
+	}
+	// A [kgo.ErrDataLoss] among them: the log has less than was read, which costs others, and is read again.
+	s.c.cfg.Logger.Warn("kafka: a partition cannot be read", "error", err)
+	return nil
+}
+
+// records tells a lane's handler what has come.
+func (s *session) records(ctx context.Context, l *lane, p *kgo.FetchPartition) error {
+	if first := p.Records[0].Offset; l.next >= 0 && first > l.next && p.LogStartOffset > l.next {
+		s.expired(l, min(first, p.LogStartOffset)-l.next)
+	}
+	foreign := uint64(0)
+	for _, r := range p.Records {
+		if l.ticks++; l.ticks%64 == 1 {
+			if !s.leased() {
+				return errSilent
+			}
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+		}
+		if s.c.notices != nil && l.form == formNotice {
+			s.c.notices.next(r)
+		}
+		if err := tell(l.told, l.form, r); err != nil {
+			foreign++
+		}
+		l.next, l.epoch, l.dirty = r.Offset+1, r.LeaderEpoch, true
+		if l.ticks%64 == 1 {
+			s.tally(l, foreign, true)
+			foreign = 0
+		}
+	}
+	s.tally(l, foreign, false)
+	return nil
+}
+
+// tally adds to the consumer's counters, with the lag of a record.
+func (s *session) tally(l *lane, foreign uint64, lag bool) {
+	before, now := l.count, l.told.Stats()
+	l.count = now
+	s.c.counts.add(func(st *sink.ConsumerStats) {
+		st.Rows += now.Rows - before.Rows
+		st.Repeated += now.Repeated - before.Repeated
+		st.Foreign += foreign
+		if lag && now.Rows > before.Rows {
+			st.Lag.Observe(time.Duration(max(0, time.Now().UnixNano()-now.Newest)))
+		}
+	})
+}
+
+// expired tells that records were removed.
+func (s *session) expired(l *lane, n int64) {
+	if s.c.notices != nil {
+		s.c.notices.skip = false
+	}
+	g := &tickstorm.Gap{Market: s.c.cfg.Market, Cause: &ExpiredError{l.topic, l.partition, uint64(n)}}
+	if newest := l.told.Stats().Newest; newest != 0 {
+		g.From.Received = time.Unix(0, newest)
+	}
+	l.told.Gap(g)
+	s.c.counts.add(func(st *sink.ConsumerStats) { st.Expired += uint64(n) })
+}
+
+// assigned begins the lanes that come, and says where reading goes on.
+func (s *session) assigned(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	<-s.ready
+	if err := s.check(ctx, offsets); err != nil {
+		return nil, err
+	}
+	marks, err := s.load(ctx, offsets)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return nil, kgo.ErrClientClosed
+	}
+	for topic, partitions := range offsets {
+		for p := range partitions {
+			w, next := marks[place{topic, p}], int64(-1)
+			if w.Revision > 0 && w.Offset > 0 {
+				next = int64(w.Offset)
+				partitions[p] = kgo.NewOffset().At(next)
+			}
+			s.begin(place{topic, p}, w, next)
+		}
+	}
+	s.saved = time.Now()
+	return offsets, nil
+}
+
+// check requires that topics have the partitions that they should.
+func (s *session) check(ctx context.Context, offsets map[string]map[int32]kgo.Offset) error {
+	topics := make([]string, 0, len(offsets))
+	for topic := range offsets {
+		topics = append(topics, topic)
+	}
+	if len(topics) == 0 {
+		return nil
+	}
+	found, err := kadm.NewClient(s.client).ListTopics(ctx, topics...)
+	if err != nil {
+		return err
+	}
+	for _, d := range found {
+		if err := checkPartitions(s.c.cfg.Layout, d); d.Err == nil && err != nil {
+			s.mu.Lock()
+			s.fatal = err
+			s.mu.Unlock()
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *session) begin(at place, w sink.Watermark, next int64) {
+	cfg := &s.c.cfg
+	l := &lane{place: at, name: cfg.Lane(at.topic, int(at.partition)), form: formOf(at.topic), mark: w, next: next, epoch: -1}
+	handler := cfg.Handler
+	sharded, ok := handler.(tickstorm.ShardHandler)
+	switch {
+	case cfg.Lanes != nil:
+		handler = cfg.Lanes(l.name)
+	case ok:
+		if handler = s.shards[at.partition]; handler == nil {
+			handler = sharded.Shard(int(at.partition), cfg.Partitions)
+			s.shards[at.partition] = handler
+		}
+	case l.form == formNotice:
+		handler = s.c.notices
+	}
+	marks := w.Marks.Clone()
+	if seen, ok := s.c.seen[l.name]; ok { // before it was lost
+		for _, id := range seen.All() {
+			marks.Add(&id)
+		}
+	}
+	l.told = sink.NewLane(cfg.Market, handler, cfg.Symbols, marks)
+	if s.lanes[at] == nil {
+		s.c.counts.add(func(st *sink.ConsumerStats) { st.Partitions++ })
+	}
+	s.lanes[at] = l
+	cfg.Logger.Info("kafka: has a partition", "lane", l.name, "offset", next)
+}
+
+// gone saves the lanes that go to others, and lets go of them. Where they were lost, it may be that the
+// group has not heard of this consumer and that it has not heard of the group; who has a partition
+// by now a broker knows, and refuses who has not.
+func (s *session) gone(ctx context.Context, _ *kgo.Client, places map[string][]int32) {
+	<-s.ready
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return
+	}
+	lanes := s.these(places)
+	trying, cancel := context.WithTimeout(ctx, s.c.cfg.Lease)
+	defer cancel()
+	err := s.save(trying, lanes, true)
+	for err != nil && !takenAway(err) && s.again(trying) {
+		err = s.save(trying, lanes, true)
+	}
+	if err != nil {
+		s.c.cfg.Logger.Warn("kafka: watermarks were not saved before partitions went", "error", err)
+	}
+	s.forget(lanes)
+}
+
+func (s *session) these(places map[string][]int32) (lanes []*lane) {
+	for topic, partitions := range places {
+		for _, p := range partitions {
+			if l := s.lanes[place{topic, p}]; l != nil {
+				lanes = append(lanes, l)
+			}
+		}
+	}
+	return lanes
+}
+
+// forget ends lanes. What was told and not saved is known as long as this consumer runs, for the case
+// that they come back.
+func (s *session) forget(lanes []*lane) {
+	for _, l := range lanes {
+		delete(s.lanes, l.place)
+		if l.dirty {
+			s.c.seen[l.name] = l.told.Marks().Clone()
+			s.c.counts.add(func(st *sink.ConsumerStats) { st.Fenced++ })
+		}
+		last := true
+		for at := range s.lanes {
+			last = last && at.partition != l.partition
+		}
+		if last {
+			delete(s.shards, l.partition)
+		}
+		s.c.counts.add(func(st *sink.ConsumerStats) { st.Partitions-- })
+		s.c.cfg.Logger.Info("kafka: lets go of a partition", "lane", l.name, "offset", l.next)
+	}
+}
+
+// finish saves all that was handled, however often that has to be tried. Between tries partitions may
+// go, which saves theirs.
+func (s *session) finish(ctx context.Context) error {
+	for {
+		s.mu.Lock()
+		err := s.save(ctx, s.all(), true)
+		s.mu.Unlock()
+		if err == nil || takenAway(err) || !s.again(ctx) {
+			return ctx.Err()
+		}
+		s.c.cfg.Logger.Warn("kafka: watermarks were not saved", "error", err)
+	}
+}
+
+// again waits a moment before something is tried again, and reports whether there is time for that.
+func (s *session) again(ctx context.Context) bool {
+	return pause(ctx, min(s.c.cfg.Lease/20, 100*time.Millisecond)) == nil
+}
+
+// leave leaves the group. What was not saved by now is not.
+func (s *session) leave() {
+	s.mu.Lock()
+	s.over = true
+	s.forget(s.all())
+	s.mu.Unlock()
+	s.client.AllowRebalance()
+	leaving, cancel := context.WithTimeout(context.Background(), s.c.cfg.patience())
+	defer cancel()
+	_ = s.client.LeaveGroupContext(leaving) // else the lease ends by itself
+	s.client.CloseAllowingRebalance()
+}
+
+// leased reports whether no other consumer takes this one for gone.
+func (s *session) leased() bool { return time.Now().UnixNano() < s.until.Load() }
+
+// OnBrokerWrite implements [kgo.HookBrokerWrite]: who joins is waited for.
+func (s *session) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, err error) {
+	if err == nil && (key == int16(kmsg.JoinGroup) || key == int16(kmsg.SyncGroup)) {
+		s.until.Store(time.Now().Add(s.c.cfg.rebalance() * 3 / 4).UnixNano())
+	}
+}
+
+// OnBrokerE2E implements [kgo.HookBrokerE2E]: who was heard is there.
+func (s *session) OnBrokerE2E(_ kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2E) {
+	lease := s.c.cfg.Lease * 3 / 4
+	joining := key == int16(kmsg.JoinGroup) || key == int16(kmsg.SyncGroup)
+	switch {
+	case !joining && key != int16(kmsg.Heartbeat):
+	case e2e.Err() == nil && joining:
+		s.until.Store(time.Now().Add(lease).UnixNano())
+	case e2e.Err() == nil:
+		s.until.Store(time.Now().Add(lease - e2e.DurationE2E()).UnixNano())
+	case joining:
+		s.until.Store(time.Now().UnixNano())
+	}
+}

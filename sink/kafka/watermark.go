@@ -1,0 +1,190 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/tickstorm/tickstorm/sink"
+)
+
+// This file is where watermarks are kept: with the offset that the group commits, as its metadata, and
+// so always both or neither; and only by who has the partition in the group's present generation.
+
+// maxMetadata is how long metadata are unless a broker allows less (offset.metadata.max.bytes).
+const maxMetadata = 4096
+
+// appendMarks writes the newest of some marks that have room, the newest last.
+func appendMarks(m *sink.Marks, room int) string {
+	ids := m.All()
+	var texts []string
+	for i := len(ids) - 1; i >= 0; i-- {
+		text := ids[i].String()
+		if room -= len(text) + 1; room < 0 {
+			break
+		}
+		texts = append(texts, text)
+	}
+	for i, j := 0, len(texts)-1; i < j; i, j = i+1, j-1 {
+		texts[i], texts[j] = texts[j], texts[i]
+	}
+	return strings.Join(texts, " ")
+}
+
+// parseMarks reads what appendMarks wrote. What is none, of whoever else commits for the group, is no
+// mark: rather twice than not at all.
+func parseMarks(text string) (m sink.Marks) {
+	for word := range strings.FieldsSeq(text) {
+		if id, err := sink.ParseID(word); err == nil {
+			m.Add(&id)
+		}
+	}
+	return m
+}
+
+// patience is how long an answer to a commit is waited for.
+func (c *ConsumerConfig) patience() time.Duration { return min(c.Lease/2, 2*time.Second) }
+
+// load returns the watermark of each lane that comes, the zero one with Revision 0 where there is none.
+func (s *session) load(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[place]sink.Watermark, error) {
+	marks := map[place]sink.Watermark{}
+	if own := s.c.cfg.Watermarks; own != nil {
+		for topic, partitions := range offsets {
+			for p := range partitions {
+				name := s.c.cfg.Lane(topic, int(p))
+				w, err := own.Load(ctx, name)
+				if err == nil {
+					w.Owner = s.c.member
+					err = own.Save(ctx, name, &w) // who had it before can save no more
+				}
+				if err != nil {
+					return nil, fmt.Errorf("kafka: watermark of %s: %w", name, err)
+				}
+				marks[place{topic, p}] = w
+			}
+		}
+		return marks, nil
+	}
+	topics := make([]string, 0, len(offsets))
+	for topic := range offsets {
+		topics = append(topics, topic)
+	}
+	fetched, err := kadm.NewClient(s.client).FetchOffsetsForTopics(ctx, s.c.cfg.Group, topics...)
+	if err == nil {
+		err = fetched.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("kafka: watermarks of %s: %w", s.c.cfg.Group, err)
+	}
+	fetched.Each(func(o kadm.OffsetResponse) {
+		if o.At >= 0 {
+			marks[place{o.Topic, o.Partition}] = sink.Watermark{Offset: uint64(o.At), Marks: parseMarks(o.Metadata), Revision: 1}
+		}
+	})
+	return marks, nil
+}
+
+// save saves the watermarks of lanes that were told something since; the session's lock is held.
+// What cannot be saved now stays to be.
+func (s *session) save(ctx context.Context, lanes []*lane, release bool) error {
+	ctx, cancel := context.WithTimeout(ctx, s.c.cfg.patience())
+	defer cancel()
+	s.saved = time.Now()
+	var dirty []*lane
+	for _, l := range lanes {
+		if l.dirty {
+			dirty = append(dirty, l)
+		}
+	}
+	if own := s.c.cfg.Watermarks; own != nil {
+		for _, l := range lanes {
+			if l.dirty || release {
+				l.mark.Offset, l.mark.Marks, l.mark.Owner = uint64(max(0, l.next)), l.told.Marks().Clone(), s.c.member
+				if release {
+					l.mark.Owner = ""
+				}
+				if err := own.Save(ctx, l.name, &l.mark); err != nil {
+					return fmt.Errorf("kafka: watermark of %s: %w", l.name, err)
+				}
+				s.clean(l)
+			}
+		}
+		_ = s.commit(ctx, dirty, false) // for whoever looks at the group's lag
+		return nil
+	}
+	return s.commit(ctx, dirty, true)
+}
+
+func (s *session) clean(l *lane) {
+	l.dirty = false
+	delete(s.c.seen, l.name)
+	s.c.counts.add(func(st *sink.ConsumerStats) { st.Saved++ })
+}
+
+// commit commits the group's offsets, and the watermarks with them.
+func (s *session) commit(ctx context.Context, lanes []*lane, marks bool) (failed error) {
+	if len(lanes) == 0 {
+		return nil
+	}
+	offsets := map[string]map[int32]kgo.EpochOffset{}
+	at := map[place]*lane{}
+	for _, l := range lanes {
+		if offsets[l.topic] == nil {
+			offsets[l.topic] = map[int32]kgo.EpochOffset{}
+		}
+		offsets[l.topic][l.partition] = kgo.EpochOffset{Epoch: l.epoch, Offset: l.next}
+		at[l.place] = l
+	}
+	ctx = kgo.PreCommitFnContext(ctx, func(r *kmsg.OffsetCommitRequest) error {
+		for i := range r.Topics {
+			for j := range r.Topics[i].Partitions {
+				p := &r.Topics[i].Partitions[j]
+				text := ""
+				if l := at[place{r.Topics[i].Topic, p.Partition}]; marks && l != nil {
+					text = appendMarks(l.told.Marks(), s.room)
+				}
+				p.Metadata = &text
+			}
+		}
+		return nil
+	})
+	s.client.CommitOffsetsSync(ctx, offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
+		if err != nil {
+			failed = fmt.Errorf("kafka: commit: %w", err)
+			return
+		}
+		for _, t := range resp.Topics {
+			for _, p := range t.Partitions {
+				l := at[place{t.Topic, p.Partition}]
+				err := kerr.ErrorForCode(p.ErrorCode)
+				switch {
+				case err == nil && l != nil && marks:
+					s.clean(l)
+				case errors.Is(err, kerr.OffsetMetadataTooLarge) && s.room > 0:
+					s.room /= 2
+					fallthrough
+				case err != nil:
+					failed = fmt.Errorf("kafka: commit of %s/%d: %w", t.Topic, p.Partition, err)
+				}
+			}
+		}
+	})
+	return failed
+}
+
+// takenAway reports whether a watermark was not saved because another consumer has the partition.
+func takenAway(err error) bool {
+	for _, e := range []error{sink.ErrFenced, kerr.IllegalGeneration, kerr.UnknownMemberID, kerr.FencedInstanceID, kerr.FencedMemberEpoch, kerr.UnknownTopicID} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
