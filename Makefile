@@ -175,6 +175,7 @@ proof: ## prove what takes long: races, repeated runs, fuzzing, soak; half an ho
 	cd cmd/tickstorm && TICKSTORM_FLAGS=$(call share,40) go test -count=1 -run Flags .
 	cd sink && TICKSTORM_KILLS=$(call share,300) go test -count=1 -run 'Kills|Rivals' .
 	cd sink/nats && TICKSTORM_KILLS=$(call share,200) go test -count=1 -timeout 30m -run 'Faults|Killed|StreamOnce' .
+	cd sink/postgres && TICKSTORM_KILLS=$(call share,300) go test -count=1 -timeout 30m -run Kills .
 
 .PHONY: bench-rivals
 bench-rivals: ## print README's tables of rivals; takes some minutes, RIVALS=-short less

@@ -57,6 +57,7 @@ var house = map[string]layer{
 	"internal/jsonscan": {knows: []string{"internal/swar"}, tests: []string{fastjson, testify}},
 	"internal/layers":   {tests: []string{testify}},
 	"internal/leak":     {},
+	"internal/pgserver": {knows: []string{"syscall"}},
 	"internal/poison":   {},
 	"internal/redact":   {tests: []string{testify}},
 	"internal/release":  {tests: []string{testify}},
@@ -78,6 +79,8 @@ var house = map[string]layer{
 	"sink/nats":            {knows: []string{".", "sink"}, tests: []string{"internal/leak", "record", "sim", "sink/nats/embedded", testify}},
 	"sink/nats/embedded":   {},
 	"sink/nats/examples/*": {knows: []string{".", "record", "sim", "sink", "sink/nats", "sink/nats/embedded"}},
+
+	"sink/postgres": {knows: []string{".", "internal/redact", "record", "sink"}, tests: []string{"internal/leak", "internal/pgserver", "sim", testify}},
 
 	"bench":               {knows: []string{".", "epoll", "frame", "internal/jsonscan", "sim", fastjson, ws, "syscall", "unsafe"}, tests: []string{"internal/leak", testify}},
 	"bench/growth":        {tests: []string{testify}},
