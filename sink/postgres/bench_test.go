@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -114,6 +117,50 @@ func (r *ready) store(b *testing.B, d *database, raw bool) (stored int) {
 	return stored
 }
 
+// processor is how much processor time a server has taken, in all its processes, where /proc says it.
+func processor(b *testing.B, s *pgserver.Server) (spent time.Duration) {
+	b.Helper()
+	text, err := os.ReadFile(filepath.Join(s.Socket(), "data", "postmaster.pid"))
+	require.NoError(b, err)
+	server, _, _ := strings.Cut(string(text), "\n")
+	all, err := filepath.Glob("/proc/[0-9]*/stat")
+	require.NoError(b, err)
+	for _, path := range all {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended
+		}
+		_, rest, _ := strings.Cut(string(text), ") ")
+		fields := strings.Fields(rest) // state, parent, ..., then from the 12th on times of it and its children that have ended
+		if own := path == "/proc/"+server+"/stat"; own || len(fields) > 14 && fields[1] == server {
+			for i, text := range fields[11:15] {
+				ticks, err := strconv.Atoi(text)
+				require.NoError(b, err)
+				if own || i < 2 {
+					spent += time.Duration(ticks) * 10 * time.Millisecond
+				}
+			}
+		}
+	}
+	return spent
+}
+
+// self is how much processor time this process has taken.
+func self(b *testing.B) time.Duration {
+	b.Helper()
+	text, err := os.ReadFile("/proc/self/stat")
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(text), ") ")
+	fields := strings.Fields(rest)
+	user, err := strconv.Atoi(fields[11])
+	require.NoError(b, err)
+	system, err := strconv.Atoi(fields[12])
+	require.NoError(b, err)
+	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
 func median(list []float64) float64 {
 	slices.Sort(list)
 	return list[len(list)/2]
@@ -121,7 +168,7 @@ func median(list []float64) float64 {
 
 // BenchmarkInRatio compares what goes from a recording into tables with the same two statements that
 // are given ready rows, and ones that are given ready bytes, in turns. The server is as it comes, fsync
-// and all.
+// and all. It says too what a million events cost in processor seconds, here and in the server.
 func BenchmarkInRatio(b *testing.B) {
 	s, err := pgserver.Start("fsync=on", "shared_buffers=256MB", "max_wal_size=4GB", "autovacuum=off")
 	if err != nil {
@@ -139,14 +186,17 @@ func BenchmarkInRatio(b *testing.B) {
 	rows := sinkAll(b, newEngine(b, d.config(b)), dir, sink.Config{}).Rows
 	r := newReady(b, d)
 	bytes := d.count(b, "SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relnamespace = 'tickstorm'::regnamespace AND relkind IN ('r')")
-	var ours, theirs, raw []float64
+	var ours, theirs, raw, sinks, servers []float64
 	for b.Loop() {
 		empty()
 		e := newEngine(b, d.config(b))
 		require.NoError(b, e.Connect(b.Context()))
+		here, there := self(b), processor(b, s)
 		began := time.Now()
 		n := sinkAll(b, e, dir, sink.Config{}).Rows
 		ours = append(ours, float64(n)/time.Since(began).Seconds())
+		sinks = append(sinks, (self(b)-here).Seconds()/float64(n)*1e6)
+		servers = append(servers, (processor(b, s)-there).Seconds()/float64(n)*1e6)
 		for _, bare := range []bool{false, true} {
 			empty()
 			began = time.Now()
@@ -165,5 +215,7 @@ func BenchmarkInRatio(b *testing.B) {
 	b.ReportMetric(median(raw), "ready-bytes/s")
 	b.ReportMetric(median(ours)/median(theirs), "ratio")
 	b.ReportMetric(median(ours)/median(raw), "ratio-bytes")
+	b.ReportMetric(median(sinks), "sink-s/M")
+	b.ReportMetric(median(servers), "server-s/M")
 	b.ReportMetric(float64(bytes)/float64(rows), "bytes/row")
 }

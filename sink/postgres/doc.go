@@ -10,7 +10,9 @@
 // of a server whose fsync is off. Who deletes rows and then has a recording read again gets them
 // again.
 //
-// Order by segment, message_number and element_number is that of the recording.
+// Within a segment, the order of message_number and element_number is that of the recording; the
+// segments of a market are in the order of their names. Two recorders of one market with folders of
+// their own can have segments of one name: give each tables of its own, by [Config].Schema or Prefix.
 //
 // # What is in the tables
 //

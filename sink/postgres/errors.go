@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -68,7 +69,7 @@ type ServerError struct {
 // Error is what was said.
 func (e *ServerError) Error() string { return "postgres: " + e.text }
 
-// Unwrap returns the [*pgconn.PgError], nil if there is none.
+// Unwrap returns the [*pgconn.PgError], or the error of a context that has ended, nil if there is none.
 func (e *ServerError) Unwrap() error { return e.err }
 
 // serverError takes the password out of an error: errors of a connection have its configuration.
@@ -83,14 +84,15 @@ func serverError(err error, password string) *ServerError {
 		if redact.Index(fmt.Sprintf("%v", *pg), password) < 0 {
 			e.err = pg
 		}
-	} else if pgconn.Timeout(err) {
-		e.err = errTimeout
+		return e
+	}
+	for _, end := range []error{context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, end) {
+			e.err = end
+		}
 	}
 	return e
 }
-
-// errTimeout is that something took longer than [Config].Patience.
-var errTimeout = errors.New("postgres: it took too long")
 
 // verdict is what follows of an error.
 type verdict uint8

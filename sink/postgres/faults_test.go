@@ -117,9 +117,27 @@ func TestPatience(t *testing.T) {
 	require.NoError(t, e.Write(t.Context(), batch(1, 1)))
 	require.Equal(t, 2, d.count(t, "SELECT count(*) FROM tickstorm.trades"))
 	require.EqualValues(t, 2, e.Stats().Connections)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.ErrorContains(t, e.Write(ctx, batch(2, 1)), "context canceled")
+	require.ErrorIs(t, e.Write(ctx, batch(2, 1)), context.Canceled)
+}
+
+// TestReaders: a new day begins while somebody reads all days, and others need not wait behind that.
+func TestReaders(t *testing.T) {
+	d := newDatabase(t)
+	cfg := d.config(t)
+	cfg.Patience = 10 * time.Second
+	e := newEngine(t, cfg)
+	require.NoError(t, e.Write(t.Context(), batch(0, 1)))
+	d.exec(t, "BEGIN")
+	require.Equal(t, 1, d.count(t, "SELECT count(*) FROM tickstorm.trades"))
+	b := batch(1, 1)
+	b.Rows[0].Received = at.AddDate(0, 0, 1).UnixNano()
+	require.NoError(t, e.Write(t.Context(), b))
+	require.EqualValues(t, 2, e.Stats().Partitions)
+	d.exec(t, "COMMIT")
+	require.Equal(t, 2, d.count(t, "SELECT count(*) FROM tickstorm.trades"))
 }
 
 // TestPassword: the password is in no error and no log, whatever fails.

@@ -25,7 +25,13 @@ type load struct {
 	days []int64 // that rows of a timed table are of
 }
 
+// maxKept is what of a load's memory is kept for the next: several times what a batch has by default.
+const maxKept = 16 << 20
+
 func (l *load) reset() {
+	if cap(l.data) > maxKept {
+		l.data = nil
+	}
 	l.data, l.rows, l.days = l.data[:0], 0, l.days[:0]
 }
 
