@@ -272,13 +272,13 @@ func TestUnknown(t *testing.T) {
 	d := newDatabase(t)
 	elements := []string{`{"ev":"NEW","sym":"A","x":[1]}`, `{"ev":"T","sym":"A","p":1,"later":5,"moon":"full"}`, `7`, `{"sym":"A"}`, `{"ev":"T","sym":"A",}`}
 	e := newEngine(t, d.config(t))
-	dir := write(t, tickstorm.Stocks, at, "["+strings.Join(elements, ",")+"]", `{"ev":"T"} 5`, `no json`, `7,{"ev":"T","sym":"C"}`, `[{"ev":"T","sym":"B"`)
+	dir := write(t, tickstorm.Stocks, at, "["+strings.Join(elements, ",")+"]", `{"ev":"T"} 5`, `no json`, ` {"ev":"T","sym":"C","p":2},7`, `[{"ev":"T","sym":"B"`)
 	stats := sinkAll(t, e, dir, sink.Config{})
 	require.Zero(t, stats.Dead)
 	require.Equal(t, []string{"1"}, d.query(t, "SELECT price::text FROM tickstorm.trades"))
 	require.EqualValues(t, 2, e.Stats().UnknownKeys)
 	raw := d.query(t, "SELECT raw FROM tickstorm.unknown ORDER BY message_number, element_number")
-	require.Equal(t, slices.Concat(elements[:1], elements[2:], []string{`{"ev":"T"} 5`, `no json`, `7,{"ev":"T","sym":"C"}`, `{"ev":"T","sym":"B"`}), raw)
+	require.Equal(t, slices.Concat(elements[:1], elements[2:], []string{`{"ev":"T"} 5`, `no json`, ` {"ev":"T","sym":"C","p":2},7`, `{"ev":"T","sym":"B"`}), raw)
 	require.Equal(t, len(raw)-1, d.count(t, "SELECT count(error) FROM tickstorm.unknown"))
 	require.EqualValues(t, len(raw), e.Stats().Unknown)
 }
