@@ -54,7 +54,6 @@ var benchTables = []string{"trades", "quotes", "aggregates", "statuses"}
 
 func newReady(b *testing.B, d *database) *ready {
 	b.Helper()
-	const size = 4096
 	r := &ready{columns: map[string][]string{}}
 	d.exec(b, `CREATE TEMPORARY TABLE numbered AS SELECT message_number, element_number, (row_number() OVER (ORDER BY message_number, element_number) - 1) / 4096 AS batch
 		FROM (SELECT message_number, element_number FROM tickstorm.trades UNION ALL SELECT message_number, element_number FROM tickstorm.quotes

@@ -42,9 +42,6 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// patience is a net against hangs.
-const patience = 3 * time.Minute
-
 // server is that of all tests which leave it alive.
 var server struct {
 	*pgserver.Server

@@ -57,15 +57,15 @@ func sinkMain(arguments []string) error {
 // taken is an engine that keeps what it is given, as the database has it.
 type taken struct{ events, notices []string }
 
-func (k *taken) Write(_ context.Context, b *sink.Batch) error {
+func (want *taken) Write(_ context.Context, b *sink.Batch) error {
 	for i := range b.Rows {
 		r := &b.Rows[i]
 		if r.Notice != nil {
-			k.notices = append(k.notices, r.ID.String()+" "+string(r.Notice.Kind))
+			want.notices = append(want.notices, r.ID.String()+" "+string(r.Notice.Kind))
 			continue
 		}
 		_, q, _ := strings.Cut(string(r.Raw), `"q":`)
-		k.events = append(k.events, r.ID.String()+" "+r.Symbol+" "+strings.TrimSuffix(q, "}"))
+		want.events = append(want.events, r.ID.String()+" "+r.Symbol+" "+strings.TrimSuffix(q, "}"))
 	}
 	return nil
 }

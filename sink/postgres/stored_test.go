@@ -272,13 +272,13 @@ func TestUnknown(t *testing.T) {
 	d := newDatabase(t)
 	elements := []string{`{"ev":"NEW","sym":"A","x":[1]}`, `{"ev":"T","sym":"A","p":1,"later":5,"moon":"full"}`, `7`, `{"sym":"A"}`, `{"ev":"T","sym":"A",}`}
 	e := newEngine(t, d.config(t))
-	dir := write(t, tickstorm.Stocks, at, "["+strings.Join(elements, ",")+"]", `{"ev":"T"} 5`, `no json`, ` {"ev":"T","sym":"C","p":2},7`, `[{"ev":"T","sym":"B"`)
+	dir := write(t, tickstorm.Stocks, at, "["+strings.Join(elements, ",")+"]", `{"ev":"T"} 5`, `no json`, `[{"ev":"T","sym":"C","p":2} 7]`, `[{"ev":"T","sym":"B"`)
 	stats := sinkAll(t, e, dir, sink.Config{})
 	require.Zero(t, stats.Dead)
 	require.Equal(t, []string{"1"}, d.query(t, "SELECT price::text FROM tickstorm.trades"))
 	require.EqualValues(t, 2, e.Stats().UnknownKeys)
 	raw := d.query(t, "SELECT raw FROM tickstorm.unknown ORDER BY message_number, element_number")
-	require.Equal(t, slices.Concat(elements[:1], elements[2:], []string{`{"ev":"T"} 5`, `no json`, ` {"ev":"T","sym":"C","p":2},7`, `{"ev":"T","sym":"B"`}), raw)
+	require.Equal(t, slices.Concat(elements[:1], elements[2:], []string{`{"ev":"T"} 5`, `no json`, `{"ev":"T","sym":"C","p":2} 7`, `{"ev":"T","sym":"B"`}), raw)
 	require.Equal(t, len(raw)-1, d.count(t, "SELECT count(error) FROM tickstorm.unknown"))
 	require.EqualValues(t, len(raw), e.Stats().Unknown)
 }
@@ -342,4 +342,20 @@ func TestRange(t *testing.T) {
 	require.Equal(t, 1, poison.Row)
 	require.ErrorIs(t, poison, postgres.ErrRange)
 	require.Equal(t, 1, d.count(t, "SELECT count(*) FROM tickstorm.trades"))
+}
+
+// TestTwoInOne: a row that holds two elements, or one with something behind it, is none.
+func TestTwoInOne(t *testing.T) {
+	d := newDatabase(t)
+	e := newEngine(t, d.config(t))
+	raws := []string{`{"ev":"T","sym":"A","p":1},{"ev":"Q","sym":"B"}`, `{"ev":"T","sym":"A"}]`, `{"ev":"T","sym":"A"}],[7`}
+	b := batch(0, len(raws))
+	for i, raw := range raws {
+		b.Rows[i].Raw = []byte(raw)
+	}
+	require.NoError(t, e.Write(t.Context(), b))
+	require.Equal(t, raws, d.query(t, "SELECT raw FROM tickstorm.unknown ORDER BY message_number"))
+	require.Equal(t, len(raws), d.count(t, "SELECT count(error) FROM tickstorm.unknown"))
+	require.Equal(t, len(raws), total(t, d, "tickstorm"))
+	require.EqualValues(t, len(raws), e.Stats().Unknown)
 }
