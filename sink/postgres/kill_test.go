@@ -122,10 +122,10 @@ func TestKills(t *testing.T) {
 	}
 	defer s.Stop()
 	d := databaseOn(t, s, "kills")
-	dir, want := segments(t, 3, 1200)
+	left := turns(t, 12)
+	dir, want := segments(t, 3, 200+25*left)
 	cursor := filepath.Join(t.TempDir(), "cursor")
 	random := random(3)
-	left := turns(t, 12)
 	kinds := map[int]int{}
 	for over := false; !over; {
 		cmd := exec.CommandContext(t.Context(), os.Args[0])
