@@ -87,6 +87,10 @@ func TestPostgres(t *testing.T) {
 		require.Contains(t, s.err.String(), "SIMULATOR")
 		require.Equal(t, sunkElements(t, s), elements("tickstorm_demo"))
 	})
+	t.Run("interrupted", func(t *testing.T) { // while it connects, or later
+		s := newScene(t)
+		require.Equal(t, exitInterrupted, s.until(t, s.err, "SIMULATOR", "sink", "postgres", "--demo"), s.err)
+	})
 	t.Run("schema", func(t *testing.T) { // what is printed is what is made
 		s := newScene(t)
 		require.Equal(t, exitOK, s.run(t, "schema", "postgres", "--schema", "printed"))
@@ -98,7 +102,6 @@ func TestPostgres(t *testing.T) {
 		require.Zero(t, elements("printed"))
 	})
 	t.Run("password", func(t *testing.T) {
-		_ = count("SELECT 1 FROM (SELECT 1) x")
 		conn, err := pgx.Connect(t.Context(), "")
 		require.NoError(t, err)
 		defer conn.Close(context.Background())
