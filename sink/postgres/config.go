@@ -44,7 +44,7 @@ const (
 	// Daily is a partition for each day, UTC, by received_time, made when its first row comes: an old
 	// day is dropped in a moment, and indexes do not outgrow memory. Received_time it is because
 	// every row has it and it is the same however often the row comes, which the vendor's times are
-	// not sure to be.
+	// not sure to be. Who makes partitions must own the tables; who only may insert wants Plain.
 	Daily
 	// Hypertable is TimescaleDB's, in chunks of a day of received_time.
 	Hypertable
