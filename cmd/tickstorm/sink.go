@@ -16,19 +16,13 @@ import (
 // sinkPatience is how long an engine may take at the end for what has come.
 const sinkPatience = 10 * time.Second
 
-// sinkCmd has an engine a verb.
-type sinkCmd struct {
-	Nats     sinkNatsCmd     `cmd:"" help:"Into the streams of NATS JetStream."`
-	Postgres sinkPostgresCmd `cmd:"" help:"Into the tables of PostgreSQL."`
-}
-
-// sinkSource is what goes into an engine: what a connection receives, or a folder of recordings.
-type sinkSource struct {
+// sinkFlags say what goes into an engine.
+type sinkFlags struct {
 	Topics []string `arg:"" optional:"" name:"topic" help:"Topics such as 'T.*' or Q.AAPL, of --from live; with --demo trades and quotes unless some are named."`
 	From   string   `default:"live" placeholder:"live|DIR" help:"live: a connection, whose elements go in at most once. Or a folder of recordings, which may be written meanwhile: each element goes in, whatever is down for however long."`
 	connection
 	lasting
-	Cursor string        `placeholder:"FILE" help:"File that keeps how far the engine has confirmed a folder, for one sink and one engine alone. Without it each run reads the folder from its beginning; what is there already is not stored twice."`
+	Cursor string        `placeholder:"FILE" help:"File that keeps how far the engine has confirmed a folder, for one sink and one engine alone. Without it each run reads the folder from its beginning."`
 	Follow time.Duration `default:"200ms" placeholder:"DURATION" help:"How often to look for more at the end of a folder; 0 ends there."`
 	Dead   string        `placeholder:"FILE" help:"File for elements that the engine will never take, such as ones that are too long; without it one of them ends the sink."`
 }
@@ -39,7 +33,7 @@ var demoTopics = []string{"T.*", "Q.*"}
 // fromLive is what --from is where there is no folder.
 const fromLive = "live"
 
-func (c *sinkSource) check(a *app) error {
+func (c *sinkFlags) check(a *app) error {
 	live := c.From == fromLive
 	switch {
 	case c.Follow < 0:
@@ -51,23 +45,29 @@ func (c *sinkSource) check(a *app) error {
 	case !live && len(c.Topics) > 0:
 		return usagef("topics are of --from live: a folder goes in whole")
 	}
-	if !live {
-		if _, err := os.Stat(c.From); err != nil {
-			return usagef("--from: %v", err)
-		}
-	}
 	return c.lasting.check()
 }
 
-// run gives an engine, which open opens when all else is in order, what there is. verb is its name.
-func (c *sinkSource) run(ctx context.Context, a *app, verb string, open func() (e sink.Engine, stop func(), err error)) error {
+// readable reports why a folder of recordings cannot be one.
+func (c *sinkFlags) readable() error {
+	if _, err := os.Stat(c.From); err != nil {
+		return usagef("--from: %v", err)
+	}
+	return nil
+}
+
+// run gives what the flags say to an engine, which is made once all else is right, and ended by stop.
+func (c *sinkFlags) run(ctx context.Context, a *app, cfg sink.Config, engine func() (e sink.Engine, stop func(), err error)) error {
 	settings, err := a.settings()
 	if err != nil {
 		return err
 	}
-	cfg := sink.Config{DeadLetters: c.Dead, Logger: a.log}
+	cfg.DeadLetters, cfg.Logger = c.Dead, a.log
 	if c.From != fromLive {
-		e, stop, err := open()
+		if err := c.readable(); err != nil {
+			return err
+		}
+		e, stop, err := engine()
 		if err != nil {
 			return err
 		}
@@ -81,7 +81,7 @@ func (c *sinkSource) run(ctx context.Context, a *app, verb string, open func() (
 	}
 	topics, err := topicsOf(a, market, names)
 	if err == nil && len(topics) == 0 {
-		err = usagef("say what goes in, such as 'T.*' 'Q.*', or --from DIR; see tickstorm sink %s --help", verb)
+		err = usagef("say what goes in, such as 'T.*' 'Q.*', or --from DIR; see --help")
 	}
 	if err != nil {
 		return err
@@ -91,7 +91,7 @@ func (c *sinkSource) run(ctx context.Context, a *app, verb string, open func() (
 		return err
 	}
 	defer src.close()
-	e, stop, err := open()
+	e, stop, err := engine()
 	if err != nil {
 		return err
 	}

@@ -11,8 +11,14 @@ import (
 	sinknats "github.com/tickstorm/tickstorm/sink/nats"
 )
 
+// sinkCmd has an engine a verb.
+type sinkCmd struct {
+	Nats     sinkNatsCmd     `cmd:"" help:"Into the streams of NATS JetStream."`
+	Postgres sinkPostgresCmd `cmd:"" help:"Into the tables of PostgreSQL."`
+}
+
 type sinkNatsCmd struct {
-	sinkSource
+	sinkFlags
 	natsFlags
 	Listen   string        `default:"127.0.0.1:4222" placeholder:"ADDRESS" group:"nats" help:"Without --url a server is embedded: where it listens; port 0 is any."`
 	Store    string        `placeholder:"DIR" default:"nats" group:"nats" help:"Folder of its streams; with --demo they go when it ends."`
@@ -38,11 +44,11 @@ func (c *sinkNatsCmd) check(a *app) error {
 	if c.MaxAge <= 0 || c.MaxBytes <= 0 {
 		return usagef("--max-age and --max-bytes are above 0")
 	}
-	return c.sinkSource.check(a)
+	return c.sinkFlags.check(a)
 }
 
 // engine is NATS, through a connection that is made and a server that is started for it.
-func (c *sinkNatsCmd) engine(a *app) (e *sinknats.Engine, stop func(), err error) {
+func (c *sinkNatsCmd) engine(a *app) (_ sink.Engine, stop func(), err error) {
 	url, end := c.URL, func() {}
 	if url == "" {
 		dir := c.Store
@@ -62,7 +68,7 @@ func (c *sinkNatsCmd) engine(a *app) (e *sinknats.Engine, stop func(), err error
 		end()
 		return nil, nil, err
 	}
-	e, err = newNatsEngine(nc, sinknats.Config{
+	e, err := newNatsEngine(nc, sinknats.Config{
 		Layout: c.layout(), Limits: sinknats.Limits{MaxAge: c.MaxAge, MaxBytes: c.MaxBytes, Replicas: c.Replicas}, MessageIDs: c.IDs,
 	})
 	if err != nil {
@@ -91,8 +97,5 @@ func (c *sinkNatsCmd) Run(ctx context.Context, a *app) error {
 	if err := c.check(a); err != nil {
 		return err
 	}
-	return c.run(ctx, a, "nats", func() (sink.Engine, func(), error) {
-		e, stop, err := c.engine(a)
-		return e, stop, err
-	})
+	return c.run(ctx, a, sink.Config{}, func() (sink.Engine, func(), error) { return c.engine(a) })
 }

@@ -36,7 +36,7 @@ func (f *tablesFlags) config(a *app) (postgres.Config, error) {
 }
 
 type sinkPostgresCmd struct {
-	sinkSource
+	sinkFlags
 	URL string `name:"url" placeholder:"URL" group:"postgres" help:"Database, such as postgres://writer@10.0.0.1/market?sslmode=verify-full. What it leaves open is in PGHOST, PGUSER, PGDATABASE, PGSSLMODE, PGSERVICE and so on, as for psql. A password is never in it: it is in PGPASSWORD, the file of PGPASSFILE (~/.pgpass) or a service file."`
 	tablesFlags
 	AddColumns bool `group:"postgres" help:"Add columns that tables lack, as after an update."`
@@ -96,7 +96,7 @@ func (c *sinkPostgresCmd) engine(ctx context.Context, a *app, cfg postgres.Confi
 func (c *sinkPostgresCmd) Run(ctx context.Context, a *app) error {
 	cfg, err := c.config(a)
 	if err == nil {
-		err = c.sinkSource.check(a)
+		err = c.sinkFlags.check(a)
 	}
 	if err == nil {
 		cfg.Connection, err = c.database()
@@ -105,5 +105,5 @@ func (c *sinkPostgresCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	cfg.AddColumns = c.AddColumns
-	return c.run(ctx, a, "postgres", func() (sink.Engine, func(), error) { return c.engine(ctx, a, cfg) })
+	return c.run(ctx, a, sink.Config{}, func() (sink.Engine, func(), error) { return c.engine(ctx, a, cfg) })
 }
