@@ -177,6 +177,7 @@ proof: ## prove what takes long: races, repeated runs, fuzzing, soak; half an ho
 	cd sink/nats && TICKSTORM_KILLS=$(call share,200) go test -count=1 -timeout 30m -run 'Killed|StreamOnce' .
 	cd sink/nats/internal/faults && TICKSTORM_KILLS=$(call share,200) go test -count=1 -timeout 30m .
 	cd sink/kafka && TICKSTORM_KILLS=$(call share,400) go test -count=1 -timeout 30m -run 'Faults|Killed|Once' .
+	cd sink/postgres && TICKSTORM_KILLS=$(call share,300) go test -count=1 -timeout 30m -run Kills .
 
 .PHONY: nats-figures
 nats-figures: ## measure what README says of sink/nats and print its table's rows, medians of ROUNDS=9; takes five minutes

@@ -34,6 +34,7 @@ var flagValues = []string{
 // says why it has if it is not 0. TICKSTORM_FLAGS says how many rounds are played.
 func TestFlags(t *testing.T) {
 	g := grammarOf(t)
+	t.Setenv("PGHOST", t.TempDir()) // where no database is
 	rounds := 2
 	if n, err := strconv.Atoi(os.Getenv("TICKSTORM_FLAGS")); err == nil {
 		rounds = n
@@ -54,7 +55,7 @@ func TestFlags(t *testing.T) {
 				switch verb.Name { // what would take long, or stay
 				case "bench":
 					args = append(args, "--events=500", "--rounds=1", "--stream=0s", "--corpus=stocks1")
-				case "sub", "top", "record", "sim", "relay", "nats", "kafka":
+				case "sub", "top", "record", "sim", "relay", "nats", "kafka", "postgres":
 					args = append(args, "--for=5ms")
 				case "check":
 					args = append(args, "--for=5ms", "--wait=200ms")

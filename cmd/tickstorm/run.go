@@ -32,6 +32,7 @@ type cli struct {
 	Probe      probeCmd      `cmd:"" group:"stream" help:"Find out what a key's plan allows."`
 	Record     recordCmd     `cmd:"" group:"stream" help:"Record a stream."`
 	Sink       sinkCmd       `cmd:"" group:"engine" help:"Feed an engine from a stream or a recording."`
+	Schema     schemaCmd     `cmd:"" group:"engine" help:"Print the columns of all kinds of events, or a database's tables."`
 	Consume    consumeCmd    `cmd:"" group:"engine" help:"Show what an engine has."`
 	Replay     replayCmd     `cmd:"" group:"recording" help:"Show or serve what was recorded."`
 	Info       infoCmd       `cmd:"" group:"recording" help:"Say what is in a recording."`
@@ -49,7 +50,7 @@ type cli struct {
 // groups are the titles of the verbs' groups.
 var groups = kong.Groups{
 	"stream": "Streams:", "engine": "Past one machine:", "recording": "Recordings:", "machine": "This machine:",
-	"source": "Where it comes from:", "serve": "Who it is served to:", "nats": "NATS:", "kafka": "Kafka:", "output": "What is shown:",
+	"source": "Where it comes from:", "serve": "Who it is served to:", "nats": "NATS:", "kafka": "Kafka:", "postgres": "PostgreSQL:", "output": "What is shown:",
 }
 
 // globals is what all verbs take.

@@ -13,8 +13,9 @@ import (
 
 // sinkCmd has an engine a verb.
 type sinkCmd struct {
-	Nats  sinkNatsCmd  `cmd:"" help:"Into the streams of NATS JetStream."`
-	Kafka sinkKafkaCmd `cmd:"" help:"Into the topics of Kafka."`
+	Nats     sinkNatsCmd     `cmd:"" help:"Into the streams of NATS JetStream."`
+	Kafka    sinkKafkaCmd    `cmd:"" help:"Into the topics of Kafka."`
+	Postgres sinkPostgresCmd `cmd:"" help:"Into the tables of PostgreSQL."`
 }
 
 type sinkNatsCmd struct {

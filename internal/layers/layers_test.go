@@ -58,6 +58,7 @@ var house = map[string]layer{
 	"internal/jsonscan": {knows: []string{"internal/swar"}, tests: []string{fastjson, testify}},
 	"internal/layers":   {tests: []string{testify}},
 	"internal/leak":     {},
+	"internal/pgserver": {knows: []string{"syscall"}},
 	"internal/poison":   {},
 	"internal/redact":   {tests: []string{testify}},
 	"internal/release":  {tests: []string{testify}},
@@ -86,6 +87,8 @@ var house = map[string]layer{
 	"sink/nats/internal/fixture": {knows: []string{".", "record", "sink", "sink/nats", "sink/nats/embedded", testify}},
 	"sink/nats/examples/*":       {knows: []string{".", "record", "sim", "sink", "sink/nats", "sink/nats/embedded"}},
 
+	"sink/postgres": {knows: []string{".", "internal/redact", "record", "sink"}, tests: []string{"internal/leak", "internal/pgserver", "sim", testify}},
+
 	"bench":               {knows: []string{".", "epoll", "frame", "internal/jsonscan", "sim", fastjson, ws, "syscall", "unsafe"}, tests: []string{"internal/leak", testify}},
 	"bench/growth":        {tests: []string{testify}},
 	"bench/rivals":        {knows: []string{".", "bench", "unsafe"}},
@@ -93,7 +96,7 @@ var house = map[string]layer{
 	"bench/relay":         {knows: []string{".", "internal/dialogue", "relay", "sim", "syscall"}, tests: []string{testify}},
 	"fuzz":                {tests: []string{".", "frame", "internal/jsonscan", "internal/redact", "sim", testify, ws}},
 
-	"cmd/tickstorm":                  {knows: []string{".", "cmd/tickstorm/internal/format", "cmd/tickstorm/internal/top", "cmd/tickstorm/internal/when", "cmd/tickstorm/internal/where", "record", "relay", "relay/admin", "sim", "sink", "sink/kafka", "sink/nats", "sink/nats/embedded", "syscall"}, tests: []string{"cmd/tickstorm/internal/screen", "internal/leak", testify, ws}},
+	"cmd/tickstorm":                  {knows: []string{".", "cmd/tickstorm/internal/format", "cmd/tickstorm/internal/top", "cmd/tickstorm/internal/when", "cmd/tickstorm/internal/where", "record", "relay", "relay/admin", "sim", "sink", "sink/kafka", "sink/nats", "sink/nats/embedded", "sink/postgres", "syscall"}, tests: []string{"cmd/tickstorm/internal/screen", "internal/leak", "internal/pgserver", testify, ws}},
 	"cmd/tickstorm/internal/format":  {knows: []string{".", "record"}, tests: []string{"sim", testify}},
 	"cmd/tickstorm/internal/picture": {knows: []string{"cmd/tickstorm/internal/screen", "sim"}},
 	"cmd/tickstorm/internal/screen":  {knows: []string{"syscall"}, tests: []string{"internal/leak", testify}},
