@@ -54,12 +54,15 @@ func (s *Sink) segment(ctx context.Context, g segment, m *manifest) (err error) 
 	c := &conversion{
 		s: s, seg: g, zone: zone, open: map[partKey]*part{}, numbers: map[partKey]int{},
 		busy: pending{result: make(chan error, 1), spare: map[*table]*rows{}},
-		gap:  s.gaps[g.market], gapLast: s.gaps[g.market],
+		gap:  s.gaps[g.market], gapLast: s.gaps[g.market], newest: s.last[g.market],
 	}
-	if m != nil { // its rows before its first gap are where they were
-		c.gap = m.GapBefore
+	if m != nil { // it stands where it stood
+		c.gap, c.newest = m.GapBefore, m.ReceivedBefore
 	}
-	before := c.gap
+	done := &manifest{
+		Version: manifestVersion, Segment: g.name, Market: g.market, Bytes: g.size, Finished: g.finished,
+		GapBefore: c.gap, ReceivedBefore: c.newest,
+	}
 	c.reading.begin(c)
 	defer func() {
 		if err != nil {
@@ -74,10 +77,7 @@ func (s *Sink) segment(ctx context.Context, g segment, m *manifest) (err error) 
 			return err
 		}
 	}
-	done := &manifest{
-		Version: manifestVersion, Segment: g.name, Market: g.market, Bytes: g.size, Finished: g.finished,
-		GapBefore: before, GapLast: c.gapLast,
-	}
+	done.GapLast, done.ReceivedLast = c.gapLast, c.newest
 	if err := c.publish(done); err != nil {
 		return err
 	}

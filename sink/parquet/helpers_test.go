@@ -50,7 +50,8 @@ type tape struct {
 	g  *sim.Generator
 }
 
-func newTape(t testing.TB, dir string, m tickstorm.Market, seed int64) *tape {
+// newTape has a market's channels, or all.
+func newTape(t testing.TB, dir string, m tickstorm.Market, seed int64, channels ...string) *tape {
 	t.Helper()
 	rec, err := record.NewRecorder(record.Config{
 		Dir: dir, Market: m, MinFree: -1, Buffer: 64 << 20, Flush: 10 * time.Millisecond, Sync: record.SyncNever,
@@ -63,6 +64,9 @@ func newTape(t testing.TB, dir string, m tickstorm.Market, seed int64) *tape {
 		topics, err := m.Topics(s, tickstorm.All)
 		require.NoError(t, err)
 		for _, topic := range topics {
+			if len(channels) > 0 && !slices.Contains(channels, topic.Channel) {
+				continue
+			}
 			tp.g.Subscribe(topic)
 		}
 	}
@@ -89,11 +93,11 @@ func (tp *tape) gap() {
 func (tp *tape) end() { require.NoError(tp.t, tp.Close(context.Background())) }
 
 // recording makes a recording of some segments in a folder of its own.
-func recording(t testing.TB, m tickstorm.Market, segments, messages, events int) string {
+func recording(t testing.TB, m tickstorm.Market, segments, messages, events int, channels ...string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for n := range segments {
-		tp := newTape(t, dir, m, int64(n))
+		tp := newTape(t, dir, m, int64(n), channels...)
 		tp.say(messages/2, events)
 		tp.gap()
 		tp.say(messages-messages/2, events)

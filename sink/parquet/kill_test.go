@@ -43,7 +43,7 @@ func (f talking) Close() error                { say("close"); return f.File.Clos
 
 // killable is what is killed, and what is not: parts of few rows.
 func killable(from, to string) parquet.Config {
-	return parquet.Config{From: []string{from}, To: to, RowGroup: 50, MaxOpen: 4}
+	return parquet.Config{From: []string{from}, To: to, RowGroup: 50, MaxOpen: 2}
 }
 
 func killedMain(from, to string) error {
@@ -65,10 +65,10 @@ func killedMain(from, to string) error {
 // TestKills kills a process at any moment, again and again: in the end there is, to the byte, what is
 // there when nobody is killed, which TestBounds holds against the recording.
 func TestKills(t *testing.T) {
-	dir, want, got := recording(t, tickstorm.Stocks, 3, 20, 30), t.TempDir(), t.TempDir()
+	dir, want, got := recording(t, tickstorm.Stocks, 3, 10, 30, "T", "Q"), t.TempDir(), t.TempDir()
 	convert(t, killable(dir, want))
 	random := random(1)
-	killed, kills := 0, turns(t, 20)
+	killed, kills := 0, turns(t, 12)
 	steps := 0 // of a life that nobody ended
 	for {
 		cmd := exec.CommandContext(t.Context(), os.Args[0])
@@ -78,7 +78,7 @@ func TestKills(t *testing.T) {
 		out, err := cmd.StdoutPipe()
 		require.NoError(t, err)
 		require.NoError(t, cmd.Start())
-		life := random.IntN(500)
+		life := random.IntN(50)
 		lines := bufio.NewScanner(out)
 		over := false
 		for n := 0; lines.Scan(); n++ {

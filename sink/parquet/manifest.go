@@ -31,9 +31,13 @@ type manifest struct {
 	Finished bool  `json:"finished"`
 	// GapBefore is the number of the last gap of the market before the segment, GapLast that of the
 	// last that was given to one of the segment's own.
-	GapBefore uint64         `json:"gap_before"`
-	GapLast   uint64         `json:"gap_last"`
-	Parts     []manifestPart `json:"parts"`
+	GapBefore uint64 `json:"gap_before"`
+	GapLast   uint64 `json:"gap_last"`
+	// ReceivedBefore is when the last message of the market before the segment was received,
+	// ReceivedLast the last of all until its end.
+	ReceivedBefore int64          `json:"received_before"`
+	ReceivedLast   int64          `json:"received_last"`
+	Parts          []manifestPart `json:"parts"`
 }
 
 type manifestPart struct {
@@ -82,6 +86,7 @@ func (s *Sink) load() error {
 func (s *Sink) note(m *manifest) {
 	s.done[m.Segment] = m
 	s.gaps[m.Market] = max(s.gaps[m.Market], m.GapLast)
+	s.last[m.Market] = max(s.last[m.Market], m.ReceivedLast)
 }
 
 // save writes a manifest, which makes the segment done.

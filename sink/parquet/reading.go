@@ -57,6 +57,10 @@ func (c *conversion) entry(e *record.Entry) error {
 		c.newest = e.Received
 	}
 	if e.Raw == nil {
+		if first := *e; e.Damage != nil && e.Received == 0 { // what is before it stands in another segment
+			first.Received = c.newest
+			e = &first
+		}
 		c.event(e)
 		return c.err
 	}

@@ -22,6 +22,7 @@ type Sink struct {
 
 	done    map[string]*manifest        // by segment
 	gaps    map[tickstorm.Market]uint64 // the last number
+	last    map[tickstorm.Market]int64  // when the last message was received
 	seen    map[string]segment          // by path
 	told    map[string]int64            // sizes of files that were told of, by path
 	checked map[string]bool             // tables whose schema was compared
@@ -34,7 +35,7 @@ func New(cfg Config) (*Sink, error) {
 		return nil, err
 	}
 	return &Sink{
-		cfg: cfg, symbols: tickstorm.NewSymbols(0), done: map[string]*manifest{}, gaps: map[tickstorm.Market]uint64{},
+		cfg: cfg, symbols: tickstorm.NewSymbols(0), done: map[string]*manifest{}, gaps: map[tickstorm.Market]uint64{}, last: map[tickstorm.Market]int64{},
 		told: map[string]int64{}, checked: map[string]bool{},
 	}, nil
 }
