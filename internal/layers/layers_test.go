@@ -80,6 +80,7 @@ var house = map[string]layer{
 	"sink/nats/examples/*": {knows: []string{".", "record", "sim", "sink", "sink/nats", "sink/nats/embedded"}},
 
 	"sink/parquet":            {knows: []string{".", "record", "sink"}, tests: []string{"internal/leak", "sim", testify}},
+	"sink/parquet/duckdb":     {tests: []string{".", "record", "sim", "sink/parquet", testify}},
 	"sink/parquet/examples/*": {knows: []string{".", "record", "sim", "sink", "sink/parquet"}},
 
 	"bench":               {knows: []string{".", "epoll", "frame", "internal/jsonscan", "sim", fastjson, ws, "syscall", "unsafe"}, tests: []string{"internal/leak", testify}},
