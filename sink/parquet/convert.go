@@ -39,10 +39,8 @@ type conversion struct {
 
 // pending is the row group that is being written, beside what is read meanwhile.
 type pending struct {
-	rows    *rows // nil if there is none
-	result  chan error
-	spare   map[*table]*rows
-	scratch scratch
+	rows   *rows // nil if there is none
+	result chan error
 }
 
 // segment does one segment, of which m is what was done before.
@@ -53,7 +51,7 @@ func (s *Sink) segment(ctx context.Context, g segment, m *manifest) (err error) 
 	}
 	c := &conversion{
 		s: s, seg: g, zone: zone, open: map[partKey]*part{}, numbers: map[partKey]int{},
-		busy: pending{result: make(chan error, 1), spare: map[*table]*rows{}},
+		busy: pending{result: make(chan error, 1)},
 		gap:  s.gaps[g.market], gapLast: s.gaps[g.market], newest: s.last[g.market],
 	}
 	if m != nil { // it stands where it stood
@@ -233,11 +231,19 @@ func (c *conversion) oldest() (oldest *part) {
 
 // take returns rows to fill.
 func (c *conversion) take(t *table) *rows {
-	if r := c.busy.spare[t]; r != nil {
-		delete(c.busy.spare, t)
+	if r := c.s.spare[t]; r != nil {
+		delete(c.s.spare, t)
 		return r
 	}
 	return newRows(t)
+}
+
+// give gives rows back.
+func (c *conversion) give(r *rows) {
+	if r.size() < groupBytes { // whose last row may have been long
+		r.reset()
+		c.s.spare[r.table] = r
+	}
 }
 
 // groupBytes is how many bytes a row group has at most, but for its last row.
@@ -290,7 +296,7 @@ func (c *conversion) flush(p *part) error {
 	r := p.rows
 	p.rows = c.take(p.table)
 	c.busy.rows = r
-	go func() { c.busy.result <- p.write(r, c.s.cfg.Sort, &c.busy.scratch) }()
+	go func() { c.busy.result <- p.write(r, c.s.cfg.Sort, &c.s.scratch) }()
 	return nil
 }
 
@@ -302,8 +308,7 @@ func (c *conversion) settle() error {
 	}
 	err := <-c.busy.result
 	c.busy.rows = nil
-	r.reset()
-	c.busy.spare[r.table] = r
+	c.give(r)
 	return err
 }
 
@@ -318,7 +323,7 @@ func (c *conversion) finish(p *part) error {
 	if err := p.finish(c.footer(p)); err != nil {
 		return err
 	}
-	c.busy.spare[p.table] = p.rows
+	c.give(p.rows)
 	p.rows = nil
 	delete(c.open, p.key)
 	c.whole = append(c.whole, p)

@@ -83,13 +83,16 @@ func (r *reading) row(s *stream, ev string, at int64, number int) *part {
 		return nil
 	}
 	rows := p.rows
-	if ev != "" {
+	switch {
+	case s != r.unknowns:
+		rows.same(colChannel, ev)
+	case ev != "":
 		addText(rows, colChannel, ev)
-	} else {
+	default:
 		rows.addNull(colChannel)
 	}
 	rows.addInt(colReceived, r.msg.Received)
-	addText(rows, colSegment, r.c.seg.name)
+	rows.same(colSegment, r.c.seg.name)
 	rows.addInt(colMessage, int64(r.msg.Sequence))
 	rows.addInt(colElement, int64(number))
 	rows.addInt(colGap, int64(r.c.gap))
@@ -230,7 +233,7 @@ func (c *conversion) event(e *record.Entry) {
 	for i, column := range p.table.Columns {
 		switch column.Name {
 		case "segment":
-			addText(r, i, c.seg.name)
+			r.same(i, c.seg.name)
 		case "message_number":
 			r.addInt(i, int64(e.Sequence))
 		case "gap":

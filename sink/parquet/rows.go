@@ -20,9 +20,12 @@ type rows struct {
 	varied  int // bytes of texts and lists
 }
 
-// column is one column of some rows.
+// column is one column of some rows. Many columns have no value in any row, or the same in all: they cost
+// next to nothing.
 type column struct {
 	nullable bool
+	lead     int    // rows without a value before the first that has one: what follows is of those behind
+	same     []byte // the text of all rows, if it is not nil
 	null     []bool
 	ints     []int64   // integers, times, booleans, and what lists of integers have
 	floats   []float64 // and prices and sizes in turn
@@ -42,6 +45,7 @@ func newRows(t *table) *rows {
 func (r *rows) reset() {
 	for i := range r.columns {
 		c := &r.columns[i]
+		c.lead, c.same = 0, nil
 		c.null, c.ints, c.floats, c.bytes, c.texts, c.ends = c.null[:0], c.ints[:0], c.floats[:0], c.bytes[:0], c.texts[:0], c.ends[:0]
 	}
 	r.n, r.varied = 0, 0
@@ -75,6 +79,13 @@ func addText[T string | []byte](r *rows, at int, text T) {
 	r.varied += len(text)
 }
 
+// same has all rows have a text.
+func (r *rows) same(at int, text string) {
+	if c := &r.columns[at]; c.same == nil {
+		c.same = []byte(text)
+	}
+}
+
 // addTexts adds a list of texts.
 func (r *rows) addTexts(at int, texts []string) {
 	c := &r.columns[at]
@@ -90,6 +101,10 @@ func (r *rows) addTexts(at int, texts []string) {
 // addNull adds no value.
 func (r *rows) addNull(at int) {
 	c := &r.columns[at]
+	if len(c.null) == 0 {
+		c.lead++
+		return
+	}
 	c.null = append(c.null, true)
 	switch r.table.Columns[at].Type {
 	case record.ColumnInteger, record.ColumnTime, record.ColumnBoolean:
@@ -164,16 +179,22 @@ func (r *rows) addField(at int, field any) bool {
 	return true
 }
 
-// part returns what a row has, between where the row before ends and where it ends itself.
-func (c *column) part(row uint32) (from, to uint32) {
-	if row > 0 {
-		from = c.ends[row-1]
-	}
-	return from, c.ends[row]
+// at returns where what a row has stands; ok is false if it has no value.
+func (c *column) at(row uint32) (i int, ok bool) {
+	i = int(row) - c.lead
+	return i, i >= 0 && !(c.nullable && c.null[i])
 }
 
-func (c *column) text(row uint32) []byte {
-	from, to := c.part(row)
+// part returns what stands somewhere, between where what is before it ends and where it ends itself.
+func (c *column) part(i int) (from, to uint32) {
+	if i > 0 {
+		from = c.ends[i-1]
+	}
+	return from, c.ends[i]
+}
+
+func (c *column) text(i int) []byte {
+	from, to := c.part(i)
 	return c.bytes[from:to:to]
 }
 
@@ -189,29 +210,35 @@ func (r *rows) sorted(order []uint32) []uint32 {
 	}
 	symbol, when := &r.columns[r.table.symbol], &r.columns[r.table.when]
 	slices.SortStableFunc(order, func(a, b uint32) int {
-		if an, bn := symbol.null[a], symbol.null[b]; an || bn {
-			if an != bn {
-				return after(an)
-			}
-		} else if by := bytes.Compare(symbol.text(a), symbol.text(b)); by != 0 {
+		x, xok := symbol.at(a)
+		y, yok := symbol.at(b)
+		if by := nullsLast(xok, yok); by != 0 {
 			return by
 		}
-		if an, bn := when.null[a], when.null[b]; an || bn {
-			if an != bn {
-				return after(an)
+		if xok {
+			if by := bytes.Compare(symbol.text(x), symbol.text(y)); by != 0 {
+				return by
 			}
-			return 0
 		}
-		return cmp.Compare(when.ints[a], when.ints[b])
+		x, xok = when.at(a)
+		y, yok = when.at(b)
+		if by := nullsLast(xok, yok); by != 0 || !xok {
+			return by
+		}
+		return cmp.Compare(when.ints[x], when.ints[y])
 	})
 	return order
 }
 
-func after(null bool) int {
-	if null {
-		return 1
+// nullsLast compares by whether there are values.
+func nullsLast(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
 	}
-	return -1
+	return 1
 }
 
 // chunkRows is how many rows are turned into values at a time.
@@ -220,6 +247,7 @@ const chunkRows = 1024
 // scratch is what writing a row group needs beside it.
 type scratch struct {
 	values []parquet.Value
+	nulls  [chunkRows]parquet.Value
 	order  []uint32
 }
 
@@ -255,43 +283,58 @@ func (r *rows) write(w *parquet.Writer, sort bool, s *scratch) error {
 func (r *rows) leaf(w *parquet.ColumnWriter, at, part int, order []uint32, s *scratch) error {
 	c, kind := &r.columns[at], r.table.Columns[at].Type
 	for from := 0; from < r.n; from += chunkRows {
+		n := min(chunkRows, r.n-from)
 		values := s.values[:0]
-		for i := from; i < min(r.n, from+chunkRows); i++ {
-			row := uint32(i)
-			if order != nil {
-				row = order[i]
+		switch {
+		case c.lead == r.n:
+			values = s.nulls[:n]
+		case c.same != nil:
+			v := parquet.ByteArrayValue(c.same)
+			if c.nullable {
+				v.SetDefinitionLevel(1)
 			}
-			if c.nullable && c.null[row] {
-				values = append(values, parquet.Value{})
-				continue
+			for range n {
+				values = append(values, v)
 			}
-			values = c.append(values, kind, row, part)
+		default:
+			for i := from; i < from+n; i++ {
+				row := uint32(i)
+				if order != nil {
+					row = order[i]
+				}
+				if at, ok := c.at(row); ok {
+					values = c.append(values, kind, at, part)
+				} else {
+					values = append(values, parquet.Value{})
+				}
+			}
 		}
-		_, err := w.WriteRowValues(values)
-		s.values = values
-		if err != nil {
+		if _, err := w.WriteRowValues(values); err != nil {
 			return err
+		}
+		if c.lead != r.n {
+			s.values = values
 		}
 	}
 	return nil
 }
 
 // append appends the values of a row that has some.
-func (c *column) append(values []parquet.Value, kind record.ColumnType, row uint32, part int) []parquet.Value {
+func (c *column) append(values []parquet.Value, kind record.ColumnType, i, part int) []parquet.Value {
 	var v parquet.Value
 	switch kind {
 	case record.ColumnInteger, record.ColumnTime:
-		v = parquet.Int64Value(c.ints[row])
+		v = parquet.Int64Value(c.ints[i])
 	case record.ColumnFloat:
-		v = parquet.DoubleValue(c.floats[row])
+		v = parquet.DoubleValue(c.floats[i])
 	case record.ColumnBoolean:
-		v = parquet.BooleanValue(c.ints[row] != 0)
+		v = parquet.BooleanValue(c.ints[i] != 0)
 	case record.ColumnDecimal:
-		v = parquet.FixedLenByteArrayValue(c.bytes[row*decimalBytes : (row+1)*decimalBytes])
+		v = parquet.FixedLenByteArrayValue(c.bytes[i*decimalBytes : (i+1)*decimalBytes])
 	case record.ColumnText:
-		v = parquet.ByteArrayValue(c.text(row))
+		v = parquet.ByteArrayValue(c.text(i))
 	default:
-		return c.appendList(values, kind, row, part)
+		return c.appendList(values, kind, i, part)
 	}
 	if c.nullable {
 		v.SetDefinitionLevel(1)
@@ -305,8 +348,8 @@ const (
 	elementLevel = 2
 )
 
-func (c *column) appendList(values []parquet.Value, kind record.ColumnType, row uint32, part int) []parquet.Value {
-	from, to := c.part(row)
+func (c *column) appendList(values []parquet.Value, kind record.ColumnType, i, part int) []parquet.Value {
+	from, to := c.part(i)
 	if from == to {
 		var v parquet.Value
 		v.SetDefinitionLevel(emptyLevel)
@@ -316,21 +359,21 @@ func (c *column) appendList(values []parquet.Value, kind record.ColumnType, row 
 	if kind == record.ColumnLevels {
 		step = 2
 	}
-	for i := from; i < to; i += step {
+	for k := from; k < to; k += step {
 		var v parquet.Value
 		switch kind {
 		case record.ColumnIntegers:
-			v = parquet.Int32Value(int32(c.ints[i]))
+			v = parquet.Int32Value(int32(c.ints[k]))
 		case record.ColumnLevels:
-			v = parquet.DoubleValue(c.floats[i+uint32(part)])
+			v = parquet.DoubleValue(c.floats[k+uint32(part)])
 		case record.ColumnTexts:
 			begin := uint32(0)
-			if i > 0 {
-				begin = c.texts[i-1]
+			if k > 0 {
+				begin = c.texts[k-1]
 			}
-			v = parquet.ByteArrayValue(c.bytes[begin:c.texts[i]])
+			v = parquet.ByteArrayValue(c.bytes[begin:c.texts[k]])
 		}
-		if i > from {
+		if k > from {
 			v.SetRepetitionLevel(1)
 		}
 		v.SetDefinitionLevel(elementLevel)

@@ -26,6 +26,9 @@ type Sink struct {
 	seen    map[string]segment          // by path
 	told    map[string]int64            // sizes of files that were told of, by path
 	checked map[string]bool             // tables whose schema was compared
+
+	spare   map[*table]*rows // to be filled again
+	scratch scratch          // that of the row group which is being written
 }
 
 // New returns a Sink that does nothing until Run. The error is about the Config.
@@ -36,7 +39,7 @@ func New(cfg Config) (*Sink, error) {
 	}
 	return &Sink{
 		cfg: cfg, symbols: tickstorm.NewSymbols(0), done: map[string]*manifest{}, gaps: map[tickstorm.Market]uint64{}, last: map[tickstorm.Market]int64{},
-		told: map[string]int64{}, checked: map[string]bool{},
+		told: map[string]int64{}, checked: map[string]bool{}, spare: map[*table]*rows{},
 	}, nil
 }
 
