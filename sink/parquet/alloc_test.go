@@ -1,3 +1,5 @@
+//go:build !race && !tickstorm_poison
+
 package parquet_test
 
 import (
@@ -9,7 +11,8 @@ import (
 	"github.com/tickstorm/tickstorm/sink/parquet"
 )
 
-// TestAllocs: what is allocated is for segments, parts, row groups and pages, and next to nothing for events.
+// TestAllocs: what is allocated is for segments, parts, row groups and pages, and next to nothing for
+// events. Poison builds lend copies, which are allocated.
 func TestAllocs(t *testing.T) {
 	allocs := func(events int) float64 {
 		s, err := parquet.New(parquet.Config{From: []string{corpus(t, events)}, To: t.TempDir()})

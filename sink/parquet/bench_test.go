@@ -1,7 +1,8 @@
+//go:build unix
+
 package parquet_test
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -16,29 +17,11 @@ import (
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/record"
-	"github.com/tickstorm/tickstorm/sim"
 	"github.com/tickstorm/tickstorm/sink/parquet"
 )
 
 // benchEvents is how many events a round has.
 const benchEvents = 800_000
-
-// corpus records messages of 20 events on average: trades, quotes and bars.
-func corpus(tb testing.TB, events int) (dir string) {
-	tb.Helper()
-	messages, err := sim.Corpus("stocks20", events, 1)
-	require.NoError(tb, err)
-	dir = tb.TempDir()
-	rec, err := record.NewRecorder(record.Config{Dir: dir, Market: tickstorm.Stocks, MinFree: -1, Buffer: 512 << 20, Rotate: 100 * 365 * 24 * time.Hour})
-	require.NoError(tb, err)
-	require.NoError(tb, rec.Start())
-	for _, m := range messages {
-		rec.OnMessage(m, time.Now().UnixNano())
-	}
-	require.NoError(tb, rec.Close(context.Background()))
-	require.Zero(tb, rec.Stats().Dropped)
-	return dir
-}
 
 // head is what all rows begin with. These structs have the encodings of the parts' columns, and zeros for
 // what is absent: with pointers the library is slower.

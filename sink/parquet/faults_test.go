@@ -209,7 +209,7 @@ func TestRefused(t *testing.T) {
 	t.Run("nothing to read", func(t *testing.T) {
 		require.ErrorIs(t, run(parquet.Config{From: []string{filepath.Join(dir, "none")}, To: t.TempDir()}), fs.ErrNotExist)
 	})
-	for _, cfg := range []parquet.Config{{}, {From: []string{dir}}, {From: []string{dir}, To: "x", Memory: -1}, {From: []string{dir}, To: "x", Memory: 3 << 30}, {From: []string{dir}, To: "x", MinWait: 2, MaxWait: 1}} {
+	for _, cfg := range []parquet.Config{{}, {From: []string{dir}}, {From: []string{dir}, To: "x", Memory: -1}, {From: []string{dir}, To: "x", RowGroup: -1}, {From: []string{dir}, To: "x", MinWait: 2, MaxWait: 1}} {
 		_, err := parquet.New(cfg)
 		require.Error(t, err)
 	}

@@ -106,6 +106,23 @@ func recording(t testing.TB, m tickstorm.Market, segments, messages, events int,
 	return dir
 }
 
+// corpus records messages of 20 events on average: trades, quotes and bars.
+func corpus(tb testing.TB, events int) (dir string) {
+	tb.Helper()
+	messages, err := sim.Corpus("stocks20", events, 1)
+	require.NoError(tb, err)
+	dir = tb.TempDir()
+	rec, err := record.NewRecorder(record.Config{Dir: dir, Market: tickstorm.Stocks, MinFree: -1, Buffer: 512 << 20, Rotate: 100 * 365 * 24 * time.Hour})
+	require.NoError(tb, err)
+	require.NoError(tb, rec.Start())
+	for _, m := range messages {
+		rec.OnMessage(m, time.Now().UnixNano())
+	}
+	require.NoError(tb, rec.Close(context.Background()))
+	require.Zero(tb, rec.Stats().Dropped)
+	return dir
+}
+
 // segmentsIn are the files of a recording, in their order.
 func segmentsIn(t testing.TB, dir string) (paths []string) {
 	t.Helper()
