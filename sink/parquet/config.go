@@ -37,6 +37,9 @@ type Config struct {
 	// which doubles from one to the next, in a Sink that follows; default 1 s and 1 minute. One that does
 	// not follow ends.
 	MinWait, MaxWait time.Duration
+	// OnDone, if not nil, is called when a segment is done, with the paths of its parts, on the goroutine of
+	// Run.
+	OnDone func(segment string, parts []string)
 	// Logger receives what is done, and what is wrong with it; nil is silent.
 	Logger *slog.Logger
 

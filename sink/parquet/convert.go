@@ -156,6 +156,13 @@ func (c *conversion) tell(m *manifest) {
 			gaps += p.count
 		}
 	}
+	if done := c.s.cfg.OnDone; done != nil {
+		paths := make([]string, len(m.Parts))
+		for i, p := range m.Parts {
+			paths[i] = filepath.Join(c.s.cfg.To, filepath.FromSlash(p.Path))
+		}
+		defer done(m.Segment, paths)
+	}
 	keys := c.parser.Counters().UnknownKeys
 	c.s.counts.add(func(s *Stats) {
 		s.Segments++
@@ -261,7 +268,7 @@ func (c *conversion) ended(p *part, message uint64) error {
 	}
 	p.last = message
 	if r.n >= c.s.cfg.RowGroup || r.size() >= groupBytes {
-		return c.flush(p)
+		return c.flushed(p)
 	}
 	if c.uncounted++; c.uncounted < lookRows && r.varied < 1<<20 {
 		return nil
@@ -279,10 +286,22 @@ func (c *conversion) ended(p *part, message uint64) error {
 		if c.waiting <= c.s.cfg.Memory {
 			return nil
 		}
-		if err := c.flush(largest); err != nil {
+		if err := c.flushed(largest); err != nil {
 			return err
 		}
 	}
+}
+
+// maxGroups is how many row groups a part has: the footer has them all, and a reader needs all of it.
+const maxGroups = 4096
+
+// flushed is flush, and finishes a part that has enough row groups.
+func (c *conversion) flushed(p *part) error {
+	err := c.flush(p)
+	if err == nil && p.groups >= maxGroups {
+		err = c.finish(p)
+	}
+	return err
 }
 
 // flush has the rows of a part written, beside what comes next.
@@ -296,6 +315,7 @@ func (c *conversion) flush(p *part) error {
 	r := p.rows
 	p.rows = c.take(p.table)
 	c.busy.rows = r
+	p.groups++
 	go func() { c.busy.result <- p.write(r, c.s.cfg.Sort, &c.s.scratch) }()
 	return nil
 }

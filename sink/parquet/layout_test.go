@@ -75,6 +75,20 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// TestManyGroups: a part has no more row groups than a footer should have.
+func TestManyGroups(t *testing.T) {
+	dir, to := t.TempDir(), t.TempDir()
+	tp := newTape(t, dir, tickstorm.Indices, 1, "V")
+	tp.say(5, 1000)
+	tp.end()
+	convert(t, parquet.Config{From: []string{dir}, To: to, RowGroup: 1})
+	parts, err := filepath.Glob(filepath.Join(to, "market=indices", "ev=V", "dt=*", "*"))
+	require.NoError(t, err)
+	require.Len(t, parts, 2)
+	require.Len(t, openPart(t, parts[0]).RowGroups(), 4096)
+	require.Len(t, openPart(t, parts[1]).RowGroups(), 5000-4096)
+}
+
 // TestSort: each row group is in the order that it says to be in.
 func TestSort(t *testing.T) {
 	to := t.TempDir()

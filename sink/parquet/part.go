@@ -40,6 +40,7 @@ type part struct {
 	rows  *rows
 	used  uint64 // when it had its last row
 
+	groups      int    // row groups
 	count       int64  // rows
 	first, last uint64 // messages that they are of
 	bytes       int64
