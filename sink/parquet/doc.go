@@ -8,7 +8,7 @@
 // is a part of the path alone, segment stands before message_number, and extra has an element as it came
 // if it has keys that there is no column for.
 //
-// Times are TIMESTAMP(NANOS, UTC). What is absent is NULL. Prices are DOUBLE, as they are in events:
+// Times are TIMESTAMP(NANOS, UTC), of which DuckDB 1.5 shows the microseconds. What is absent is NULL. Prices are DOUBLE, as they are in events:
 // the shortest digits that read as it are the vendor's, up to the fifteenth; the vendor's decimals are
 // DECIMAL(38, 18), exact, and what does not fit in that is named in unreadable. Lists are LIST. An
 // ev=gaps has what is missing, and ev=unknown what has no columns, as it came.

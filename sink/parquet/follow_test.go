@@ -35,34 +35,49 @@ func TestFollow(t *testing.T) {
 // TestUnfinished: what a crash has left comes once it does not grow any more, and anew if it
 // grows all the same.
 func TestUnfinished(t *testing.T) {
-	dir, to := recording(t, tickstorm.Stocks, 1, 100, 100, "T"), t.TempDir()
+	dir, to := t.TempDir(), t.TempDir()
+	tp := newTape(t, dir, tickstorm.Stocks, 1, "T")
+	snapshot := func(messages uint64) []byte { // once they are in the file
+		tp.say(20, 50)
+		var path string
+		require.Eventually(t, func() bool {
+			path = segmentsIn(t, dir)[0]
+			reports, err := record.Survey(t.Context(), path)
+			return err == nil && len(reports) == 1 && reports[0].Messages == messages
+		}, patience, time.Millisecond)
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		return text
+	}
+	first, second := snapshot(20), snapshot(40)
+	tp.end()
 	path := segmentsIn(t, dir)[0]
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.NoError(t, os.Remove(path))
 	part := strings.TrimSuffix(path, record.Suffix) + record.PartSuffix
-	require.NoError(t, os.WriteFile(part, text[:len(text)/2], 0o600))
+	require.NoError(t, os.WriteFile(part, first, 0o600))
 	stats := convert(t, parquet.Config{From: []string{dir}, To: to})
 	require.Equal(t, 1, stats.Open)
 	require.Empty(t, partsIn(t, to))
 
 	old := time.Now().Add(-time.Hour)
 	require.NoError(t, os.Chtimes(part, old, old))
-	require.EqualValues(t, 1, convert(t, parquet.Config{From: []string{dir}, To: to, RowGroup: 9999}).Segments)
+	require.EqualValues(t, 1, convert(t, parquet.Config{From: []string{dir}, To: to}).Segments)
 	requireEqualsCSV(t, dir, to)
-	half := len(readParts(t, to)["trades"])
+	require.Len(t, readParts(t, to)["trades"], 1000)
 	require.Zero(t, convert(t, parquet.Config{From: []string{dir}, To: to}).Segments)
 
-	require.NoError(t, os.WriteFile(part, text[:len(text)*3/4], 0o600))
+	require.NoError(t, os.WriteFile(part, second, 0o600))
 	require.NoError(t, os.Chtimes(part, old, old))
 	require.EqualValues(t, 1, convert(t, parquet.Config{From: []string{dir}, To: to}).Segments)
-	require.Greater(t, len(readParts(t, to)["trades"]), half)
+	require.Len(t, readParts(t, to)["trades"], 2000)
 
 	require.NoError(t, os.Remove(part))
 	require.NoError(t, os.WriteFile(path, text, 0o600))
 	require.EqualValues(t, 1, convert(t, parquet.Config{From: []string{dir}, To: to}).Segments)
 	all := readParts(t, to)
-	require.Len(t, all["trades"], len(readCSV(t, dir)["trades"]))
+	require.Len(t, all["trades"], 2000)
 	for _, r := range all["gaps"] {
 		require.NotEqual(t, "damage", r["kind"], "what was torn is whole")
 	}

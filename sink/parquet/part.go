@@ -36,7 +36,7 @@ type part struct {
 	key   partKey
 	path  string // that it will have
 	file  file
-	out   *parquet.Writer
+	out   *parquet.GenericWriter[any]
 	rows  *rows
 	used  uint64 // when it had its last row
 
@@ -64,7 +64,7 @@ func (p *part) begin(create func(string) (file, error), sort bool) (err error) {
 		options = append(options, parquet.SortingWriterConfig(parquet.SortingColumns(
 			parquet.Ascending("symbol"), parquet.Ascending(p.table.Columns[p.table.when].Name))))
 	}
-	p.out = parquet.NewWriter(p.file, options...)
+	p.out = parquet.NewGenericWriter[any](p.file, options...)
 	return nil
 }
 

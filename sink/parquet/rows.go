@@ -252,7 +252,7 @@ type scratch struct {
 }
 
 // write writes the rows as a row group.
-func (r *rows) write(w *parquet.Writer, sort bool, s *scratch) error {
+func (r *rows) write(w *parquet.GenericWriter[any], sort bool, s *scratch) error {
 	var order []uint32
 	if sort {
 		s.order = r.sorted(s.order)
