@@ -110,8 +110,8 @@ var errOver = errors.New("over")
 
 // done says what was made, and what was not.
 func (c *sinkParquetCmd) done(a *app, s parquet.Stats) {
-	if s.Unnamed > 0 || s.Conflicts > 0 {
-		a.log.Error("nothing was made of some files", "no segments", s.Unnamed, "of other recordings", s.Conflicts)
+	if s.Unnamed > 0 || s.Conflicts > 0 || s.Gone > 0 {
+		a.log.Error("nothing was made of some files", "no segments", s.Unnamed, "of other recordings", s.Conflicts, "removed before", s.Gone)
 	}
 	if s.Open > 0 && c.Follow == 0 {
 		a.log.Warn("some segments are not closed: they are left for later", "segments", s.Open)

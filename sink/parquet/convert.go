@@ -33,8 +33,7 @@ type conversion struct {
 	damages    uint64
 	unknown    uint64
 	newest     int64
-	uncounted  int // rows since it was looked how many bytes wait
-	waiting    int // bytes, when that was
+	uncounted  int // rows, or KiB, since it was looked how many bytes wait
 }
 
 // pending is the row group that is being written, beside what is read meanwhile.
@@ -61,7 +60,7 @@ func (s *Sink) segment(ctx context.Context, g segment, m *manifest) (err error) 
 		Version: manifestVersion, Segment: g.name, Market: g.market, Bytes: g.size, Finished: g.finished,
 		GapBefore: c.gap, ReceivedBefore: c.newest,
 	}
-	c.reading.begin(c)
+	c.prepare(c)
 	defer func() {
 		if err != nil {
 			c.abandon()
@@ -256,7 +255,7 @@ func (c *conversion) give(r *rows) {
 // groupBytes is how many bytes a row group has at most, but for its last row.
 const groupBytes = 64 << 20
 
-// lookRows is after how many rows it is looked at how many bytes wait.
+// lookRows is after how many rows, or KiB of long ones, it is looked at how many bytes wait.
 const lookRows = 1024
 
 // ended ends a row, and writes what there is too much of.
@@ -270,20 +269,23 @@ func (c *conversion) ended(p *part, message uint64) error {
 	if r.n >= c.s.cfg.RowGroup || r.size() >= groupBytes {
 		return c.flushed(p)
 	}
-	if c.uncounted++; c.uncounted < lookRows && r.varied < 1<<20 {
+	c.uncounted += 1 + (r.varied-r.counted)>>10
+	r.counted = r.varied
+	if c.uncounted < lookRows {
 		return nil
 	}
 	c.uncounted = 0
 	for {
 		var largest *part
-		c.waiting = 0
+		waiting := 0
 		for _, p := range c.open {
-			c.waiting += p.rows.size()
-			if largest == nil || p.rows.size() > largest.rows.size() {
+			size := p.rows.size()
+			waiting += size
+			if largest == nil || size > largest.rows.size() || size == largest.rows.size() && p.used < largest.used {
 				largest = p
 			}
 		}
-		if c.waiting <= c.s.cfg.Memory {
+		if waiting <= c.s.cfg.Memory {
 			return nil
 		}
 		if err := c.flushed(largest); err != nil {

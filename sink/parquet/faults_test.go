@@ -260,3 +260,14 @@ func TestConflict(t *testing.T) {
 	require.Zero(t, stats.Segments)
 	require.Equal(t, before, tree(t, to))
 }
+
+// TestGone: a segment that is removed when it is its turn keeps nobody else from being done.
+func TestGone(t *testing.T) {
+	dir, to := recording(t, tickstorm.Stocks, 3, 4, 50, "T"), t.TempDir()
+	paths := segmentsIn(t, dir)
+	cfg := parquet.Config{From: []string{dir}, To: to}
+	cfg.OnDone = func(string, []string) { _ = os.Remove(paths[1]) }
+	stats := convert(t, cfg)
+	require.EqualValues(t, 1, stats.Gone)
+	require.EqualValues(t, 2, stats.Segments)
+}

@@ -31,7 +31,7 @@ type stream struct {
 	part  *part // of that day, nil if it is to be found
 }
 
-func (r *reading) begin(c *conversion) {
+func (r *reading) prepare(c *conversion) {
 	m := c.seg.market
 	r.c, r.parser = c, tickstorm.NewParser(m)
 	r.parser.SetLimits(tickstorm.Limits{Message: record.MaxMessage})

@@ -18,6 +18,7 @@ type rows struct {
 	columns []column
 	n       int
 	varied  int // bytes of texts and lists
+	counted int // of them, those that are known to who looks after memory
 }
 
 // column is one column of some rows. Many columns have no value in any row, or the same in all: they cost
@@ -48,7 +49,7 @@ func (r *rows) reset() {
 		c.lead, c.same = 0, nil
 		c.null, c.ints, c.floats, c.bytes, c.texts, c.ends = c.null[:0], c.ints[:0], c.floats[:0], c.bytes[:0], c.texts[:0], c.ends[:0]
 	}
-	r.n, r.varied = 0, 0
+	r.n, r.varied, r.counted = 0, 0, 0
 }
 
 // size is how many bytes it has.

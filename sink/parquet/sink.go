@@ -3,7 +3,9 @@ package parquet
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"time"
@@ -136,7 +138,13 @@ func (s *Sink) pass(ctx context.Context) error {
 			})
 			continue
 		}
-		if err := s.segment(ctx, g, m); err != nil {
+		err := s.segment(ctx, g, m)
+		if _, serr := os.Stat(g.path); err != nil && errors.Is(serr, fs.ErrNotExist) { // by who keeps so many
+			s.counts.add(func(s *Stats) { s.Gone++ })
+			s.cfg.Logger.Error("a segment was removed before it was done", "segment", g.name)
+			continue
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -18,6 +18,8 @@ type Stats struct {
 	// Conflicts are files that have the name of a segment that was done and are not it: of another
 	// recording, or what was made of a damaged one. Nothing is made of them.
 	Conflicts uint64
+	// Gone are the segments that were removed before they were done.
+	Gone uint64
 	// Open are the segments that were being written when they were looked for last.
 	Open int
 	// Retries is how many times a segment was tried again.
