@@ -44,6 +44,7 @@ type Config struct {
 	Logger *slog.Logger
 
 	create func(path string) (file, error)
+	groups int // that a part has at most: the footer has them all, and a reader needs all of it
 }
 
 // Errors of a Config.
@@ -76,6 +77,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	def(&c.groups, 4096)
 	if c.create == nil {
 		c.create = create
 	}

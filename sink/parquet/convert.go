@@ -294,13 +294,10 @@ func (c *conversion) ended(p *part, message uint64) error {
 	}
 }
 
-// maxGroups is how many row groups a part has: the footer has them all, and a reader needs all of it.
-const maxGroups = 4096
-
 // flushed is flush, and finishes a part that has enough row groups.
 func (c *conversion) flushed(p *part) error {
 	err := c.flush(p)
-	if err == nil && p.groups >= maxGroups {
+	if err == nil && p.groups >= c.s.cfg.groups {
 		err = c.finish(p)
 	}
 	return err

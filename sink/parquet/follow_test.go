@@ -102,3 +102,21 @@ func TestLeftovers(t *testing.T) {
 	require.Less(t, len(partsIn(t, to)), many)
 	requireEqualsCSV(t, dir, to)
 }
+
+// TestFrom: a recording is found by its folder, by a link to it, by patterns and by its files.
+func TestFrom(t *testing.T) {
+	dir, links := recording(t, tickstorm.Stocks, 2, 4, 20, "T"), t.TempDir()
+	paths := segmentsIn(t, dir)
+	folder, file := filepath.Join(links, "folder"), filepath.Join(links, "file")
+	require.NoError(t, os.Symlink(dir, folder))
+	require.NoError(t, os.Symlink(paths[0], file))
+	for _, c := range []struct {
+		from []string
+		want int
+	}{
+		{[]string{dir}, 2}, {[]string{folder}, 2}, {[]string{folder + "/"}, 2}, {[]string{file}, 1}, {paths, 2}, {[]string{dir, paths[0], file}, 2},
+		{[]string{filepath.Join(filepath.Dir(paths[0]), "*")}, 2}, {[]string{filepath.Join(links, "fold*")}, 2}, {[]string{filepath.Join(links, "none*")}, 0},
+	} {
+		require.EqualValues(t, c.want, convert(t, parquet.Config{From: c.from, To: t.TempDir()}).Segments, c.from)
+	}
+}

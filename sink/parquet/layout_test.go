@@ -52,7 +52,7 @@ func TestLayout(t *testing.T) {
 
 // TestBounds: however little memory and however few files there may be, all rows are there.
 func TestBounds(t *testing.T) {
-	dir := recording(t, tickstorm.Stocks, 2, 60, 30)
+	dir := recording(t, tickstorm.Stocks, 2, 30, 30)
 	for _, cfg := range []parquet.Config{
 		{RowGroup: 1, MaxOpen: 1}, {RowGroup: 50, MaxOpen: 9}, {Memory: 1}, {Memory: 50_000}, {Sort: true}, {Sort: true, RowGroup: 33},
 	} {
@@ -79,14 +79,16 @@ func TestBounds(t *testing.T) {
 func TestManyGroups(t *testing.T) {
 	dir, to := t.TempDir(), t.TempDir()
 	tp := newTape(t, dir, tickstorm.Indices, 1, "V")
-	tp.say(5, 1000)
+	tp.say(5, 100)
 	tp.end()
-	convert(t, parquet.Config{From: []string{dir}, To: to, RowGroup: 1})
+	cfg := parquet.Config{From: []string{dir}, To: to, RowGroup: 10}
+	cfg.Groups(40)
+	convert(t, cfg)
 	parts, err := filepath.Glob(filepath.Join(to, "market=indices", "ev=V", "dt=*", "*"))
 	require.NoError(t, err)
 	require.Len(t, parts, 2)
-	require.Len(t, openPart(t, parts[0]).RowGroups(), 4096)
-	require.Len(t, openPart(t, parts[1]).RowGroups(), 5000-4096)
+	require.Len(t, openPart(t, parts[0]).RowGroups(), 40)
+	require.Len(t, openPart(t, parts[1]).RowGroups(), 10)
 }
 
 // TestSort: each row group is in the order that it says to be in.
