@@ -12,7 +12,7 @@ SOAK ?= 1m
 PROOF ?= 100
 
 # The modules that programs import: no tools, and none of benchmarks or tests alone.
-LIBRARIES = $(shell git ls-files '*go.mod' | xargs dirname | grep -vE '^(bench/|cmd/|interop$$|relay/admin/browser$$)|(^|/)internal/')
+LIBRARIES = $(shell git ls-files '*go.mod' | xargs dirname | grep -vE '^(bench/|cmd/|interop$$|relay/admin/browser$$|sink/parquet/duckdb$$)|(^|/)internal/')
 
 .PHONY: help
 help: ## show this list
@@ -178,6 +178,7 @@ proof: ## prove what takes long: races, repeated runs, fuzzing, soak; half an ho
 	cd sink/nats/internal/faults && TICKSTORM_KILLS=$(call share,200) go test -count=1 -timeout 30m .
 	cd sink/kafka && TICKSTORM_KILLS=$(call share,400) go test -count=1 -timeout 30m -run 'Faults|Killed|Once' .
 	cd sink/postgres && TICKSTORM_KILLS=$(call share,300) go test -count=1 -timeout 30m -run Kills .
+	cd sink/parquet && TICKSTORM_KILLS=$(call share,300) go test -count=1 -run Kills .
 
 .PHONY: nats-figures
 nats-figures: ## measure what README says of sink/nats and print its table's rows, medians of ROUNDS=9; takes five minutes

@@ -50,7 +50,7 @@ func openDead(path string, most int64) (d *deadFile, err error) {
 			err = fmt.Errorf("sink: dead letters: %w", err)
 		}
 	}()
-	if err := syncFolder(filepath.Dir(path)); err != nil {
+	if err := SyncFolder(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
 	info, err := f.Stat()

@@ -50,7 +50,7 @@ type cli struct {
 // groups are the titles of the verbs' groups.
 var groups = kong.Groups{
 	"stream": "Streams:", "engine": "Past one machine:", "recording": "Recordings:", "machine": "This machine:",
-	"source": "Where it comes from:", "serve": "Who it is served to:", "nats": "NATS:", "kafka": "Kafka:", "postgres": "PostgreSQL:", "output": "What is shown:",
+	"source": "Where it comes from:", "serve": "Who it is served to:", "nats": "NATS:", "kafka": "Kafka:", "parquet": "Parquet:", "postgres": "PostgreSQL:", "output": "What is shown:",
 }
 
 // globals is what all verbs take.

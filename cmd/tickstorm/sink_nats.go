@@ -15,6 +15,7 @@ import (
 type sinkCmd struct {
 	Nats     sinkNatsCmd     `cmd:"" help:"Into the streams of NATS JetStream."`
 	Kafka    sinkKafkaCmd    `cmd:"" help:"Into the topics of Kafka."`
+	Parquet  sinkParquetCmd  `cmd:"" help:"Into Parquet files, for DuckDB, Spark, pandas and others."`
 	Postgres sinkPostgresCmd `cmd:"" help:"Into the tables of PostgreSQL."`
 }
 

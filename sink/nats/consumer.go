@@ -106,8 +106,6 @@ type Consumer struct {
 	life *life.Life
 	ctx  context.Context // Run's
 
-	mu      sync.Mutex // protects what follows
-
 	handled atomic.Int64  // until when handlers may be called, in nanoseconds since made
 	term    atomic.Uint64 // counts the leases that followed none
 	made    time.Time
