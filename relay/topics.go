@@ -2,6 +2,7 @@ package relay
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -47,9 +48,8 @@ func (s *Server) Topics(query string, limit int) (found []TopicStats, total int)
 }
 
 func (m *market) search(query string, limit int) (found []TopicStats, total int) {
-	entries := m.ledger.search(query)
-	total = len(entries)
-	for _, e := range least(entries, limit, compareEntries) {
+	entries, total := m.ledger.search(query, limit)
+	for _, e := range entries {
 		t := TopicStats{Market: m.name, Topic: e.id}
 		var clients []*conn
 		if clients, t.Holders, t.Granted = m.ledger.holders(e); t.Holders == 0 {
@@ -66,16 +66,23 @@ func (m *market) search(query string, limit int) (found []TopicStats, total int)
 	return found, total
 }
 
-// search finds the topics that somebody holds, in no order.
-func (l *ledger) search(query string) (found []*entry) {
+// search finds the first so many topics that somebody holds, and how many there are.
+func (l *ledger) search(query string, limit int) (found []*entry, total int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for e := range l.entries() {
-		if len(e.holds) > 0 && isOf(e.id, query) {
-			found = append(found, e)
+	found = least(func(yield func(*entry) bool) {
+		for e := range l.entries() {
+			if len(e.holds) == 0 || !isOf(e.id, query) {
+				continue
+			}
+			if total++; !yield(e) {
+				return
+			}
 		}
-	}
-	return found
+	}, limit, func(a, b *entry) int {
+		return cmp.Or(strings.Compare(a.id.Channel, b.id.Channel), strings.Compare(a.id.Symbol, b.id.Symbol))
+	})
+	return found, total
 }
 
 // holders returns who holds a topic, those that have been there for longest, how many they are, and
@@ -83,29 +90,33 @@ func (l *ledger) search(query string) (found []*entry) {
 func (l *ledger) holders(e *entry) (some []*conn, all int, grant bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for s := range e.holds {
-		some = append(some, s.(*conn))
-	}
-	return least(some, maxHolders, func(a, b *conn) int { return cmp.Compare(a.id, b.id) }), len(e.holds), e.carrier().up == granted
-}
-
-// least returns the first so many of a list, in order. It changes the list's.
-func least[T any](list []T, n int, compare func(a, b T) int) []T {
-	if n < len(list) { // the first of them are kept as a heap, whose top is the last of them
-		kept := list[:n]
-		for i := n/2 - 1; i >= 0; i-- {
-			sink(kept, i, compare)
-		}
-		for i := n; n > 0 && i < len(list); i++ {
-			if compare(list[i], kept[0]) < 0 {
-				kept[0], list[i] = list[i], kept[0]
-				sink(kept, 0, compare)
+	some = least(func(yield func(*conn) bool) {
+		for s := range e.holds {
+			if !yield(s.(*conn)) {
+				return
 			}
 		}
-		list = kept
+	}, maxHolders, func(a, b *conn) int { return cmp.Compare(a.id, b.id) })
+	return some, len(e.holds), e.carrier().up == granted
+}
+
+// least returns the first so many of what may be many more, in order. It keeps them as a heap, whose top
+// is the last of them.
+func least[T any](all iter.Seq[T], n int, compare func(a, b T) int) (kept []T) {
+	for v := range all {
+		switch {
+		case len(kept) < n:
+			kept = append(kept, v)
+			for i := n/2 - 1; len(kept) == n && i >= 0; i-- {
+				sink(kept, i, compare)
+			}
+		case n > 0 && compare(v, kept[0]) < 0:
+			kept[0] = v
+			sink(kept, 0, compare)
+		}
 	}
-	slices.SortFunc(list, compare)
-	return list
+	slices.SortFunc(kept, compare)
+	return kept
 }
 
 // sink puts an element of a heap in its place.
@@ -124,10 +135,6 @@ func sink[T any](heap []T, i int, compare func(a, b T) int) {
 		heap[i], heap[child] = heap[child], heap[i]
 		i = child
 	}
-}
-
-func compareEntries(a, b *entry) int {
-	return cmp.Or(strings.Compare(a.id.Channel, b.id.Channel), strings.Compare(a.id.Symbol, b.id.Symbol))
 }
 
 // isOf reports whether a topic's text contains a query of upper case.

@@ -18,11 +18,8 @@ func TestLeast(t *testing.T) {
 			list[i] = random.IntN(30)
 		}
 		n := random.IntN(50)
-		all := slices.Clone(list)
-		slices.Sort(all)
-		got := least(list, n, cmp.Compare[int])
-		require.True(t, slices.Equal(all[:min(n, len(all))], got), "the first %d of %v are not %v", n, all, got)
+		got := least(slices.Values(list), n, cmp.Compare[int])
 		slices.Sort(list)
-		require.Equal(t, all, list, "nothing is lost")
+		require.True(t, slices.Equal(list[:min(n, len(list))], got), "the first %d of %v are not %v", n, list, got)
 	}
 }

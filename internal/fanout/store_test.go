@@ -35,9 +35,12 @@ func TestStore(t *testing.T) {
 				}
 				found++
 				symbol := string(symbolOf(c))
-				require.Equal(t, want[fmt.Sprint(c[cellStream], symbol)], string(elementOf(c)))
-				_, at := s.find(s.tag(c[cellStream], []byte(symbol)), c[cellStream], []byte(symbol))
-				require.Equal(t, id, at)
+				if have := string(elementOf(c)); want[fmt.Sprint(c[cellStream], symbol)] != have { // there are many
+					require.Equal(t, want[fmt.Sprint(c[cellStream], symbol)], have)
+				}
+				if _, at := s.find(s.tag(c[cellStream], []byte(symbol)), c[cellStream], []byte(symbol)); at != id {
+					require.Equal(t, id, at)
+				}
 			}
 		}
 		require.Equal(t, s.used, found)
