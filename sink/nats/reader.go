@@ -224,6 +224,7 @@ func (r *reader) messages(ctx context.Context) error {
 	}
 	ordered, err := s.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: offset + 1,
+		MaxResetAttempts: 1, // to begin anew is the reader's
 	})
 	if err != nil {
 		return err
@@ -232,15 +233,16 @@ func (r *reader) messages(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer it.Stop() // which must not be called while Next runs: what that makes anew would not be stopped
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	defer it.Stop()
 	go func() {
 		r.watch(watching, s)
-		it.Stop()
+		stop()
 	}()
+	next := jetstream.NextContext(watching)
 	for !r.quick() {
-		m, err := it.Next()
+		m, err := it.Next(next)
 		if err != nil {
 			return err
 		}

@@ -101,7 +101,6 @@ func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.St
 var impossible = []jetstream.ErrorCode{
 	10023, // insufficient resources
 	10047, // insufficient storage
-	10049, // a stream's name is too long
 	10052, // invalid stream configuration
 	10065, // subjects overlap with those of another stream
 	10074, // replicas without a cluster

@@ -57,11 +57,15 @@ func TestStreamConfig(t *testing.T) {
 		}, "it changes subjects"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.NoError(t, js.DeleteStream(t.Context(), "md_stocks"))
+			if err := js.DeleteStream(t.Context(), "md_stocks"); err != nil {
+				require.ErrorIs(t, err, jetstream.ErrStreamNotFound)
+			}
 			cfg := jetstream.StreamConfig{Name: "md_stocks", Subjects: []string{"md.stocks.*.*"}, AllowBatchPublish: true}
 			c.change(&cfg)
-			_, err := js.CreateStream(t.Context(), cfg)
-			require.NoError(t, err)
+			require.Eventually(t, func() bool { // a server may still be removing the files
+				_, err = js.CreateStream(t.Context(), cfg)
+				return err == nil
+			}, fixture.Patience, 5*time.Millisecond)
 			before := stream(t, nc, "md_stocks").CachedInfo().Config
 			err = write(sinknats.Config{})
 			if c.fault == "" {
