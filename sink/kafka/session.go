@@ -51,16 +51,21 @@ type session struct {
 	shards map[int32]tickstorm.Handler // of partitions, if each has its own
 	saved  time.Time
 	room   int // bytes for metadata
+	most   int // records of a poll
 	over   bool
 	fatal  error
 }
 
 func newSession(c *Consumer) *session {
-	return &session{c: c, ready: make(chan struct{}), lanes: map[place]*lane{}, shards: map[int32]tickstorm.Handler{}, room: maxMetadata}
+	return &session{c: c, ready: make(chan struct{}), lanes: map[place]*lane{}, shards: map[int32]tickstorm.Handler{}, room: maxMetadata, most: firstPoll}
 }
 
-// maxPoll is how many records are handled until partitions may move.
-const maxPoll = 8192
+// How many records are handled until partitions may move: what a handler does in about a second, for
+// members wait for each other. The more they are, the more the next are fetched meanwhile.
+const (
+	minPoll, firstPoll, maxPoll = 64, 8192, 1 << 20
+	quickPoll, slowPoll         = 100 * time.Millisecond, time.Second
+)
 
 var errSilent = errors.New("kafka: the group has not heard of this consumer")
 
@@ -70,7 +75,7 @@ func (c *ConsumerConfig) rebalance() time.Duration { return max(c.Lease, time.Mi
 // options are those of the group's client.
 func (s *session) options() []kgo.Opt {
 	c := s.c
-	opts := append([]kgo.Opt{kgo.FetchMaxBytes(16 << 20), kgo.FetchMaxWait(time.Second)}, c.common...)
+	opts := append([]kgo.Opt{kgo.FetchMaxBytes(4 << 20), kgo.FetchMaxWait(time.Second)}, c.common...)
 	return append(opts,
 		kgo.ConsumeRegex(), kgo.ConsumeTopics(c.cfg.pattern(c.cfg.Market, c.cfg.Channels)), kgo.ConsumerGroup(c.cfg.Group),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.Balancers(newBalancer()), kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
@@ -135,7 +140,7 @@ func (s *session) poll(ctx, polling context.Context) error {
 		wait, cancel = context.WithTimeout(polling, max(time.Millisecond, time.Until(s.saved.Add(s.c.cfg.Save))))
 	}
 	s.mu.Unlock()
-	fetched := s.client.PollRecords(wait, maxPoll)
+	fetched := s.client.PollRecords(wait, s.most)
 	cancel()
 	defer s.client.AllowRebalance()
 	s.mu.Lock()
@@ -143,8 +148,15 @@ func (s *session) poll(ctx, polling context.Context) error {
 	if s.fatal != nil {
 		return s.fatal
 	}
+	began := time.Now()
 	if err := s.handle(ctx, fetched); err != nil {
 		return err
+	}
+	switch took := time.Since(began); {
+	case took > slowPoll:
+		s.most = max(minPoll, s.most/2)
+	case took < quickPoll:
+		s.most = min(maxPoll, 2*s.most)
 	}
 	if s.dirty() && time.Since(s.saved) >= s.c.cfg.Save {
 		if err := s.save(ctx, s.all(), false); err != nil && ctx.Err() == nil {
