@@ -3,6 +3,7 @@
 package kafka_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -62,7 +63,7 @@ func processor() time.Duration {
 
 func runAll(b *testing.B, e sink.Engine, dir string) uint64 {
 	b.Helper()
-	r, err := sink.NewRunner(e, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}}), sink.Config{MaxRows: 16 << 10, MaxBytes: 4 << 20})
+	r, err := sink.NewRunner(e, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}}), sink.Config{MaxRows: 8 << 10, MaxBytes: 2 << 20})
 	require.NoError(b, err)
 	require.NoError(b, r.Run(b.Context()))
 	return r.Stats().Rows
@@ -102,7 +103,17 @@ func BenchmarkInRatio(b *testing.B) {
 			bytes += uint64(p.NumBytes)
 		}
 	}
-	for _, r := range c.records(b, names...) {
+	stored := c.records(b, names...)
+	ids := map[*kgo.Record]sink.ID{}
+	for _, r := range stored {
+		stamp, err := sink.ParseStamp(string(r.Headers[0].Value), nil)
+		require.NoError(b, err)
+		ids[r] = stamp.ID
+	}
+	slices.SortStableFunc(stored, func(x, y *kgo.Record) int { // as they were recorded
+		return cmp.Or(cmp.Compare(ids[x].Sequence, ids[y].Sequence), cmp.Compare(ids[x].Element, ids[y].Element))
+	})
+	for _, r := range stored {
 		ready = append(ready, kgo.Record{Topic: r.Topic, Key: r.Key, Value: r.Value, Headers: r.Headers, Timestamp: r.Timestamp})
 	}
 	var raw sized
