@@ -13,6 +13,10 @@ import (
 type Watermark struct {
 	// Offset is where in the engine reading goes on, in the engine's own numbers; 0 is its beginning.
 	Offset uint64 `json:"offset"`
+	// Log names what Offset counts in, such as by when a stream was made; "" if the engine does not
+	// say. In one that was made anew under the same name the Offset means nothing, and reading begins
+	// at the beginning.
+	Log string `json:"log,omitempty"`
 	// Marks are what was seen.
 	Marks Marks `json:"marks"`
 	// Owner is the consumer that has the lane, "" if none has.

@@ -31,6 +31,7 @@ type lane struct {
 	name  string
 	form  form
 	told  *sink.Lane
+	log   string         // the topic's id, which another of its name has not; "" if brokers have none
 	mark  sink.Watermark // as it was loaded, or saved last
 	next  int64          // offset that is to come; -1 if nobody knows
 	epoch int32          // of the record before it
@@ -308,7 +309,8 @@ func (s *session) expired(l *lane, n int64) {
 // assigned begins the lanes that come, and says where reading goes on.
 func (s *session) assigned(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
 	<-s.ready
-	if err := s.check(ctx, offsets); err != nil {
+	ids, err := s.check(ctx, offsets)
+	if err != nil {
 		return nil, err
 	}
 	marks, err := s.load(ctx, offsets)
@@ -323,44 +325,53 @@ func (s *session) assigned(ctx context.Context, offsets map[string]map[int32]kgo
 	for topic, partitions := range offsets {
 		for p := range partitions {
 			w, next := marks[place{topic, p}], int64(-1)
-			if w.Revision > 0 && w.Offset > 0 {
+			if known := w.Log == "" || ids[topic] == "" || w.Log == ids[topic]; !known {
+				partitions[p] = kgo.NewOffset().AtStart() // somebody has made it anew
+			} else if w.Revision > 0 && w.Offset > 0 {
 				next = int64(w.Offset)
 				partitions[p] = kgo.NewOffset().At(next)
 			}
-			s.begin(place{topic, p}, w, next)
+			s.begin(place{topic, p}, w, next, ids[topic])
 		}
 	}
 	s.saved = time.Now()
 	return offsets, nil
 }
 
-// check requires that topics have the partitions that they should.
-func (s *session) check(ctx context.Context, offsets map[string]map[int32]kgo.Offset) error {
+// check requires that topics have the partitions that they should, and returns their ids.
+func (s *session) check(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]string, error) {
 	topics := make([]string, 0, len(offsets))
 	for topic := range offsets {
 		topics = append(topics, topic)
 	}
+	ids := map[string]string{}
 	if len(topics) == 0 {
-		return nil
+		return ids, nil
 	}
 	found, err := kadm.NewClient(s.client).ListTopics(ctx, topics...)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, d := range found {
-		if err := checkPartitions(s.c.cfg.Layout, d); d.Err == nil && err != nil {
+		if d.Err != nil {
+			continue
+		}
+		if err := checkPartitions(s.c.cfg.Layout, d); err != nil {
 			s.mu.Lock()
 			s.fatal = err
 			s.mu.Unlock()
-			return err
+			return nil, err
+		}
+		if d.ID != (kadm.TopicID{}) {
+			ids[d.Topic] = d.ID.String()
 		}
 	}
-	return nil
+	return ids, nil
 }
 
-func (s *session) begin(at place, w sink.Watermark, next int64) {
+func (s *session) begin(at place, w sink.Watermark, next int64, log string) {
 	cfg := &s.c.cfg
-	l := &lane{place: at, name: cfg.Lane(at.topic, int(at.partition)), form: formOf(at.topic), mark: w, next: next, epoch: -1}
+	l := &lane{place: at, name: cfg.Lane(at.topic, int(at.partition)), form: formOf(at.topic), log: log, mark: w, next: next, epoch: -1}
 	handler := cfg.Handler
 	sharded, ok := handler.(tickstorm.ShardHandler)
 	switch {
