@@ -107,7 +107,7 @@ func TestExamples(t *testing.T) {
 
 // runnable reports whether an example needs no key, no relay, and is not about a recorder that was killed.
 func runnable(line string) bool {
-	for _, needs := range []string{"--feed ", "--url ", "top --admin ", "tickstorm record -o", "tickstorm relay -m", "tickstorm record -m", "probe --yes", "*.part", "tickstorm bench recordings", "--serve"} {
+	for _, needs := range []string{"--feed ", "--url ", "--brokers ", "top --admin ", "tickstorm record -o", "tickstorm relay -m", "tickstorm record -m", "probe --yes", "*.part", "tickstorm bench recordings", "--serve"} {
 		if strings.Contains(line, needs) && !strings.Contains(line, "# or") {
 			return false
 		}

@@ -45,7 +45,8 @@ type session struct {
 	c      *Consumer
 	client *kgo.Client   // which calls back before whoever makes it has it
 	ready  chan struct{} // closed when there is a client
-	until  atomic.Int64  // when others may take this one for gone, in nanoseconds since 1970
+	began  time.Time
+	until  atomic.Int64 // when others may take this one for gone, in nanoseconds since it began
 
 	mu     sync.Mutex // protects what follows; held while handlers are called
 	lanes  map[place]*lane
@@ -58,7 +59,7 @@ type session struct {
 }
 
 func newSession(c *Consumer) *session {
-	return &session{c: c, ready: make(chan struct{}), lanes: map[place]*lane{}, shards: map[int32]tickstorm.Handler{}, room: maxMetadata, most: firstPoll}
+	return &session{c: c, began: time.Now(), ready: make(chan struct{}), lanes: map[place]*lane{}, shards: map[int32]tickstorm.Handler{}, room: maxMetadata, most: firstPoll}
 }
 
 // How many records are handled until partitions may move: what a handler does in about a second, for
@@ -487,12 +488,15 @@ func (s *session) leave() {
 }
 
 // leased reports whether no other consumer takes this one for gone.
-func (s *session) leased() bool { return time.Now().UnixNano() < s.until.Load() }
+func (s *session) leased() bool { return int64(time.Since(s.began)) < s.until.Load() }
+
+// lease has others take this one for gone no earlier than so long from now.
+func (s *session) lease(d time.Duration) { s.until.Store(int64(time.Since(s.began) + d)) }
 
 // OnBrokerWrite implements [kgo.HookBrokerWrite]: who joins is waited for.
 func (s *session) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, err error) {
 	if err == nil && (key == int16(kmsg.JoinGroup) || key == int16(kmsg.SyncGroup)) {
-		s.until.Store(time.Now().Add(s.c.cfg.rebalance() * 3 / 4).UnixNano())
+		s.lease(s.c.cfg.rebalance() * 3 / 4)
 	}
 }
 
@@ -503,10 +507,10 @@ func (s *session) OnBrokerE2E(_ kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2E
 	switch {
 	case !joining && key != int16(kmsg.Heartbeat):
 	case e2e.Err() == nil && joining:
-		s.until.Store(time.Now().Add(lease).UnixNano())
+		s.lease(lease)
 	case e2e.Err() == nil:
-		s.until.Store(time.Now().Add(lease - e2e.DurationE2E()).UnixNano())
+		s.lease(lease - e2e.DurationE2E())
 	case joining:
-		s.until.Store(time.Now().UnixNano())
+		s.lease(0)
 	}
 }
