@@ -45,7 +45,7 @@ func (c *sinkKafkaCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	// A round trip is a batch's, whose records are shared out over partitions: it had better be long.
-	return c.run(ctx, a, sink.Config{MaxRows: 16 << 10, MaxBytes: 4 << 20}, func() (sink.Engine, func(), error) {
+	return c.run(ctx, a, sink.Config{MaxRows: 8 << 10, MaxBytes: 2 << 20}, func() (sink.Engine, func(), error) {
 		e, err := sinkkafka.NewEngine(sinkkafka.Config{
 			Cluster: at, Layout: c.layout(), Logger: a.log,
 			Topics: sinkkafka.Topics{Existing: c.Existing, Replicas: c.Replicas, Retention: c.Retention, RetentionBytes: c.RetentionBytes, Configs: c.Set},

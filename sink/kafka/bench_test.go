@@ -3,6 +3,7 @@
 package kafka_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -26,6 +27,10 @@ import (
 
 // benchEvents is how many events a round has.
 const benchEvents = 400_000
+
+// outEvents is how many a round has that reads them: more than a client fetches before the first is
+// looked at.
+const outEvents = 5 * benchEvents
 
 // corpus records messages of 20 events on average.
 func corpus(b *testing.B) (dir string) {
@@ -58,7 +63,7 @@ func processor() time.Duration {
 
 func runAll(b *testing.B, e sink.Engine, dir string) uint64 {
 	b.Helper()
-	r, err := sink.NewRunner(e, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}}), sink.Config{MaxRows: 16 << 10, MaxBytes: 4 << 20})
+	r, err := sink.NewRunner(e, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}}), sink.Config{MaxRows: 8 << 10, MaxBytes: 2 << 20})
 	require.NoError(b, err)
 	require.NoError(b, r.Run(b.Context()))
 	return r.Stats().Rows
@@ -98,7 +103,17 @@ func BenchmarkInRatio(b *testing.B) {
 			bytes += uint64(p.NumBytes)
 		}
 	}
-	for _, r := range c.records(b, names...) {
+	stored := c.records(b, names...)
+	ids := map[*kgo.Record]sink.ID{}
+	for _, r := range stored {
+		stamp, err := sink.ParseStamp(string(r.Headers[0].Value), nil)
+		require.NoError(b, err)
+		ids[r] = stamp.ID
+	}
+	slices.SortStableFunc(stored, func(x, y *kgo.Record) int { // as they were recorded
+		return cmp.Or(cmp.Compare(ids[x].Sequence, ids[y].Sequence), cmp.Compare(ids[x].Element, ids[y].Element))
+	})
+	for _, r := range stored {
 		ready = append(ready, kgo.Record{Topic: r.Topic, Key: r.Key, Value: r.Value, Headers: r.Headers, Timestamp: r.Timestamp})
 	}
 	var raw sized
@@ -109,7 +124,7 @@ func BenchmarkInRatio(b *testing.B) {
 			require.NoError(b, c.CreateTopic(name, 8, nil))
 		}
 	}
-	var ours, theirs, cost []float64
+	var ours, theirs, cost, theirCost []float64
 	for b.Loop() {
 		empty()
 		began, used := time.Now(), processor()
@@ -121,7 +136,7 @@ func BenchmarkInRatio(b *testing.B) {
 		records := slices.Clone(ready)
 		cl, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.ProducerBatchCompression(kgo.ZstdCompression()))
 		require.NoError(b, err)
-		began = time.Now()
+		began, used = time.Now(), processor()
 		for i := range records {
 			cl.Produce(b.Context(), &records[i], func(_ *kgo.Record, err error) {
 				if err != nil {
@@ -131,8 +146,10 @@ func BenchmarkInRatio(b *testing.B) {
 		}
 		require.NoError(b, cl.Flush(b.Context()))
 		theirs = append(theirs, float64(len(records))/time.Since(began).Seconds())
+		theirCost = append(theirCost, (processor()-used).Seconds()/float64(len(records))*1e6)
 		cl.Close()
 	}
+	b.ReportMetric(median(theirCost), "producer-cpu-s/M")
 	b.ReportMetric(median(ours), "events/s")
 	b.ReportMetric(median(theirs), "producer/s")
 	b.ReportMetric(median(ours)/median(theirs), "ratio")
@@ -165,23 +182,27 @@ func (c counting) Shard(int, int) tickstorm.Handler { return c }
 // partitions, with as many poll loops of the client library in a group, which do nothing with the records.
 func BenchmarkOutRatio(b *testing.B) {
 	c := start(b, kfake.NumBrokers(1))
-	dir := corpus(b)
 	cluster := sinkkafka.Cluster{Brokers: c.ListenAddrs()}
 	engine, err := sinkkafka.NewEngine(sinkkafka.Config{Cluster: cluster})
 	require.NoError(b, err)
-	runAll(b, engine, dir)
+	for range outEvents / benchEvents {
+		runAll(b, engine, corpus(b))
+	}
 	require.NoError(b, engine.Close())
 	groups := 0
 	for _, consumers := range []int{1, 2, 4} {
 		b.Run(fmt.Sprint(consumers), func(b *testing.B) {
-			var ours, theirs, cost []float64
+			var ours, theirs, cost, theirCost []float64
 			for b.Loop() {
 				groups++
 				used := processor()
 				ours = append(ours, consumeAll(b, cluster, fmt.Sprint("ours", groups), consumers))
-				cost = append(cost, (processor()-used).Seconds()/benchEvents*1e6)
+				cost = append(cost, (processor()-used).Seconds()/outEvents*1e6)
+				used = processor()
 				theirs = append(theirs, pollAll(b, cluster, fmt.Sprint("theirs", groups), consumers))
+				theirCost = append(theirCost, (processor()-used).Seconds()/outEvents*1e6)
 			}
+			b.ReportMetric(median(theirCost), "polled-cpu-s/M")
 			b.ReportMetric(median(ours), "events/s")
 			b.ReportMetric(median(theirs), "polled/s")
 			b.ReportMetric(median(ours)/median(theirs), "ratio")
@@ -193,7 +214,7 @@ func BenchmarkOutRatio(b *testing.B) {
 // consumeAll has a new group read all, and returns the events a second from the first on.
 func consumeAll(b *testing.B, cluster sinkkafka.Cluster, group string, consumers int) float64 {
 	b.Helper()
-	h := counting{n: new(atomic.Int64), enough: benchEvents, done: make(chan struct{}), once: new(sync.Once)}
+	h := counting{n: new(atomic.Int64), enough: outEvents, done: make(chan struct{}), once: new(sync.Once)}
 	var all []*sinkkafka.Consumer
 	var running sync.WaitGroup
 	began := time.Now()
@@ -213,7 +234,7 @@ func consumeAll(b *testing.B, cluster sinkkafka.Cluster, group string, consumers
 		require.NoError(b, c.Stop(b.Context()))
 	}
 	running.Wait()
-	return benchEvents / took.Seconds()
+	return outEvents / took.Seconds()
 }
 
 // pollAll is that with loops of the client library alone, which commit as it does.
@@ -235,7 +256,7 @@ func pollAll(b *testing.B, cluster sinkkafka.Cluster, group string, loops int) f
 					return
 				}
 				first.CompareAndSwap(0, time.Now().UnixNano())
-				if n.Add(int64(fetched.NumRecords())) >= benchEvents {
+				if n.Add(int64(fetched.NumRecords())) >= outEvents {
 					cancel()
 				}
 			}
@@ -244,5 +265,5 @@ func pollAll(b *testing.B, cluster sinkkafka.Cluster, group string, loops int) f
 	<-ctx.Done()
 	took := time.Since(time.Unix(0, first.Load()))
 	all.Wait()
-	return benchEvents / took.Seconds()
+	return outEvents / took.Seconds()
 }

@@ -12,9 +12,11 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/record"
 	"github.com/tickstorm/tickstorm/sink"
 	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
 	sinkkafka "github.com/tickstorm/tickstorm/sink/kafka"
@@ -257,28 +259,80 @@ func TestForeign(t *testing.T) {
 }
 
 // TestRecreated: a topic that somebody has removed and made again is read from its beginning, and what
-// was seen before is not told again.
+// was seen before is not told again where Kafka has not removed the watermarks with it.
 func TestRecreated(t *testing.T) {
 	t.Parallel()
-	c := start(t)
-	dir := t.TempDir()
-	tp := sinktest.NewTape(t, dir, false)
-	tp.Say(20)
-	tp.End()
-	b := sinktest.NewBooks()
-	for range 2 {
-		_, err := run(t, c.newEngine(t, sinkkafka.Config{}), dir, sink.Config{})
-		require.NoError(t, err)
-		r := c.goConsumer(t, sinkkafka.ConsumerConfig{Handler: sinktest.Ear{Books: b}, Channels: []string{"T"}})
-		b.Await(t, tp.Said())
-		require.Eventually(t, func() bool {
-			info := c.GroupInfo("tickstorm")
-			return info != nil
-		}, sinktest.Patience, 5*time.Millisecond)
-		r.Halt(t)
-		require.NoError(t, c.DeleteTopic("md.stocks.T"))
+	for _, kept := range []bool{false, true} {
+		t.Run(fmt.Sprint(kept), func(t *testing.T) {
+			c := start(t)
+			dir, state := t.TempDir(), t.TempDir()
+			tp := sinktest.NewTape(t, dir, false)
+			b := sinktest.NewBooks()
+			for n := range 3 {
+				tp.Say(20)
+				cursor := filepath.Join(state, "cursor")
+				if n == 2 && kept {
+					cursor = "" // all comes again
+				}
+				s := c.goSink(t, dir, cursor, sinkkafka.Config{})
+				cfg := sinkkafka.ConsumerConfig{Handler: sinktest.Ear{Books: b}, Channels: []string{"T"}}
+				if kept {
+					marks, err := sink.OpenWatermarks(filepath.Join(state, "marks"))
+					require.NoError(t, err)
+					cfg.Watermarks = marks
+				}
+				r := c.goConsumer(t, cfg)
+				b.Await(t, tp.Said())
+				r.Halt(t)
+				if kept {
+					require.NoError(t, cfg.Watermarks.(*sink.FileWatermarks).Close())
+				}
+				s.Halt(t)
+				require.NoError(t, c.DeleteTopic("md.stocks.T"))
+			}
+			b.Whole(t, tp.Said(), 0, 1)
+		})
 	}
-	b.Whole(t, tp.Said(), 0, 1)
+}
+
+// TestManySegments: of more segments than there is room for with an offset, the newest are known.
+func TestManySegments(t *testing.T) {
+	t.Parallel()
+	const segments = 300
+	c := start(t)
+	e := c.newEngine(t, sinkkafka.Config{Layout: sinkkafka.Layout{Partitions: 1}})
+	defer e.Close()
+	write := func(from int) {
+		for n := from; n < segments; n++ {
+			id := sink.ID{Cursor: record.Cursor{Segment: fmt.Sprintf("stocks-20261125T143000.000Z-%06d", n+1)}}
+			row := sink.Row{ID: id, Market: stocks, Channel: "T", Symbol: sinktest.Symbols[n%8], Received: 1, Raw: fmt.Appendf(nil, `{"ev":"T","sym":%q,"q":%d}`, sinktest.Symbols[n%8], n)}
+			require.NoError(t, e.Write(t.Context(), &sink.Batch{Rows: []sink.Row{row}, Bytes: len(row.Raw)}))
+		}
+	}
+	write(0)
+	b := sinktest.NewBooks()
+	layout := sinkkafka.Layout{Partitions: 1}
+	r := c.goConsumer(t, sinkkafka.ConsumerConfig{Layout: layout, Handler: sinktest.Ear{Books: b}})
+	b.Await(t, segments)
+	r.Halt(t)
+	offsets, err := kadm.NewClient(c.client(t)).FetchOffsets(t.Context(), "tickstorm")
+	require.NoError(t, err)
+	at, ok := offsets.Lookup("md.stocks.T", 0)
+	require.True(t, ok)
+	require.Less(t, len(at.Metadata), 4096)
+	require.Greater(t, len(at.Metadata), 3000)
+	for _, topic := range []string{"md.stocks.T"} { // so that nobody knows what there was
+		require.NoError(t, c.DeleteRecords(topic, 0, segments))
+	}
+	again := c.newEngine(t, sinkkafka.Config{Layout: layout})
+	defer again.Close()
+	e = again
+	write(segments - 60)
+	consumer := c.consumer(t, sinkkafka.ConsumerConfig{Layout: layout, Handler: sinktest.Ear{Books: b}})
+	r = sinktest.Go(consumer.Run, consumer.Stop, nil)
+	require.Eventually(t, func() bool { return consumer.Stats().Repeated == 60 }, sinktest.Patience, 5*time.Millisecond)
+	r.Halt(t)
+	b.Whole(t, segments, 0, 1)
 }
 
 // TestOtherPartitions: a consumer that does not know how topics lie ends with why.

@@ -17,7 +17,8 @@
 // killed, or cut off for longer, another repeats what came since it saved its watermark last, by default
 // 500 ms, unless the handler keeps the watermarks with its own results ([ConsumerConfig].Watermarks). The
 // watermarks are in the metadata of the group's offsets, of as many segments as have room there (some
-// 80), so that both move at once, and only who has the partition moves them.
+// 80), so that both move at once, and only who has the partition moves them. Who removes a topic
+// removes them with it.
 //
 // Topics are by channel, so between a symbol's trades and its quotes there is no order; nor is there
 // between events and notices, of which each partition of their topic has all.

@@ -31,6 +31,7 @@ type lane struct {
 	name  string
 	form  form
 	told  *sink.Lane
+	log   string         // the topic's id, which another of its name has not; "" if brokers have none
 	mark  sink.Watermark // as it was loaded, or saved last
 	next  int64          // offset that is to come; -1 if nobody knows
 	epoch int32          // of the record before it
@@ -44,23 +45,29 @@ type session struct {
 	c      *Consumer
 	client *kgo.Client   // which calls back before whoever makes it has it
 	ready  chan struct{} // closed when there is a client
-	until  atomic.Int64  // when others may take this one for gone, in nanoseconds since 1970
+	began  time.Time
+	until  atomic.Int64 // when others may take this one for gone, in nanoseconds since it began
 
 	mu     sync.Mutex // protects what follows; held while handlers are called
 	lanes  map[place]*lane
 	shards map[int32]tickstorm.Handler // of partitions, if each has its own
 	saved  time.Time
 	room   int // bytes for metadata
+	most   int // records of a poll
 	over   bool
 	fatal  error
 }
 
 func newSession(c *Consumer) *session {
-	return &session{c: c, ready: make(chan struct{}), lanes: map[place]*lane{}, shards: map[int32]tickstorm.Handler{}, room: maxMetadata}
+	return &session{c: c, began: time.Now(), ready: make(chan struct{}), lanes: map[place]*lane{}, shards: map[int32]tickstorm.Handler{}, room: maxMetadata, most: firstPoll}
 }
 
-// maxPoll is how many records are handled until partitions may move.
-const maxPoll = 8192
+// How many records are handled until partitions may move: what a handler does in about a second, for
+// members wait for each other. The more they are, the more the next are fetched meanwhile.
+const (
+	minPoll, firstPoll, maxPoll = 64, 8192, 1 << 20
+	quickPoll, slowPoll         = 100 * time.Millisecond, time.Second
+)
 
 var errSilent = errors.New("kafka: the group has not heard of this consumer")
 
@@ -70,7 +77,7 @@ func (c *ConsumerConfig) rebalance() time.Duration { return max(c.Lease, time.Mi
 // options are those of the group's client.
 func (s *session) options() []kgo.Opt {
 	c := s.c
-	opts := append([]kgo.Opt{kgo.FetchMaxBytes(16 << 20), kgo.FetchMaxWait(time.Second)}, c.common...)
+	opts := append([]kgo.Opt{kgo.FetchMaxBytes(4 << 20), kgo.FetchMaxWait(time.Second)}, c.common...)
 	return append(opts,
 		kgo.ConsumeRegex(), kgo.ConsumeTopics(c.cfg.pattern(c.cfg.Market, c.cfg.Channels)), kgo.ConsumerGroup(c.cfg.Group),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.Balancers(newBalancer()), kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
@@ -135,7 +142,7 @@ func (s *session) poll(ctx, polling context.Context) error {
 		wait, cancel = context.WithTimeout(polling, max(time.Millisecond, time.Until(s.saved.Add(s.c.cfg.Save))))
 	}
 	s.mu.Unlock()
-	fetched := s.client.PollRecords(wait, maxPoll)
+	fetched := s.client.PollRecords(wait, s.most)
 	cancel()
 	defer s.client.AllowRebalance()
 	s.mu.Lock()
@@ -143,8 +150,15 @@ func (s *session) poll(ctx, polling context.Context) error {
 	if s.fatal != nil {
 		return s.fatal
 	}
+	began := time.Now()
 	if err := s.handle(ctx, fetched); err != nil {
 		return err
+	}
+	switch took := time.Since(began); {
+	case took > slowPoll:
+		s.most = max(minPoll, s.most/2)
+	case took < quickPoll:
+		s.most = min(maxPoll, 2*s.most)
 	}
 	if s.dirty() && time.Since(s.saved) >= s.c.cfg.Save {
 		if err := s.save(ctx, s.all(), false); err != nil && ctx.Err() == nil {
@@ -296,7 +310,8 @@ func (s *session) expired(l *lane, n int64) {
 // assigned begins the lanes that come, and says where reading goes on.
 func (s *session) assigned(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
 	<-s.ready
-	if err := s.check(ctx, offsets); err != nil {
+	ids, err := s.check(ctx, offsets)
+	if err != nil {
 		return nil, err
 	}
 	marks, err := s.load(ctx, offsets)
@@ -311,44 +326,53 @@ func (s *session) assigned(ctx context.Context, offsets map[string]map[int32]kgo
 	for topic, partitions := range offsets {
 		for p := range partitions {
 			w, next := marks[place{topic, p}], int64(-1)
-			if w.Revision > 0 && w.Offset > 0 {
+			if known := w.Log == "" || ids[topic] == "" || w.Log == ids[topic]; !known {
+				partitions[p] = kgo.NewOffset().AtStart() // somebody has made it anew
+			} else if w.Revision > 0 && w.Offset > 0 {
 				next = int64(w.Offset)
 				partitions[p] = kgo.NewOffset().At(next)
 			}
-			s.begin(place{topic, p}, w, next)
+			s.begin(place{topic, p}, w, next, ids[topic])
 		}
 	}
 	s.saved = time.Now()
 	return offsets, nil
 }
 
-// check requires that topics have the partitions that they should.
-func (s *session) check(ctx context.Context, offsets map[string]map[int32]kgo.Offset) error {
+// check requires that topics have the partitions that they should, and returns their ids.
+func (s *session) check(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]string, error) {
 	topics := make([]string, 0, len(offsets))
 	for topic := range offsets {
 		topics = append(topics, topic)
 	}
+	ids := map[string]string{}
 	if len(topics) == 0 {
-		return nil
+		return ids, nil
 	}
 	found, err := kadm.NewClient(s.client).ListTopics(ctx, topics...)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, d := range found {
-		if err := checkPartitions(s.c.cfg.Layout, d); d.Err == nil && err != nil {
+		if d.Err != nil {
+			continue
+		}
+		if err := checkPartitions(s.c.cfg.Layout, d); err != nil {
 			s.mu.Lock()
 			s.fatal = err
 			s.mu.Unlock()
-			return err
+			return nil, err
+		}
+		if d.ID != (kadm.TopicID{}) {
+			ids[d.Topic] = d.ID.String()
 		}
 	}
-	return nil
+	return ids, nil
 }
 
-func (s *session) begin(at place, w sink.Watermark, next int64) {
+func (s *session) begin(at place, w sink.Watermark, next int64, log string) {
 	cfg := &s.c.cfg
-	l := &lane{place: at, name: cfg.Lane(at.topic, int(at.partition)), form: formOf(at.topic), mark: w, next: next, epoch: -1}
+	l := &lane{place: at, name: cfg.Lane(at.topic, int(at.partition)), form: formOf(at.topic), log: log, mark: w, next: next, epoch: -1}
 	handler := cfg.Handler
 	sharded, ok := handler.(tickstorm.ShardHandler)
 	switch {
@@ -464,12 +488,15 @@ func (s *session) leave() {
 }
 
 // leased reports whether no other consumer takes this one for gone.
-func (s *session) leased() bool { return time.Now().UnixNano() < s.until.Load() }
+func (s *session) leased() bool { return int64(time.Since(s.began)) < s.until.Load() }
+
+// lease has others take this one for gone no earlier than so long from now.
+func (s *session) lease(d time.Duration) { s.until.Store(int64(time.Since(s.began) + d)) }
 
 // OnBrokerWrite implements [kgo.HookBrokerWrite]: who joins is waited for.
 func (s *session) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, err error) {
 	if err == nil && (key == int16(kmsg.JoinGroup) || key == int16(kmsg.SyncGroup)) {
-		s.until.Store(time.Now().Add(s.c.cfg.rebalance() * 3 / 4).UnixNano())
+		s.lease(s.c.cfg.rebalance() * 3 / 4)
 	}
 }
 
@@ -480,10 +507,10 @@ func (s *session) OnBrokerE2E(_ kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2E
 	switch {
 	case !joining && key != int16(kmsg.Heartbeat):
 	case e2e.Err() == nil && joining:
-		s.until.Store(time.Now().Add(lease).UnixNano())
+		s.lease(lease)
 	case e2e.Err() == nil:
-		s.until.Store(time.Now().Add(lease - e2e.DurationE2E()).UnixNano())
+		s.lease(lease - e2e.DurationE2E())
 	case joining:
-		s.until.Store(time.Now().UnixNano())
+		s.lease(0)
 	}
 }

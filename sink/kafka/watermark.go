@@ -21,10 +21,14 @@ import (
 // maxMetadata is how long metadata are unless a broker allows less (offset.metadata.max.bytes).
 const maxMetadata = 4096
 
-// appendMarks writes the newest of some marks that have room, the newest last.
-func appendMarks(m *sink.Marks, room int) string {
+// logWord begins the word of the metadata that has the topic's id.
+const logWord = "log="
+
+// appendMarks writes the topic's id, and the newest of some marks that have room, the newest last.
+func appendMarks(log string, m *sink.Marks, room int) string {
 	ids := m.All()
 	var texts []string
+	room -= len(logWord) + len(log)
 	for i := len(ids) - 1; i >= 0; i-- {
 		text := ids[i].String()
 		if room -= len(text) + 1; room < 0 {
@@ -35,18 +39,23 @@ func appendMarks(m *sink.Marks, room int) string {
 	for i, j := 0, len(texts)-1; i < j; i, j = i+1, j-1 {
 		texts[i], texts[j] = texts[j], texts[i]
 	}
+	if log != "" {
+		texts = append([]string{logWord + log}, texts...)
+	}
 	return strings.Join(texts, " ")
 }
 
 // parseMarks reads what appendMarks wrote. What is none, of whoever else commits for the group, is no
 // mark: rather twice than not at all.
-func parseMarks(text string) (m sink.Marks) {
+func parseMarks(text string) (log string, m sink.Marks) {
 	for word := range strings.FieldsSeq(text) {
-		if id, err := sink.ParseID(word); err == nil {
+		if is, ok := strings.CutPrefix(word, logWord); ok {
+			log = is
+		} else if id, err := sink.ParseID(word); err == nil {
 			m.Add(&id)
 		}
 	}
-	return m
+	return log, m
 }
 
 // patience is how long an answer to a commit is waited for.
@@ -85,7 +94,8 @@ func (s *session) load(ctx context.Context, offsets map[string]map[int32]kgo.Off
 	}
 	fetched.Each(func(o kadm.OffsetResponse) {
 		if o.At >= 0 {
-			marks[place{o.Topic, o.Partition}] = sink.Watermark{Offset: uint64(o.At), Marks: parseMarks(o.Metadata), Revision: 1}
+			log, m := parseMarks(o.Metadata)
+			marks[place{o.Topic, o.Partition}] = sink.Watermark{Offset: uint64(o.At), Log: log, Marks: m, Revision: 1}
 		}
 	})
 	return marks, nil
@@ -106,7 +116,7 @@ func (s *session) save(ctx context.Context, lanes []*lane, release bool) error {
 	if own := s.c.cfg.Watermarks; own != nil {
 		for _, l := range lanes {
 			if l.dirty || release {
-				l.mark.Offset, l.mark.Marks, l.mark.Owner = uint64(max(0, l.next)), l.told.Marks().Clone(), s.c.member
+				l.mark.Offset, l.mark.Log, l.mark.Marks, l.mark.Owner = uint64(max(0, l.next)), l.log, l.told.Marks().Clone(), s.c.member
 				if release {
 					l.mark.Owner = ""
 				}
@@ -148,7 +158,7 @@ func (s *session) commit(ctx context.Context, lanes []*lane, marks bool) (failed
 				p := &r.Topics[i].Partitions[j]
 				text := ""
 				if l := at[place{r.Topics[i].Topic, p.Partition}]; marks && l != nil {
-					text = appendMarks(l.told.Marks(), s.room)
+					text = appendMarks(l.log, l.told.Marks(), s.room)
 				}
 				p.Metadata = &text
 			}
