@@ -105,10 +105,8 @@ func walk(path string, look func(path string, info fs.FileInfo) error) error {
 		}
 	}
 	for _, root := range roots {
-		if info, err := os.Lstat(root); err == nil && info.Mode()&fs.ModeSymlink != 0 { // WalkDir follows none
-			if root, err = filepath.EvalSymlinks(root); err != nil {
-				return fmt.Errorf("parquet: %w", err)
-			}
+		if info, err := os.Stat(root); err == nil && info.IsDir() && !os.IsPathSeparator(root[len(root)-1]) {
+			root += string(filepath.Separator) // has a link be the folder that it names
 		}
 		err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
 			if p != root && errors.Is(err, fs.ErrNotExist) { // renamed or removed since
