@@ -81,6 +81,9 @@ func below(root string, found bool, do func(path string, found bool) error) erro
 		}
 		return do(root, found)
 	}
+	if !os.IsPathSeparator(root[len(root)-1]) {
+		root += string(filepath.Separator) // has a link be the folder that it names
+	}
 	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) && (found || path != root) { // renamed or removed since
 			return nil

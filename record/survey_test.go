@@ -52,3 +52,22 @@ func TestSurvey(t *testing.T) {
 	_, err = record.Survey(t.Context(), filepath.Join(dir, "none"))
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
+
+// TestLink: a link to a folder of segments is that folder.
+func TestLink(t *testing.T) {
+	const name = "stocks-20261125T143000.000Z-000007.tsr.zst"
+	whole, err := os.ReadFile(filepath.Join("testdata", name))
+	require.NoError(t, err)
+	dir, link := t.TempDir(), filepath.Join(t.TempDir(), "link")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, name), whole, 0o600))
+	require.NoError(t, os.Symlink(dir, link))
+	reports, err := record.Survey(t.Context(), link)
+	require.NoError(t, err)
+	require.Len(t, reports, 1)
+	require.Equal(t, filepath.Join(link, name), reports[0].Path)
+	r, err := record.Open(link)
+	require.NoError(t, err)
+	defer r.Close()
+	_, err = r.Next(t.Context())
+	require.NoError(t, err)
+}
