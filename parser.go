@@ -171,6 +171,10 @@ func (p *Parser) Stats() Stats {
 	return s
 }
 
+// Counters returns the Counters of Stats alone, which costs so little that a handler may ask for every
+// event: they include it.
+func (p *Parser) Counters() Counters { return p.stats }
+
 // Parse calls h for every event of a message: a JSON array of objects, or a single
 // object. It does not write to msg, and lends parts of it to h; see [Header].
 //

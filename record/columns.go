@@ -67,6 +67,9 @@ func (c *Column) Value(e tickstorm.Event) any {
 	return c.value(e)
 }
 
+// Odd reports whether an event of the schema's kind has a value there that does not fit.
+func (c *Column) Odd(e tickstorm.Event) bool { return e.Head().Odd&c.field != 0 }
+
 // Schema is the columns of one kind of event, on whatever market.
 type Schema struct {
 	// Name is that of the table, such as "trades".

@@ -235,12 +235,9 @@ func (w *csvWriter) begin(channel string) {
 
 // event writes what is no message: what is missing, or where a connection ends or begins.
 func (w *csvWriter) event(at int, e *Entry) {
-	c, missing := missing(e)
-	if !missing {
-		if e.Control == nil || e.Control.Kind != Up && e.Control.Kind != Down {
-			return
-		}
-		c = *e.Control
+	c, ok := e.Gap()
+	if !ok {
+		return
 	}
 	b := w.row[:0]
 	if c.Kind != Up {

@@ -33,6 +33,19 @@ func missing(e *Entry) (c Control, ok bool) {
 	return Control{}, false
 }
 
+// Gap returns what the row of an entry in the schema "gaps" says: what is missing there, as far as that
+// is known, or that a connection ends or begins. ok is false if it has none, as messages and other
+// controls have. A row of kind [Up] has no number: nothing is missing behind it that was not before.
+func (e *Entry) Gap() (c Control, ok bool) {
+	if c, ok = missing(e); ok {
+		return c, true
+	}
+	if e.Control != nil && (e.Control.Kind == Up || e.Control.Kind == Down) {
+		return *e.Control, true
+	}
+	return Control{}, false
+}
+
 func timeAt(nanos int64) time.Time {
 	if nanos == 0 {
 		return time.Time{}

@@ -21,13 +21,9 @@ type stateFile struct {
 
 // openState locks the file and returns what is in it, nil if there is none.
 func openState(path string) (*stateFile, []byte, error) {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, nil, fmt.Errorf("sink: %w", err)
-	}
-	unlock, err := lockFile(path + ".lock")
+	unlock, err := Lock(path + ".lock")
 	if err != nil {
-		return nil, nil, fmt.Errorf("sink: lock %s: %w", path, err)
+		return nil, nil, err
 	}
 	f := &stateFile{path, unlock}
 	text, err := os.ReadFile(path)
@@ -38,14 +34,32 @@ func openState(path string) (*stateFile, []byte, error) {
 	return f, text, nil
 }
 
+// Lock takes the lock on a file, which is made with its folder and stays, for an engine whose state is
+// files of its own. It ends with unlock, and with the process at the latest. The error is [ErrInUse] if
+// another has it, of this process or another.
+func Lock(path string) (unlock func() error, err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("sink: %w", err)
+	}
+	if unlock, err = lockFile(path); err != nil {
+		return nil, fmt.Errorf("sink: lock %s: %w", path, err)
+	}
+	return unlock, nil
+}
+
 // write replaces what is in the file, and returns when that outlasts a power cut.
-func (f *stateFile) write(text []byte) (err error) {
+func (f *stateFile) write(text []byte) error { return WriteFile(f.path, text) }
+
+// WriteFile replaces what is in a file, or makes it: whatever happens there is the old text or the new
+// one, and when it returns nil the new one outlasts a power cut. What a crash leaves has the file's name
+// with ".new" behind it. One goroutine at a time may write a file.
+func WriteFile(path string, text []byte) (err error) {
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("sink: write %s: %w", f.path, err)
+			err = fmt.Errorf("sink: write %s: %w", path, err)
 		}
 	}()
-	temp := f.path + ".new" // one name, so that what a crash leaves does not add up
+	temp := path + ".new" // one name, so that what a crash leaves does not add up
 	w, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
 		return err
@@ -60,16 +74,16 @@ func (f *stateFile) write(text []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(temp, f.path); err != nil {
+	if err := os.Rename(temp, path); err != nil {
 		return err
 	}
-	return syncFolder(filepath.Dir(f.path))
+	return SyncFolder(filepath.Dir(path))
 }
 
 func (f *stateFile) close() error { return f.lock() }
 
-// syncFolder makes what a folder lists outlast a power cut, where the system can.
-func syncFolder(dir string) error {
+// SyncFolder makes what a folder lists outlast a power cut, where the system can.
+func SyncFolder(dir string) error {
 	if runtime.GOOS == "windows" { // which has no such call
 		return nil
 	}
