@@ -174,6 +174,7 @@ proof: ## prove what takes long: races, repeated runs, fuzzing, soak; half an ho
 	cd record && TICKSTORM_KILLS=$(call share,100) go test -count=1 -run Kill ./examples/record
 	cd cmd/tickstorm && TICKSTORM_FLAGS=$(call share,40) go test -count=1 -run Flags .
 	cd sink && TICKSTORM_KILLS=$(call share,300) go test -count=1 -run 'Kills|Rivals' .
+	cd sink/parquet && TICKSTORM_KILLS=$(call share,300) go test -count=1 -run Kills .
 	cd sink/nats && TICKSTORM_KILLS=$(call share,200) go test -count=1 -timeout 30m -run 'Faults|Killed|StreamOnce' .
 
 .PHONY: bench-rivals
