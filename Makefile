@@ -12,7 +12,7 @@ SOAK ?= 1m
 PROOF ?= 100
 
 # The modules that programs import: no tools, and none of benchmarks or tests alone.
-LIBRARIES = $(shell git ls-files '*go.mod' | xargs dirname | grep -vE '^(bench/|cmd/|interop$$|internal/|relay/admin/browser$$)')
+LIBRARIES = $(shell git ls-files '*go.mod' | xargs dirname | grep -vE '^(bench/|cmd/|interop$$|internal/|relay/admin/browser$$|sink/parquet/duckdb$$)')
 
 .PHONY: help
 help: ## show this list

@@ -79,7 +79,8 @@ var house = map[string]layer{
 	"sink/nats/embedded":   {},
 	"sink/nats/examples/*": {knows: []string{".", "record", "sim", "sink", "sink/nats", "sink/nats/embedded"}},
 
-	"sink/parquet": {knows: []string{".", "record", "sink"}, tests: []string{"internal/leak", "sim", testify, "syscall"}},
+	"sink/parquet":        {knows: []string{".", "record", "sink"}, tests: []string{"internal/leak", "sim", testify, "syscall"}},
+	"sink/parquet/duckdb": {tests: []string{".", "record", "sim", "sink/parquet", testify}},
 
 	"bench":               {knows: []string{".", "epoll", "frame", "internal/jsonscan", "sim", fastjson, ws, "syscall", "unsafe"}, tests: []string{"internal/leak", testify}},
 	"bench/growth":        {tests: []string{testify}},
