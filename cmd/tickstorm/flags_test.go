@@ -54,7 +54,7 @@ func TestFlags(t *testing.T) {
 				switch verb.Name { // what would take long, or stay
 				case "bench":
 					args = append(args, "--events=500", "--rounds=1", "--stream=0s", "--corpus=stocks1")
-				case "sub", "top", "record", "sim", "relay", "nats":
+				case "sub", "top", "record", "sim", "relay", "nats", "parquet":
 					args = append(args, "--for=5ms")
 				case "check":
 					args = append(args, "--for=5ms", "--wait=200ms")
@@ -66,6 +66,8 @@ func TestFlags(t *testing.T) {
 				switch pathOf(verb, "-") {
 				case "sim", "relay", "sink-nats":
 					args = append(args, "--listen=127.0.0.1:0")
+				case "sink-parquet":
+					args = append(args, "--to=to")
 				}
 				// Each flag once with each value before chance takes over.
 				picked := []*kong.Flag{flags[i%len(flags)]}

@@ -107,7 +107,7 @@ func TestExamples(t *testing.T) {
 
 // runnable reports whether an example needs no key, no relay, and is not about a recorder that was killed.
 func runnable(line string) bool {
-	for _, needs := range []string{"--feed ", "--url ", "top --admin ", "tickstorm record -o", "tickstorm relay -m", "tickstorm record -m", "probe --yes", "*.part", "tickstorm bench recordings", "--serve"} {
+	for _, needs := range []string{"--feed ", "--url ", "top --admin ", "tickstorm record -o", "tickstorm relay -m", "tickstorm record -m", "probe --yes", "*.part", "tickstorm bench recordings", "--serve", "--to parquet --sort", "duckdb -c"} {
 		if strings.Contains(line, needs) && !strings.Contains(line, "# or") {
 			return false
 		}
@@ -153,7 +153,7 @@ func TestPipes(t *testing.T) {
 	}
 	out, errs, code := shell(t, env, t.TempDir(), "bash -n <(tickstorm completion bash) && source <(tickstorm completion bash) && COMP_WORDS=(tickstorm ver) COMP_CWORD=1 && _tickstorm && echo ${COMPREPLY[*]} && COMP_WORDS=(tickstorm sub --overflow dr) COMP_CWORD=3 && _tickstorm && echo ${COMPREPLY[*]} && COMP_WORDS=(tickstorm sink '') COMP_CWORD=2 && _tickstorm && echo ${COMPREPLY[*]} && COMP_WORDS=(tickstorm sink nats --fr) COMP_CWORD=3 && _tickstorm && echo ${COMPREPLY[*]}", false)
 	require.Equal(t, exitOK, code, errs)
-	require.Equal(t, "verify version\ndrop-newest drop-oldest\nnats\n--from\n", out)
+	require.Equal(t, "verify version\ndrop-newest drop-oldest\nnats parquet\n--from\n", out)
 }
 
 // TestSignals: Ctrl-C ends it with what has come written, SIGTERM without a failure, and SIGHUP has

@@ -46,7 +46,7 @@ type cli struct {
 // groups are the titles of the verbs' groups.
 var groups = kong.Groups{
 	"stream": "Streams:", "engine": "Past one machine:", "recording": "Recordings:", "machine": "This machine:",
-	"source": "Where it comes from:", "serve": "Who it is served to:", "nats": "NATS:", "output": "What is shown:",
+	"source": "Where it comes from:", "serve": "Who it is served to:", "nats": "NATS:", "parquet": "Parquet:", "output": "What is shown:",
 }
 
 // globals is what all verbs take.

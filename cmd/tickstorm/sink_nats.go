@@ -13,7 +13,8 @@ import (
 
 // sinkCmd has an engine a verb.
 type sinkCmd struct {
-	Nats sinkNatsCmd `cmd:"" help:"Into the streams of NATS JetStream."`
+	Nats    sinkNatsCmd    `cmd:"" help:"Into the streams of NATS JetStream."`
+	Parquet sinkParquetCmd `cmd:"" help:"Into Parquet files, for DuckDB, Spark, pandas and others."`
 }
 
 type sinkNatsCmd struct {

@@ -89,7 +89,7 @@ var house = map[string]layer{
 	"bench/relay":         {knows: []string{".", "internal/dialogue", "relay", "sim", "syscall"}, tests: []string{testify}},
 	"fuzz":                {tests: []string{".", "frame", "internal/jsonscan", "internal/redact", "sim", testify, ws}},
 
-	"cmd/tickstorm":                  {knows: []string{".", "cmd/tickstorm/internal/format", "cmd/tickstorm/internal/top", "cmd/tickstorm/internal/when", "cmd/tickstorm/internal/where", "record", "relay", "relay/admin", "sim", "sink", "sink/nats", "sink/nats/embedded", "syscall"}, tests: []string{"cmd/tickstorm/internal/screen", "internal/leak", testify}},
+	"cmd/tickstorm":                  {knows: []string{".", "cmd/tickstorm/internal/format", "cmd/tickstorm/internal/top", "cmd/tickstorm/internal/when", "cmd/tickstorm/internal/where", "record", "relay", "relay/admin", "sim", "sink", "sink/nats", "sink/nats/embedded", "sink/parquet", "syscall"}, tests: []string{"cmd/tickstorm/internal/screen", "internal/leak", testify}},
 	"cmd/tickstorm/internal/format":  {knows: []string{".", "record"}, tests: []string{"sim", testify}},
 	"cmd/tickstorm/internal/picture": {knows: []string{"cmd/tickstorm/internal/screen", "sim"}},
 	"cmd/tickstorm/internal/screen":  {knows: []string{"syscall"}, tests: []string{testify}},

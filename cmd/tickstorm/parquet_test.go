@@ -1,0 +1,87 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestParquet: what was recorded is in files, whose paths are told, once however often the sink runs.
+func TestParquet(t *testing.T) {
+	dir, to := t.TempDir(), filepath.Join(t.TempDir(), "parquet")
+	path := demo(t, newScene(t))
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "a.tsr.zst"), text, 0o600))
+	s := newScene(t)
+	require.Equal(t, exitOK, s.run(t, "convert", dir), s.err)
+	elements := len(lines(s.out))
+
+	s = newScene(t)
+	require.Equal(t, exitOK, s.run(t, "sink", "parquet", "--from", dir, "--to", to, "--follow", "0", "--sort"), s.err)
+	parts := lines(s.out)
+	for _, channel := range []string{"T", "Q", "A"} {
+		require.True(t, strings.Contains(strings.Join(parts, " "), "market=stocks/ev="+channel+"/dt="), s.out)
+	}
+	for _, p := range parts {
+		require.FileExists(t, filepath.FromSlash(p))
+	}
+	said := regexp.MustCompile(`: (\d+) rows in (\d+) files, .* of 1 segments; (\d+) rows of gaps, 0 elements`).FindStringSubmatch(s.err.String())
+	require.NotNil(t, said, s.err)
+	var n [3]int
+	for i := range n {
+		n[i], err = strconv.Atoi(said[i+1])
+		require.NoError(t, err)
+	}
+	require.Equal(t, elements, n[0]-n[2])
+	require.Len(t, parts, n[1])
+
+	s = newScene(t)
+	require.Equal(t, exitOK, s.run(t, "sink", "parquet", "--from", dir, "--to", to, "--follow", "1ms", "--for", "50ms"), s.err)
+	require.Empty(t, s.out.String())
+	require.Contains(t, s.err.String(), ": 0 rows in 0 files")
+}
+
+// TestParquetDemo: made-up data is called so, and a sink that follows ends with Ctrl-C.
+func TestParquetDemo(t *testing.T) {
+	to := t.TempDir()
+	s := newScene(t)
+	require.Equal(t, exitOK, s.run(t, "sink", "parquet", "--demo", "--to", to), s.err)
+	require.Contains(t, s.err.String(), "SIMULATOR")
+	dir := t.TempDir()
+	path := demo(t, newScene(t))
+	require.NoError(t, os.Rename(path, filepath.Join(dir, "a.tsr.zst")))
+	s = newScene(t)
+	require.Equal(t, exitInterrupted, s.until(t, s.out, ".parquet", "sink", "parquet", "--from", dir, "--to", t.TempDir(), "--follow", "1ms"), s.err)
+}
+
+// TestParquetEnds: what keeps a sink from being one has its message and its code.
+func TestParquetEnds(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o600))
+	for _, c := range []struct {
+		args string
+		code int
+		says string
+	}{
+		{"--demo", exitUsage, "--to"},
+		{"--to " + dir, exitUsage, "--from"},
+		{"--demo --from " + dir + " --to " + dir, exitUsage, "say one of them"},
+		{"--from " + dir + "/none --to " + dir, exitUsage, "no such file"},
+		{"--demo --to " + dir + " --row-group 1", exitUsage, "--row-group is 1000"},
+		{"--demo --to " + dir + " --follow -1s", exitUsage, "--follow"},
+		{"--demo --to " + dir + " --settle 0", exitUsage, "--settle"},
+		{"--demo --to " + dir + " --memory 99999999999", exitUsage, "Config"},
+		{"--demo --to " + dir + "/file/x", exitFailure, "not a directory"},
+		{"--from " + dir + " --to " + dir + " --follow 0", exitOK, "0 rows"},
+	} {
+		s := newScene(t)
+		require.Equal(t, c.code, s.run(t, append([]string{"sink", "parquet"}, strings.Fields(c.args)...)...), "%s: %s", c.args, s.err)
+		require.Contains(t, s.err.String(), c.says, c.args)
+	}
+}
