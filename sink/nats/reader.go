@@ -79,7 +79,11 @@ func (r *reader) run() {
 		if err != nil && !r.done(ctx) {
 			if said != err.Error() { // it may go on for as long as a stream is not made
 				said = err.Error()
-				log.Warn("a stream cannot be read", "error", err)
+				if errors.Is(err, jetstream.ErrStreamNotFound) {
+					log.Info("no sink has made the stream yet")
+				} else {
+					log.Warn("a stream cannot be read", "error", err)
+				}
 			}
 			r.pause(ctx)
 		}
