@@ -8,11 +8,11 @@ import (
 	"path/filepath"
 	"runtime"
 
-	"github.com/tickstorm/tickstorm/sink/internal/lock"
+	"github.com/tickstorm/tickstorm/internal/filelock"
 )
 
 // ErrInUse: another runner or consumer, of this process or another, has the file.
-var ErrInUse = lock.ErrInUse
+var ErrInUse = errors.New("in use by another")
 
 // stateFile is a small file that is replaced as a whole, so that whatever happens there is the old
 // one or the new one. It is its owner's alone, by a lock on a file beside it, which stays.
@@ -43,10 +43,14 @@ func Lock(path string) (unlock func() error, err error) {
 	if err := makeFolder(filepath.Dir(path)); err != nil {
 		return nil, fmt.Errorf("sink: %w", err)
 	}
-	if unlock, err = lock.File(path); err != nil {
+	held, err := filelock.Try(path)
+	if errors.Is(err, filelock.ErrHeld) {
+		err = ErrInUse
+	}
+	if err != nil {
 		return nil, fmt.Errorf("sink: lock %s: %w", path, err)
 	}
-	return unlock, nil
+	return held.Release, nil
 }
 
 // write replaces what is in the file, and returns when that outlasts a power cut.

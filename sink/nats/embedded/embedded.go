@@ -16,7 +16,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
-	"github.com/tickstorm/tickstorm/sink/internal/lock"
+	"github.com/tickstorm/tickstorm/internal/filelock"
 )
 
 // Config says what runs. Dir is required.
@@ -46,7 +46,7 @@ var (
 	ErrNotReady = errors.New("embedded: the servers are not ready")
 	// ErrInUse: servers of another process, or of this one, have the folder, where two would destroy
 	// each other's streams.
-	ErrInUse = lock.ErrInUse
+	ErrInUse = errors.New("in use by another")
 )
 
 // Start starts the servers and returns when they are ready, a cluster when it has a leader.
@@ -74,9 +74,14 @@ func Start(cfg Config) (*Cluster, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("embedded: %w", err)
 	}
-	if c.unlock, err = lock.File(filepath.Join(cfg.Dir, ".lock")); err != nil {
+	held, err := filelock.Try(filepath.Join(cfg.Dir, ".lock"))
+	if errors.Is(err, filelock.ErrHeld) {
+		err = ErrInUse
+	}
+	if err != nil {
 		return nil, fmt.Errorf("embedded: %s: %w", cfg.Dir, err)
 	}
+	c.unlock = held.Release
 	var routes []*url.URL
 	for i := range cfg.Nodes {
 		routes = append(routes, &url.URL{Scheme: "nats", Host: net.JoinHostPort(cfg.Host, strconv.Itoa(ports[cfg.Nodes+i]))})
