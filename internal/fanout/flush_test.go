@@ -30,7 +30,7 @@ func TestFlushInterval(t *testing.T) {
 		time.Sleep(interval - 1)
 		synctest.Wait()
 		require.Empty(t, j.conn.written(t))
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		var got []string
 		for _, m := range j.conn.written(t) {
