@@ -61,8 +61,12 @@ func TestMadeAnew(t *testing.T) {
 // TestForgotten: a server that lost the last it had acknowledged, such as by a power cut, gives the
 // same numbers to other messages: consumers miss none of these.
 func TestForgotten(t *testing.T) {
-	for name, there := range map[string]bool{"beside a consumer": true, "without": false} {
-		t.Run(name, func(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		there bool // the consumer, meanwhile
+		more  int
+	}{{"beside a consumer", true, 20}, {"without", false, 20}, {"without, longer than before", false, 100}} {
+		t.Run(c.name, func(t *testing.T) {
 			folder, before := t.TempDir(), filepath.Join(t.TempDir(), "before")
 			cluster, err := embedded.Start(embedded.Config{Dir: folder, Patience: fixture.Patience})
 			require.NoError(t, err)
@@ -85,15 +89,17 @@ func TestForgotten(t *testing.T) {
 			require.NoError(t, cluster.Restart(0))
 			tp.Say(50)
 			b.Whole(t, tp.Said(), 0, 1)
-			if !there {
+			if !c.there {
 				consumer.Halt(t)
 			}
 			cluster.Kill(0)
 			require.NoError(t, os.RemoveAll(folder))
 			require.NoError(t, os.CopyFS(folder, os.DirFS(before)))
 			require.NoError(t, cluster.Restart(0))
-			tp.Say(20)
-			if !there {
+			tp.Say(c.more)
+			if !c.there {
+				nc := fixture.Connect(t, cluster)
+				require.Eventually(t, func() bool { return streamMessages(t, nc, "md_stocks") == uint64(3*(50+c.more)) }, fixture.Patience, 5*time.Millisecond)
 				consumer = newConsumer()
 			}
 			b.Whole(t, tp.Said(), 1, 1) // what the stream had, and was not read, is missing

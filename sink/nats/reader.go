@@ -201,11 +201,15 @@ func (r *reader) save(ctx context.Context) error {
 	return err
 }
 
-// still makes sure that the partition is this consumer's: while that was silent another may have taken it.
+// still makes sure that the partition is this consumer's: while the consumer was silent another may have
+// taken it.
 func (r *reader) still(ctx context.Context) error {
 	term := r.c.term.Load()
 	r.handle.Lock()
 	defer r.handle.Unlock()
+	if r.term == term && !r.failed {
+		return nil
+	}
 	err := r.save(ctx)
 	if err == nil {
 		r.term = term
