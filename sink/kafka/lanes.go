@@ -128,6 +128,7 @@ func (s *session) gone(ctx context.Context, _ *kgo.Client, places map[string][]i
 		s.c.cfg.Logger.Warn("kafka: watermarks were not saved before partitions went", "error", err)
 	}
 	s.forget(lanes)
+	_ = s.save(trying, s.all(), false) // the rest: until it has joined again nobody may save
 }
 
 func (s *session) these(places map[string][]int32) (lanes []*lane) {
