@@ -14,7 +14,7 @@
 //
 // From Kafka into a handler: each once, in the order of its channel and symbol, where consumers are
 // stopped, partitions move, or connections are lost for less than a lease. Of a consumer that was
-// killed, or cut off for longer, another repeats what came since it saved its watermark last, by default
+// killed, or cut off for longer, or just while partitions move, another repeats what came since it saved its watermark last, by default
 // 500 ms, unless the handler keeps the watermarks with its own results ([ConsumerConfig].Watermarks). The
 // watermarks are in the metadata of the group's offsets, of as many segments as have room there (some
 // 80), so that both move at once, and only who has the partition moves them. Who removes a topic

@@ -48,7 +48,6 @@ type Engine struct {
 	last    *channel      // that a row was of
 	clients []*kgo.Client // one a stream; none until they are needed
 	round   round
-	now     func() time.Time
 }
 
 // topic is one of Kafka's.
@@ -122,7 +121,7 @@ func NewEngine(cfg Config) (*Engine, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	e := &Engine{cfg: cfg, topics: map[string]*topic{}, routes: map[channelKey]*channel{}, now: time.Now}
+	e := &Engine{cfg: cfg, topics: map[string]*topic{}, routes: map[channelKey]*channel{}}
 	if e.common, err = cfg.Cluster.options(cfg.Logger); err != nil {
 		return nil, err
 	}

@@ -1,7 +1,9 @@
 package kafka_test
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -274,6 +276,39 @@ func TestTopics(t *testing.T) {
 			require.ErrorContains(t, err, cs.fault)
 		})
 	}
+}
+
+// TestOld: that events are older than their topic keeps is said, once for each topic.
+func TestOld(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	dir := t.TempDir()
+	tp := sinktest.NewTape(t, dir, false)
+	for range 3 {
+		tp.OnMessage(fmt.Appendf(nil, `[{"ev":"T","sym":"AAPL","t":%d}]`, time.Now().Add(-2*time.Hour).UnixMilli()), time.Now().UnixNano())
+	}
+	tp.Say(10)
+	tp.End()
+	var log bytes.Buffer
+	_, err := run(t, c.newEngine(t, sinkkafka.Config{Topics: sinkkafka.Topics{Retention: time.Hour}, Logger: slog.New(slog.NewTextHandler(&log, nil))}), dir, sink.Config{})
+	require.NoError(t, err)
+	require.Equal(t, 1, strings.Count(log.String(), "events are older than their topic keeps"), log.String())
+}
+
+// TestLayout: names are Kafka's, whatever a channel is called, and no two channels have one.
+func TestLayout(t *testing.T) {
+	t.Parallel()
+	l := sinkkafka.Layout{Prefix: "md", Partitions: 8}
+	seen := map[string]string{l.NoticeTopic(stocks): "a notice"}
+	for _, channel := range []string{"", "T", "t", "notice", "_", "_6Eotice", ".", "a.b", "a_b", "a_2Eb", "é", "\x00", strings.Repeat("x", 300), strings.Repeat("x", 301)} {
+		name := l.Topic(stocks, channel)
+		require.Regexp(t, `^md\.stocks\.[A-Za-z0-9_-]{1,239}$`, name)
+		require.NotContains(t, seen, name, channel)
+		seen[name] = channel
+	}
+	require.Equal(t, "md.futures-cme.A", l.Topic(tickstorm.FuturesCME, "A"))
+	require.Equal(t, "md.stocks.T/3", l.Lane("md.stocks.T", 3))
+	require.Zero(t, l.Partition(""))
 }
 
 // TestManyChannels: channels that somebody makes up do not fill a cluster with topics.

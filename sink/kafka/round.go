@@ -198,7 +198,7 @@ func (e *Engine) timeOf(t *topic, row *sink.Row) int64 {
 	if at <= 0 || at > row.Received+int64(ahead) {
 		return row.Received
 	}
-	if t.info.retention > 0 && !t.old && e.now().Sub(time.Unix(0, at)) > t.info.retention {
+	if t.info.retention > 0 && !t.old && time.Since(time.Unix(0, at)) > t.info.retention {
 		t.old = true
 		e.cfg.Logger.Warn("kafka: events are older than their topic keeps, and will be removed", "topic", t.name, "keeps", t.info.retention, "event", time.Unix(0, at).UTC())
 	}

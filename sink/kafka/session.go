@@ -8,9 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/sink"
@@ -307,154 +305,6 @@ func (s *session) expired(l *lane, n int64) {
 	s.c.counts.add(func(st *sink.ConsumerStats) { st.Expired += uint64(n) })
 }
 
-// assigned begins the lanes that come, and says where reading goes on.
-func (s *session) assigned(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
-	<-s.ready
-	ids, err := s.check(ctx, offsets)
-	if err != nil {
-		return nil, err
-	}
-	marks, err := s.load(ctx, offsets)
-	if err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.over {
-		return nil, kgo.ErrClientClosed
-	}
-	for topic, partitions := range offsets {
-		for p := range partitions {
-			w, next := marks[place{topic, p}], int64(-1)
-			if known := w.Log == "" || ids[topic] == "" || w.Log == ids[topic]; !known {
-				partitions[p] = kgo.NewOffset().AtStart() // somebody has made it anew
-			} else if w.Revision > 0 && w.Offset > 0 {
-				next = int64(w.Offset)
-				partitions[p] = kgo.NewOffset().At(next)
-			}
-			s.begin(place{topic, p}, w, next, ids[topic])
-		}
-	}
-	s.saved = time.Now()
-	return offsets, nil
-}
-
-// check requires that topics have the partitions that they should, and returns their ids.
-func (s *session) check(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]string, error) {
-	topics := make([]string, 0, len(offsets))
-	for topic := range offsets {
-		topics = append(topics, topic)
-	}
-	ids := map[string]string{}
-	if len(topics) == 0 {
-		return ids, nil
-	}
-	found, err := kadm.NewClient(s.client).ListTopics(ctx, topics...)
-	if err != nil {
-		return nil, err
-	}
-	for _, d := range found {
-		if d.Err != nil {
-			continue
-		}
-		if err := checkPartitions(s.c.cfg.Layout, d); err != nil {
-			s.mu.Lock()
-			s.fatal = err
-			s.mu.Unlock()
-			return nil, err
-		}
-		if d.ID != (kadm.TopicID{}) {
-			ids[d.Topic] = d.ID.String()
-		}
-	}
-	return ids, nil
-}
-
-func (s *session) begin(at place, w sink.Watermark, next int64, log string) {
-	cfg := &s.c.cfg
-	l := &lane{place: at, name: cfg.Lane(at.topic, int(at.partition)), form: formOf(at.topic), log: log, mark: w, next: next, epoch: -1}
-	handler := cfg.Handler
-	sharded, ok := handler.(tickstorm.ShardHandler)
-	switch {
-	case cfg.Lanes != nil:
-		handler = cfg.Lanes(l.name)
-	case ok:
-		if handler = s.shards[at.partition]; handler == nil {
-			handler = sharded.Shard(int(at.partition), cfg.Partitions)
-			s.shards[at.partition] = handler
-		}
-	case l.form == formNotice:
-		handler = s.c.notices
-	}
-	marks := w.Marks.Clone()
-	if seen, ok := s.c.seen[l.name]; ok { // before it was lost
-		for _, id := range seen.All() {
-			marks.Add(&id)
-		}
-	}
-	l.told = sink.NewLane(cfg.Market, handler, cfg.Symbols, marks)
-	if s.lanes[at] == nil {
-		s.c.counts.add(func(st *sink.ConsumerStats) { st.Partitions++ })
-	}
-	s.lanes[at] = l
-	cfg.Logger.Info("kafka: has a partition", "lane", l.name, "offset", next)
-}
-
-// gone saves the lanes that go to others, and lets go of them. Where they were lost, it may be that the
-// group has not heard of this consumer and that it has not heard of the group; who has a partition
-// by now a broker knows, and refuses who has not.
-func (s *session) gone(ctx context.Context, _ *kgo.Client, places map[string][]int32) {
-	<-s.ready
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.over {
-		return
-	}
-	lanes := s.these(places)
-	trying, cancel := context.WithTimeout(ctx, s.c.cfg.Lease)
-	defer cancel()
-	err := s.save(trying, lanes, true)
-	for err != nil && !takenAway(err) && s.again(trying) {
-		err = s.save(trying, lanes, true)
-	}
-	if err != nil {
-		s.c.cfg.Logger.Warn("kafka: watermarks were not saved before partitions went", "error", err)
-	}
-	s.forget(lanes)
-}
-
-func (s *session) these(places map[string][]int32) (lanes []*lane) {
-	for topic, partitions := range places {
-		for _, p := range partitions {
-			if l := s.lanes[place{topic, p}]; l != nil {
-				lanes = append(lanes, l)
-			}
-		}
-	}
-	return lanes
-}
-
-// forget ends lanes. What was told and not saved is known as long as this consumer runs, for the case
-// that they come back.
-func (s *session) forget(lanes []*lane) {
-	for _, l := range lanes {
-		delete(s.lanes, l.place)
-		if l.dirty {
-			s.c.seen[l.name] = l.told.Marks().Clone()
-			s.c.counts.add(func(st *sink.ConsumerStats) { st.Fenced++ })
-		}
-		last := true
-		for at := range s.lanes {
-			last = last && at.partition != l.partition
-		}
-		if last {
-			delete(s.shards, l.partition)
-		}
-		s.c.counts.add(func(st *sink.ConsumerStats) { st.Partitions-- })
-		s.c.cfg.Logger.Info("kafka: lets go of a partition", "lane", l.name, "offset", l.next)
-	}
-}
-
 // finish saves all that was handled, however often that has to be tried. Between tries partitions may
 // go, which saves theirs.
 func (s *session) finish(ctx context.Context) error {
@@ -485,32 +335,4 @@ func (s *session) leave() {
 	defer cancel()
 	_ = s.client.LeaveGroupContext(leaving) // else the lease ends by itself
 	s.client.CloseAllowingRebalance()
-}
-
-// leased reports whether no other consumer takes this one for gone.
-func (s *session) leased() bool { return int64(time.Since(s.began)) < s.until.Load() }
-
-// lease has others take this one for gone no earlier than so long from now.
-func (s *session) lease(d time.Duration) { s.until.Store(int64(time.Since(s.began) + d)) }
-
-// OnBrokerWrite implements [kgo.HookBrokerWrite]: who joins is waited for.
-func (s *session) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, err error) {
-	if err == nil && (key == int16(kmsg.JoinGroup) || key == int16(kmsg.SyncGroup)) {
-		s.lease(s.c.cfg.rebalance() * 3 / 4)
-	}
-}
-
-// OnBrokerE2E implements [kgo.HookBrokerE2E]: who was heard is there.
-func (s *session) OnBrokerE2E(_ kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2E) {
-	lease := s.c.cfg.Lease * 3 / 4
-	joining := key == int16(kmsg.JoinGroup) || key == int16(kmsg.SyncGroup)
-	switch {
-	case !joining && key != int16(kmsg.Heartbeat):
-	case e2e.Err() == nil && joining:
-		s.lease(lease)
-	case e2e.Err() == nil:
-		s.lease(lease - e2e.DurationE2E())
-	case joining:
-		s.lease(0)
-	}
 }
