@@ -1,6 +1,16 @@
 // Package postgres stores in PostgreSQL what a [sink.Runner] reads: in a table for each kind of event,
 // with a column for each field.
 //
+// What is recorded in a folder goes into the database that the PG* variables name, as long as it
+// comes; started again it goes on where the database has confirmed:
+//
+//	connection, err := pgx.ParseConfig("") // PGHOST, PGUSER, PGPASSWORD, PGSERVICE and so on
+//	engine, err := postgres.NewEngine(postgres.Config{Connection: connection, Schema: "market"})
+//	defer engine.Close()
+//	folder := sink.NewFolder(sink.FolderConfig{Paths: []string{"recordings"}, Cursor: "postgres.cursor", Follow: 200 * time.Millisecond})
+//	runner, err := sink.NewRunner(engine, folder, sink.Config{DeadLetters: "dead.jsonl"})
+//	err = runner.Run(ctx)
+//
 // # What is guaranteed
 //
 // From a recording: each element is there once, whatever was killed: sink, server, or what is

@@ -1,34 +1,27 @@
 package postgres_test
 
 import (
-	"context"
+	"fmt"
 	"log"
-	"time"
+	"strings"
 
-	"github.com/jackc/pgx/v5"
-
-	"github.com/tickstorm/tickstorm/sink"
 	"github.com/tickstorm/tickstorm/sink/postgres"
 )
 
-// What is recorded in a folder goes into the database that the PG* variables name, as long as it
-// comes. Started again it goes on where the database has confirmed.
-func ExampleEngine() {
-	connection, err := pgx.ParseConfig("") // PGHOST, PGUSER, PGPASSWORD, PGSERVICE and so on
+// The statements that make the tables, for who makes them by hand.
+func ExampleDDL() {
+	ddl, err := postgres.DDL(postgres.Config{Schema: "market", Layout: postgres.Plain})
 	if err != nil {
 		log.Fatal(err)
 	}
-	engine, err := postgres.NewEngine(postgres.Config{Connection: connection, Schema: "market"})
-	if err != nil {
-		log.Fatal(err)
+	_, trades, _ := strings.Cut(ddl, `CREATE TABLE IF NOT EXISTS "market"."trades"`)
+	trades, _, _ = strings.Cut(trades, "\n);")
+	for line := range strings.Lines(trades) {
+		if strings.Contains(line, "price") || strings.Contains(line, "PRIMARY KEY") {
+			fmt.Println(strings.TrimSpace(line))
+		}
 	}
-	defer engine.Close()
-	folder := sink.NewFolder(sink.FolderConfig{Paths: []string{"recordings"}, Cursor: "postgres.cursor", Follow: 200 * time.Millisecond})
-	runner, err := sink.NewRunner(engine, folder, sink.Config{DeadLetters: "dead.jsonl"})
-	if err != nil {
-		log.Fatal(err)
-	}
-	if err := runner.Run(context.Background()); err != nil {
-		log.Fatal(err)
-	}
+	// Output:
+	// "price" double precision, -- p: The price of a share, contract or coin. (quote currency)
+	// PRIMARY KEY ("segment", "message_number", "element_number")
 }
