@@ -92,9 +92,9 @@ func (c ConsumerConfig) withDefaults() (ConsumerConfig, error) {
 //
 // Consumers of one group share the partitions evenly, by number: whoever has one of a topic has that of all
 // topics, and so all of its symbols; more consumers than partitions have some idle. When one comes or
-// goes, who has to let go of a partition handles what it has fetched, saves, and lets go, and the
-// next goes on behind that; all other partitions are read meanwhile. A consumer that is silent for a
-// Lease loses its partitions.
+// goes, all save, who has to lets go of a partition, and the next goes on behind that; they wait for each
+// other, and have what they fetched of the other partitions when they go on. A consumer that is silent
+// for a Lease loses its partitions.
 type Consumer struct {
 	cfg    ConsumerConfig
 	common []kgo.Opt

@@ -117,6 +117,10 @@ func (s *session) gone(ctx context.Context, _ *kgo.Client, places map[string][]i
 	if s.over {
 		return
 	}
+	s.joining = true
+	if s.polled != nil {
+		s.polled()
+	}
 	lanes := s.these(places)
 	trying, cancel := context.WithTimeout(ctx, s.c.cfg.Lease)
 	defer cancel()
@@ -129,6 +133,22 @@ func (s *session) gone(ctx context.Context, _ *kgo.Client, places map[string][]i
 	}
 	s.forget(lanes)
 	_ = s.save(trying, s.all(), false) // the rest: until it has joined again nobody may save
+}
+
+// OnGroupManageError implements [kgo.HookGroupManageError]: whom the group refuses it never lets join.
+func (s *session) OnGroupManageError(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if Refused(err) {
+		s.fatal = err
+	}
+}
+
+// joined has what comes handled again.
+func (s *session) joined(context.Context, *kgo.Client, map[string][]int32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.joining = false
 }
 
 func (s *session) these(places map[string][]int32) (lanes []*lane) {

@@ -54,6 +54,10 @@ type session struct {
 	most   int // records of a poll
 	over   bool
 	fatal  error
+	// joining is that partitions move: nothing is handled meanwhile, for nobody could save it if the
+	// connection went. polled ends the poll that waits.
+	joining bool
+	polled  context.CancelFunc
 }
 
 func newSession(c *Consumer) *session {
@@ -81,7 +85,7 @@ func (s *session) options() []kgo.Opt {
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.Balancers(newBalancer()), kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
 		kgo.SessionTimeout(c.cfg.Lease), kgo.HeartbeatInterval(max(c.cfg.Lease/5, time.Millisecond)), kgo.RebalanceTimeout(c.cfg.rebalance()),
 		kgo.MetadataMaxAge(c.cfg.Discover), kgo.WithHooks(s),
-		kgo.AdjustFetchOffsetsFn(s.assigned), kgo.OnPartitionsRevoked(s.gone), kgo.OnPartitionsLost(s.gone),
+		kgo.AdjustFetchOffsetsFn(s.assigned), kgo.OnPartitionsAssigned(s.joined), kgo.OnPartitionsRevoked(s.gone), kgo.OnPartitionsLost(s.gone),
 	)
 }
 
@@ -134,14 +138,24 @@ func (s *session) knock(ctx context.Context) error {
 
 // poll handles what has come, and saves if it is time to.
 func (s *session) poll(ctx, polling context.Context) error {
-	wait, cancel := polling, context.CancelFunc(func() {})
+	wait, cancel := context.WithCancel(polling)
 	s.mu.Lock()
 	if s.dirty() { // else nothing is to be done before something comes
+		cancel()
 		wait, cancel = context.WithTimeout(polling, max(time.Millisecond, time.Until(s.saved.Add(s.c.cfg.Save))))
 	}
+	joining, fatal := s.joining, s.fatal
+	s.polled = cancel
 	s.mu.Unlock()
+	defer cancel()
+	if fatal != nil {
+		return fatal
+	}
+	if joining {
+		_ = pause(wait, 5*time.Millisecond) // the session looks at why it ended
+		return nil
+	}
 	fetched := s.client.PollRecords(wait, s.most)
-	cancel()
 	defer s.client.AllowRebalance()
 	s.mu.Lock()
 	defer s.mu.Unlock()
