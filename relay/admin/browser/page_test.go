@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"io"
 	"context"
 	"flag"
 	"net"
@@ -150,13 +151,33 @@ func (o *office) stuck() (leave func()) { return o.ask("subscribe=T.*,Q.*") }
 // ask is a client that asks for something in its URL, and does not read what it gets.
 func (o *office) ask(query string) (leave func()) {
 	o.t.Helper()
+	conn := o.dial(query)
+	return func() { _ = conn.Close() }
+}
+
+// read is one that reads it.
+func (o *office) read(query string) (leave func()) {
+	o.t.Helper()
+	conn, ended := o.dial(query), make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = io.Copy(io.Discard, conn) // to its end, which is leave
+	}()
+	return func() {
+		_ = conn.Close()
+		<-ended
+	}
+}
+
+func (o *office) dial(query string) net.Conn {
+	o.t.Helper()
 	conn, err := net.Dial("tcp", o.address)
 	require.NoError(o.t, err)
 	require.NoError(o.t, conn.(*net.TCPConn).SetReadBuffer(4096))
 	_, err = conn.Write([]byte("GET /stocks?" + query + " HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"))
 	require.NoError(o.t, err)
-	return func() { _ = conn.Close() }
+	return conn
 }
 
 const rows = `document.querySelectorAll('#clients tbody tr')`
@@ -270,7 +291,7 @@ func TestPast(t *testing.T) {
 	o.await(figure("Last events kept") + ` > '0' && ` + figure("Last events kept") + `.includes('B')`)
 	o.await(figure("History") + `.startsWith('1.05 MB, ')`)
 	o.await(figure("Events recalled") + ` === '0'`)
-	defer o.ask("subscribe=T.*&snapshot=1")()
+	defer o.read("subscribe=T.*&snapshot=1")()
 	o.await(figure("Events recalled") + ` > '0'`)
 }
 
