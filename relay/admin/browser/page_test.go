@@ -1,9 +1,9 @@
 package browser
 
 import (
-	"io"
 	"context"
 	"flag"
+	"io"
 	"net"
 	"os"
 	"os/exec"
