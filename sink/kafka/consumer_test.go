@@ -353,27 +353,9 @@ func TestKilledConsumers(t *testing.T) {
 	tp := sinktest.NewTape(t, dir, true)
 	layout := sinkkafka.Layout{Partitions: 4}
 	s := c.goSink(t, dir, "", sinkkafka.Config{Layout: layout})
-	l := sinktest.NewLedger()
-	newConsumer := func() *sinktest.Runs {
-		end := l.Client()
+	sinktest.KillClients(t, tp, s, layout.Partitions, func(end *sinktest.LedgerClient) *sinktest.Runs {
 		return c.goConsumer(t, sinkkafka.ConsumerConfig{Layout: layout, Lanes: end.Lane, Watermarks: end, Lease: time.Second})
-	}
-	consumers := []*sinktest.Runs{newConsumer(), newConsumer()}
-	random := sinktest.Random(22)
-	for range sinktest.Turns(t, 8) {
-		tp.Say(100)
-		tp.Gap()
-		l.Await(t, random.IntN(tp.Said()))
-		at := random.IntN(len(consumers))
-		consumers[at].Kill()
-		consumers[at] = newConsumer()
-	}
-	l.Whole(t, tp.Said(), tp.Gaps(), 4)
-	s.Halt(t)
-	for _, r := range consumers {
-		r.Halt(t)
-	}
-	l.Whole(t, tp.Said(), tp.Gaps(), 4)
+	})
 }
 
 // TestKilledByDefault: without that, a killed consumer's successor repeats what was not saved, and
@@ -384,16 +366,9 @@ func TestKilledByDefault(t *testing.T) {
 	dir := t.TempDir()
 	tp := sinktest.NewTape(t, dir, true)
 	s := c.goSink(t, dir, "", sinkkafka.Config{})
-	b := sinktest.NewBooks()
-	for range sinktest.Turns(t, 4) {
-		r := c.goConsumer(t, sinkkafka.ConsumerConfig{Handler: sinktest.Ear{Books: b}, Save: time.Hour})
-		tp.Say(30)
-		b.Await(t, tp.Said())
-		r.Kill()
-	}
-	require.Greater(t, b.Calls(), tp.Said())
-	require.Equal(t, tp.Said(), b.Count())
-	s.Halt(t)
+	sinktest.KillUnsaved(t, tp, s, func(e sinktest.Ear) *sinktest.Runs {
+		return c.goConsumer(t, sinkkafka.ConsumerConfig{Handler: e, Save: time.Hour})
+	})
 }
 
 // TestConfigs: what cannot be is refused at once, and no password is told.

@@ -4,8 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
 	sinknats "github.com/tickstorm/tickstorm/sink/nats"
@@ -30,27 +28,10 @@ func TestKilledConsumers(t *testing.T) {
 	tp := sinktest.NewTape(t, dir, false)
 	layout := sinknats.Layout{Partitions: 4}
 	s := fixture.GoSink(t, fixture.Connect(t, cluster), dir, "", true, sinknats.Config{Layout: layout})
-	l := sinktest.NewLedger()
-	newConsumer := func() *sinktest.Runs {
-		c := client{LedgerClient: l.Client()}
+	sinktest.KillClients(t, tp, s, layout.Partitions, func(end *sinktest.LedgerClient) *sinktest.Runs {
+		c := client{LedgerClient: end}
 		return fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Layout: layout, Handler: c, Watermarks: c, Lease: 300 * time.Millisecond})
-	}
-	consumers := []*sinktest.Runs{newConsumer(), newConsumer()}
-	random := sinktest.Random(22)
-	for range sinktest.Turns(t, 8) {
-		tp.Say(100)
-		tp.Gap()
-		l.Await(t, random.IntN(tp.Said()))
-		at := random.IntN(len(consumers))
-		consumers[at].Kill()
-		consumers[at] = newConsumer()
-	}
-	l.Whole(t, tp.Said(), tp.Gaps(), 4)
-	s.Halt(t)
-	for _, c := range consumers {
-		c.Halt(t)
-	}
-	l.Whole(t, tp.Said(), tp.Gaps(), 4)
+	})
 }
 
 // TestKilledByDefault: without that, a killed consumer's successor repeats what was not saved, and
@@ -60,14 +41,7 @@ func TestKilledByDefault(t *testing.T) {
 	dir := t.TempDir()
 	tp := sinktest.NewTape(t, dir, false)
 	s := fixture.GoSink(t, fixture.Connect(t, cluster), dir, "", true, sinknats.Config{})
-	b := sinktest.NewBooks()
-	for range sinktest.Turns(t, 4) {
-		c := fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Handler: sinktest.Ear{Books: b}, Save: time.Hour, Lease: 300 * time.Millisecond})
-		tp.Say(30)
-		b.Await(t, tp.Said())
-		c.Kill()
-	}
-	require.Greater(t, b.Calls(), tp.Said())
-	require.Equal(t, tp.Said(), b.Count())
-	s.Halt(t)
+	sinktest.KillUnsaved(t, tp, s, func(e sinktest.Ear) *sinktest.Runs {
+		return fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Handler: e, Save: time.Hour, Lease: 300 * time.Millisecond})
+	})
 }
