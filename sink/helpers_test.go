@@ -2,74 +2,17 @@ package sink_test
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tickstorm/tickstorm"
-	"github.com/tickstorm/tickstorm/record"
 	"github.com/tickstorm/tickstorm/sink"
+	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
 )
-
-// turns is how often a test goes through what goes wrong at random.
-func turns(t *testing.T, few int) int {
-	text := os.Getenv("TICKSTORM_KILLS")
-	if text == "" {
-		return few
-	}
-	n, err := strconv.Atoi(text)
-	require.NoError(t, err)
-	return n
-}
-
-// recorder is a recorder of a test's, with the number of the next message.
-type recorder struct {
-	*record.Recorder
-	t    *testing.T
-	next int
-}
-
-// newRecorder starts to record a market into dir.
-func newRecorder(t *testing.T, dir string, m tickstorm.Market) *recorder {
-	t.Helper()
-	rec, err := record.NewRecorder(record.Config{Dir: dir, Market: m, MinFree: -1, Buffer: 4 << 20, Flush: 10 * time.Millisecond, Sync: record.SyncNever})
-	require.NoError(t, err)
-	require.NoError(t, rec.Start())
-	r := &recorder{Recorder: rec, t: t}
-	t.Cleanup(r.end)
-	return r
-}
-
-var symbols = []string{"AAPL", "BRK.B", "MSFT", "A B*>", "Z%"}
-
-// say records messages of three elements each.
-func (r *recorder) say(messages int) {
-	for range messages {
-		var elements []string
-		for range 3 {
-			elements = append(elements, fmt.Sprintf(`{"ev":"T","sym":%q,"p":1.5,"q":%d}`, symbols[r.next%len(symbols)], r.next))
-			r.next++
-		}
-		r.OnMessage([]byte("["+strings.Join(elements, ",")+"]"), time.Now().UnixNano())
-	}
-}
-
-// gap records a gap.
-func (r *recorder) gap() {
-	at := time.Now()
-	r.OnGap(&tickstorm.Gap{From: tickstorm.Moment{Received: at}, To: tickstorm.Moment{Received: at}, Cause: errors.New("EOF"), Topics: []tickstorm.Topic{{Channel: "T", Symbol: "*"}}})
-}
-
-func (r *recorder) end() { require.NoError(r.t, r.Close(context.Background())) }
 
 // recording makes a recording of some segments in a folder of its own.
 func recording(t *testing.T, segments, messages int) string {
@@ -77,13 +20,13 @@ func recording(t *testing.T, segments, messages int) string {
 	dir := t.TempDir()
 	next := 0
 	for range segments {
-		r := newRecorder(t, dir, tickstorm.Stocks)
-		r.next = next
-		r.say(messages / 2)
-		r.gap()
-		r.say(messages - messages/2)
-		next = r.next
-		r.end()
+		tp := sinktest.NewTape(t, dir, false)
+		tp.Next = next
+		tp.Say(messages / 2)
+		tp.Gap()
+		tp.Say(messages - messages/2)
+		next = tp.Said()
+		tp.End()
 	}
 	return dir
 }
@@ -183,7 +126,5 @@ func deadLetters(t *testing.T, path string) []string {
 	require.NoError(t, err)
 	return strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
 }
-
-func random(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(20, seed)) }
 
 func cursorIn(t *testing.T) string { return filepath.Join(t.TempDir(), "state", "cursor") }

@@ -1,11 +1,8 @@
 package sink_test
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,6 +12,7 @@ import (
 
 	"github.com/tickstorm/tickstorm/internal/leak"
 	"github.com/tickstorm/tickstorm/sink"
+	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
 )
 
 // The program that TestKills kills is the test binary started again with this in its environment: the
@@ -68,26 +66,18 @@ func sinkMain(recording, state string) error {
 func TestKills(t *testing.T) {
 	dir, state := recording(t, 3, 700), t.TempDir()
 	want := inside(t, dir)
-	random := random(1)
+	random := sinktest.Random(1)
 	killed := 0
 	for over := false; !over; {
-		cmd := exec.CommandContext(t.Context(), os.Args[0])
-		cmd.Env = append(os.Environ(), killVariable+"="+dir+"\n"+state)
-		var said bytes.Buffer
-		cmd.Stderr = &said
-		out, err := cmd.StdoutPipe()
-		require.NoError(t, err)
-		require.NoError(t, cmd.Start())
-		life := 1 + random.IntN(400) // batches, of some thousands; in the end no more are killed
-		batches := bufio.NewScanner(out)
-		for n := 1; batches.Scan(); n++ {
-			if n == life && killed < turns(t, 30) {
-				require.NoError(t, cmd.Process.Kill())
+		life, n := 1+random.IntN(400), 0 // batches, of some thousands; in the end no more are killed
+		said, err := sinktest.Program(t, killVariable+"="+dir+"\n"+state, func(_ string, kill func()) {
+			if n++; n == life && killed < sinktest.Turns(t, 30) {
+				kill()
 				killed++
 			}
-		}
-		over = cmd.Wait() == nil
-		require.Empty(t, said.String(), "what it said when it ended by itself")
+		})
+		over = err == nil
+		require.Empty(t, said, "what it said when it ended by itself")
 	}
 	require.NotZero(t, killed)
 	text, err := os.ReadFile(filepath.Join(state, "lines"))

@@ -12,6 +12,7 @@ import (
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/record"
 	"github.com/tickstorm/tickstorm/sink"
+	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
 )
 
 // told is a handler that writes down what it is told.
@@ -47,16 +48,16 @@ func (h *told) OnState(s *tickstorm.StateChange) {
 // it comes.
 func TestLane(t *testing.T) {
 	dir := t.TempDir()
-	rec := newRecorder(t, dir, tickstorm.Stocks)
+	rec := sinktest.NewTape(t, dir, false)
 	rec.OnState(&tickstorm.StateChange{State: tickstorm.StateStreaming})
-	rec.say(5)
+	rec.Say(5)
 	rec.OnMessage([]byte(`[{"ev":"T",,},7,{"ev":"new","x":1},{"ev":"status","status":"success","message":"subscribed to: T.*"}]`), 1<<60)
 	rec.OnState(&tickstorm.StateChange{State: tickstorm.StateBackoff, Err: errors.New("EOF")})
-	rec.gap()
-	rec.say(5)
+	rec.Gap()
+	rec.Say(5)
 	rec.OnMessage([]byte(`[{"ev":"T","sym":"A","q":7},{"ev":"T","sym":"B","q":8`), 1<<60)
 	rec.OnMessage([]byte(`[{"ev":"T","sym":"A","x":{"y":1}`), 1<<60)
-	rec.end()
+	rec.End()
 
 	var want told
 	reader, err := record.Open(dir)
@@ -80,7 +81,7 @@ func TestLane(t *testing.T) {
 	}
 	for i, r := range rows {
 		tell(r)
-		tell(rows[random(uint64(i)).IntN(i+1)])
+		tell(rows[sinktest.Random(uint64(i)).IntN(i+1)])
 	}
 	require.Equal(t, want.lines, got.lines)
 	require.EqualValues(t, len(rows), lane.Stats().Rows)
@@ -133,7 +134,7 @@ func TestNotices(t *testing.T) {
 // TestNoticeBounded: whatever a recording says, a notice has a length that engines take.
 func TestNoticeBounded(t *testing.T) {
 	dir := t.TempDir()
-	rec := newRecorder(t, dir, tickstorm.Stocks)
+	rec := sinktest.NewTape(t, dir, false)
 	many, odd := &tickstorm.Gap{Cause: errors.New(strings.Repeat("ä", 1<<20))}, &tickstorm.Gap{}
 	for i := range 50_000 {
 		many.Topics = append(many.Topics, tickstorm.Topic{Channel: []string{"T", "Q"}[i%2], Symbol: strconv.Itoa(i)})
@@ -141,7 +142,7 @@ func TestNoticeBounded(t *testing.T) {
 	}
 	rec.OnGap(many)
 	rec.OnGap(odd)
-	rec.end()
+	rec.End()
 	var gaps []sink.Notice
 	for _, r := range inside(t, dir) {
 		if r.notice == "gap" {

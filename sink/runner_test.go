@@ -19,6 +19,7 @@ import (
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/record"
 	"github.com/tickstorm/tickstorm/sink"
+	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
 )
 
 // TestFolder: an engine gets every element once, in its order, with the id of its place, and what
@@ -33,11 +34,11 @@ func TestFolder(t *testing.T) {
 		switch {
 		case r.notice == "gap":
 			gaps++
-			require.Contains(t, r.raw, `"cause":"EOF"`)
+			require.Contains(t, r.raw, `"cause":"EOF 1"`)
 		case r.notice == "":
-			require.Equal(t, fmt.Sprintf(`{"ev":"T","sym":%q,"p":1.5,"q":%d}`, symbols[number%len(symbols)], number), r.raw)
+			require.Equal(t, sinktest.Element(number), r.raw)
 			require.Equal(t, "T", r.channel)
-			require.Equal(t, symbols[number%len(symbols)], r.symbol)
+			require.Equal(t, sinktest.Symbols[number%len(sinktest.Symbols)], r.symbol)
 			require.EqualValues(t, number%3, r.id.Element)
 			number++
 		}
@@ -64,11 +65,11 @@ func TestRestart(t *testing.T) {
 	e := &memory{}
 	next := 0
 	for range 3 {
-		r := newRecorder(t, dir, tickstorm.Stocks)
-		r.next = next
-		r.say(20)
-		next = r.next
-		r.end()
+		r := sinktest.NewTape(t, dir, false)
+		r.Next = next
+		r.Say(20)
+		next = r.Said()
+		r.End()
 		run(t, e, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}, Cursor: cursor}), sink.Config{MaxRows: 10})
 	}
 	requireRows(t, inside(t, dir), e.rows)
@@ -107,8 +108,8 @@ var errDown = errors.New("the engine is down")
 func TestRandomKills(t *testing.T) {
 	dir := recording(t, 4, 60)
 	want := inside(t, dir)
-	for n := range turns(t, 20) {
-		random := random(uint64(n))
+	for n := range sinktest.Turns(t, 20) {
+		random := sinktest.Random(uint64(n))
 		cursor := cursorIn(t)
 		e := &memory{}
 		for over := false; !over; {
@@ -181,8 +182,8 @@ func TestTwoRunners(t *testing.T) {
 // TestFollow: what is recorded while the runner runs comes, and Stop writes what was read.
 func TestFollow(t *testing.T) {
 	dir := t.TempDir()
-	rec := newRecorder(t, dir, tickstorm.Stocks)
-	rec.say(1)
+	rec := sinktest.NewTape(t, dir, false)
+	rec.Say(1)
 	e := &memory{}
 	r, err := sink.NewRunner(e, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}, Cursor: cursorIn(t), Follow: time.Millisecond}), sink.Config{Linger: time.Millisecond, MaxRows: 4})
 	require.NoError(t, err)
@@ -190,7 +191,7 @@ func TestFollow(t *testing.T) {
 	go func() { over <- r.Run(t.Context()) }()
 	for n := 3; n <= 30; n += 6 {
 		require.Eventually(t, func() bool { return len(e.all()) >= n }, time.Minute, time.Millisecond)
-		rec.say(2) // the end of a message is in another batch than its beginning
+		rec.Say(2) // the end of a message is in another batch than its beginning
 	}
 	require.NoError(t, r.Stop(t.Context()))
 	require.NoError(t, <-over)
@@ -443,18 +444,18 @@ func TestFlusher(t *testing.T) {
 // TestRivals: of two recorders of one market in one folder nothing is missed and all is told once,
 // wherever a runner that has seen both is restarted.
 func TestRivals(t *testing.T) {
-	for n := range turns(t, 10) {
-		t.Run(strconv.Itoa(n), func(t *testing.T) { rivals(t, random(uint64(n))) })
+	for n := range sinktest.Turns(t, 10) {
+		t.Run(strconv.Itoa(n), func(t *testing.T) { rivals(t, sinktest.Random(uint64(n))) })
 	}
 }
 
 func rivals(t *testing.T, random *rand.Rand) {
 	dir := t.TempDir()
 	cursor := cursorIn(t)
-	a, b := newRecorder(t, dir, tickstorm.Stocks), newRecorder(t, dir, tickstorm.Stocks)
-	b.next = 100_000
-	a.say(1)
-	b.say(1)
+	a, b := sinktest.NewTape(t, dir, false), sinktest.NewTape(t, dir, false)
+	b.Next = 100_000
+	a.Say(1)
+	b.Say(1)
 	e := &memory{}
 	for turn := range 4 {
 		source := sink.NewFolder(sink.FolderConfig{Paths: []string{dir}, Cursor: cursor, Follow: time.Millisecond})
@@ -464,18 +465,18 @@ func rivals(t *testing.T, random *rand.Rand) {
 		go func() { over <- r.Run(t.Context()) }()
 		wait := 6
 		if turn > 0 {
-			a.say(1 + random.IntN(5))
-			b.say(1 + random.IntN(5))
-			wait = random.IntN(a.next + b.next - 100_000)
+			a.Say(1 + random.IntN(5))
+			b.Say(1 + random.IntN(5))
+			wait = random.IntN(a.Said() + b.Said() - 100_000)
 		}
 		require.Eventually(t, func() bool { return len(e.all()) >= wait }, time.Minute, time.Millisecond)
 		require.NoError(t, r.Stop(t.Context()))
 		require.NoError(t, <-over)
-		a.say(random.IntN(5))
-		b.say(random.IntN(5))
+		a.Say(random.IntN(5))
+		b.Say(random.IntN(5))
 	}
-	a.end()
-	b.end()
+	a.End()
+	b.End()
 	run(t, e, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}, Cursor: cursor}), sink.Config{})
 	numbers := map[string]int{}
 	for _, r := range e.rows {
@@ -483,7 +484,7 @@ func rivals(t *testing.T, random *rand.Rand) {
 			numbers[r.raw]++
 		}
 	}
-	require.Equal(t, a.next+b.next-100_000, len(numbers))
+	require.Equal(t, a.Said()+b.Said()-100_000, len(numbers))
 	for raw, times := range numbers {
 		require.Equal(t, 1, times, raw)
 	}
@@ -539,7 +540,7 @@ func TestDamage(t *testing.T) {
 // TestMessages: what is broken comes too.
 func TestMessages(t *testing.T) {
 	dir := t.TempDir()
-	rec := newRecorder(t, dir, tickstorm.Stocks)
+	rec := sinktest.NewTape(t, dir, false)
 	for _, msg := range []string{
 		`[{"ev":"T","sym":"A"},{"ev":"T",,},7,{"ev":"new","x":1}]`,
 		`no array`,
@@ -550,7 +551,7 @@ func TestMessages(t *testing.T) {
 	} {
 		rec.OnMessage([]byte(msg), time.Now().UnixNano())
 	}
-	rec.end()
+	rec.End()
 	var got []string
 	for _, k := range inside(t, dir) {
 		got = append(got, fmt.Sprintf("%d:%d %s %s|%s %s", k.id.Sequence, k.id.Element, k.channel, k.symbol, k.notice, k.raw))

@@ -2,14 +2,9 @@ package main
 
 import (
 	"context"
-	"os"
-	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
@@ -42,85 +37,11 @@ func natsServer(t *testing.T) (url string, messages func(subject string) int) {
 	}
 }
 
-// lines are those of an output, sorted.
-func lines(outputs ...*buffer) []string {
-	var all []string
-	for _, o := range outputs {
-		all = append(all, strings.Fields(o.String())...)
-	}
-	slices.Sort(all)
-	return all
-}
-
-// sunkElements is how many elements a sink says that it has taken.
-func sunkElements(t *testing.T, s *scene) int {
-	found := regexp.MustCompile(`(\d+) elements in`).FindStringSubmatch(s.err.String())
-	require.NotNil(t, found, s.err)
-	n, err := strconv.Atoi(found[1])
-	require.NoError(t, err)
-	return n
-}
-
-// consumers run verbs until their outputs have so many lines, and then interrupts them.
-func consumers(t *testing.T, engine string, want int, commands ...[]string) (outputs []*buffer) {
-	t.Helper()
-	ctx, cancel := context.WithCancelCause(t.Context())
-	defer cancel(nil)
-	codes := make(chan int, len(commands))
-	var scenes []*scene
-	for _, args := range commands {
-		s := newScene(t)
-		scenes, outputs = append(scenes, s), append(outputs, s.out)
-		go func() { codes <- run(ctx, append([]string{"consume", engine}, args...), s.world) }()
-	}
-	require.Eventually(t, func() bool { return len(lines(outputs...)) >= want }, patience, 10*time.Millisecond, "%s", scenes[0].err)
-	cancel(errInterrupted)
-	for range commands {
-		require.Equal(t, exitInterrupted, <-codes, scenes[0].err)
-	}
-	return outputs
-}
-
 // TestNatsFolder: what was recorded comes out of NATS, each element once, whoever shares the work and
 // however often the sink runs.
 func TestNatsFolder(t *testing.T) {
 	url, messages := natsServer(t)
-	dir := t.TempDir()
-	path := demo(t, newScene(t))
-	text, err := os.ReadFile(path)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "a.tsr.zst"), text, 0o600))
-	s := newScene(t)
-	require.Equal(t, exitOK, s.run(t, "convert", dir), s.err)
-	want := lines(s.out)
-	require.NotEmpty(t, want)
-
-	cursor := filepath.Join(t.TempDir(), "cursor")
-	to := []string{"--url", url, "--partitions", "4"}
-	sinks := func(args ...string) int {
-		s := newScene(t)
-		require.Equal(t, exitOK, s.run(t, slices.Concat([]string{"sink", "nats", "--from", dir, "--follow", "0"}, to, args)...), s.err)
-		return sunkElements(t, s)
-	}
-	require.Equal(t, len(want), sinks("--cursor", cursor, "--ids", "--dead", filepath.Join(t.TempDir(), "dead")))
-	stored := messages("md.>")
-	require.Zero(t, sinks("--cursor", cursor), "the cursor is behind all")
-	sinks()
-	require.Equal(t, stored, messages("md.>"), "what the streams have is not stored twice")
-
-	args := append([]string{"-f", "json"}, to...)
-	require.Equal(t, want, lines(consumers(t, "nats", len(want), args, args)...), "two share the work")
-	s = newScene(t)
-	require.Equal(t, exitOK, s.run(t, slices.Concat([]string{"consume", "nats", "--for", "1s"}, args)...), s.err)
-	require.Empty(t, s.out.String(), "a group sees all once")
-
-	trades := slices.DeleteFunc(slices.Clone(want), func(line string) bool { return !strings.Contains(line, `"ev":"T"`) })
-	others := append([]string{"--group", "others", "--watermarks", filepath.Join(t.TempDir(), "marks")}, args...)
-	first := newScene(t)
-	require.Equal(t, exitOK, first.run(t, slices.Concat([]string{"consume", "nats", "-n", "3"}, others, []string{"T.*"})...), first.err)
-	require.Len(t, lines(first.out), 3)
-	rest := consumers(t, "nats", len(trades)-3, append(others, "T.*"))
-	require.Equal(t, trades, slices.Compact(lines(first.out, rest[0])), "what was cut off comes to the next")
+	throughFolder(t, "nats", func() int { return messages("md.>") }, []string{"--url", url}, "--ids")
 }
 
 // TestNatsLive: what a connection receives comes out of NATS, and what has come is in it when a sink ends.
@@ -158,11 +79,7 @@ func TestNatsDemo(t *testing.T) {
 // TestNatsEnds: what keeps a sink or a consumer from being one has its message and its code.
 func TestNatsEnds(t *testing.T) {
 	dir := t.TempDir()
-	for _, c := range []struct {
-		args string
-		code int
-		says string
-	}{
+	ends(t, []end{
 		{"sink nats T.AAPL", exitKey, "there is no API key"},
 		{"sink nats", exitUsage, "say what goes in"},
 		{"sink nats --demo --from " + dir, exitUsage, "say one of them"},
@@ -185,9 +102,5 @@ func TestNatsEnds(t *testing.T) {
 		{"consume nats --demo --for -1s", exitUsage, "--for"},
 		{"consume nats --demo --for 10ms", exitOK, "SIMULATOR"},
 		{"consume nats --demo XT.*", exitUsage, "-m crypto"},
-	} {
-		s := newScene(t)
-		require.Equal(t, c.code, s.run(t, strings.Fields(c.args)...), "%s: %s", c.args, s.err)
-		require.Contains(t, s.err.String(), c.says, c.args)
-	}
+	})
 }

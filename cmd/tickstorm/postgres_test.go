@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -52,13 +51,8 @@ func TestPostgres(t *testing.T) {
 		return n
 	}
 	t.Run("folder", func(t *testing.T) {
-		dir := t.TempDir()
-		text, err := os.ReadFile(demo(t, newScene(t)))
-		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(filepath.Join(dir, "a.tsr.zst"), text, 0o600))
-		all := newScene(t)
-		require.Equal(t, exitOK, all.run(t, "convert", dir), all.err)
-		want := len(lines(all.out))
+		dir, inside := demoFolder(t)
+		want := len(inside)
 		args := []string{"sink", "postgres", "--from", dir, "--follow", "0", "--dead", filepath.Join(t.TempDir(), "dead")}
 		cursor := []string{"--cursor", filepath.Join(t.TempDir(), "cursor")}
 		for _, c := range []struct {
@@ -123,11 +117,7 @@ func TestPostgresEnds(t *testing.T) {
 	t.Setenv("PGHOST", t.TempDir())
 	t.Setenv("PGSERVICE", "")
 	dir := t.TempDir()
-	for _, c := range []struct {
-		args string
-		code int
-		says string
-	}{
+	ends(t, []end{
 		{"sink postgres T.AAPL", exitKey, "there is no API key"},
 		{"sink postgres", exitUsage, "say what goes in"},
 		{"sink postgres --demo --from " + dir, exitUsage, "say one of them"},
@@ -149,10 +139,5 @@ func TestPostgresEnds(t *testing.T) {
 		{"schema nonsense", exitUsage, "columns"},
 		{"schema postgres -f json", exitUsage, "text"},
 		{"schema postgres --schema pg_x", exitUsage, "server's own"},
-	} {
-		s := newScene(t)
-		require.Equal(t, c.code, s.run(t, strings.Fields(c.args)...), "%s: %s", c.args, s.err)
-		require.Contains(t, s.err.String(), c.says, c.args)
-		require.NotContains(t, s.err.String(), "sesame")
-	}
+	}, "sesame")
 }

@@ -18,10 +18,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/tickstorm/tickstorm"
-	"github.com/tickstorm/tickstorm/record"
-	"github.com/tickstorm/tickstorm/sim"
 	"github.com/tickstorm/tickstorm/sink"
+	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
 	sinkkafka "github.com/tickstorm/tickstorm/sink/kafka"
 )
 
@@ -32,41 +30,14 @@ const benchEvents = 400_000
 // looked at.
 const outEvents = 5 * benchEvents
 
-// corpus records messages of 20 events on average.
-func corpus(b *testing.B) (dir string) {
-	b.Helper()
-	messages, err := sim.Corpus("stocks20", benchEvents, 1)
-	require.NoError(b, err)
-	dir = b.TempDir()
-	rec, err := record.NewRecorder(record.Config{Dir: dir, Market: stocks, MinFree: -1, Buffer: 256 << 20})
-	require.NoError(b, err)
-	require.NoError(b, rec.Start())
-	for _, m := range messages {
-		rec.OnMessage(m, time.Now().UnixNano())
-	}
-	require.NoError(b, rec.Close(context.Background()))
-	require.Zero(b, rec.Stats().Dropped)
-	return dir
-}
-
-func median(list []float64) float64 {
-	slices.Sort(list)
-	return list[len(list)/2]
-}
+// large is a configuration with large batches.
+var large = sink.Config{MaxRows: 8 << 10, MaxBytes: 2 << 20}
 
 // processor is the time that this process has had on processors.
 func processor() time.Duration {
 	var u syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // never fails
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
-func runAll(b *testing.B, e sink.Engine, dir string) uint64 {
-	b.Helper()
-	r, err := sink.NewRunner(e, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}}), sink.Config{MaxRows: 8 << 10, MaxBytes: 2 << 20})
-	require.NoError(b, err)
-	require.NoError(b, r.Run(b.Context()))
-	return r.Stats().Rows
 }
 
 // sized is how many bytes an engine's batches have.
@@ -81,13 +52,13 @@ func (s *sized) Write(_ context.Context, b *sink.Batch) error {
 // is given ready records, in turns. The broker is in the same process, and has no disk.
 func BenchmarkInRatio(b *testing.B) {
 	c := start(b, kfake.NumBrokers(1))
-	dir := corpus(b)
+	dir := sinktest.Corpus(b, benchEvents)
 	cluster := sinkkafka.Cluster{Brokers: c.ListenAddrs()}
 	fill := func() uint64 {
 		engine, err := sinkkafka.NewEngine(sinkkafka.Config{Cluster: cluster})
 		require.NoError(b, err)
 		defer engine.Close()
-		return runAll(b, engine, dir)
+		return sinktest.SinkAll(b, engine, dir, large).Rows
 	}
 	topics := func() []string {
 		all, err := kadm.NewClient(c.client(b)).ListTopics(b.Context())
@@ -117,7 +88,7 @@ func BenchmarkInRatio(b *testing.B) {
 		ready = append(ready, kgo.Record{Topic: r.Topic, Key: r.Key, Value: r.Value, Headers: r.Headers, Timestamp: r.Timestamp})
 	}
 	var raw sized
-	runAll(b, &raw, dir)
+	sinktest.SinkAll(b, &raw, dir, large)
 	empty := func() {
 		for _, name := range names {
 			require.NoError(b, c.DeleteTopic(name))
@@ -149,34 +120,14 @@ func BenchmarkInRatio(b *testing.B) {
 		theirCost = append(theirCost, (processor()-used).Seconds()/float64(len(records))*1e6)
 		cl.Close()
 	}
-	b.ReportMetric(median(theirCost), "producer-cpu-s/M")
-	b.ReportMetric(median(ours), "events/s")
-	b.ReportMetric(median(theirs), "producer/s")
-	b.ReportMetric(median(ours)/median(theirs), "ratio")
-	b.ReportMetric(median(cost), "cpu-s/M")
+	b.ReportMetric(sinktest.Median(theirCost), "producer-cpu-s/M")
+	b.ReportMetric(sinktest.Median(ours), "events/s")
+	b.ReportMetric(sinktest.Median(theirs), "producer/s")
+	b.ReportMetric(sinktest.Median(ours)/sinktest.Median(theirs), "ratio")
+	b.ReportMetric(sinktest.Median(cost), "cpu-s/M")
 	b.ReportMetric(float64(raw.bytes)/benchEvents, "raw-B/event")
 	b.ReportMetric(float64(bytes)/benchEvents, "stored-B/event")
 }
-
-// counting is a handler that counts.
-type counting struct {
-	tickstorm.NopHandler
-	n      *atomic.Int64
-	enough int64
-	done   chan struct{}
-	once   *sync.Once
-}
-
-func (c counting) count() {
-	if c.n.Add(1) == c.enough {
-		c.once.Do(func() { close(c.done) })
-	}
-}
-
-func (c counting) OnTrade(*tickstorm.Trade)         { c.count() }
-func (c counting) OnQuote(*tickstorm.Quote)         { c.count() }
-func (c counting) OnAggregate(*tickstorm.Aggregate) { c.count() }
-func (c counting) Shard(int, int) tickstorm.Handler { return c }
 
 // BenchmarkOutRatio compares what goes from Kafka into handlers, over 1, 2 and 4 consumers of 8
 // partitions, with as many poll loops of the client library in a group, which do nothing with the records.
@@ -186,7 +137,7 @@ func BenchmarkOutRatio(b *testing.B) {
 	engine, err := sinkkafka.NewEngine(sinkkafka.Config{Cluster: cluster})
 	require.NoError(b, err)
 	for range outEvents / benchEvents {
-		runAll(b, engine, corpus(b))
+		sinktest.SinkAll(b, engine, sinktest.Corpus(b, benchEvents), large)
 	}
 	require.NoError(b, engine.Close())
 	groups := 0
@@ -202,11 +153,11 @@ func BenchmarkOutRatio(b *testing.B) {
 				theirs = append(theirs, pollAll(b, cluster, fmt.Sprint("theirs", groups), consumers))
 				theirCost = append(theirCost, (processor()-used).Seconds()/outEvents*1e6)
 			}
-			b.ReportMetric(median(theirCost), "polled-cpu-s/M")
-			b.ReportMetric(median(ours), "events/s")
-			b.ReportMetric(median(theirs), "polled/s")
-			b.ReportMetric(median(ours)/median(theirs), "ratio")
-			b.ReportMetric(median(cost), "cpu-s/M")
+			b.ReportMetric(sinktest.Median(theirCost), "polled-cpu-s/M")
+			b.ReportMetric(sinktest.Median(ours), "events/s")
+			b.ReportMetric(sinktest.Median(theirs), "polled/s")
+			b.ReportMetric(sinktest.Median(ours)/sinktest.Median(theirs), "ratio")
+			b.ReportMetric(sinktest.Median(cost), "cpu-s/M")
 		})
 	}
 }
@@ -214,7 +165,7 @@ func BenchmarkOutRatio(b *testing.B) {
 // consumeAll has a new group read all, and returns the events a second from the first on.
 func consumeAll(b *testing.B, cluster sinkkafka.Cluster, group string, consumers int) float64 {
 	b.Helper()
-	h := counting{n: new(atomic.Int64), enough: outEvents, done: make(chan struct{}), once: new(sync.Once)}
+	h := sinktest.NewCounter(outEvents)
 	var all []*sinkkafka.Consumer
 	var running sync.WaitGroup
 	began := time.Now()
@@ -224,11 +175,11 @@ func consumeAll(b *testing.B, cluster sinkkafka.Cluster, group string, consumers
 		all = append(all, c)
 		running.Go(func() { _ = c.Run(b.Context()) })
 	}
-	for h.n.Load() == 0 {
+	for h.Count() == 0 {
 		time.Sleep(time.Millisecond)
 		began = time.Now()
 	}
-	<-h.done
+	<-h.Enough
 	took := time.Since(began)
 	for _, c := range all {
 		require.NoError(b, c.Stop(b.Context()))

@@ -2,7 +2,6 @@ package kafka_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -345,85 +344,6 @@ func TestOtherPartitions(t *testing.T) {
 	require.ErrorAs(t, consumer.Run(t.Context()), &fault)
 }
 
-// ledger is a database, as a handler may have one: what it makes of events and the watermarks are
-// written at once.
-type ledger struct {
-	mu    sync.Mutex
-	marks map[string][]byte
-	revs  map[string]uint64
-	books *sinktest.Books
-}
-
-// shard is what one consumer has of a lane, and has not written yet.
-type shard struct {
-	tickstorm.NopHandler
-	trades []tickstorm.Trade
-	quotes []tickstorm.Quote
-	gaps   []tickstorm.Gap
-}
-
-func (s *shard) OnTrade(t *tickstorm.Trade) { s.trades = append(s.trades, *t.Clone()) }
-func (s *shard) OnQuote(q *tickstorm.Quote) { s.quotes = append(s.quotes, *q.Clone()) }
-func (s *shard) OnGap(g *tickstorm.Gap)     { s.gaps = append(s.gaps, *g) }
-
-// client is a consumer's end of the database.
-type client struct {
-	*ledger
-	mu   sync.Mutex
-	mine map[string]*shard
-}
-
-func (c *client) lane(name string) tickstorm.Handler {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s := &shard{}
-	c.mine[name] = s
-	return s
-}
-
-func (c *client) Load(_ context.Context, lane string) (w sink.Watermark, err error) {
-	l := c.ledger
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if text := l.marks[lane]; text != nil {
-		err = json.Unmarshal(text, &w)
-	}
-	w.Revision = l.revs[lane]
-	return w, err
-}
-
-func (c *client) Save(_ context.Context, lane string, w *sink.Watermark) error {
-	c.mu.Lock()
-	s := c.mine[lane]
-	c.mu.Unlock()
-	l := c.ledger
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if w.Revision != l.revs[lane] {
-		return sink.ErrFenced
-	}
-	text, err := json.Marshal(w)
-	if err != nil {
-		return err
-	}
-	if s != nil { // nil while the lane is claimed for the first time
-		ear := sinktest.Ear{Books: l.books}
-		for i := range s.trades {
-			ear.OnTrade(&s.trades[i])
-		}
-		for i := range s.quotes {
-			ear.OnQuote(&s.quotes[i])
-		}
-		for i := range s.gaps {
-			ear.OnGap(&s.gaps[i])
-		}
-		s.trades, s.quotes, s.gaps = nil, nil, nil
-	}
-	l.revs[lane]++
-	l.marks[lane], w.Revision = text, l.revs[lane]
-	return nil
-}
-
 // TestKilledConsumers: of consumers that are killed at any moment, and keep their watermarks with
 // what they make of the events, each event has come to something once.
 func TestKilledConsumers(t *testing.T) {
@@ -433,27 +353,9 @@ func TestKilledConsumers(t *testing.T) {
 	tp := sinktest.NewTape(t, dir, true)
 	layout := sinkkafka.Layout{Partitions: 4}
 	s := c.goSink(t, dir, "", sinkkafka.Config{Layout: layout})
-	l := &ledger{marks: map[string][]byte{}, revs: map[string]uint64{}, books: sinktest.NewBooks()}
-	newConsumer := func() *sinktest.Runs {
-		end := &client{ledger: l, mine: map[string]*shard{}}
-		return c.goConsumer(t, sinkkafka.ConsumerConfig{Layout: layout, Lanes: end.lane, Watermarks: end, Lease: time.Second})
-	}
-	consumers := []*sinktest.Runs{newConsumer(), newConsumer()}
-	random := sinktest.Random(22)
-	for range sinktest.Turns(t, 8) {
-		tp.Say(100)
-		tp.Gap()
-		l.books.Await(t, random.IntN(tp.Said()))
-		at := random.IntN(len(consumers))
-		consumers[at].Kill()
-		consumers[at] = newConsumer()
-	}
-	l.books.Whole(t, tp.Said(), tp.Gaps(), 4)
-	s.Halt(t)
-	for _, r := range consumers {
-		r.Halt(t)
-	}
-	l.books.Whole(t, tp.Said(), tp.Gaps(), 4)
+	sinktest.KillClients(t, tp, s, layout.Partitions, func(end *sinktest.LedgerClient) *sinktest.Runs {
+		return c.goConsumer(t, sinkkafka.ConsumerConfig{Layout: layout, Lanes: end.Lane, Watermarks: end, Lease: time.Second})
+	})
 }
 
 // TestKilledByDefault: without that, a killed consumer's successor repeats what was not saved, and
@@ -464,16 +366,9 @@ func TestKilledByDefault(t *testing.T) {
 	dir := t.TempDir()
 	tp := sinktest.NewTape(t, dir, true)
 	s := c.goSink(t, dir, "", sinkkafka.Config{})
-	b := sinktest.NewBooks()
-	for range sinktest.Turns(t, 4) {
-		r := c.goConsumer(t, sinkkafka.ConsumerConfig{Handler: sinktest.Ear{Books: b}, Save: time.Hour})
-		tp.Say(30)
-		b.Await(t, tp.Said())
-		r.Kill()
-	}
-	require.Greater(t, b.Calls(), tp.Said())
-	require.Equal(t, tp.Said(), b.Count())
-	s.Halt(t)
+	sinktest.KillUnsaved(t, tp, s, func(e sinktest.Ear) *sinktest.Runs {
+		return c.goConsumer(t, sinkkafka.ConsumerConfig{Handler: e, Save: time.Hour})
+	})
 }
 
 // TestConfigs: what cannot be is refused at once, and no password is told.

@@ -124,11 +124,7 @@ func run(t testing.TB, e *sinkkafka.Engine, dir string, cfg sink.Config) (sink.S
 // goSink runs a sink of a folder that grows.
 func (c *cluster) goSink(t testing.TB, dir, cursor string, cfg sinkkafka.Config) *sinktest.Runs {
 	t.Helper()
-	e := c.newEngine(t, cfg)
-	folder := sink.FolderConfig{Paths: []string{dir}, Cursor: cursor, Follow: 5 * time.Millisecond}
-	r, err := sink.NewRunner(e, sink.NewFolder(folder), sink.Config{MaxRows: 64, Linger: 5 * time.Millisecond, MinWait: 5 * time.Millisecond, MaxWait: time.Second})
-	require.NoError(t, err)
-	return sinktest.Go(r.Run, r.Stop, func() { _ = e.Close() })
+	return sinktest.GoSink(t, c.newEngine(t, cfg), sink.FolderConfig{Paths: []string{dir}, Cursor: cursor, Follow: 5 * time.Millisecond})
 }
 
 // stamps are those of records, without repeats, by the order in which they came.

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm/sink"
+	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
 	sinknats "github.com/tickstorm/tickstorm/sink/nats"
 	"github.com/tickstorm/tickstorm/sink/nats/embedded"
 	"github.com/tickstorm/tickstorm/sink/nats/internal/fixture"
@@ -30,10 +31,10 @@ func TestMadeAnew(t *testing.T) {
 			js, err := jetstream.New(nc)
 			require.NoError(t, err)
 			dir := t.TempDir()
-			tp := fixture.NewTape(t, dir)
-			b := fixture.NewBooks()
-			newConsumer := func() *fixture.Runs {
-				return fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Handler: fixture.Ear{Books: b}})
+			tp := sinktest.NewTape(t, dir, false)
+			b := sinktest.NewBooks()
+			newConsumer := func() *sinktest.Runs {
+				return fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Handler: sinktest.Ear{Books: b}})
 			}
 			s := fixture.GoSink(t, nc, dir, filepath.Join(t.TempDir(), "cursor"), true, sinknats.Config{})
 			tp.Say(100)
@@ -47,7 +48,7 @@ func TestMadeAnew(t *testing.T) {
 			require.Eventually(t, func() bool {
 				s, err := js.Stream(t.Context(), "md_stocks")
 				return err == nil && int(s.CachedInfo().State.Msgs) == 3*c.more
-			}, fixture.Patience, 5*time.Millisecond)
+			}, sinktest.Patience, 5*time.Millisecond)
 			if !c.there {
 				consumer = newConsumer()
 			}
@@ -68,17 +69,17 @@ func TestForgotten(t *testing.T) {
 	}{{"beside a consumer", true, 20}, {"without", false, 20}, {"without, longer than before", false, 100}} {
 		t.Run(c.name, func(t *testing.T) {
 			folder, before := t.TempDir(), filepath.Join(t.TempDir(), "before")
-			cluster, err := embedded.Start(embedded.Config{Dir: folder, Patience: fixture.Patience})
+			cluster, err := embedded.Start(embedded.Config{Dir: folder, Patience: sinktest.Patience})
 			require.NoError(t, err)
 			t.Cleanup(cluster.Close)
 			dir := t.TempDir()
-			tp := fixture.NewTape(t, dir)
-			b := fixture.NewBooks()
+			tp := sinktest.NewTape(t, dir, false)
+			b := sinktest.NewBooks()
 			marks, err := sink.OpenWatermarks(filepath.Join(t.TempDir(), "marks"))
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, marks.Close()) })
-			newConsumer := func() *fixture.Runs {
-				return fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Handler: fixture.Ear{Books: b}, Watermarks: marks})
+			newConsumer := func() *sinktest.Runs {
+				return fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Handler: sinktest.Ear{Books: b}, Watermarks: marks})
 			}
 			s := fixture.GoSink(t, fixture.Connect(t, cluster), dir, filepath.Join(t.TempDir(), "cursor"), true, sinknats.Config{})
 			tp.Say(50)
@@ -99,7 +100,7 @@ func TestForgotten(t *testing.T) {
 			tp.Say(c.more)
 			if !c.there {
 				nc := fixture.Connect(t, cluster)
-				require.Eventually(t, func() bool { return streamMessages(t, nc, "md_stocks") == uint64(3*(50+c.more)) }, fixture.Patience, 5*time.Millisecond)
+				require.Eventually(t, func() bool { return streamMessages(t, nc, "md_stocks") == uint64(3*(50+c.more)) }, sinktest.Patience, 5*time.Millisecond)
 				consumer = newConsumer()
 			}
 			b.Whole(t, tp.Said(), 1, 1) // what the stream had, and was not read, is missing

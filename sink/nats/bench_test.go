@@ -17,29 +17,13 @@ import (
 	"github.com/tickstorm/tickstorm/record"
 	"github.com/tickstorm/tickstorm/sim"
 	"github.com/tickstorm/tickstorm/sink"
+	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
 	sinknats "github.com/tickstorm/tickstorm/sink/nats"
 	"github.com/tickstorm/tickstorm/sink/nats/internal/fixture"
 )
 
 // benchEvents is how many events a round has.
 const benchEvents = 400_000
-
-// corpus records messages of 20 events on average.
-func corpus(b *testing.B) (dir string) {
-	b.Helper()
-	messages, err := sim.Corpus("stocks20", benchEvents, 1)
-	require.NoError(b, err)
-	dir = b.TempDir()
-	rec, err := record.NewRecorder(record.Config{Dir: dir, Market: tickstorm.Stocks, MinFree: -1, Buffer: 256 << 20})
-	require.NoError(b, err)
-	require.NoError(b, rec.Start())
-	for _, m := range messages {
-		rec.OnMessage(m, time.Now().UnixNano())
-	}
-	require.NoError(b, rec.Close(context.Background()))
-	require.Zero(b, rec.Stats().Dropped)
-	return dir
-}
 
 // collect keeps rows as messages that are ready to be published.
 type collect struct {
@@ -58,36 +42,23 @@ func (c *collect) Write(_ context.Context, b *sink.Batch) error {
 	return nil
 }
 
-func median(list []float64) float64 {
-	slices.Sort(list)
-	return list[len(list)/2]
-}
-
-func runAll(b *testing.B, e sink.Engine, dir string) uint64 {
-	b.Helper()
-	r, err := sink.NewRunner(e, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}}), sink.Config{})
-	require.NoError(b, err)
-	require.NoError(b, r.Run(b.Context()))
-	return r.Stats().Rows
-}
-
 // BenchmarkInRatio compares what goes from a recording into JetStream with its own asynchronous
 // publisher, which is given ready messages, in turns.
 func BenchmarkInRatio(b *testing.B) {
 	cluster := fixture.Start(b, 1)
 	nc := fixture.Connect(b, cluster)
-	dir := corpus(b)
+	dir := sinktest.Corpus(b, benchEvents)
 	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(4096))
 	require.NoError(b, err)
 	ready := &collect{layout: sinknats.Layout{Prefix: "md", Partitions: 1}}
-	runAll(b, ready, dir)
+	sinktest.SinkAll(b, ready, dir, sink.Config{})
 	var ours, theirs []float64
 	for b.Loop() {
 		_ = js.DeleteStream(b.Context(), "md_stocks")
 		engine, err := sinknats.NewEngine(nc, sinknats.Config{})
 		require.NoError(b, err)
 		began := time.Now()
-		n := runAll(b, engine, dir)
+		n := sinktest.SinkAll(b, engine, dir, sink.Config{}).Rows
 		ours = append(ours, float64(n)/time.Since(began).Seconds())
 		require.NoError(b, engine.Close())
 		cfg := stream(b, nc, "md_stocks").CachedInfo().Config
@@ -103,30 +74,10 @@ func BenchmarkInRatio(b *testing.B) {
 		<-js.PublishAsyncComplete()
 		theirs = append(theirs, float64(len(ready.messages))/time.Since(began).Seconds())
 	}
-	b.ReportMetric(median(ours), "events/s")
-	b.ReportMetric(median(theirs), "publisher/s")
-	b.ReportMetric(median(ours)/median(theirs), "ratio")
+	b.ReportMetric(sinktest.Median(ours), "events/s")
+	b.ReportMetric(sinktest.Median(theirs), "publisher/s")
+	b.ReportMetric(sinktest.Median(ours)/sinktest.Median(theirs), "ratio")
 }
-
-// counting is a handler that counts.
-type counting struct {
-	tickstorm.NopHandler
-	n      *atomic.Int64
-	enough int64
-	done   chan struct{}
-	once   *sync.Once
-}
-
-func (c counting) count() {
-	if c.n.Add(1) == c.enough {
-		c.once.Do(func() { close(c.done) })
-	}
-}
-
-func (c counting) OnTrade(*tickstorm.Trade)         { c.count() }
-func (c counting) OnQuote(*tickstorm.Quote)         { c.count() }
-func (c counting) OnAggregate(*tickstorm.Aggregate) { c.count() }
-func (c counting) Shard(int, int) tickstorm.Handler { return c }
 
 // BenchmarkOutRatio compares what goes from JetStream into handlers, over 1, 2 and 4 consumers of 4
 // partitions, with its own loop of fetches, which does nothing with the messages: one for each
@@ -134,11 +85,11 @@ func (c counting) Shard(int, int) tickstorm.Handler { return c }
 func BenchmarkOutRatio(b *testing.B) {
 	cluster := fixture.Start(b, 1)
 	nc := fixture.Connect(b, cluster)
-	dir := corpus(b)
+	dir := sinktest.Corpus(b, benchEvents)
 	layout := sinknats.Layout{Prefix: "md", Partitions: 4}
 	engine, err := sinknats.NewEngine(nc, sinknats.Config{Layout: layout})
 	require.NoError(b, err)
-	runAll(b, engine, dir)
+	sinktest.SinkAll(b, engine, dir, sink.Config{})
 	events := int64(benchEvents)
 	for _, consumers := range []int{1, 2, 4} {
 		b.Run(fmt.Sprint(consumers), func(b *testing.B) {
@@ -147,9 +98,9 @@ func BenchmarkOutRatio(b *testing.B) {
 				ours = append(ours, consume(b, nc, layout, consumers, events))
 				theirs = append(theirs, fetchAll(b, nc, layout, consumers))
 			}
-			b.ReportMetric(median(ours), "events/s")
-			b.ReportMetric(median(theirs), "fetched/s")
-			b.ReportMetric(median(ours)/median(theirs), "ratio")
+			b.ReportMetric(sinktest.Median(ours), "events/s")
+			b.ReportMetric(sinktest.Median(theirs), "fetched/s")
+			b.ReportMetric(sinktest.Median(ours)/sinktest.Median(theirs), "ratio")
 		})
 	}
 }
@@ -160,7 +111,7 @@ var groups atomic.Int64
 // share of the partitions.
 func consume(b *testing.B, nc *nats.Conn, layout sinknats.Layout, consumers int, events int64) float64 {
 	b.Helper()
-	h := counting{n: new(atomic.Int64), enough: events, done: make(chan struct{}), once: new(sync.Once)}
+	h := sinktest.NewCounter(events)
 	group := fmt.Sprint("g", groups.Add(1))
 	var all []*sinknats.Consumer
 	var running sync.WaitGroup
@@ -173,8 +124,8 @@ func consume(b *testing.B, nc *nats.Conn, layout sinknats.Layout, consumers int,
 	require.Eventually(b, func() bool {
 		return !slices.ContainsFunc(all, func(c *sinknats.Consumer) bool { return c.Stats().Partitions != layout.Partitions/consumers })
 	}, time.Minute, time.Millisecond)
-	began, before := time.Now(), h.n.Load()
-	<-h.done
+	began, before := time.Now(), h.Count()
+	<-h.Enough
 	took := time.Since(began)
 	for _, c := range all {
 		require.NoError(b, c.Stop(b.Context()))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/sink"
+	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
 	sinknats "github.com/tickstorm/tickstorm/sink/nats"
 	"github.com/tickstorm/tickstorm/sink/nats/internal/fixture"
 )
@@ -26,18 +27,18 @@ func TestCursorLost(t *testing.T) {
 	layout := sinknats.Layout{Prefix: "md", Partitions: 2}
 	said := 0
 	for range 5 {
-		tp := fixture.NewTape(t, dir)
+		tp := sinktest.NewTape(t, dir, false)
 		tp.Next = said
 		tp.Say(40)
 		said = tp.Said()
 		tp.End()
 		for range 2 {
 			s := fixture.GoSink(t, nc, dir, "", false, sinknats.Config{Layout: layout})
-			require.NoError(t, <-s.Over)
+			require.NoError(t, s.Wait())
 		}
 	}
-	b := fixture.NewBooks()
-	consumer := fixture.GoConsumer(t, nc, sinknats.ConsumerConfig{Layout: layout, Handler: fixture.Ear{Books: b}})
+	b := sinktest.NewBooks()
+	consumer := fixture.GoConsumer(t, nc, sinknats.ConsumerConfig{Layout: layout, Handler: sinktest.Ear{Books: b}})
 	b.Whole(t, said, 0, 2)
 	consumer.Halt(t)
 	require.Equal(t, said, fixture.Elements(t, nc, layout, tickstorm.Stocks))
@@ -49,14 +50,14 @@ func TestLastFromLeader(t *testing.T) {
 	cluster := fixture.Start(t, 1)
 	nc := fixture.Connect(t, cluster)
 	dir := t.TempDir()
-	tp := fixture.NewTape(t, dir)
+	tp := sinktest.NewTape(t, dir, false)
 	tp.Say(10)
 	tp.End()
 	for range 2 {
 		direct, err := nc.SubscribeSync("$JS.API.DIRECT.GET.>")
 		require.NoError(t, err)
 		s := fixture.GoSink(t, nc, dir, "", false, sinknats.Config{})
-		require.NoError(t, <-s.Over)
+		require.NoError(t, s.Wait())
 		require.NoError(t, nc.Flush())
 		asked, _, err := direct.Pending()
 		require.NoError(t, err)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
 	sinknats "github.com/tickstorm/tickstorm/sink/nats"
 	"github.com/tickstorm/tickstorm/sink/nats/internal/fixture"
 )
@@ -20,12 +21,12 @@ func TestThrough(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			cluster := fixture.Start(t, 1)
 			dir := t.TempDir()
-			tp := fixture.NewTape(t, dir)
+			tp := sinktest.NewTape(t, dir, false)
 			layout := sinknats.Layout{Partitions: c.partitions}
-			b := fixture.NewBooks()
-			var consumers []*fixture.Runs
+			b := sinktest.NewBooks()
+			var consumers []*sinktest.Runs
 			for range c.consumers { // before there is a stream
-				consumers = append(consumers, fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Layout: layout, Handler: fixture.Ear{Books: b}}))
+				consumers = append(consumers, fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Layout: layout, Handler: sinktest.Ear{Books: b}}))
 			}
 			s := fixture.GoSink(t, fixture.Connect(t, cluster), dir, filepath.Join(t.TempDir(), "cursor"), true, sinknats.Config{Layout: layout})
 			tp.Say(300)
@@ -37,9 +38,9 @@ func TestThrough(t *testing.T) {
 				r.Halt(t)
 			}
 
-			again := fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Layout: layout, Handler: fixture.Ear{Books: b}})
-			other := fixture.NewBooks()
-			group := fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Layout: layout, Handler: fixture.Ear{Books: other}, Group: "other"})
+			again := fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Layout: layout, Handler: sinktest.Ear{Books: b}})
+			other := sinktest.NewBooks()
+			group := fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Layout: layout, Handler: sinktest.Ear{Books: other}, Group: "other"})
 			other.Whole(t, tp.Said(), tp.Gaps(), c.partitions)
 			again.Halt(t)
 			group.Halt(t)
@@ -53,18 +54,18 @@ func TestThrough(t *testing.T) {
 func TestStreamOnce(t *testing.T) {
 	cluster := fixture.Start(t, 1)
 	dir := t.TempDir()
-	tp := fixture.NewTape(t, dir)
+	tp := sinktest.NewTape(t, dir, false)
 	nc := fixture.Connect(t, cluster)
 	cursors := t.TempDir()
-	b := fixture.NewBooks()
-	consumer := fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Handler: fixture.Ear{Books: b}})
-	for n := range fixture.Turns(t, 5) {
-		random := fixture.Random(uint64(n))
+	b := sinktest.NewBooks()
+	consumer := fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Handler: sinktest.Ear{Books: b}})
+	for n := range sinktest.Turns(t, 5) {
+		random := sinktest.Random(uint64(n))
 		cursor := filepath.Join(cursors, string(rune('a'+random.IntN(2))))
 		s := fixture.GoSink(t, nc, dir, cursor, true, sinknats.Config{})
 		tp.Say(100)
 		b.Await(t, tp.Said()-random.IntN(300))
-		s.Killed()
+		s.Kill()
 	}
 	s := fixture.GoSink(t, nc, dir, filepath.Join(cursors, "new"), true, sinknats.Config{})
 	b.Whole(t, tp.Said(), 0, 1)
@@ -77,13 +78,13 @@ func TestStreamOnce(t *testing.T) {
 func TestMessageIDs(t *testing.T) {
 	cluster := fixture.Start(t, 1)
 	dir := t.TempDir()
-	tp := fixture.NewTape(t, dir)
+	tp := sinktest.NewTape(t, dir, false)
 	tp.Say(30)
 	nc := fixture.Connect(t, cluster)
 	cfg := sinknats.Config{MessageIDs: true}
 	s := fixture.GoSink(t, nc, dir, "", true, cfg)
-	b := fixture.NewBooks()
-	consumer := fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Handler: fixture.Ear{Books: b}})
+	b := sinktest.NewBooks()
+	consumer := fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Handler: sinktest.Ear{Books: b}})
 	b.Await(t, tp.Said())
 	s.Halt(t)
 	removeLast(t, nc, "md_stocks") // so that the sink cannot know how far it was
@@ -99,11 +100,11 @@ func TestMessageIDs(t *testing.T) {
 func TestRepeats(t *testing.T) {
 	cluster := fixture.Start(t, 1)
 	dir := t.TempDir()
-	tp := fixture.NewTape(t, dir)
+	tp := sinktest.NewTape(t, dir, false)
 	tp.Say(30)
 	nc := fixture.Connect(t, cluster)
-	b := fixture.NewBooks()
-	consumer := fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Handler: fixture.Ear{Books: b}})
+	b := sinktest.NewBooks()
+	consumer := fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Handler: sinktest.Ear{Books: b}})
 	for range 3 {
 		s := fixture.GoSink(t, nc, dir, "", true, sinknats.Config{})
 		b.Await(t, tp.Said())

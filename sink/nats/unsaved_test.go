@@ -12,6 +12,7 @@ import (
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/sink"
+	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
 	sinknats "github.com/tickstorm/tickstorm/sink/nats"
 	"github.com/tickstorm/tickstorm/sink/nats/internal/fixture"
 )
@@ -48,14 +49,14 @@ func (r *refusing) set(refuse bool) {
 func TestUnsaved(t *testing.T) {
 	cluster := fixture.Start(t, 1)
 	dir := t.TempDir()
-	tp := fixture.NewTape(t, dir)
+	tp := sinktest.NewTape(t, dir, false)
 	s := fixture.GoSink(t, fixture.Connect(t, cluster), dir, "", true, sinknats.Config{})
-	b := fixture.NewBooks()
+	b := sinktest.NewBooks()
 	file, err := sink.OpenWatermarks(filepath.Join(t.TempDir(), "marks"))
 	require.NoError(t, err)
 	defer file.Close()
 	marks := &refusing{Watermarks: file, refused: make(chan struct{})}
-	consumer := fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Handler: fixture.Ear{Books: b}, Watermarks: marks})
+	consumer := fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Handler: sinktest.Ear{Books: b}, Watermarks: marks})
 	tp.Say(10)
 	b.Await(t, tp.Said())
 	marks.set(true)
@@ -78,14 +79,14 @@ func TestUnsaved(t *testing.T) {
 func TestFenced(t *testing.T) {
 	cluster := fixture.Start(t, 1)
 	dir := t.TempDir()
-	tp := fixture.NewTape(t, dir)
+	tp := sinktest.NewTape(t, dir, false)
 	s := fixture.GoSink(t, fixture.Connect(t, cluster), dir, "", true, sinknats.Config{})
-	b := fixture.NewBooks()
+	b := sinktest.NewBooks()
 	marks, err := sink.OpenWatermarks(filepath.Join(t.TempDir(), "marks"))
 	require.NoError(t, err)
 	defer marks.Close()
 	c, err := sinknats.NewConsumer(fixture.Connect(t, cluster), sinknats.ConsumerConfig{
-		Market: tickstorm.Stocks, Handler: fixture.Ear{Books: b}, Watermarks: marks, Lease: time.Second, Save: time.Millisecond,
+		Market: tickstorm.Stocks, Handler: sinktest.Ear{Books: b}, Watermarks: marks, Lease: time.Second, Save: time.Millisecond,
 	})
 	require.NoError(t, err)
 	over := make(chan error, 1)
@@ -99,10 +100,10 @@ func TestFenced(t *testing.T) {
 			require.NoError(t, err)
 			w.Owner = "another"
 			return w.Offset == uint64(tp.Said()) && marks.Save(t.Context(), lane, &w) == nil
-		}, fixture.Patience, time.Millisecond)
+		}, sinktest.Patience, time.Millisecond)
 		tp.Say(10)
 		b.Await(t, tp.Said())
-		require.Eventually(t, func() bool { return c.Stats().Fenced == n+1 }, fixture.Patience, time.Millisecond)
+		require.Eventually(t, func() bool { return c.Stats().Fenced == n+1 }, sinktest.Patience, time.Millisecond)
 	}
 	s.Halt(t)
 	require.NoError(t, c.Stop(t.Context()))

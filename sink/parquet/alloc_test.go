@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
 	"github.com/tickstorm/tickstorm/sink/parquet"
 )
 
@@ -15,7 +16,7 @@ import (
 // events. Poison builds lend copies, which are allocated.
 func TestAllocs(t *testing.T) {
 	allocs := func(events int) float64 {
-		s, err := parquet.New(parquet.Config{From: []string{corpus(t, events)}, To: t.TempDir()})
+		s, err := parquet.New(parquet.Config{From: []string{sinktest.Corpus(t, events)}, To: t.TempDir()})
 		require.NoError(t, err)
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/record"
+	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
 	"github.com/tickstorm/tickstorm/sink/parquet"
 )
 
@@ -184,11 +185,6 @@ func writeAll[T any](tb testing.TB, path string, rows []T) {
 	require.NoError(tb, f.Close())
 }
 
-func median(list []float64) float64 {
-	slices.Sort(list)
-	return list[len(list)/2]
-}
-
 // processor is the processor time that the process has had, of all its threads.
 func processor(tb testing.TB) time.Duration {
 	var u syscall.Rusage
@@ -199,7 +195,7 @@ func processor(tb testing.TB) time.Duration {
 // BenchmarkRatio compares what goes from a recording into parts, made to outlast a power cut and read
 // again, with a loop that gives the same library the same rows as ready structs, and does neither, in turns.
 func BenchmarkRatio(b *testing.B) {
-	dir := corpus(b, benchEvents)
+	dir := sinktest.Corpus(b, benchEvents)
 	rows := collect(b, dir)
 	n := float64(len(rows.trades) + len(rows.quotes))
 	for _, bars := range rows.bars {
@@ -228,10 +224,10 @@ func BenchmarkRatio(b *testing.B) {
 		theirs = append(theirs, n/time.Since(began).Seconds())
 		require.NoError(b, os.RemoveAll(to))
 	}
-	b.ReportMetric(median(ours), "events/s")
-	b.ReportMetric(median(theirs), "structs/s")
-	b.ReportMetric(median(ours)/median(theirs), "ratio")
-	b.ReportMetric(median(seconds), "cpu-s/Mevents")
-	b.ReportMetric(median(bytes)/1e6, "MB/Mevents")
+	b.ReportMetric(sinktest.Median(ours), "events/s")
+	b.ReportMetric(sinktest.Median(theirs), "structs/s")
+	b.ReportMetric(sinktest.Median(ours)/sinktest.Median(theirs), "ratio")
+	b.ReportMetric(sinktest.Median(seconds), "cpu-s/Mevents")
+	b.ReportMetric(sinktest.Median(bytes)/1e6, "MB/Mevents")
 	b.ReportMetric(0, "ns/op")
 }

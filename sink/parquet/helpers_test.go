@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"math/big"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,21 +22,9 @@ import (
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/record"
 	"github.com/tickstorm/tickstorm/sim"
+	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
 	"github.com/tickstorm/tickstorm/sink/parquet"
 )
-
-// turns is how often a test goes through what goes wrong at random.
-func turns(t *testing.T, few int) int {
-	text := os.Getenv("TICKSTORM_KILLS")
-	if text == "" {
-		return few
-	}
-	n, err := strconv.Atoi(text)
-	require.NoError(t, err)
-	return n
-}
-
-func random(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(21, seed)) }
 
 // noon is in the middle of a day of New York.
 var noon = time.Date(2026, 11, 25, 17, 0, 0, 0, time.UTC)
@@ -53,12 +40,7 @@ type tape struct {
 // newTape has a market's channels, or all.
 func newTape(t testing.TB, dir string, m tickstorm.Market, seed int64, channels ...string) *tape {
 	t.Helper()
-	rec, err := record.NewRecorder(record.Config{
-		Dir: dir, Market: m, MinFree: -1, Buffer: 64 << 20, Flush: 10 * time.Millisecond, Sync: record.SyncNever,
-		Rotate: 100 * 365 * 24 * time.Hour,
-	})
-	require.NoError(t, err)
-	require.NoError(t, rec.Start())
+	rec := sinktest.Record(t, record.Config{Dir: dir, Market: m, Buffer: 64 << 20, Rotate: 100 * 365 * 24 * time.Hour})
 	tp := &tape{Recorder: rec, t: t, at: noon, g: sim.NewGenerator(m, seed)}
 	for _, s := range m.Streams() {
 		topics, err := m.Topics(s, tickstorm.All)
@@ -103,23 +85,6 @@ func recording(t testing.TB, m tickstorm.Market, segments, messages, events int,
 		tp.say(messages-messages/2, events)
 		tp.end()
 	}
-	return dir
-}
-
-// corpus records messages of 20 events on average: trades, quotes and bars.
-func corpus(tb testing.TB, events int) (dir string) {
-	tb.Helper()
-	messages, err := sim.Corpus("stocks20", events, 1)
-	require.NoError(tb, err)
-	dir = tb.TempDir()
-	rec, err := record.NewRecorder(record.Config{Dir: dir, Market: tickstorm.Stocks, MinFree: -1, Buffer: 512 << 20, Rotate: 100 * 365 * 24 * time.Hour})
-	require.NoError(tb, err)
-	require.NoError(tb, rec.Start())
-	for _, m := range messages {
-		rec.OnMessage(m, time.Now().UnixNano())
-	}
-	require.NoError(tb, rec.Close(context.Background()))
-	require.Zero(tb, rec.Stats().Dropped)
 	return dir
 }
 

@@ -1,12 +1,9 @@
 package parquet_test
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -14,6 +11,7 @@ import (
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/internal/leak"
+	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
 	"github.com/tickstorm/tickstorm/sink/parquet"
 )
 
@@ -67,30 +65,21 @@ func killedMain(from, to string) error {
 func TestKills(t *testing.T) {
 	dir, want, got := recording(t, tickstorm.Stocks, 3, 10, 30, "T", "Q"), t.TempDir(), t.TempDir()
 	convert(t, killable(dir, want))
-	random := random(1)
-	killed, kills := 0, turns(t, 12)
+	random := sinktest.Random(1)
+	killed, kills := 0, sinktest.Turns(t, 12)
 	steps := 0 // of a life that nobody ended
 	for {
-		cmd := exec.CommandContext(t.Context(), os.Args[0])
-		cmd.Env = append(os.Environ(), killVariable+"="+dir+"\n"+got)
-		var said bytes.Buffer
-		cmd.Stderr = &said
-		out, err := cmd.StdoutPipe()
-		require.NoError(t, err)
-		require.NoError(t, cmd.Start())
-		life := random.IntN(50)
-		lines := bufio.NewScanner(out)
-		over := false
-		for n := 0; lines.Scan(); n++ {
-			over = over || lines.Text() == "over"
+		life, n, over := random.IntN(50), -1, false
+		said, err := sinktest.Program(t, killVariable+"="+dir+"\n"+got, func(line string, kill func()) {
+			n++
+			over = over || line == "over"
 			if n == life && killed < kills {
-				require.NoError(t, cmd.Process.Kill())
+				kill()
 				killed++
 			}
 			steps = max(steps, n)
-		}
-		err = cmd.Wait()
-		require.Empty(t, said.String(), "what it said when it ended by itself")
+		})
+		require.Empty(t, said, "what it said when it ended by itself")
 		if err == nil || over {
 			requireSame(t, want, got)
 			if killed >= kills {

@@ -2,11 +2,9 @@ package postgres_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,29 +13,13 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/internal/pgserver"
-	"github.com/tickstorm/tickstorm/sim"
 	"github.com/tickstorm/tickstorm/sink"
+	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
 )
 
 // benchEvents is how many events a round has.
 const benchEvents = 200_000
-
-// corpus records messages of 20 events on average, trades and quotes.
-func corpus(b *testing.B) (dir string) {
-	b.Helper()
-	messages, err := sim.Corpus("stocks20", benchEvents, 1)
-	require.NoError(b, err)
-	dir = b.TempDir()
-	rec := newRecorder(b, dir, tickstorm.Stocks)
-	for _, m := range messages {
-		rec.OnMessage(m, time.Now().UnixNano())
-	}
-	require.NoError(b, rec.Close(context.Background()))
-	require.Zero(b, rec.Stats().Dropped)
-	return dir
-}
 
 // ready is what the tables have, as rows and as COPY's bytes, in batches of the runner's size.
 type ready struct {
@@ -160,11 +142,6 @@ func self(b *testing.B) time.Duration {
 	return time.Duration(user+system) * 10 * time.Millisecond
 }
 
-func median(list []float64) float64 {
-	slices.Sort(list)
-	return list[len(list)/2]
-}
-
 // BenchmarkInRatio compares what goes from a recording into tables with the same two statements that
 // are given ready rows, and ones that are given ready bytes, in turns. The server is as it comes, fsync
 // and all. It says too what a million events cost in processor seconds, here and in the server.
@@ -175,14 +152,14 @@ func BenchmarkInRatio(b *testing.B) {
 	}
 	defer s.Stop()
 	d := databaseOn(b, s, "bench")
-	dir := corpus(b)
+	dir := sinktest.Corpus(b, benchEvents)
 	empty := func() {
 		for _, table := range append(benchTables, "gaps", "unknown") {
 			d.exec(b, "TRUNCATE tickstorm."+table)
 		}
 		d.exec(b, "CHECKPOINT")
 	}
-	rows := sinkAll(b, newEngine(b, d.config(b)), dir, sink.Config{}).Rows
+	rows := sinktest.SinkAll(b, newEngine(b, d.config(b)), dir, sink.Config{}).Rows
 	r := newReady(b, d)
 	bytes := d.count(b, "SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relnamespace = 'tickstorm'::regnamespace AND relkind IN ('r')")
 	var ours, theirs, raw, sinks, servers []float64
@@ -192,7 +169,7 @@ func BenchmarkInRatio(b *testing.B) {
 		require.NoError(b, e.Connect(b.Context()))
 		here, there := self(b), processor(b, s)
 		began := time.Now()
-		n := sinkAll(b, e, dir, sink.Config{}).Rows
+		n := sinktest.SinkAll(b, e, dir, sink.Config{}).Rows
 		ours = append(ours, float64(n)/time.Since(began).Seconds())
 		sinks = append(sinks, (self(b)-here).Seconds()/float64(n)*1e6)
 		servers = append(servers, (processor(b, s)-there).Seconds()/float64(n)*1e6)
@@ -209,12 +186,12 @@ func BenchmarkInRatio(b *testing.B) {
 		}
 	}
 	b.ReportMetric(0, "ns/op")
-	b.ReportMetric(median(ours), "rows/s")
-	b.ReportMetric(median(theirs), "ready-rows/s")
-	b.ReportMetric(median(raw), "ready-bytes/s")
-	b.ReportMetric(median(ours)/median(theirs), "ratio")
-	b.ReportMetric(median(ours)/median(raw), "ratio-bytes")
-	b.ReportMetric(median(sinks), "sink-s/M")
-	b.ReportMetric(median(servers), "server-s/M")
+	b.ReportMetric(sinktest.Median(ours), "rows/s")
+	b.ReportMetric(sinktest.Median(theirs), "ready-rows/s")
+	b.ReportMetric(sinktest.Median(raw), "ready-bytes/s")
+	b.ReportMetric(sinktest.Median(ours)/sinktest.Median(theirs), "ratio")
+	b.ReportMetric(sinktest.Median(ours)/sinktest.Median(raw), "ratio-bytes")
+	b.ReportMetric(sinktest.Median(sinks), "sink-s/M")
+	b.ReportMetric(sinktest.Median(servers), "server-s/M")
 	b.ReportMetric(float64(bytes)/float64(rows), "bytes/row")
 }

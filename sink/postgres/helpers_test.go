@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,7 +19,7 @@ import (
 	"github.com/tickstorm/tickstorm/internal/pgserver"
 	"github.com/tickstorm/tickstorm/record"
 	"github.com/tickstorm/tickstorm/sim"
-	"github.com/tickstorm/tickstorm/sink"
+	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
 	"github.com/tickstorm/tickstorm/sink/postgres"
 )
 
@@ -49,19 +47,6 @@ var server struct {
 	err  error
 	next atomic.Int64
 }
-
-// turns is how often a test goes through what goes wrong at random.
-func turns(t *testing.T, few int) int {
-	text := os.Getenv("TICKSTORM_KILLS")
-	if text == "" {
-		return few
-	}
-	n, err := strconv.Atoi(text)
-	require.NoError(t, err)
-	return n
-}
-
-func random(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(21, seed)) }
 
 // database is one of a test's own.
 type database struct {
@@ -139,15 +124,6 @@ func newEngine(t testing.TB, cfg postgres.Config) *postgres.Engine {
 	return e
 }
 
-// sinkAll runs a sink of a folder to its end.
-func sinkAll(t testing.TB, e sink.Engine, dir string, cfg sink.Config) sink.Stats {
-	t.Helper()
-	r, err := sink.NewRunner(e, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}}), cfg)
-	require.NoError(t, err)
-	require.NoError(t, r.Run(t.Context()))
-	return r.Stats()
-}
-
 // write records messages of a market as they are, all of one time.
 func write(t testing.TB, m tickstorm.Market, received time.Time, messages ...string) (dir string) {
 	t.Helper()
@@ -163,10 +139,7 @@ func write(t testing.TB, m tickstorm.Market, received time.Time, messages ...str
 
 func newRecorder(t testing.TB, dir string, m tickstorm.Market) *record.Recorder {
 	t.Helper()
-	rec, err := record.NewRecorder(record.Config{Dir: dir, Market: m, MinFree: -1, Buffer: 64 << 20, Flush: 10 * time.Millisecond, Sync: record.SyncNever})
-	require.NoError(t, err)
-	require.NoError(t, rec.Start())
-	return rec
+	return sinktest.Record(t, record.Config{Dir: dir, Market: m, Buffer: 64 << 20})
 }
 
 // everything records what the simulator makes up of all channels of a market.

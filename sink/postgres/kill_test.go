@@ -1,13 +1,9 @@
 package postgres_test
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,6 +16,7 @@ import (
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/internal/pgserver"
 	"github.com/tickstorm/tickstorm/sink"
+	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
 	"github.com/tickstorm/tickstorm/sink/postgres"
 )
 
@@ -91,7 +88,7 @@ func segments(t *testing.T, count, messages int) (dir string, want taken) {
 		}
 		require.NoError(t, rec.Close(t.Context()))
 	}
-	sinkAll(t, &want, dir, sink.Config{})
+	sinktest.SinkAll(t, &want, dir, sink.Config{})
 	require.Len(t, want.events, next)
 	return dir, want
 }
@@ -122,24 +119,17 @@ func TestKills(t *testing.T) {
 	}
 	defer s.Stop()
 	d := databaseOn(t, s, "kills")
-	left := turns(t, 12)
+	left := sinktest.Turns(t, 12)
 	dir, want := segments(t, 3, 200+25*left)
 	cursor := filepath.Join(t.TempDir(), "cursor")
-	random := random(3)
+	random := sinktest.Random(3)
 	kinds := map[int]int{}
 	for over := false; !over; {
-		cmd := exec.CommandContext(t.Context(), os.Args[0])
-		cmd.Env = append(os.Environ(), killVariable+"="+s.URL("kills", "postgres")+"\n"+dir+"\n"+cursor)
-		var said bytes.Buffer
-		cmd.Stderr = &said
-		out, err := cmd.StdoutPipe()
-		require.NoError(t, err)
-		require.NoError(t, cmd.Start())
 		killed := false
 		next := 1 + random.IntN(12) // batches until something goes wrong
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			if next--; next > 0 || left <= 0 || killed || !strings.HasPrefix(lines.Text(), "+") {
-				continue
+		said, err := sinktest.Program(t, killVariable+"="+s.URL("kills", "postgres")+"\n"+dir+"\n"+cursor, func(line string, kill func()) {
+			if next--; next > 0 || left <= 0 || killed || !strings.HasPrefix(line, "+") {
+				return
 			}
 			next = 1 + random.IntN(12)
 			left--
@@ -148,7 +138,7 @@ func TestKills(t *testing.T) {
 			time.Sleep(time.Duration(random.IntN(3000)) * time.Microsecond) // to be in the middle of something
 			switch what {
 			case 0:
-				require.NoError(t, cmd.Process.Kill())
+				kill()
 				killed = true
 			case 1:
 				require.NoError(t, s.Kill())
@@ -161,10 +151,10 @@ func TestKills(t *testing.T) {
 			case 3:
 				d.exec(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'kills' AND pid <> pg_backend_pid()")
 			}
-		}
-		over = cmd.Wait() == nil
+		})
+		over = err == nil
 		if !killed {
-			require.True(t, over, said.String())
+			require.True(t, over, said)
 		}
 	}
 	require.LessOrEqual(t, left, 0, "the recording is too short for so many")

@@ -12,6 +12,7 @@ import (
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/record"
 	"github.com/tickstorm/tickstorm/sink"
+	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
 	"github.com/tickstorm/tickstorm/sink/postgres"
 )
 
@@ -34,7 +35,7 @@ func TestDDL(t *testing.T) {
 			require.Equal(t, before, relations(t, d))
 			if layout == postgres.Plain { // who has no right to make partitions can write
 				dir := everything(t, tickstorm.Stocks, 50)
-				require.Zero(t, sinkAll(t, newEngine(t, cfg), dir, sink.Config{}).Dead)
+				require.Zero(t, sinktest.SinkAll(t, newEngine(t, cfg), dir, sink.Config{}).Dead)
 			}
 		})
 	}
@@ -72,7 +73,7 @@ func TestLayouts(t *testing.T) {
 		cfg := d.config(t)
 		cfg.Layout = postgres.Plain
 		e := newEngine(t, cfg)
-		sinkAll(t, e, dir, sink.Config{})
+		sinktest.SinkAll(t, e, dir, sink.Config{})
 		require.Zero(t, d.count(t, partitions))
 		require.Zero(t, e.Stats().Partitions)
 		d.exec(t, "CREATE INDEX ON tickstorm.trades (price)") // as users do
@@ -81,14 +82,14 @@ func TestLayouts(t *testing.T) {
 	t.Run("daily", func(t *testing.T) {
 		d := newDatabase(t)
 		e := newEngine(t, d.config(t))
-		sinkAll(t, e, dir, sink.Config{})
+		sinktest.SinkAll(t, e, dir, sink.Config{})
 		require.Equal(t, 2, d.count(t, partitions))
 		require.Equal(t, []string{"true"}, d.query(t, `SELECT (min(received_time) < '2026-11-25Z' AND (SELECT min(received_time) FROM tickstorm.trades_20261125) >= '2026-11-25Z')::text FROM tickstorm.trades_20261124`))
 		rows := total(t, d, "tickstorm")
 		// A day is dropped under an engine that knows it, and comes again.
 		d.exec(t, "DROP TABLE tickstorm.trades_20261124")
 		require.Less(t, total(t, d, "tickstorm"), rows)
-		stats := sinkAll(t, e, dir, sink.Config{MinWait: time.Millisecond})
+		stats := sinktest.SinkAll(t, e, dir, sink.Config{MinWait: time.Millisecond})
 		require.NotZero(t, stats.Retries)
 		require.Equal(t, rows, total(t, d, "tickstorm"))
 		// A table that only has the name of a partition is none of ours.
@@ -111,7 +112,7 @@ func TestLayouts(t *testing.T) {
 				LANGUAGE sql AS $$ INSERT INTO public.hypertables VALUES (relation::text || '.' || time_column_name, chunk_time_interval) $$;
 			INSERT INTO pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion) VALUES (987654, 'timescaledb', 10, '"time scale"'::regnamespace, false, '2')`)
 		cfg.Layout = postgres.Auto
-		sinkAll(t, newEngine(t, cfg), dir, sink.Config{})
+		sinktest.SinkAll(t, newEngine(t, cfg), dir, sink.Config{})
 		require.Equal(t, []string{
 			"tickstorm.aggregates.received_time 1 day", "tickstorm.books.received_time 1 day", "tickstorm.imbalances.received_time 1 day", "tickstorm.luld.received_time 1 day",
 			"tickstorm.quotes.received_time 1 day", "tickstorm.trades.received_time 1 day", `tickstorm."values".received_time 1 day`,
@@ -160,11 +161,11 @@ func TestDrift(t *testing.T) {
 	t.Run("added", func(t *testing.T) {
 		d := newDatabase(t)
 		dir := everything(t, tickstorm.Stocks, 200)
-		sinkAll(t, newEngine(t, d.config(t)), dir, sink.Config{})
+		sinktest.SinkAll(t, newEngine(t, d.config(t)), dir, sink.Config{})
 		d.exec(t, "ALTER TABLE tickstorm.trades DROP COLUMN price, DROP COLUMN conditions; ALTER TABLE tickstorm.gaps DROP COLUMN cause; TRUNCATE tickstorm.trades")
 		cfg := d.config(t)
 		cfg.AddColumns = true
-		sinkAll(t, newEngine(t, cfg), dir, sink.Config{})
+		sinktest.SinkAll(t, newEngine(t, cfg), dir, sink.Config{})
 		sameAsCSV(t, d, "tickstorm", dir)
 		d.exec(t, "ALTER TABLE tickstorm.trades DROP COLUMN market")
 		var schema *postgres.SchemaError
@@ -175,10 +176,10 @@ func TestDrift(t *testing.T) {
 		d := newDatabase(t)
 		dir := everything(t, tickstorm.Stocks, 200)
 		e := newEngine(t, d.config(t))
-		sinkAll(t, e, dir, sink.Config{})
+		sinktest.SinkAll(t, e, dir, sink.Config{})
 		rows := total(t, d, "tickstorm")
 		d.exec(t, "DROP TABLE tickstorm.quotes, tickstorm.unknown")
-		sinkAll(t, e, dir, sink.Config{MinWait: time.Millisecond})
+		sinktest.SinkAll(t, e, dir, sink.Config{MinWait: time.Millisecond})
 		require.Equal(t, rows, total(t, d, "tickstorm"))
 		d.exec(t, "ALTER TABLE tickstorm.quotes DROP COLUMN bid_price")
 		r, err := sink.NewRunner(e, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}}), sink.Config{MinWait: time.Millisecond})
@@ -197,7 +198,7 @@ func TestKeyWithoutTime(t *testing.T) {
 	require.NoError(t, newEngine(t, cfg).Connect(t.Context()))
 	dir := everything(t, tickstorm.Stocks, 100)
 	cfg.Layout = postgres.Daily
-	sinkAll(t, newEngine(t, cfg), dir, sink.Config{})
+	sinktest.SinkAll(t, newEngine(t, cfg), dir, sink.Config{})
 	sameAsCSV(t, d, "tickstorm", dir)
 }
 

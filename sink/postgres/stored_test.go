@@ -20,6 +20,7 @@ import (
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/record"
 	"github.com/tickstorm/tickstorm/sink"
+	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
 	"github.com/tickstorm/tickstorm/sink/postgres"
 )
 
@@ -31,7 +32,7 @@ func TestStored(t *testing.T) {
 			dir := everything(t, m, 400)
 			cfg := d.config(t)
 			cfg.Schema = "t " + string(m) // a name that needs quotes
-			stats := sinkAll(t, newEngine(t, cfg), dir, sink.Config{MaxRows: 100})
+			stats := sinktest.SinkAll(t, newEngine(t, cfg), dir, sink.Config{MaxRows: 100})
 			require.NotZero(t, stats.Rows)
 			require.Zero(t, stats.Dead)
 			sameAsCSV(t, d, cfg.Schema, dir)
@@ -130,13 +131,13 @@ func TestTwice(t *testing.T) {
 	d := newDatabase(t)
 	dir := everything(t, tickstorm.Stocks, 300)
 	e := newEngine(t, d.config(t))
-	first := sinkAll(t, e, dir, sink.Config{MaxRows: 64})
+	first := sinktest.SinkAll(t, e, dir, sink.Config{MaxRows: 64})
 	done := e.Stats()
 	require.Zero(t, done.Repeated)
 	require.EqualValues(t, first.Rows, done.Rows)
 	require.Positive(t, done.Notices)
 	again := newEngine(t, d.config(t))
-	require.Equal(t, first.Rows, sinkAll(t, again, dir, sink.Config{MaxRows: 50}).Rows)
+	require.Equal(t, first.Rows, sinktest.SinkAll(t, again, dir, sink.Config{MaxRows: 50}).Rows)
 	require.Zero(t, again.Stats().Rows)
 	require.EqualValues(t, first.Rows, again.Stats().Repeated)
 	require.EqualValues(t, first.Rows, total(t, d, "tickstorm"))
@@ -186,7 +187,7 @@ func TestValues(t *testing.T) {
 			cfg.Schema = "values"
 			d.exec(t, `DROP SCHEMA IF EXISTS "values" CASCADE`)
 			e := newEngine(t, cfg)
-			sinkAll(t, e, write(t, tickstorm.Stocks, at, "["+c.element+"]"), sink.Config{})
+			sinktest.SinkAll(t, e, write(t, tickstorm.Stocks, at, "["+c.element+"]"), sink.Config{})
 			name := "trades"
 			for ev, other := range map[string]string{"A": "aggregates", "LULD": "luld", "NOI": "imbalances"} {
 				if strings.HasPrefix(c.element, `{"ev":"`+ev+`"`) {
@@ -210,7 +211,7 @@ func TestValues(t *testing.T) {
 // TestBooks: levels are pairs of price and size.
 func TestBooks(t *testing.T) {
 	d := newDatabase(t)
-	sinkAll(t, newEngine(t, d.config(t)), write(t, tickstorm.Crypto, at,
+	sinktest.SinkAll(t, newEngine(t, d.config(t)), write(t, tickstorm.Crypto, at,
 		`[{"ev":"XL2","pair":"BTC-USD","b":[[101.5,2],[101.25,0.5]],"a":[],"x":1}]`), sink.Config{})
 	require.Equal(t, []string{"{{101.5,2},{101.25,0.5}} {} 101.25"}, d.query(t, "SELECT concat_ws(' ', bids, asks, bids[2][1]) FROM tickstorm.books"))
 }
@@ -218,7 +219,7 @@ func TestBooks(t *testing.T) {
 // TestDecimals: the server reads the decimals that it is given as it reads their texts.
 func TestDecimals(t *testing.T) {
 	d := newDatabase(t)
-	random := random(1)
+	random := sinktest.Random(1)
 	var elements []string
 	var want []string
 	for range 2000 {
@@ -253,7 +254,7 @@ func TestDecimals(t *testing.T) {
 		want = append(want, b.String())
 		elements = append(elements, fmt.Sprintf(`{"ev":"T","sym":"A","ds":%q}`, b.String()))
 	}
-	sinkAll(t, newEngine(t, d.config(t)), write(t, tickstorm.Stocks, at, "["+strings.Join(elements, ",")+"]"), sink.Config{})
+	sinktest.SinkAll(t, newEngine(t, d.config(t)), write(t, tickstorm.Stocks, at, "["+strings.Join(elements, ",")+"]"), sink.Config{})
 	got := d.query(t, "SELECT size_decimal::text FROM tickstorm.trades ORDER BY element_number")
 	require.Len(t, got, len(want))
 	for i, text := range want {
@@ -273,7 +274,7 @@ func TestUnknown(t *testing.T) {
 	elements := []string{`{"ev":"NEW","sym":"A","x":[1]}`, `{"ev":"T","sym":"A","p":1,"later":5,"moon":"full"}`, `7`, `{"sym":"A"}`, `{"ev":"T","sym":"A",}`}
 	e := newEngine(t, d.config(t))
 	dir := write(t, tickstorm.Stocks, at, "["+strings.Join(elements, ",")+"]", `{"ev":"T"} 5`, `no json`, `[{"ev":"T","sym":"C","p":2} 7]`, `[{"ev":"T","sym":"B"`)
-	stats := sinkAll(t, e, dir, sink.Config{})
+	stats := sinktest.SinkAll(t, e, dir, sink.Config{})
 	require.Zero(t, stats.Dead)
 	require.Equal(t, []string{"1"}, d.query(t, "SELECT price::text FROM tickstorm.trades"))
 	require.EqualValues(t, 2, e.Stats().UnknownKeys)
@@ -288,7 +289,7 @@ func TestUnknown(t *testing.T) {
 func TestPoison(t *testing.T) {
 	d := newDatabase(t)
 	long := make([]byte, 5000) // longer than an entry of an index, and not to be compressed
-	random := random(2)
+	random := sinktest.Random(2)
 	for i := range long {
 		long[i] = byte('A' + random.IntN(26))
 	}
@@ -316,7 +317,7 @@ func TestPoison(t *testing.T) {
 	for i := range elements {
 		messages = append(messages, "["+elements[i]+"]")
 	}
-	stats := sinkAll(t, newEngine(t, cfg), write(t, tickstorm.Stocks, at, messages...), sink.Config{DeadLetters: dead})
+	stats := sinktest.SinkAll(t, newEngine(t, cfg), write(t, tickstorm.Stocks, at, messages...), sink.Config{DeadLetters: dead})
 	text, err := os.ReadFile(dead)
 	require.NoError(t, err)
 	require.EqualValues(t, len(poison), stats.Dead, "%s", text)

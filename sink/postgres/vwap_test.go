@@ -12,6 +12,7 @@ import (
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/sink"
+	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
 )
 
 // TestVWAP: the query of docs/cli.md has yesterday's trades, and no day's before and behind it.
@@ -36,7 +37,7 @@ func TestVWAP(t *testing.T) {
 		{time.Date(year, month, day-1, 23, 59, 59, 999_000_000, zone), `{"ev":"T","sym":"B","p":9,"s":1,"ds":"0.75","t":%d}`},
 		{time.Date(year, month, day, 0, 0, 0, 0, zone), `{"ev":"T","sym":"A","p":1,"s":1000,"t":%d}`},
 	} {
-		sinkAll(t, e, write(t, tickstorm.Stocks, c.at.Add(time.Millisecond), "["+fmt.Sprintf(c.elements, c.at.UnixMilli())+"]"), sink.Config{})
+		sinktest.SinkAll(t, e, write(t, tickstorm.Stocks, c.at.Add(time.Millisecond), "["+fmt.Sprintf(c.elements, c.at.UnixMilli())+"]"), sink.Config{})
 	}
 	rows, err := d.Query(t.Context(), query)
 	require.NoError(t, err)

@@ -15,6 +15,7 @@ import (
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/internal/leak"
 	"github.com/tickstorm/tickstorm/sink"
+	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
 	sinknats "github.com/tickstorm/tickstorm/sink/nats"
 	"github.com/tickstorm/tickstorm/sink/nats/internal/fixture"
 )
@@ -24,7 +25,7 @@ func TestMain(m *testing.M) { os.Exit(leak.Main(m)) }
 // lost waits until a connection is noticed to be.
 func lost(t *testing.T, nc *nats.Conn) {
 	t.Helper()
-	require.Eventually(t, func() bool { return !nc.IsConnected() }, fixture.Patience, time.Millisecond)
+	require.Eventually(t, func() bool { return !nc.IsConnected() }, sinktest.Patience, time.Millisecond)
 }
 
 // TestFaults: while a market is recorded, sinks are killed, nodes of a cluster, the network on both
@@ -42,24 +43,24 @@ func TestFaults(t *testing.T) {
 		return nc
 	}
 	dir, cursor := t.TempDir(), filepath.Join(t.TempDir(), "cursor")
-	tp := fixture.NewTape(t, dir)
+	tp := sinktest.NewTape(t, dir, false)
 	layout := sinknats.Layout{Prefix: "md", Partitions: partitions}
 	limits := sinknats.Limits{Replicas: nodes}
 	var sinkConn *nats.Conn
-	newSink := func() *fixture.Runs {
+	newSink := func() *sinktest.Runs {
 		sinkConn = dial()
 		return fixture.GoSink(t, sinkConn, dir, cursor, true, sinknats.Config{Layout: layout, Limits: limits, Patience: time.Second})
 	}
-	b := fixture.NewBooks()
-	newConsumer := func() *fixture.Runs {
-		return fixture.GoConsumer(t, dial(), sinknats.ConsumerConfig{Layout: layout, Handler: fixture.Ear{Books: b}, Replicas: nodes, Lease: 30 * time.Second})
+	b := sinktest.NewBooks()
+	newConsumer := func() *sinktest.Runs {
+		return fixture.GoConsumer(t, dial(), sinknats.ConsumerConfig{Layout: layout, Handler: sinktest.Ear{Books: b}, Replicas: nodes, Lease: 30 * time.Second})
 	}
 	s := newSink()
-	consumers := []*fixture.Runs{newConsumer(), newConsumer()}
-	random := fixture.Random(21)
+	consumers := []*sinktest.Runs{newConsumer(), newConsumer()}
+	random := sinktest.Random(21)
 	dead := -1
 	const faults = 9
-	for n := range fixture.Turns(t, 12) {
+	for n := range sinktest.Turns(t, 12) {
 		tp.Say(20 + random.IntN(100))
 		if random.IntN(2) == 0 {
 			tp.Gap()
@@ -71,7 +72,7 @@ func TestFaults(t *testing.T) {
 		mend := func() {}
 		switch what {
 		case 0:
-			s.Killed()
+			s.Kill()
 			s = newSink()
 		case 1:
 			at := random.IntN(len(consumers))
@@ -134,9 +135,9 @@ func TestAway(t *testing.T) {
 	network, through := newProxies(t, strings.Split(cluster.URL(), ","))
 	nc := fixture.Connect(t, cluster)
 	dir := t.TempDir()
-	tp := fixture.NewTape(t, dir)
+	tp := sinktest.NewTape(t, dir, false)
 	s := fixture.GoSink(t, nc, dir, "", true, sinknats.Config{})
-	b := fixture.NewBooks()
+	b := sinktest.NewBooks()
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
 	saved := func() { // all that was said
@@ -149,16 +150,16 @@ func TestAway(t *testing.T) {
 			}
 			m, err := group.GetLastMsgForSubject(t.Context(), "md-group.tickstorm.mark."+sinknats.Layout{}.Lane(tickstorm.Stocks, 0))
 			return err == nil && json.Unmarshal(m.Data, &w) == nil && w.Offset == uint64(tp.Said())
-		}, fixture.Patience, time.Millisecond)
+		}, sinktest.Patience, time.Millisecond)
 	}
-	newConsumer := func(nc *nats.Conn) *fixture.Runs {
-		return fixture.GoConsumer(t, nc, sinknats.ConsumerConfig{Handler: fixture.Ear{Books: b}})
+	newConsumer := func(nc *nats.Conn) *sinktest.Runs {
+		return fixture.GoConsumer(t, nc, sinknats.ConsumerConfig{Handler: sinktest.Ear{Books: b}})
 	}
 	away, err := nats.Connect(through, nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond), nats.IgnoreDiscoveredServers(), nats.PingInterval(time.Second))
 	require.NoError(t, err)
 	t.Cleanup(away.Close)
 	first := newConsumer(away)
-	for range fixture.Turns(t, 2) {
+	for range sinktest.Turns(t, 2) {
 		tp.Say(100)
 		b.Await(t, tp.Said())
 		saved()
