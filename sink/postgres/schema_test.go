@@ -201,6 +201,30 @@ func TestKeyWithoutTime(t *testing.T) {
 	sameAsCSV(t, d, "tickstorm", dir)
 }
 
+// TestMadeInPart: who may make tables in a namespace that is there, and no namespaces, has a table made
+// that is missing.
+func TestMadeInPart(t *testing.T) {
+	d := newDatabase(t)
+	cfg := d.config(t)
+	role := "guest" + d.name
+	d.exec(t, "CREATE SCHEMA tickstorm; CREATE ROLE "+role+" LOGIN; GRANT USAGE, CREATE ON SCHEMA tickstorm TO "+role)
+	cfg.Connection.User = role
+	for _, table := range []string{"all", "trades", "segments"} {
+		if table != "all" {
+			d.exec(t, "DROP TABLE tickstorm."+table)
+		}
+		require.NoError(t, newEngine(t, cfg).Connect(t.Context()), table)
+	}
+	require.NoError(t, newEngine(t, cfg).Write(t.Context(), batch(0, 1)))
+	require.Equal(t, 1, d.count(t, "SELECT count(*) FROM tickstorm.trades"))
+	cfg.Schema = "other"
+	err := newEngine(t, cfg).Connect(t.Context())
+	var server *postgres.ServerError
+	require.ErrorAs(t, err, &server)
+	require.Equal(t, "42501", server.Code, "of a namespace that is missing")
+	require.False(t, sink.Retryable(err))
+}
+
 // TestTogether: engines that begin at once make the tables once.
 func TestTogether(t *testing.T) {
 	d := newDatabase(t)
