@@ -98,6 +98,17 @@ func TestLayouts(t *testing.T) {
 		require.NoError(t, err)
 		require.ErrorIs(t, r.Run(t.Context()), postgres.ErrPartition)
 	})
+	t.Run("monthly", func(t *testing.T) { // by somebody else
+		d := newDatabase(t)
+		require.NoError(t, newEngine(t, d.config(t)).Connect(t.Context()))
+		d.exec(t, "CREATE TABLE tickstorm.november PARTITION OF tickstorm.trades FOR VALUES FROM ('2026-11-01Z') TO ('2026-12-01Z')")
+		err := newEngine(t, d.config(t)).Write(t.Context(), batch(0, 1))
+		var server *postgres.ServerError
+		require.ErrorAs(t, err, &server)
+		require.Equal(t, "42P17", server.Code)
+		require.False(t, sink.Retryable(err))
+		require.Equal(t, 1, d.count(t, partitions), "nothing was made")
+	})
 	t.Run("hypertable", func(t *testing.T) { // with a stand-in for the extension
 		d := newDatabase(t)
 		cfg := d.config(t)
