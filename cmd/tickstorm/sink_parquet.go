@@ -27,7 +27,7 @@ func (*sinkParquetCmd) Help() string {
 		"made-up data", "tickstorm sink parquet --demo --to parquet",
 		"a recording, as far as it is closed", "tickstorm sink parquet --from recordings --to parquet --follow 0",
 		"what is being recorded, for good", "tickstorm sink parquet --from recordings --to parquet --sort",
-		"ask for a day's VWAP", `duckdb -c "SELECT symbol, sum(price * size) / sum(size) AS vwap FROM 'parquet/market=stocks/ev=T/dt=2026-11-25/*.parquet' GROUP BY symbol"`,
+		"ask for yesterday's VWAP", `duckdb -c "SELECT symbol, sum(price * coalesce(size_decimal::DOUBLE, size)) / nullif(sum(coalesce(size_decimal::DOUBLE, size)), 0) AS vwap FROM 'parquet/market=stocks/ev=T/*/*.parquet' WHERE dt = (now() AT TIME ZONE 'America/New_York')::DATE - 1 GROUP BY symbol"`,
 	)
 }
 
