@@ -69,3 +69,27 @@ func TestParquetEnds(t *testing.T) {
 		{"sink parquet --from " + dir + " --to " + dir + " --follow 0", exitOK, "0 rows"},
 	})
 }
+
+// TestParquetLeftOut: files of which nothing is made are told, and are no success.
+func TestParquetLeftOut(t *testing.T) {
+	dir, to := t.TempDir(), t.TempDir()
+	path := filepath.Join(dir, "a.tsr.zst")
+	require.NoError(t, os.Rename(demo(t, newScene(t)), path))
+	sink := func(says string) {
+		t.Helper()
+		s := newScene(t)
+		require.Equal(t, exitFailure, s.run(t, "sink", "parquet", "--from", dir, "--to", to, "--follow", "0", "--settle", "1ns"), s.err)
+		require.Contains(t, s.err.String(), says)
+	}
+	other := filepath.Join(dir, "b.tsr.zst")
+	require.NoError(t, os.WriteFile(other, []byte(strings.Repeat("x", 9999)), 0o600))
+	sink(`"no segments"=1 "of other recordings"=0 "removed before"=0`)
+	done, err := filepath.Glob(filepath.Join(to, "_tickstorm", "segments", "*"))
+	require.NoError(t, err)
+	require.Len(t, done, 1, "the other one is done")
+	require.NoError(t, os.Remove(other))
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, append(text, text...), 0o600))
+	sink(`"no segments"=0 "of other recordings"=1 "removed before"=0`)
+}

@@ -27,7 +27,7 @@ func (*sinkParquetCmd) Help() string {
 		"made-up data", "tickstorm sink parquet --demo --to parquet",
 		"a recording, as far as it is closed", "tickstorm sink parquet --from recordings --to parquet --follow 0",
 		"what is being recorded, for good", "tickstorm sink parquet --from recordings --to parquet --sort",
-		"ask for a day's VWAP", `duckdb -c "SELECT symbol, sum(price * size) / sum(size) AS vwap FROM 'parquet/market=stocks/ev=T/dt=2026-11-25/*.parquet' GROUP BY symbol"`,
+		"ask for yesterday's VWAP", `duckdb -c "SELECT symbol, sum(price * coalesce(size_decimal::DOUBLE, size)) / nullif(sum(coalesce(size_decimal::DOUBLE, size)), 0) AS vwap FROM 'parquet/market=stocks/ev=T/*/*.parquet' WHERE dt = (now() AT TIME ZONE 'America/New_York')::DATE - 1 GROUP BY symbol"`,
 	)
 }
 
@@ -100,16 +100,19 @@ func (c *sinkParquetCmd) Run(ctx context.Context, a *app) error {
 	if errors.Is(err, errOver) {
 		err = nil
 	}
-	c.done(a, s.Stats())
+	if whole := c.done(a, s.Stats()); err == nil && !whole {
+		return &exitError{exitFailure, ""}
+	}
 	return err
 }
 
 // errOver: it has run for as long as it was to.
 var errOver = errors.New("over")
 
-// done says what was made, and what was not.
-func (c *sinkParquetCmd) done(a *app, s parquet.Stats) {
-	if s.Unnamed > 0 || s.Conflicts > 0 || s.Gone > 0 {
+// done says what was made, and what was not. It reports whether something was of all files that are closed.
+func (c *sinkParquetCmd) done(a *app, s parquet.Stats) (whole bool) {
+	whole = s.Unnamed == 0 && s.Conflicts == 0 && s.Gone == 0
+	if !whole {
 		a.log.Error("nothing was made of some files", "no segments", s.Unnamed, "of other recordings", s.Conflicts, "removed before", s.Gone)
 	}
 	if s.Open > 0 && c.Follow == 0 {
@@ -119,4 +122,5 @@ func (c *sinkParquetCmd) done(a *app, s parquet.Stats) {
 		a.sayf("%s: %d rows in %d files, %s, of %d segments; %d rows of gaps, %d elements without columns",
 			c.To, s.Rows, s.Parts, megabytes(s.Bytes), s.Segments, s.Gaps, s.Unknown)
 	}
+	return whole
 }

@@ -2,8 +2,10 @@ package parquet
 
 import "fmt"
 
-// WriteError is what came of writing to a file or folder, such as a full disk. What was written of the
-// segment is removed, and no part of it has its name.
+// WriteError is what came of writing to a file or folder, such as a full disk. What has no name yet of
+// the segment is removed. No part has one before all are written and checked: only if that goes wrong
+// which follows (a rename, an fsync of a folder, the manifest) there are some with names, which are whole.
+// The segment is not done, and another try replaces them; they stay if its file has gone by then.
 type WriteError struct {
 	// Op is what was done, such as "write", "fsync" or "rename".
 	Op, Path string

@@ -84,6 +84,39 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
+// TestNoName: if a part cannot have its name, those that have theirs are whole, nothing else is left, and
+// the next run makes what is missing.
+func TestNoName(t *testing.T) {
+	dir, want := recording(t, tickstorm.Stocks, 1, 6, 20, "T", "Q"), t.TempDir()
+	convert(t, killable(dir, want))
+	whole := tree(t, want)
+	for n := range partsIn(t, want) {
+		got := t.TempDir()
+		cfg := killable(dir, got)
+		var inTheWay string
+		creates := 0
+		cfg.Creating(func(path string) (parquet.File, error) {
+			if creates++; creates == n+1 {
+				inTheWay = strings.TrimSuffix(path, ".tmp")
+				require.NoError(t, os.Mkdir(inTheWay, 0o700))
+			}
+			return parquet.Create(path)
+		})
+		s, err := parquet.New(cfg)
+		require.NoError(t, err)
+		var write *parquet.WriteError
+		require.ErrorAs(t, s.Run(t.Context()), &write)
+		require.Equal(t, "rename", write.Op)
+		for name, text := range tree(t, got) {
+			require.True(t, whole[name] == text, name)
+			require.NotContains(t, name, "_tickstorm", "it is not done")
+		}
+		require.NoError(t, os.Remove(inTheWay))
+		convert(t, killable(dir, got))
+		requireSame(t, want, got)
+	}
+}
+
 // TestFollowingSurvivesAFullDisk: a sink that follows tries again, and counts.
 func TestFollowingSurvivesAFullDisk(t *testing.T) {
 	dir, want, got := recording(t, tickstorm.Stocks, 1, 6, 20, "T"), t.TempDir(), t.TempDir()

@@ -254,7 +254,8 @@ type footerSegment struct {
 }
 
 // footerGaps are the gaps of that segment, of which a part without any rows may be the one that lacks
-// something.
+// something. A part that was finished before the segment's end, being full or in the way of others, has
+// those until then; the rows of ev=gaps are all.
 type footerGaps struct {
 	Count int         `json:"count"`
 	First []footerGap `json:"first"` // maxFooterGaps of them

@@ -19,6 +19,7 @@ type reading struct {
 	msg   *record.Entry // the message that is parsed
 	next  int           // of its elements
 	keys  uint64        // that were unknown so far
+	extra bool          // the element that came last has such
 	err   error         // of writing: nothing is made any more
 	unfit []byte
 }
@@ -106,8 +107,10 @@ func (r *reading) end(p *part) {
 	}
 }
 
-// number is that of the element which comes next.
+// number is that of the element which comes next, and notes whether it has unknown keys.
 func (r *reading) number() int {
+	keys := r.parser.Counters().UnknownKeys
+	r.extra, r.keys = keys != r.keys, keys
 	r.next++
 	return r.next - 1
 }
@@ -144,8 +147,7 @@ func (r *reading) fields(e tickstorm.Event) {
 	} else {
 		p.rows.addNull(t.end)
 	}
-	if keys := r.parser.Counters().UnknownKeys; keys != r.keys {
-		r.keys = keys
+	if r.extra {
 		addText(p.rows, t.end+1, h.Raw)
 	} else {
 		p.rows.addNull(t.end + 1)

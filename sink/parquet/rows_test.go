@@ -109,6 +109,31 @@ func TestOdd(t *testing.T) {
 	require.NotContains(t, trades[2], "conditions")
 }
 
+// TestExtra: an element with keys that there is no column for is in extra, and none behind it, whatever
+// became of the first.
+func TestExtra(t *testing.T) {
+	dir, to := t.TempDir(), t.TempDir()
+	tp := newTape(t, dir, tickstorm.Stocks, 3)
+	for _, odd := range []string{
+		`{"ev":"T","sym":"A","new":1}`, `{"ev":"status","new":1}`, `{"ev":"ZZ","new":1}`, `{"new":1}`, `{"ev":5,"new":1}`, `{"new":1,"ev":"T","ev":"Q"}`,
+		`{"ev":"T","sym":"A","new":1,"sym":7}`, `{"ev":"T","new":1,"sym":"\ud800"}`, `{"ev":"T","sym":"A","new":1,"p":1e999}`,
+		`{"ev":"T","new":1,"p":01}`, `{"ev":"T","new":1`, `{"ev":"T","new":1,"c":` + strings.Repeat("[", 400) + strings.Repeat("]", 400) + `}`,
+	} {
+		tp.raw("[" + odd + `,{"ev":"T","sym":"GOOD","p":1}]`)
+		tp.raw(`[{"ev":"T","sym":"GOOD","p":1}]`)
+	}
+	tp.end()
+	convert(t, parquet.Config{From: []string{dir}, To: to})
+	good := 0
+	for _, r := range readParts(t, to)["trades"] {
+		if r["symbol"] == "GOOD" {
+			good++
+			require.NotContains(t, r, "extra")
+		}
+	}
+	require.GreaterOrEqual(t, good, 2*9)
+}
+
 // TestDecimalsThatDoNotFit: nothing is rounded. They are no value, named, and as they came elsewhere.
 func TestDecimalsThatDoNotFit(t *testing.T) {
 	dir, to := t.TempDir(), t.TempDir()

@@ -45,6 +45,8 @@ const (
 	// day is dropped in a moment, and indexes do not outgrow memory. Received_time it is because
 	// every row has it and it is the same however often the row comes, which the vendor's times are
 	// not sure to be. Who makes partitions must own the tables; who only may insert wants Plain.
+	// A table that is there and has other partitions by received_time, such as months, takes no days: the
+	// server says that they overlap (42P17), and that ends the sink. Such a table is divided by days, or not at all.
 	Daily
 	// Hypertable is TimescaleDB's, in chunks of a day of received_time.
 	Hypertable

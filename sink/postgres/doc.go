@@ -39,4 +39,7 @@
 // luld, imbalances and values. Conditions are integer[], levels double precision[][] of price and size.
 //
 // Rows of gaps say what is missing, and stand among the elements by the same key.
+//
+// [Hypertable] is tested with a function of its own that stands in for TimescaleDB's create_hypertable, not
+// with TimescaleDB: what is known to be right are the call and the key, which has received_time in it.
 package postgres

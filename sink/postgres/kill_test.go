@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,17 +21,12 @@ import (
 	"github.com/tickstorm/tickstorm/sink/postgres"
 )
 
-// telling is an engine that says when a batch was taken, and when it was not.
-type telling struct{ sink.Engine }
+// toldConn has a line on standard output before each write.
+type toldConn struct{ net.Conn }
 
-func (e telling) Write(ctx context.Context, b *sink.Batch) error {
-	err := e.Engine.Write(ctx, b)
-	if err != nil {
-		fmt.Println("-", err)
-	} else {
-		fmt.Println("+")
-	}
-	return err
+func (c toldConn) Write(b []byte) (int, error) {
+	fmt.Println("~")
+	return c.Conn.Write(b)
 }
 
 // sinkMain is a process that sinks a folder to its end: URL, folder, file of the cursor.
@@ -39,12 +35,20 @@ func sinkMain(arguments []string) error {
 	if err != nil {
 		return err
 	}
+	dial := connection.DialFunc
+	connection.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return toldConn{conn}, nil
+	}
 	e, err := postgres.NewEngine(postgres.Config{Connection: connection})
 	if err != nil {
 		return err
 	}
 	folder := sink.NewFolder(sink.FolderConfig{Paths: []string{arguments[1]}, Cursor: arguments[2], Save: 20 * time.Millisecond})
-	r, err := sink.NewRunner(telling{e}, folder, sink.Config{MaxRows: 24, MinWait: 2 * time.Millisecond, MaxWait: 50 * time.Millisecond})
+	r, err := sink.NewRunner(e, folder, sink.Config{MaxRows: 24, MinWait: 2 * time.Millisecond, MaxWait: 50 * time.Millisecond})
 	if err != nil {
 		return err
 	}
@@ -126,16 +130,15 @@ func TestKills(t *testing.T) {
 	kinds := map[int]int{}
 	for over := false; !over; {
 		killed := false
-		next := 1 + random.IntN(12) // batches until something goes wrong
-		said, err := sinktest.Program(t, killVariable+"="+s.URL("kills", "postgres")+"\n"+dir+"\n"+cursor, func(line string, kill func()) {
-			if next--; next > 0 || left <= 0 || killed || !strings.HasPrefix(line, "+") {
+		next := 1 + random.IntN(60) // writes until something goes wrong, of which a batch has some
+		said, err := sinktest.Program(t, killVariable+"="+s.URL("kills", "postgres")+"\n"+dir+"\n"+cursor, func(_ string, kill func()) {
+			if next--; next > 0 || left <= 0 || killed {
 				return
 			}
-			next = 1 + random.IntN(12)
+			next = 1 + random.IntN(60)
 			left--
 			what := left % 4
 			kinds[what]++
-			time.Sleep(time.Duration(random.IntN(3000)) * time.Microsecond) // to be in the middle of something
 			switch what {
 			case 0:
 				kill()

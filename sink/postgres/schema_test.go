@@ -99,6 +99,17 @@ func TestLayouts(t *testing.T) {
 		require.NoError(t, err)
 		require.ErrorIs(t, r.Run(t.Context()), postgres.ErrPartition)
 	})
+	t.Run("monthly", func(t *testing.T) { // by somebody else
+		d := newDatabase(t)
+		require.NoError(t, newEngine(t, d.config(t)).Connect(t.Context()))
+		d.exec(t, "CREATE TABLE tickstorm.november PARTITION OF tickstorm.trades FOR VALUES FROM ('2026-11-01Z') TO ('2026-12-01Z')")
+		err := newEngine(t, d.config(t)).Write(t.Context(), batch(0, 1))
+		var server *postgres.ServerError
+		require.ErrorAs(t, err, &server)
+		require.Equal(t, "42P17", server.Code)
+		require.False(t, sink.Retryable(err))
+		require.Equal(t, 1, d.count(t, partitions), "nothing was made")
+	})
 	t.Run("hypertable", func(t *testing.T) { // with a stand-in for the extension
 		d := newDatabase(t)
 		cfg := d.config(t)
@@ -200,6 +211,30 @@ func TestKeyWithoutTime(t *testing.T) {
 	cfg.Layout = postgres.Daily
 	sinktest.SinkAll(t, newEngine(t, cfg), dir, sink.Config{})
 	sameAsCSV(t, d, "tickstorm", dir)
+}
+
+// TestMadeInPart: who may make tables in a namespace that is there, and no namespaces, has a table made
+// that is missing.
+func TestMadeInPart(t *testing.T) {
+	d := newDatabase(t)
+	cfg := d.config(t)
+	role := "guest" + d.name
+	d.exec(t, "CREATE SCHEMA tickstorm; CREATE ROLE "+role+" LOGIN; GRANT USAGE, CREATE ON SCHEMA tickstorm TO "+role)
+	cfg.Connection.User = role
+	for _, table := range []string{"all", "trades", "segments"} {
+		if table != "all" {
+			d.exec(t, "DROP TABLE tickstorm."+table)
+		}
+		require.NoError(t, newEngine(t, cfg).Connect(t.Context()), table)
+	}
+	require.NoError(t, newEngine(t, cfg).Write(t.Context(), batch(0, 1)))
+	require.Equal(t, 1, d.count(t, "SELECT count(*) FROM tickstorm.trades"))
+	cfg.Schema = "other"
+	err := newEngine(t, cfg).Connect(t.Context())
+	var server *postgres.ServerError
+	require.ErrorAs(t, err, &server)
+	require.Equal(t, "42501", server.Code, "of a namespace that is missing")
+	require.False(t, sink.Retryable(err))
 }
 
 // TestTogether: engines that begin at once make the tables once.

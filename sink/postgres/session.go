@@ -18,6 +18,7 @@ type session struct {
 	conn *pgx.Conn
 	ddl  ddl
 
+	namespace  bool                // that of the tables is there
 	keys       map[*table][]string // that rows which are there are known by
 	daily      map[*table]bool     // whose partitions are ours to make
 	staged     map[*table]bool
@@ -186,8 +187,11 @@ WHERE n.nspname = $1 AND c.relname = ANY ($2) AND i.indisunique AND i.indimmedia
 	AND i.indpred IS NULL AND i.indexprs IS NULL AND k.place <= i.indnkeyatts
 GROUP BY i.indexrelid, c.relname`
 
-// look returns the tables that are there, by name.
+// look returns the tables that are there, by name, and notes whether their namespace is.
 func (s *session) look(ctx context.Context) (map[string]*relation, error) {
+	if err := s.conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1)", s.cfg.Schema).Scan(&s.namespace); err != nil {
+		return nil, err
+	}
 	var wanted []string
 	for _, t := range catalog() {
 		wanted = append(wanted, s.ddl.relation(t))
@@ -231,7 +235,7 @@ func (s *session) compare(found map[string]*relation) (string, error) {
 	for _, t := range catalog() {
 		r := found[s.ddl.relation(t)]
 		if r == nil {
-			if b.Len() == 0 {
+			if b.Len() == 0 && !s.namespace { // a server asks for the right to make it before it looks
 				b.WriteString(s.ddl.namespace())
 			}
 			b.WriteString(s.ddl.create(t))
