@@ -281,7 +281,7 @@ func TestTypes(t *testing.T) {
 // yesterday is the query of yesterday's VWAP, which is the same in all documents.
 func yesterday(t *testing.T) (query string) {
 	t.Helper()
-	for _, path := range []string{"../../../docs/cli.md", "../../../cmd/tickstorm/sink_parquet.go"} {
+	for _, path := range []string{"../../../docs/cli.md", "../../../README.md", "../../../cmd/tickstorm/sink_parquet.go"} {
 		text, err := os.ReadFile(path)
 		require.NoError(t, err)
 		found := regexp.MustCompile(`SELECT symbol, [^"|`+"`"+`]*'parquet/market=stocks[^"|`+"`"+`]*?GROUP BY symbol`).FindAllString(string(text), -1)
