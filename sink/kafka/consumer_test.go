@@ -295,7 +295,8 @@ func TestRecreated(t *testing.T) {
 	}
 }
 
-// TestManySegments: of more segments than there is room for with an offset, the newest are known.
+// TestManySegments: of more segments than there is room for with an offset, the newest are known; a sink
+// knows all that a partition has.
 func TestManySegments(t *testing.T) {
 	t.Parallel()
 	const segments = 300
@@ -321,6 +322,10 @@ func TestManySegments(t *testing.T) {
 	require.True(t, ok)
 	require.Less(t, len(at.Metadata), 4096)
 	require.Greater(t, len(at.Metadata), 3000)
+	e = c.newEngine(t, sinkkafka.Config{Layout: layout})
+	defer e.Close()
+	write(0)
+	require.Equal(t, segments, c.stored("md.stocks.T"))
 	for _, topic := range []string{"md.stocks.T"} { // so that nobody knows what there was
 		require.NoError(t, c.DeleteRecords(topic, 0, segments))
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -344,4 +345,63 @@ func TestNobodyThere(t *testing.T) {
 	var given *sink.AttemptsError
 	require.ErrorAs(t, err, &given)
 	require.EqualValues(t, 1, stats.Retries)
+}
+
+// TestSegments: a partition has the rows of each segment once, also of those before that of its last
+// record, whether the cursor is lost or was behind when the sink was killed.
+func TestSegments(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	dir, cursor := t.TempDir(), filepath.Join(t.TempDir(), "cursor")
+	said, gaps := 0, 0
+	topics := []string{"md.stocks.T", "md.stocks.Q", "md.stocks.notice"}
+	count := func() int {
+		stored := c.records(t, topics...)
+		list := stamps(t, stored)
+		for i, r := range stored {
+			list[i] += fmt.Sprint(" ", r.Topic, r.Partition)
+		}
+		slices.Sort(list)
+		n := len(list)
+		require.Equal(t, n, len(slices.Compact(list)), "nothing is there twice")
+		return n
+	}
+	var old []byte // the cursor in a segment before the last
+	for n := range 4 {
+		tp := sinktest.NewTape(t, dir, true)
+		tp.Say(40)
+		if n == 1 {
+			s := c.goSink(t, dir, cursor, sinkkafka.Config{})
+			require.Eventually(t, func() bool {
+				old, _ = os.ReadFile(cursor)
+				return len(old) > 0 && c.stored("md.stocks.T")+c.stored("md.stocks.Q") == said+tp.Said()
+			}, sinktest.Patience, time.Millisecond)
+			s.Kill()
+		}
+		tp.Gap()
+		tp.Say(60)
+		tp.End()
+		said, gaps = said+tp.Said(), gaps+tp.Gaps()
+	}
+	require.NotEmpty(t, old)
+	want := 0
+	for n := range 4 {
+		if n == 2 {
+			require.NoError(t, os.WriteFile(cursor, old, 0o600))
+		}
+		e := c.newEngine(t, sinkkafka.Config{})
+		folder := sink.FolderConfig{Paths: []string{dir}}
+		if n == 2 {
+			folder.Cursor = cursor
+		}
+		r, err := sink.NewRunner(e, sink.NewFolder(folder), sink.Config{MaxRows: 70})
+		require.NoError(t, err)
+		require.NoError(t, r.Run(t.Context()))
+		require.NoError(t, e.Close())
+		if n == 0 {
+			want = count()
+			require.GreaterOrEqual(t, want, said+8*gaps)
+		}
+		require.Equal(t, want, count())
+	}
 }
