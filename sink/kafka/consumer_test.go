@@ -590,6 +590,9 @@ func TestConfigs(t *testing.T) {
 		"retention":  {Cluster: at, Topics: sinkkafka.Topics{Retention: -1}},
 		"mechanism":  {Cluster: with(sinkkafka.Auth{Mechanism: "GSSAPI"})},
 		"user":       {Cluster: with(sinkkafka.Auth{User: "u", Password: "pass-1234"})},
+		"repeats":    {Cluster: sinkkafka.Cluster{Brokers: at.Brokers, Options: []kgo.Opt{kgo.DisableIdempotentWrite()}}},
+		"cancels":    {Cluster: sinkkafka.Cluster{Brokers: at.Brokers, Options: []kgo.Opt{kgo.AllowIdempotentProduceCancellation()}}},
+		"transacts":  {Cluster: sinkkafka.Cluster{Brokers: at.Brokers, Options: []kgo.Opt{kgo.TransactionalID("x")}}},
 		"plain":      {Cluster: with(sinkkafka.Auth{Mechanism: "PLAIN", User: "u", Password: "pass-1234"})},
 	} {
 		_, err := sinkkafka.NewEngine(cfg)

@@ -148,6 +148,10 @@ func (e *Engine) connect() (err error) {
 		if err != nil {
 			return fmt.Errorf("kafka: %w", err)
 		}
+		if cl.OptValue(kgo.DisableIdempotentWrite) == true || cl.OptValue(kgo.AllowIdempotentProduceCancellation) == true || cl.OptValue(kgo.TransactionalID) != "" {
+			cl.Close()
+			return errors.New("kafka: Options that change what idempotence rests on")
+		}
 		e.clients = append(e.clients, cl)
 	}
 	return nil

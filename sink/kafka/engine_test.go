@@ -81,7 +81,8 @@ func TestOnce(t *testing.T) {
 		random := sinktest.Random(uint64(n))
 		s := c.goSink(t, dir, filepath.Join(cursors, string(rune('a'+random.IntN(2)))), sinkkafka.Config{})
 		tp.Say(100)
-		time.Sleep(time.Duration(random.IntN(30)) * time.Millisecond)
+		enough := random.IntN(tp.Said() + 1)
+		require.Eventually(t, func() bool { return c.stored("md.stocks.T")+c.stored("md.stocks.Q") >= enough }, sinktest.Patience, time.Millisecond)
 		s.Kill()
 	}
 	tp.End()
