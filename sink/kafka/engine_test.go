@@ -406,3 +406,33 @@ func TestSegments(t *testing.T) {
 		require.Equal(t, want, count())
 	}
 }
+
+// TestSlowCluster: patience is with each answer: a cluster that needs longer for what all topics of a
+// round have is not asked for ever.
+func TestSlowCluster(t *testing.T) {
+	t.Parallel()
+	const topics, patience = 30, time.Second
+	c := start(t)
+	var stats sink.Stats
+	for n := range 2 { // the second finds topics
+		live := sink.NewLive(tickstorm.Stocks, 0)
+		for i := range topics {
+			live.OnMessage(fmt.Appendf(nil, `[{"ev":"X%d","sym":"AAPL"}]`, i), time.Now().UnixNano())
+		}
+		require.NoError(t, live.Close())
+		e := c.newEngine(t, sinkkafka.Config{Layout: sinkkafka.Layout{Partitions: 1}, Patience: patience})
+		r, err := sink.NewRunner(e, live, sink.Config{MinWait: time.Millisecond, MaxWait: time.Millisecond, MaxTries: 10})
+		require.NoError(t, err)
+		if n == 1 {
+			c.ControlKey(int16(kmsg.ListOffsets), func(kmsg.Request) (kmsg.Response, error, bool) {
+				c.KeepControl()
+				c.SleepControl(func() { <-time.After(2 * patience / (2 * topics)) }) // two of each topic
+				return nil, nil, false
+			})
+		}
+		require.NoError(t, r.Run(t.Context()))
+		stats = r.Stats()
+		require.NoError(t, e.Close())
+	}
+	require.EqualValues(t, topics, stats.Rows)
+}
