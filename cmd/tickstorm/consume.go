@@ -138,7 +138,10 @@ func (c *consumeFlags) show(ctx context.Context, a *app, open opener, market tic
 	patience, stop := context.WithTimeout(life, unread/2)
 	defer stop()
 	// A handler that waits lets go once nothing can be saved any more.
-	free := context.AfterFunc(patience, func() { close(h.let) })
+	free := context.AfterFunc(patience, func() {
+		cancel()
+		close(h.let)
+	})
 	go func() {
 		_ = reader.Stop(patience) // an error is that something was not saved, which comes again
 	}()
@@ -151,6 +154,7 @@ func (c *consumeFlags) show(ctx context.Context, a *app, open opener, market tic
 		a.log.Error("given up what was received and not written, since the output takes too long")
 	}
 	if free() {
+		cancel()
 		close(h.let)
 	}
 	s := reader.Stats()

@@ -54,6 +54,7 @@ func (c *sinkKafkaCmd) Run(ctx context.Context, a *app) error {
 			return nil, nil, &usageError{err.Error()}
 		}
 		if err := c.reach(ctx, &at); err != nil {
+			_ = e.Close() // which never fails
 			return nil, nil, err
 		}
 		return e, func() { _ = e.Close() }, nil // which never fails

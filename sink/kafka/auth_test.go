@@ -14,12 +14,15 @@ import (
 	"log/slog"
 	"math/big"
 	"net"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/tickstorm/tickstorm/sink"
@@ -124,4 +127,55 @@ func TestForbidden(t *testing.T) {
 	defer cancel()
 	err = c.consumer(t, sinkkafka.ConsumerConfig{Cluster: at, Handler: sinktest.Ear{Books: sinktest.NewBooks()}}).Run(ctx)
 	require.True(t, sinkkafka.Refused(err), err)
+}
+
+// TestClear: a broker that is elsewhere is not told a password that others on the way can read, though
+// whoever named it is on this machine.
+func TestClear(t *testing.T) {
+	t.Parallel()
+	c := start(t, kfake.EnableSASL(), kfake.Superuser("PLAIN", "ticks", "pass-1234-word"))
+	c.ControlKey(int16(kmsg.Metadata), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		resp := r.ResponseKind().(*kmsg.MetadataResponse)
+		broker := kmsg.NewMetadataResponseBroker()
+		broker.NodeID, broker.Host, broker.Port = 7, "kafka.example.com", 9092
+		for _, t := range r.(*kmsg.MetadataRequest).Topics { // which whoever leads the cluster would make
+			topic := kmsg.NewMetadataResponseTopic()
+			topic.Topic, topic.ErrorCode = t.Topic, kerr.UnknownTopicOrPartition.Code
+			resp.Topics = append(resp.Topics, topic)
+		}
+		resp.Brokers, resp.ControllerID = []kmsg.MetadataResponseBroker{broker}, 7
+		return resp, nil, true
+	})
+	var told atomic.Bool // the password
+	at := c.at()
+	at.Auth = sinkkafka.Auth{Mechanism: "PLAIN", User: "ticks", Password: "pass-1234-word"}
+	at.Options = append(at.Options, kgo.Dialer(func(ctx context.Context, network, host string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, strings.Replace(host, "kafka.example.com:9092", c.ListenAddrs()[0], 1))
+		if err != nil || !strings.HasPrefix(host, "kafka.example.com") {
+			return conn, err
+		}
+		return listening{conn, &told}, nil
+	}))
+	dir := t.TempDir()
+	tp := sinktest.NewTape(t, dir, false)
+	tp.Say(10)
+	tp.End()
+	_, err := run(t, c.newEngine(t, sinkkafka.Config{Cluster: at}), dir, sink.Config{MaxTries: 2, MinWait: time.Millisecond})
+	require.True(t, sinkkafka.Refused(err), err)
+	require.ErrorContains(t, err, "kafka.example.com")
+	require.False(t, told.Load())
+}
+
+// listening is a connection that others listen to.
+type listening struct {
+	net.Conn
+	told *atomic.Bool
+}
+
+func (l listening) Write(b []byte) (int, error) {
+	if bytes.Contains(b, []byte("pass-1234-word")) {
+		l.told.Store(true)
+	}
+	return l.Conn.Write(b)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 )
@@ -25,7 +26,7 @@ type Cluster struct {
 	// Auth is who one is; the zero one is nobody.
 	Auth Auth
 	// Options are others of the client library's, such as a dialer, or mechanisms that Auth does not
-	// have. What order and idempotence rest on they cannot change.
+	// have. What order and idempotence rest on they cannot change: an engine refuses those that do.
 	Options []kgo.Opt
 }
 
@@ -75,10 +76,16 @@ func (c *Cluster) options(log *slog.Logger) ([]kgo.Opt, error) {
 			return nil, fmt.Errorf("kafka: a User without a Mechanism, such as %s", strings.Join(Mechanisms(), ", "))
 		}
 	case "PLAIN":
-		if c.TLS == nil && !c.local() {
-			return nil, errors.New("kafka: PLAIN without TLS tells the password to whoever listens; use SCRAM-SHA-512, or TLS")
+		mechanism := plain.Auth{User: a.User, Pass: a.Password}.AsMechanism()
+		if c.TLS == nil {
+			for _, b := range c.Brokers {
+				if !local(b) {
+					return nil, errClear
+				}
+			}
+			mechanism = inClear{mechanism}
 		}
-		opts = append(opts, kgo.SASL(plain.Auth{User: a.User, Pass: a.Password}.AsMechanism()))
+		opts = append(opts, kgo.SASL(mechanism))
 	case "SCRAM-SHA-256":
 		opts = append(opts, kgo.SASL(scram.Auth{User: a.User, Pass: a.Password}.AsSha256Mechanism()))
 	case "SCRAM-SHA-512":
@@ -106,22 +113,34 @@ func (c *Cluster) Ping(ctx context.Context) error {
 	return nil
 }
 
-// local reports whether all brokers are on this machine.
-func (c *Cluster) local() bool {
-	for _, b := range c.Brokers {
-		host, _, err := net.SplitHostPort(b)
-		if err != nil {
-			host = b
-		}
-		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-			return false
-		}
+// errClear: nobody is told a password that others on the way can read.
+var errClear = errors.New("kafka: PLAIN without TLS tells the password to whoever listens; use SCRAM-SHA-512, or TLS")
+
+// inClear is a mechanism that tells the password as it is, to brokers on this machine only: those that a
+// cluster names are others than those where it is looked for.
+type inClear struct{ sasl.Mechanism }
+
+// Authenticate implements [sasl.Mechanism].
+func (m inClear) Authenticate(ctx context.Context, host string) (sasl.Session, []byte, error) {
+	if !local(host) {
+		return nil, nil, fmt.Errorf("%w: the cluster has a broker at %s", errClear, host)
 	}
-	return true
+	return m.Mechanism.Authenticate(ctx, host)
+}
+
+// local reports whether a broker is on this machine.
+func local(broker string) bool {
+	host, _, err := net.SplitHostPort(broker)
+	if err != nil {
+		host = broker
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // refusals are what no other try mends.
 var refusals = []error{
+	errClear,
 	kerr.SaslAuthenticationFailed, kerr.UnsupportedSaslMechanism, kerr.IllegalSaslState,
 	kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.ClusterAuthorizationFailed,
 	kerr.TransactionalIDAuthorizationFailed, kerr.InvalidGroupID, kerr.InvalidSessionTimeout, kerr.InconsistentGroupProtocol,

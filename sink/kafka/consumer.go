@@ -144,7 +144,7 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	if c.common, err = cfg.Cluster.options(cfg.Logger); err != nil {
 		return nil, err
 	}
-	if err := kgo.ValidateOpts(newSession(c).options()...); err != nil {
+	if err := kgo.ValidateOpts(newSession(context.Background(), c).options()...); err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)
 	}
 	if _, sharded := cfg.Handler.(tickstorm.ShardHandler); cfg.Lanes == nil && !sharded {
@@ -161,7 +161,8 @@ func (c *Consumer) Stats() sink.ConsumerStats {
 	return c.counts.s
 }
 
-// Run reads until Stop is called (nil, with everything saved that was handled), ctx ends (its error;
+// Run reads until Stop is called (nil, with everything saved that was handled, but for partitions that
+// the group gave to another before they were: that one handles it again, and Stats has them as Fenced), ctx ends (its error;
 // what was not saved another consumer handles again), or something will not get better: the cluster
 // refuses who asks, which [Refused] says, or a topic is a [*TopicError]. What else goes wrong is
 // tried again, for ever.

@@ -294,7 +294,8 @@ func TestRecreated(t *testing.T) {
 	}
 }
 
-// TestManySegments: of more segments than there is room for with an offset, the newest are known.
+// TestManySegments: of more segments than there is room for with an offset, the newest are known; a sink
+// knows all that a partition has.
 func TestManySegments(t *testing.T) {
 	t.Parallel()
 	const segments = 300
@@ -320,6 +321,10 @@ func TestManySegments(t *testing.T) {
 	require.True(t, ok)
 	require.Less(t, len(at.Metadata), 4096)
 	require.Greater(t, len(at.Metadata), 3000)
+	e = c.newEngine(t, sinkkafka.Config{Layout: layout})
+	defer e.Close()
+	write(0)
+	require.Equal(t, segments, c.stored("md.stocks.T"))
 	for _, topic := range []string{"md.stocks.T"} { // so that nobody knows what there was
 		require.NoError(t, c.DeleteRecords(topic, 0, segments))
 	}
@@ -358,6 +363,101 @@ func TestKilledConsumers(t *testing.T) {
 	})
 }
 
+// letGo is a handler that takes nothing any more from an event on, at which it waits until it may go.
+type letGo struct {
+	tickstorm.NopHandler
+	came chan<- struct{}
+	let  <-chan struct{}
+}
+
+func (h letGo) OnTrade(*tickstorm.Trade) {
+	select {
+	case h.came <- struct{}{}:
+	default:
+	}
+	<-h.let
+}
+
+// TestLetGo: what comes to a handler while its consumer's context ends is not saved: it may have been
+// left out.
+func TestLetGo(t *testing.T) {
+	t.Parallel()
+	for _, own := range []bool{false, true} {
+		t.Run(fmt.Sprint(own), func(t *testing.T) {
+			t.Parallel()
+			c := start(t)
+			const said = 30
+			layout := sinkkafka.Layout{Partitions: 1}
+			live := sink.NewLive(stocks, 0)
+			for n := range said {
+				live.OnMessage(fmt.Appendf(nil, `[{"ev":"T","sym":%q,"q":%d}]`, sinktest.Symbols[n%8], n), time.Now().UnixNano())
+			}
+			require.NoError(t, live.Close())
+			e := c.newEngine(t, sinkkafka.Config{Layout: layout})
+			defer e.Close()
+			r, err := sink.NewRunner(e, live, sink.Config{})
+			require.NoError(t, err)
+			require.NoError(t, r.Run(t.Context()))
+			b := sinktest.NewBooks()
+			came, let := make(chan struct{}, 1), make(chan struct{})
+			marks := filepath.Join(t.TempDir(), "marks")
+			for _, h := range []tickstorm.Handler{letGo{came: came, let: let}, sinktest.Ear{Books: b}} {
+				cfg := sinkkafka.ConsumerConfig{Layout: layout, Handler: h, Save: time.Nanosecond}
+				if own {
+					file, err := sink.OpenWatermarks(marks)
+					require.NoError(t, err)
+					cfg.Watermarks = file
+				}
+				consumer := c.consumer(t, cfg)
+				ctx, cancel := context.WithCancel(t.Context())
+				ended := make(chan error, 1)
+				go func() { ended <- consumer.Run(ctx) }()
+				if _, first := h.(letGo); first {
+					<-came
+				} else {
+					b.Await(t, said)
+				}
+				cancel()
+				select {
+				case <-let:
+				default:
+					close(let)
+				}
+				require.ErrorIs(t, <-ended, context.Canceled)
+				if own {
+					require.NoError(t, cfg.Watermarks.(*sink.FileWatermarks).Close())
+				}
+			}
+		})
+	}
+}
+
+// TestNewWatermarks: watermarks of one's own that have nothing begin at the beginning, whatever the group
+// has read.
+func TestNewWatermarks(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	dir := t.TempDir()
+	tp := sinktest.NewTape(t, dir, true)
+	tp.Say(50)
+	tp.End()
+	_, err := run(t, c.newEngine(t, sinkkafka.Config{}), dir, sink.Config{})
+	require.NoError(t, err)
+	for n := range 3 {
+		b := sinktest.NewBooks()
+		cfg := sinkkafka.ConsumerConfig{Handler: sinktest.Ear{Books: b}}
+		if n > 0 {
+			file, err := sink.OpenWatermarks(filepath.Join(t.TempDir(), "marks"))
+			require.NoError(t, err)
+			defer file.Close()
+			cfg.Watermarks = file
+		}
+		r := c.goConsumer(t, cfg)
+		b.Await(t, tp.Said())
+		r.Halt(t)
+	}
+}
+
 // TestKilledByDefault: without that, a killed consumer's successor repeats what was not saved, and
 // nothing is missing.
 func TestKilledByDefault(t *testing.T) {
@@ -385,6 +485,9 @@ func TestConfigs(t *testing.T) {
 		"retention":  {Cluster: at, Topics: sinkkafka.Topics{Retention: -1}},
 		"mechanism":  {Cluster: with(sinkkafka.Auth{Mechanism: "GSSAPI"})},
 		"user":       {Cluster: with(sinkkafka.Auth{User: "u", Password: "pass-1234"})},
+		"repeats":    {Cluster: sinkkafka.Cluster{Brokers: at.Brokers, Options: []kgo.Opt{kgo.DisableIdempotentWrite()}}},
+		"cancels":    {Cluster: sinkkafka.Cluster{Brokers: at.Brokers, Options: []kgo.Opt{kgo.AllowIdempotentProduceCancellation()}}},
+		"transacts":  {Cluster: sinkkafka.Cluster{Brokers: at.Brokers, Options: []kgo.Opt{kgo.TransactionalID("x")}}},
 		"plain":      {Cluster: with(sinkkafka.Auth{Mechanism: "PLAIN", User: "u", Password: "pass-1234"})},
 	} {
 		_, err := sinkkafka.NewEngine(cfg)

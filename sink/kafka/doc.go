@@ -7,7 +7,7 @@
 // # What is guaranteed
 //
 // From a recording into Kafka: each element that was recorded is stored, and as long as a partition
-// has its last record, once, whatever was killed; but what a process that was killed had sent a moment
+// has the last record of its segment, once, whatever was killed; but what a process that was killed had sent a moment
 // before may come to be stored beside what its successor sends, which consumers leave out. What
 // retention removes, a consumer that had not read it is told as a gap. What a cluster loses that it
 // has acknowledged, such as by an unclean election, is lost; min.insync.replicas is against that.

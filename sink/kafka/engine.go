@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -23,8 +22,9 @@ type Config struct {
 	Layout
 	// Topics says how topics are made.
 	Topics Topics
-	// Patience is how long an answer of the cluster is waited for, elections of leaders among it,
-	// until the batch is tried anew on other connections; default 20 s.
+	// Patience is how long each answer of the cluster is waited for, elections of leaders among it,
+	// until the batch is tried anew on other connections: what a topic has, and that records are
+	// stored; default 20 s.
 	Patience time.Duration
 	// Logger receives what goes wrong and is tried again; nil is silent.
 	Logger *slog.Logger
@@ -35,9 +35,10 @@ type Config struct {
 //
 // In a round each partition gets one batch of records, which a broker stores whole or not at all, and
 // the next only once it has: what fails stops its partition, and nothing passes it. So a partition's
-// last record says how far all was. After a failure whose outcome is not known, and in a new process,
-// the engine goes on behind that one: a topic has each row once, unless its last records were removed, or
-// another writes to it, such as a process that was killed a moment ago. A topic is to have one sink.
+// last record of a segment says how far all of that was. After a failure whose outcome is not known, and in
+// a new process, the engine looks for that one, also of segments before the last: a topic has each row once,
+// unless the last records of a segment were removed, or another writes to it, such as a process that was
+// killed a moment ago. A topic is to have one sink.
 //
 // A gap, a drop and whatever else is a notice goes to each partition of its market's topic of notices.
 type Engine struct {
@@ -65,7 +66,10 @@ type part struct {
 	topic  *topic
 	number int32
 	marks  sink.Marks // what it has
-	done   func(*kgo.Record, error)
+	past   past
+	// confirmed is the last row that this engine has stored in it.
+	confirmed sink.ID
+	done      func(*kgo.Record, error)
 
 	rows  []int // of the round
 	bytes int   // of those
@@ -144,21 +148,33 @@ func (e *Engine) connect() (err error) {
 		if err != nil {
 			return fmt.Errorf("kafka: %w", err)
 		}
+		if cl.OptValue(kgo.DisableIdempotentWrite) == true || cl.OptValue(kgo.AllowIdempotentProduceCancellation) == true || cl.OptValue(kgo.TransactionalID) != "" {
+			cl.Close()
+			return errors.New("kafka: Options that change what idempotence rests on")
+		}
 		e.clients = append(e.clients, cl)
 	}
 	return nil
 }
 
 // disconnect ends the clients and whatever is under way: what comes of that nobody can know, and so
-// all topics are asked anew.
+// settle has the topics of that asked anew.
 func (e *Engine) disconnect() {
 	for _, cl := range e.clients {
 		cl.Close()
 	}
 	e.clients = nil
-	for _, t := range e.topics {
-		t.synced = false
+}
+
+// patiently has something done that ends with the engine's Patience.
+func (e *Engine) patiently(ctx context.Context, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, e.cfg.Patience, ErrNoAnswer)
+	defer cancel()
+	err := do(ctx)
+	if err != nil && errors.Is(context.Cause(ctx), ErrNoAnswer) {
+		return fmt.Errorf("%w within %v: %w", ErrNoAnswer, e.cfg.Patience, err)
 	}
+	return err
 }
 
 // Close ends the connections.
@@ -252,33 +268,8 @@ func (e *Engine) topic(name string) (*topic, error) {
 	return t, nil
 }
 
-// sync finds out what a topic has.
-func (e *Engine) sync(ctx context.Context, t *topic) (err error) {
-	var fresh bool
-	if t.info, fresh, err = ensureTopic(ctx, e.clients[0], e.cfg.Layout, e.cfg.Topics, t.name); err != nil {
-		return err
-	}
-	if fresh {
-		t.synced = true
-		return nil
-	}
-	last, err := lastStamps(ctx, e.common, kadm.NewClient(e.clients[0]), t.name)
-	if err != nil {
-		return err
-	}
-	for p, stamp := range last {
-		if has := t.parts[p]; !has.marks.Cover(&stamp.ID) {
-			has.marks.Add(&stamp.ID)
-		} else if was := has.marks.All(); was[len(was)-1] != stamp.ID {
-			e.cfg.Logger.Error("kafka: a partition has less than was confirmed: the cluster has lost it, or another writes to it", "topic", t.name, "partition", p, "has", stamp.ID.String(), "confirmed", was[len(was)-1].String())
-		}
-	}
-	t.synced = true
-	return nil
-}
-
-// ErrNoAnswer: the cluster has not acknowledged a batch in time. It may be stored.
-var ErrNoAnswer = errors.New("kafka: no acknowledgement")
+// ErrNoAnswer: the cluster has not said in time what a topic has, or that a batch is stored. It may be.
+var ErrNoAnswer = errors.New("kafka: no answer")
 
 // poisons are what a broker says of a batch that it will never take.
 var poisons = []error{

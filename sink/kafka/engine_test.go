@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -80,7 +81,8 @@ func TestOnce(t *testing.T) {
 		random := sinktest.Random(uint64(n))
 		s := c.goSink(t, dir, filepath.Join(cursors, string(rune('a'+random.IntN(2)))), sinkkafka.Config{})
 		tp.Say(100)
-		time.Sleep(time.Duration(random.IntN(30)) * time.Millisecond)
+		enough := random.IntN(tp.Said() + 1)
+		require.Eventually(t, func() bool { return c.stored("md.stocks.T")+c.stored("md.stocks.Q") >= enough }, sinktest.Patience, time.Millisecond)
 		s.Kill()
 	}
 	tp.End()
@@ -344,4 +346,93 @@ func TestNobodyThere(t *testing.T) {
 	var given *sink.AttemptsError
 	require.ErrorAs(t, err, &given)
 	require.EqualValues(t, 1, stats.Retries)
+}
+
+// TestSegments: a partition has the rows of each segment once, also of those before that of its last
+// record, whether the cursor is lost or was behind when the sink was killed.
+func TestSegments(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	dir, cursor := t.TempDir(), filepath.Join(t.TempDir(), "cursor")
+	said, gaps := 0, 0
+	topics := []string{"md.stocks.T", "md.stocks.Q", "md.stocks.notice"}
+	count := func() int {
+		stored := c.records(t, topics...)
+		list := stamps(t, stored)
+		for i, r := range stored {
+			list[i] += fmt.Sprint(" ", r.Topic, r.Partition)
+		}
+		slices.Sort(list)
+		n := len(list)
+		require.Equal(t, n, len(slices.Compact(list)), "nothing is there twice")
+		return n
+	}
+	var old []byte // the cursor in a segment before the last
+	for n := range 4 {
+		tp := sinktest.NewTape(t, dir, true)
+		tp.Say(40)
+		if n == 1 {
+			s := c.goSink(t, dir, cursor, sinkkafka.Config{})
+			require.Eventually(t, func() bool {
+				old, _ = os.ReadFile(cursor)
+				return len(old) > 0 && c.stored("md.stocks.T")+c.stored("md.stocks.Q") == said+tp.Said()
+			}, sinktest.Patience, time.Millisecond)
+			s.Kill()
+		}
+		tp.Gap()
+		tp.Say(60)
+		tp.End()
+		said, gaps = said+tp.Said(), gaps+tp.Gaps()
+	}
+	require.NotEmpty(t, old)
+	want := 0
+	for n := range 4 {
+		if n == 2 {
+			require.NoError(t, os.WriteFile(cursor, old, 0o600))
+		}
+		e := c.newEngine(t, sinkkafka.Config{})
+		folder := sink.FolderConfig{Paths: []string{dir}}
+		if n == 2 {
+			folder.Cursor = cursor
+		}
+		r, err := sink.NewRunner(e, sink.NewFolder(folder), sink.Config{MaxRows: 70})
+		require.NoError(t, err)
+		require.NoError(t, r.Run(t.Context()))
+		require.NoError(t, e.Close())
+		if n == 0 {
+			want = count()
+			require.GreaterOrEqual(t, want, said+8*gaps)
+		}
+		require.Equal(t, want, count())
+	}
+}
+
+// TestSlowCluster: patience is with each answer: a cluster that needs longer for what all topics of a
+// round have is not asked for ever.
+func TestSlowCluster(t *testing.T) {
+	t.Parallel()
+	const topics, patience = 30, time.Second
+	c := start(t)
+	var stats sink.Stats
+	for n := range 2 { // the second finds topics
+		live := sink.NewLive(tickstorm.Stocks, 0)
+		for i := range topics {
+			live.OnMessage(fmt.Appendf(nil, `[{"ev":"X%d","sym":"AAPL"}]`, i), time.Now().UnixNano())
+		}
+		require.NoError(t, live.Close())
+		e := c.newEngine(t, sinkkafka.Config{Layout: sinkkafka.Layout{Partitions: 1}, Patience: patience})
+		r, err := sink.NewRunner(e, live, sink.Config{MinWait: time.Millisecond, MaxWait: time.Millisecond, MaxTries: 10})
+		require.NoError(t, err)
+		if n == 1 {
+			c.ControlKey(int16(kmsg.ListOffsets), func(kmsg.Request) (kmsg.Response, error, bool) {
+				c.KeepControl()
+				c.SleepControl(func() { <-time.After(2 * patience / (2 * topics)) }) // two of each topic
+				return nil, nil, false
+			})
+		}
+		require.NoError(t, r.Run(t.Context()))
+		stats = r.Stats()
+		require.NoError(t, e.Close())
+	}
+	require.EqualValues(t, topics, stats.Rows)
 }

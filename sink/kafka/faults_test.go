@@ -3,14 +3,17 @@ package kafka_test
 import (
 	"context"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/tickstorm/tickstorm/sink"
 	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
 	sinkkafka "github.com/tickstorm/tickstorm/sink/kafka"
 )
@@ -144,7 +147,7 @@ func TestEachError(t *testing.T) {
 			b := sinktest.NewBooks()
 			h := c.Fault(f)
 			consumer := func() *sinktest.Runs {
-				return c.goConsumer(t, sinkkafka.ConsumerConfig{Handler: sharded{sinktest.Ear{Books: b}}, Lease: time.Second})
+				return c.goConsumer(t, sinkkafka.ConsumerConfig{Handler: sharded{sinktest.Ear{Books: b}}, Lease: 30 * time.Second})
 			}
 			s, first := c.goSink(t, dir, "", sinkkafka.Config{}), consumer()
 			tp.Say(100)
@@ -221,4 +224,92 @@ func TestStopCutOff(t *testing.T) {
 	require.ErrorIs(t, consumer.Stop(patience), context.DeadlineExceeded)
 	r.Kill()
 	e.Kill()
+}
+
+// stall holds the heartbeats that follow one, as long as it has to, as if the process stood still; others
+// hear nothing of it meanwhile.
+type stall struct {
+	holds    atomic.Bool
+	held     chan struct{}
+	release  chan struct{}
+	answered chan struct{} // has room for one: a heartbeat was answered after that
+	over     atomic.Bool
+}
+
+func (s *stall) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, _ error) {
+	if key == int16(kmsg.Heartbeat) && s.holds.CompareAndSwap(true, false) {
+		close(s.held)
+		<-s.release
+		s.over.Store(true)
+	}
+}
+
+func (s *stall) OnBrokerE2E(_ kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2E) {
+	if key == int16(kmsg.Heartbeat) && s.over.Load() && e2e.Err() == nil && e2e.DurationE2E() < 500*time.Millisecond { // not the one that was held
+		select {
+		case s.answered <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// TestStoodStill: a consumer that stood still for longer than its lease handles nothing more of what it
+// had fetched, though a broker answers it: that it is no member.
+func TestStoodStill(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	dir := t.TempDir()
+	tp := sinktest.NewTape(t, dir, false)
+	tp.Say(100)
+	tp.End()
+	layout := sinkkafka.Layout{Partitions: 1}
+	_, err := run(t, c.newEngine(t, sinkkafka.Config{Layout: layout}), dir, sink.Config{})
+	require.NoError(t, err)
+	s := &stall{held: make(chan struct{}), release: make(chan struct{}), answered: make(chan struct{}, 1)}
+	at := c.at()
+	at.Options = append(at.Options, kgo.WithHooks(s))
+	came, let := make(chan struct{}, 1), make(chan struct{})
+	still := c.consumer(t, sinkkafka.ConsumerConfig{Cluster: at, Layout: layout, Handler: letGo{came: came, let: let}, Lease: 2 * time.Second})
+	first := sinktest.Go(still.Run, still.Stop, nil)
+	<-came
+	s.holds.Store(true)
+	<-s.held
+	b := sinktest.NewBooks()
+	second := c.goConsumer(t, sinkkafka.ConsumerConfig{Layout: layout, Handler: sinktest.Ear{Books: b}})
+	b.Await(t, tp.Said())
+	close(s.release)
+	<-s.answered
+	close(let)
+	require.Eventually(t, func() bool { return still.Stats().Partitions == 0 }, sinktest.Patience, time.Millisecond)
+	require.LessOrEqual(t, still.Stats().Rows, uint64(64))
+	first.Halt(t)
+	second.Halt(t)
+}
+
+// TestStopWhilePartitionsGo: a consumer that cannot save what goes to another ends with the patience of
+// who stops it, however long the lease is.
+func TestStopWhilePartitionsGo(t *testing.T) {
+	t.Parallel()
+	const lease = 20 * time.Second
+	c := start(t)
+	dir := t.TempDir()
+	tp := sinktest.NewTape(t, dir, false)
+	tp.Say(100)
+	tp.End()
+	_, err := run(t, c.newEngine(t, sinkkafka.Config{}), dir, sink.Config{})
+	require.NoError(t, err)
+	b := sinktest.NewBooks()
+	consumer := c.consumer(t, sinkkafka.ConsumerConfig{Handler: sinktest.Ear{Books: b}, Save: time.Hour, Lease: lease})
+	first := sinktest.Go(consumer.Run, consumer.Stop, nil)
+	b.Await(t, tp.Said())
+	commits := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Err: kerr.CoordinatorNotAvailable, Count: -1})
+	second := c.goConsumer(t, sinkkafka.ConsumerConfig{Handler: sinktest.Ear{Books: b}})
+	require.Eventually(t, func() bool { return commits.Hits() > 5 }, sinktest.Patience, time.Millisecond)
+	patience, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	require.ErrorIs(t, consumer.Stop(patience), context.DeadlineExceeded)
+	require.Less(t, time.Since(began), lease*3/5)
+	first.Kill()
+	second.Kill()
 }

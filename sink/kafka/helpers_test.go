@@ -100,6 +100,14 @@ func (c *cluster) records(t testing.TB, topics ...string) (all []*kgo.Record) {
 	return all
 }
 
+// stored is how many records a topic has been given.
+func (c *cluster) stored(topic string) (n int) {
+	for _, p := range c.PartitionInfos(topic) {
+		n += int(p.HighWatermark)
+	}
+	return n
+}
+
 // newEngine returns an engine of a test, which has little patience.
 func (c *cluster) newEngine(t testing.TB, cfg sinkkafka.Config) *sinkkafka.Engine {
 	t.Helper()

@@ -38,6 +38,8 @@ func (s *session) assigned(ctx context.Context, offsets map[string]map[int32]kgo
 			} else if w.Revision > 0 && w.Offset > 0 {
 				next = int64(w.Offset)
 				partitions[p] = kgo.NewOffset().At(next)
+			} else if s.c.cfg.Watermarks != nil {
+				partitions[p] = kgo.NewOffset().AtStart() // whatever the group has committed
 			}
 			s.begin(place{topic, p}, w, next, ids[topic])
 		}
@@ -124,6 +126,7 @@ func (s *session) gone(ctx context.Context, _ *kgo.Client, places map[string][]i
 	lanes := s.these(places)
 	trying, cancel := context.WithTimeout(ctx, s.c.cfg.Lease)
 	defer cancel()
+	defer context.AfterFunc(s.ctx, cancel)()
 	err := s.save(trying, lanes, true)
 	for err != nil && !takenAway(err) && s.again(trying) {
 		err = s.save(trying, lanes, true)
@@ -132,7 +135,9 @@ func (s *session) gone(ctx context.Context, _ *kgo.Client, places map[string][]i
 		s.c.cfg.Logger.Warn("kafka: watermarks were not saved before partitions went", "error", err)
 	}
 	s.forget(lanes)
-	_ = s.save(trying, s.all(), false) // the rest: until it has joined again nobody may save
+	if err := s.save(trying, s.all(), false); err != nil { // the rest: until it has joined again nobody may save
+		s.c.cfg.Logger.Warn("kafka: watermarks were not saved before partitions move", "error", err)
+	}
 }
 
 // OnGroupManageError implements [kgo.HookGroupManageError]: whom the group refuses it never lets join.

@@ -23,7 +23,8 @@ func (s *session) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, _ int, _, _ tim
 	}
 }
 
-// OnBrokerE2E implements [kgo.HookBrokerE2E]: who was heard is there.
+// OnBrokerE2E implements [kgo.HookBrokerE2E]: who was heard is there. A lease that has ended only a join
+// makes anew: the answer to a heartbeat may be that another has the partitions.
 func (s *session) OnBrokerE2E(_ kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2E) {
 	lease := s.c.cfg.Lease * 3 / 4
 	joining := key == int16(kmsg.JoinGroup) || key == int16(kmsg.SyncGroup)
@@ -31,7 +32,7 @@ func (s *session) OnBrokerE2E(_ kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2E
 	case !joining && key != int16(kmsg.Heartbeat):
 	case e2e.Err() == nil && joining:
 		s.lease(lease)
-	case e2e.Err() == nil:
+	case e2e.Err() == nil && s.leased():
 		s.lease(lease - e2e.DurationE2E())
 	case joining:
 		s.lease(0)

@@ -79,14 +79,12 @@ func (e *Engine) roundTrip(ctx context.Context, b *sink.Batch, from int) (next i
 	if err := e.connect(); err != nil {
 		return from, err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, e.cfg.Patience, ErrNoAnswer)
-	defer cancel()
 	next, err = e.fill(ctx, b, from)
 	if err == nil && next == from {
 		err = sink.Poison(from, fmt.Errorf("kafka: an element of %d bytes", len(b.Rows[from].Raw)))
 	}
 	// What is in the round is sent whatever was found behind it: it is a part that has no hole.
-	if serr := e.send(ctx, b); serr != nil {
+	if serr := e.patiently(ctx, func(ctx context.Context) error { return e.send(ctx, b) }); serr != nil {
 		e.disconnect()
 		err = serr
 	}
@@ -103,9 +101,6 @@ func (e *Engine) roundTrip(ctx context.Context, b *sink.Batch, from int) (next i
 		return next, err
 	}
 	e.disconnect()
-	if errors.Is(context.Cause(ctx), ErrNoAnswer) {
-		err = fmt.Errorf("%w within %v: %w", ErrNoAnswer, e.cfg.Patience, err)
-	}
 	return next, classify(err)
 }
 
@@ -138,8 +133,8 @@ func (e *Engine) element(ctx context.Context, row *sink.Row, i int) (fits bool, 
 		}
 	}
 	to := c.route(row, e.cfg.Layout)
-	if to.part.marks.Cover(&row.ID) {
-		return true, nil
+	if has, err := e.has(ctx, to.part, row); has || err != nil {
+		return has, err
 	}
 	size := len(row.Raw) + len(to.key) + len(row.ID.Segment) + 2*overhead
 	if !e.fits(to.part, size) {
@@ -161,8 +156,8 @@ func (e *Engine) notice(ctx context.Context, row *sink.Row, i int) (fits bool, e
 	}
 	size := len(row.Raw) + len(row.ID.Segment) + len(row.ID.Damage) + 2*overhead
 	for _, p := range t.parts {
-		if !p.marks.Cover(&row.ID) && !e.fits(p, size) {
-			return false, nil
+		if has, err := e.has(ctx, p, row); err != nil || !has && !e.fits(p, size) {
+			return false, err
 		}
 	}
 	for _, p := range t.parts {
@@ -171,6 +166,19 @@ func (e *Engine) notice(ctx context.Context, row *sink.Row, i int) (fits bool, e
 		}
 	}
 	return true, nil
+}
+
+// has reports whether a partition has a row.
+func (e *Engine) has(ctx context.Context, p *part, row *sink.Row) (bool, error) {
+	if !p.marks.Cover(&row.ID) {
+		if !p.past.hides(row.ID.Segment) {
+			return false, nil
+		}
+		if err := e.recall(ctx, p, row.ID.Segment); err != nil {
+			return false, err
+		}
+	}
+	return p.marks.Cover(&row.ID), nil
 }
 
 // fits reports whether a record is of this round. One that is longer than a batch is one alone, of
@@ -249,6 +257,7 @@ func (e *Engine) settle(b *sink.Batch) (failed, poison error) {
 			for _, row := range p.rows {
 				p.marks.Add(&b.Rows[row].ID)
 			}
+			p.confirmed = b.Rows[p.rows[len(p.rows)-1]].ID
 		case poisonous(err):
 			bad := -1
 			if len(p.rows) == 1 {
@@ -257,7 +266,11 @@ func (e *Engine) settle(b *sink.Batch) (failed, poison error) {
 			if poison == nil || bad >= 0 {
 				poison = sink.Poison(bad, fmt.Errorf("kafka: %s: %w", p.topic.name, err))
 			}
-		case failed == nil:
+		default:
+			p.topic.synced = false // what has become of them nobody knows
+			if failed != nil {
+				break
+			}
 			failed = fmt.Errorf("kafka: %s: %w", p.topic.name, err)
 		}
 		p.rows = p.rows[:0]

@@ -41,8 +41,9 @@ type lane struct {
 // session is a membership.
 type session struct {
 	c      *Consumer
-	client *kgo.Client   // which calls back before whoever makes it has it
-	ready  chan struct{} // closed when there is a client
+	ctx    context.Context // Run's, for what the client library calls with its own
+	client *kgo.Client     // which calls back before whoever makes it has it
+	ready  chan struct{}   // closed when there is a client
 	began  time.Time
 	until  atomic.Int64 // when others may take this one for gone, in nanoseconds since it began
 
@@ -60,8 +61,8 @@ type session struct {
 	polled  context.CancelFunc
 }
 
-func newSession(c *Consumer) *session {
-	return &session{c: c, began: time.Now(), ready: make(chan struct{}), lanes: map[place]*lane{}, shards: map[int32]tickstorm.Handler{}, room: maxMetadata, most: firstPoll}
+func newSession(ctx context.Context, c *Consumer) *session {
+	return &session{c: c, ctx: ctx, began: time.Now(), ready: make(chan struct{}), lanes: map[place]*lane{}, shards: map[int32]tickstorm.Handler{}, room: maxMetadata, most: firstPoll}
 }
 
 // How many records are handled until partitions may move: what a handler does in about a second, for
@@ -91,7 +92,7 @@ func (s *session) options() []kgo.Opt {
 
 // session joins the group and reads until something ends that.
 func (c *Consumer) session(ctx context.Context) (err error) {
-	s := newSession(c)
+	s := newSession(ctx, c)
 	if s.client, err = kgo.NewClient(s.options()...); err != nil {
 		return fmt.Errorf("kafka: %w", err)
 	}
@@ -163,7 +164,12 @@ func (s *session) poll(ctx, polling context.Context) error {
 		return s.fatal
 	}
 	began := time.Now()
-	if err := s.handle(ctx, fetched); err != nil {
+	err := s.handle(ctx, fetched)
+	if ctx.Err() != nil { // handlers that have let go since then have not handled what they were told: nobody saves it
+		s.over = true
+		return ctx.Err()
+	}
+	if err != nil {
 		return err
 	}
 	switch took := time.Since(began); {
@@ -266,6 +272,9 @@ func (s *session) records(ctx context.Context, l *lane, p *kgo.FetchPartition) e
 	if first := p.Records[0].Offset; l.next >= 0 && first > l.next && p.LogStartOffset > l.next {
 		s.expired(l, min(first, p.LogStartOffset)-l.next)
 	}
+	if !s.leased() {
+		return errSilent
+	}
 	foreign := uint64(0)
 	for _, r := range p.Records {
 		if l.ticks++; l.ticks%64 == 1 {
@@ -326,10 +335,12 @@ func (s *session) finish(ctx context.Context) error {
 		s.mu.Lock()
 		err := s.save(ctx, s.all(), true)
 		s.mu.Unlock()
+		if err != nil {
+			s.c.cfg.Logger.Warn("kafka: watermarks were not saved", "error", err)
+		}
 		if err == nil || takenAway(err) || !s.again(ctx) {
 			return ctx.Err()
 		}
-		s.c.cfg.Logger.Warn("kafka: watermarks were not saved", "error", err)
 	}
 }
 

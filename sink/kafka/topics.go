@@ -11,8 +11,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-
-	"github.com/tickstorm/tickstorm/sink"
 )
 
 // Topics says how topics are made. One that is there keeps its settings, which whoever made it has
@@ -62,6 +60,7 @@ func (e *TopicError) Error() string {
 
 // topicInfo is what a sink has to know of a topic.
 type topicInfo struct {
+	detail    kadm.TopicDetail
 	maxBytes  int           // of a batch
 	retention time.Duration // 0 is not known, or for ever
 }
@@ -81,6 +80,7 @@ func ensureTopic(ctx context.Context, cl *kgo.Client, l Layout, t Topics, name s
 		switch {
 		case err == nil:
 			info, err = inspect(ctx, adm, name)
+			info.detail = d
 			return info, false, err
 		case !errors.Is(err, kerr.UnknownTopicOrPartition) && !errors.Is(err, kerr.LeaderNotAvailable):
 			return info, false, fmt.Errorf("kafka: topic %s: %w", name, err)
@@ -192,61 +192,4 @@ func inspect(ctx context.Context, adm *kadm.Client, name string) (topicInfo, err
 		return info, fmt.Errorf("kafka: settings of %s: %w", name, err)
 	}
 	return info, nil
-}
-
-// lastStamps reads the last record of each of a topic's partitions, as far as it is a sink's.
-func lastStamps(ctx context.Context, opts []kgo.Opt, adm *kadm.Client, name string) (map[int32]sink.Stamp, error) {
-	ends, err := adm.ListEndOffsets(ctx, name)
-	if err == nil {
-		err = ends.Error()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("kafka: ends of %s: %w", name, err)
-	}
-	starts, err := adm.ListStartOffsets(ctx, name)
-	if err == nil {
-		err = starts.Error()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("kafka: beginnings of %s: %w", name, err)
-	}
-	want := map[int32]kgo.Offset{}
-	ends.Each(func(end kadm.ListedOffset) {
-		start, ok := starts.Lookup(name, end.Partition)
-		if ok && end.Offset > start.Offset {
-			want[end.Partition] = kgo.NewOffset().At(end.Offset - 1)
-		}
-	})
-	last := map[int32]sink.Stamp{}
-	if len(want) == 0 {
-		return last, nil
-	}
-	cl, err := kgo.NewClient(append(opts[:len(opts):len(opts)],
-		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{name: want}), kgo.ConsumeResetOffset(kgo.NoResetOffset()),
-		kgo.KeepControlRecords(), kgo.FetchMaxWait(100*time.Millisecond))...)
-	if err != nil {
-		return nil, fmt.Errorf("kafka: %w", err)
-	}
-	defer cl.Close()
-	for len(want) > 0 {
-		fetched := cl.PollFetches(ctx)
-		var failed error
-		fetched.EachError(func(_ string, p int32, err error) {
-			if errors.Is(err, kerr.OffsetOutOfRange) { // it was removed meanwhile
-				delete(want, p)
-			} else {
-				failed = err
-			}
-		})
-		fetched.EachRecord(func(r *kgo.Record) {
-			if stamp, err := sink.ParseStamp(stampOf(r), nil); err == nil {
-				last[r.Partition] = stamp
-			}
-			delete(want, r.Partition)
-		})
-		if failed != nil {
-			return nil, fmt.Errorf("kafka: last records of %s: %w", name, failed)
-		}
-	}
-	return last, nil
 }

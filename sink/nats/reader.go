@@ -29,7 +29,7 @@ type reader struct {
 	dirty   bool   // mark is ahead of what was saved
 	failed  bool   // it could not be saved the last time
 	term    uint64 // of the lease in which the partition was known to be this consumer's
-	lost    bool   // another has the partition
+	lost    bool   // another has the partition, or what was told may not count as handled
 	told    sink.LaneStats
 	ticks   uint
 	foreign uint64
@@ -301,6 +301,10 @@ func (r *reader) message(ctx context.Context, m jetstream.Msg) error {
 	}
 	if err := tell(r.lane, m.Subject(), stampOf(m.Headers()), m.Data()); err != nil {
 		r.foreign++
+	}
+	if err := r.c.ctx.Err(); err != nil { // a handler that has let go since then has not handled it: nobody saves it
+		r.lost = true
+		return err
 	}
 	r.mark.Offset, r.dirty = max(seq, r.mark.Offset), true
 	return nil

@@ -109,3 +109,48 @@ func TestFenced(t *testing.T) {
 	require.NoError(t, c.Stop(t.Context()))
 	require.NoError(t, <-over)
 }
+
+// letGo is a handler that takes nothing any more from an event on, at which it waits until it may go.
+type letGo struct {
+	tickstorm.NopHandler
+	came chan<- struct{}
+	let  <-chan struct{}
+}
+
+func (h letGo) OnTrade(*tickstorm.Trade) {
+	select {
+	case h.came <- struct{}{}:
+	default:
+	}
+	<-h.let
+}
+
+// TestLetGo: what comes to a handler while its consumer's context ends is not saved: it may have been
+// left out.
+func TestLetGo(t *testing.T) {
+	cluster := fixture.Start(t, 1)
+	dir := t.TempDir()
+	tp := fixture.NewTape(t, dir)
+	s := fixture.GoSink(t, fixture.Connect(t, cluster), dir, "", true, sinknats.Config{})
+	tp.Say(10)
+	file, err := sink.OpenWatermarks(filepath.Join(t.TempDir(), "marks"))
+	require.NoError(t, err)
+	defer file.Close()
+	b := fixture.NewBooks()
+	came, let := make(chan struct{}, 1), make(chan struct{})
+	c, err := sinknats.NewConsumer(fixture.Connect(t, cluster), sinknats.ConsumerConfig{
+		Market: tickstorm.Stocks, Handler: letGo{came: came, let: let}, Watermarks: file, Lease: time.Second, Save: time.Nanosecond,
+	})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	over := make(chan error, 1)
+	go func() { over <- c.Run(ctx) }()
+	<-came
+	cancel()
+	close(let)
+	require.ErrorIs(t, <-over, context.Canceled)
+	consumer := fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Handler: fixture.Ear{Books: b}, Watermarks: file})
+	b.Whole(t, tp.Said(), 0, 1)
+	s.Halt(t)
+	consumer.Halt(t)
+}
