@@ -167,7 +167,7 @@ func (c *relayCmd) serve(ctx context.Context, a *app, server *relay.Server, reco
 	var page net.Listener
 	if c.Admin != "" && c.Lock == "" {
 		var err error
-		if page, err = listenForPage(c.Admin); err != nil {
+		if page, err = c.listenForPage(); err != nil {
 			return err
 		}
 	}
@@ -212,20 +212,24 @@ func (c *relayCmd) run(ctx context.Context, a *app, server *relay.Server, record
 }
 
 // show shows the relay to people at a listener. Without one it listens as soon as the address is free: the
-// relay that has the lock may have that too.
+// relay that has the lock may have that too, and keeps it until its last program has gone.
 func (c *relayCmd) show(ctx context.Context, a *app, server *relay.Server, shown *admin.Admin, page net.Listener) error {
-	tick := time.NewTicker(handover / 20)
+	tick := time.NewTicker(pageRetry)
 	defer tick.Stop()
+	told := false
 	for begun := time.Now(); page == nil; {
 		var err error
-		if page, err = listenForPage(c.Admin); err == nil {
+		if page, err = c.listenForPage(); err == nil {
 			break
 		}
-		if server.Stats().Standby {
-			begun = time.Now()
-		}
-		if codeOf(err) == exitUsage || time.Since(begun) > handover {
+		switch {
+		case codeOf(err) == exitUsage:
 			return err
+		case server.Stats().Standby:
+			begun = time.Now()
+		case !told && time.Since(begun) > pagePatience:
+			told = true
+			a.log.Warn("the page waits for its address", "err", err) // a relay that serves does not end for that
 		}
 		select {
 		case <-tick.C:
@@ -237,8 +241,11 @@ func (c *relayCmd) show(ctx context.Context, a *app, server *relay.Server, shown
 	return shown.Serve(ctx, page)
 }
 
-// handover is how long an address may take to become free once another relay has given up the lock.
-const handover = 5 * time.Second
+// pagePatience is how long the page's address may be taken once this relay serves, until that is told.
+const (
+	pagePatience = time.Second
+	pageRetry    = pagePatience / 4
+)
 
 // attend waits for what ends the relay, and shows meanwhile what it does.
 func (c *relayCmd) attend(ctx context.Context, a *app, server *relay.Server, ended <-chan error) error {

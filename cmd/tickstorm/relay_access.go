@@ -85,13 +85,13 @@ func (c *relayCmd) listen(ctx context.Context, server *relay.Server) (all []net.
 }
 
 // listenForPage listens at an address of this machine.
-func listenForPage(address string) (net.Listener, error) {
-	if err := checkAddress(address); err != nil {
+func (c *relayCmd) listenForPage() (net.Listener, error) {
+	if err := checkAddress(c.Admin); err != nil {
 		return nil, err
 	}
-	l, err := relay.Listen("tcp", address)
+	l, err := relay.Listen("tcp", c.Admin)
 	if errors.Is(err, relay.ErrNotLoopback) {
-		err = fmt.Errorf("%w: --admin is for this machine alone, and not %s", relay.ErrNotLoopback, address)
+		err = fmt.Errorf("%w: --admin is for this machine alone, and not %s", relay.ErrNotLoopback, c.Admin)
 	}
 	return l, err
 }
