@@ -208,6 +208,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	web := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: s.cfg.HandshakeTimeout,
+		ReadTimeout:       2 * s.cfg.HandshakeTimeout, // of a body that is announced; a client that has come in has no such bound
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}

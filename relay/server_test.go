@@ -270,6 +270,29 @@ func TestAuthTimeout(t *testing.T) {
 	})
 }
 
+// TestRequestWithoutItsBody: who announces what it never sends holds no place, whatever it was answered.
+func TestRequestWithoutItsBody(t *testing.T) {
+	for name, request := range map[string]string{
+		"refused":       "POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n",
+		"in pieces":     "POST /stocks HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"no web socket": "GET /stocks HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, quiet, tickstorm.Stocks, nil, func(b *bench) {
+				nc, err := b.dial()
+				require.NoError(t, err)
+				defer nc.Close()
+				begun := time.Now()
+				require.NoError(t, nc.SetDeadline(begun.Add(time.Hour)))
+				_, err = nc.Write([]byte(request))
+				require.NoError(t, err)
+				_, _ = io.Copy(io.Discard, nc)
+				require.LessOrEqual(t, time.Since(begun), time.Minute, "it is hung up on")
+			})
+		})
+	}
+}
+
 // TestDeadClients: who answers no ping is dead; who answers may be silent.
 func TestDeadClients(t *testing.T) {
 	inBubble(t, quiet, tickstorm.Stocks, nil, func(b *bench) {
