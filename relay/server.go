@@ -267,10 +267,17 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return err
 	}
 	select {
+	case <-s.over: // maybe without having begun: then there is nothing to stop
+		return err
+	default:
+	}
+	select {
 	case <-s.over:
 	case <-ctx.Done():
 		s.mu.Lock()
-		s.stop()
+		if s.stop != nil {
+			s.stop()
+		}
 		s.mu.Unlock()
 		<-s.over
 		if err == nil {

@@ -200,6 +200,19 @@ func TestOtherMachines(t *testing.T) {
 	require.Equal(t, http.StatusForbidden, w.Code)
 }
 
+// TestShutdownAgain: of a server that has ended before it began, whatever its context.
+func TestShutdownAgain(t *testing.T) {
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 50 { // there are two things to choose from
+		s, err := relay.New(relay.Config{Upstreams: []tickstorm.Config{{Key: "key", Market: tickstorm.Stocks}}})
+		require.NoError(t, err)
+		require.NoError(t, s.Shutdown(t.Context()))
+		require.NoError(t, s.Run(t.Context()))
+		require.NotPanics(t, func() { _ = s.Shutdown(over) })
+	}
+}
+
 func TestRestart(t *testing.T) {
 	b := start(t, quiet, tickstorm.Stocks)
 	b.streaming(0)
