@@ -371,6 +371,23 @@ func TestAsksAndDoesNotRead(t *testing.T) {
 	b.await(func(s relay.MarketStats) bool { return s.Clients == 0 })
 }
 
+// TestPingsWithoutAKey: who has shown no key is answered no more than it takes to say that it needs one.
+func TestPingsWithoutAKey(t *testing.T) {
+	inBubble(t, quiet, tickstorm.Stocks, nil, func(b *bench) {
+		c := b.client("/stocks")
+		require.NoError(t, c.nc.SetDeadline(time.Now().Add(10*time.Second)), "less than HandshakeTimeout")
+		ping := fixture.Wire(true, true, ws.OpPing, strings.Repeat("x", 125))
+		var err error
+		sent := 0
+		for ; err == nil && sent < 1<<20; sent += len(ping) {
+			_, err = c.nc.Write(ping)
+		}
+		require.Error(t, err)
+		require.NotErrorIs(t, err, os.ErrDeadlineExceeded)
+		require.Less(t, sent, 128<<10)
+	})
+}
+
 // TestManyAnswersTogether: what many requests have asked for may be answered at once.
 func TestManyAnswersTogether(t *testing.T) {
 	inBubble(t, sim.Config{Quiet: true, Acks: sim.AckNothing}, tickstorm.Stocks, func(c *relay.Config) {
