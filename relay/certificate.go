@@ -101,10 +101,14 @@ func (c *Config) secure() (*tls.Config, *certificate, error) {
 		}
 		return cfg, nil, nil
 	}
+	if cfg.GetConfigForClient != nil {
+		return nil, nil, errors.New("relay: Config.CertFile together with a GetConfigForClient of Config.TLS, which goes before it")
+	}
 	cert, err := loadCertificate(c.CertFile, c.KeyFile)
 	if err != nil {
 		return nil, nil, fmt.Errorf("relay: certificate: %w", err)
 	}
+	cfg.Certificates, cfg.NameToCertificate = nil, nil // of which clients that ask for no name would get the first
 	cfg.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert.current.Load(), nil }
 	return cfg, cert, nil
 }

@@ -65,7 +65,8 @@ type Config struct {
 	// CertFile.
 	TLS *tls.Config
 	// CertFile and KeyFile are paths of a certificate with its chain and of its private key, in
-	// PEM. They go before those that TLS has, and are read again when they have changed.
+	// PEM. They go before those that TLS has, which may have no GetConfigForClient then, and are read again
+	// when they have changed.
 	CertFile, KeyFile string
 	// FilePoll is how often the files of Keys and of the certificate are looked at for changes;
 	// default 2 s, negative for never.

@@ -35,6 +35,7 @@ type conn struct {
 
 	authed  bool   // the reading goroutine's
 	topics  string // the reading goroutine's: of the URL, for when it has authenticated
+	unknown int    // the reading goroutine's: bytes of pongs until then
 	access  access
 	parting atomic.Bool // a close frame is on its way
 	ended   atomic.Bool // nothing is written any more
@@ -120,7 +121,9 @@ func (c *conn) read(early []byte) error {
 		if err := c.framer.Feed(early); err != nil {
 			return err
 		}
-		c.pass()
+		if err := c.pass(); err != nil {
+			return err
+		}
 	}
 	authBy := c.since.Add(cfg.HandshakeTimeout)
 	silent := 0
@@ -142,7 +145,9 @@ func (c *conn) read(early []byte) error {
 			if err := c.framer.Commit(n); err != nil {
 				return err
 			}
-			c.pass()
+			if err := c.pass(); err != nil {
+				return err
+			}
 		}
 		switch {
 		case err == nil:
@@ -174,13 +179,28 @@ func (c *conn) drain() {
 	}
 }
 
-// pass lets out what the framer has to say.
-func (c *conn) pass() {
-	if b := c.framer.Outgoing(); len(b) > 0 {
-		c.out.Control(b)
-		c.framer.Sent(len(b))
+// pass lets out what the framer has to say, to a client that has shown no key only so much: there may be
+// many that do not read it.
+func (c *conn) pass() error {
+	b := c.framer.Outgoing()
+	if len(b) == 0 {
+		return nil
 	}
+	if !c.authed {
+		if c.unknown += len(b); c.unknown > maxUnknown {
+			c.framer.Sent(len(b)) // by nobody: there is no farewell
+			return errPings
+		}
+	}
+	c.out.Control(b)
+	c.framer.Sent(len(b))
+	return nil
 }
+
+// maxUnknown is how many bytes of pongs a client gets until it has shown its key.
+const maxUnknown = 64 << 10
+
+var errPings = errors.New("relay: too many pings before a key")
 
 // ear receives what the client sends.
 type ear struct{ c *conn }

@@ -208,6 +208,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	web := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: s.cfg.HandshakeTimeout,
+		ReadTimeout:       2 * s.cfg.HandshakeTimeout, // of a body that is announced; a client that has come in has no such bound
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
@@ -266,10 +267,17 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return err
 	}
 	select {
+	case <-s.over: // maybe without having begun: then there is nothing to stop
+		return err
+	default:
+	}
+	select {
 	case <-s.over:
 	case <-ctx.Done():
 		s.mu.Lock()
-		s.stop()
+		if s.stop != nil {
+			s.stop()
+		}
 		s.mu.Unlock()
 		<-s.over
 		if err == nil {

@@ -200,6 +200,19 @@ func TestOtherMachines(t *testing.T) {
 	require.Equal(t, http.StatusForbidden, w.Code)
 }
 
+// TestShutdownAgain: of a server that has ended before it began, whatever its context.
+func TestShutdownAgain(t *testing.T) {
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 50 { // there are two things to choose from
+		s, err := relay.New(relay.Config{Upstreams: []tickstorm.Config{{Key: "key", Market: tickstorm.Stocks}}})
+		require.NoError(t, err)
+		require.NoError(t, s.Shutdown(t.Context()))
+		require.NoError(t, s.Run(t.Context()))
+		require.NotPanics(t, func() { _ = s.Shutdown(over) })
+	}
+}
+
 func TestRestart(t *testing.T) {
 	b := start(t, quiet, tickstorm.Stocks)
 	b.streaming(0)
@@ -270,6 +283,29 @@ func TestAuthTimeout(t *testing.T) {
 	})
 }
 
+// TestRequestWithoutItsBody: who announces what it never sends holds no place, whatever it was answered.
+func TestRequestWithoutItsBody(t *testing.T) {
+	for name, request := range map[string]string{
+		"refused":       "POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n",
+		"in pieces":     "POST /stocks HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"no web socket": "GET /stocks HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, quiet, tickstorm.Stocks, nil, func(b *bench) {
+				nc, err := b.dial()
+				require.NoError(t, err)
+				defer nc.Close()
+				begun := time.Now()
+				require.NoError(t, nc.SetDeadline(begun.Add(time.Hour)))
+				_, err = nc.Write([]byte(request))
+				require.NoError(t, err)
+				_, _ = io.Copy(io.Discard, nc)
+				require.LessOrEqual(t, time.Since(begun), time.Minute, "it is hung up on")
+			})
+		})
+	}
+}
+
 // TestDeadClients: who answers no ping is dead; who answers may be silent.
 func TestDeadClients(t *testing.T) {
 	inBubble(t, quiet, tickstorm.Stocks, nil, func(b *bench) {
@@ -333,6 +369,23 @@ func TestAsksAndDoesNotRead(t *testing.T) {
 	}
 	require.NotErrorIs(t, err, os.ErrDeadlineExceeded)
 	b.await(func(s relay.MarketStats) bool { return s.Clients == 0 })
+}
+
+// TestPingsWithoutAKey: who has shown no key is answered no more than it takes to say that it needs one.
+func TestPingsWithoutAKey(t *testing.T) {
+	inBubble(t, quiet, tickstorm.Stocks, nil, func(b *bench) {
+		c := b.client("/stocks")
+		require.NoError(t, c.nc.SetDeadline(time.Now().Add(10*time.Second)), "less than HandshakeTimeout")
+		ping := fixture.Wire(true, true, ws.OpPing, strings.Repeat("x", 125))
+		var err error
+		sent := 0
+		for ; err == nil && sent < 1<<20; sent += len(ping) {
+			_, err = c.nc.Write(ping)
+		}
+		require.Error(t, err)
+		require.NotErrorIs(t, err, os.ErrDeadlineExceeded)
+		require.Less(t, sent, 128<<10)
+	})
 }
 
 // TestManyAnswersTogether: what many requests have asked for may be answered at once.

@@ -144,6 +144,10 @@ func TestBadCertificates(t *testing.T) {
 		"a version of old": func(c *relay.Config) {
 			c.CertFile, c.KeyFile, c.TLS = certFile, keyFile, &tls.Config{MinVersion: tls.VersionTLS11}
 		},
+		"one for each client": func(c *relay.Config) {
+			c.CertFile, c.KeyFile = certFile, keyFile
+			c.TLS = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return nil, nil }}
+		},
 		"a lock in no place": func(c *relay.Config) { c.Lock = filepath.Join(dir, "none", "lock") },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -227,6 +231,28 @@ func TestTLS(t *testing.T) {
 	require.Nil(t, plain)
 	require.NoError(t, b.relay.Shutdown(t.Context()))
 	require.NoError(t, b.over())
+}
+
+// TestCertificateOfFiles: it goes before those that the TLS of the Config has, also for a client that asks for no name.
+func TestCertificateOfFiles(t *testing.T) {
+	certFile, keyFile := certFiles(t, t.TempDir(), "file")
+	other, err := tls.LoadX509KeyPair(certFiles(t, t.TempDir(), "other"))
+	require.NoError(t, err)
+	up, err := sim.Start(quiet)
+	require.NoError(t, err)
+	defer up.Close()
+	cfg := &tls.Config{
+		Certificates: []tls.Certificate{other}, NameToCertificate: map[string]*tls.Certificate{"localhost": &other},
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &other, nil },
+	}
+	b := serveTLS(t, up.ClientConfig(tickstorm.Stocks), relay.Config{TLS: cfg, CertFile: certFile, KeyFile: keyFile})
+	for _, name := range []string{"", "localhost", "elsewhere"} {
+		nc, err := tls.Dial("tcp", b.addr, &tls.Config{InsecureSkipVerify: true, ServerName: name}) // whose name is looked at
+		require.NoError(t, err)
+		require.Equal(t, "file", nc.ConnectionState().PeerCertificates[0].Subject.CommonName, name)
+		require.NoError(t, nc.Close())
+	}
+	require.Len(t, cfg.Certificates, 1, "the caller's is as it was")
 }
 
 // TestStuckOverTLS: one that reads nothing is cut off, and holds nobody up.

@@ -23,10 +23,12 @@ type relayCmd struct {
 	Lock      string        `placeholder:"FILE" group:"source" help:"File that one relay has at a time: others with it are standbys, and take over when that one is gone, however it ends."`
 	Listen    []string      `default:"127.0.0.1:8765" placeholder:"ADDRESS,..." group:"serve" help:"Where programs connect: addresses of this machine, unix:/path of a socket, or tls:ADDRESS; port 0 is any."`
 	access
-	Admin    string        `placeholder:"ADDRESS" group:"serve" help:"Address of a page for people, /healthz, /readyz, /clients, /topics and /metrics."`
-	MaxAge   time.Duration `placeholder:"DURATION" group:"serve" help:"How old the last message of a market may be for /readyz; 0 is any age."`
-	Queue    int           `default:"16" placeholder:"MB" group:"serve" help:"How much may wait for a program that reads too slowly."`
-	Overflow string        `enum:"disconnect,drop-newest,drop-oldest,conflate" default:"disconnect" group:"serve" help:"What happens then: disconnect, drop-newest, drop-oldest or conflate (the latest quote of each symbol)."`
+	Admin         string        `placeholder:"ADDRESS" group:"serve" help:"Address of a page for people, /healthz, /readyz, /clients, /topics and /metrics."`
+	AdminRemote   bool          `group:"serve" help:"Let other machines see the page: without a key, and without TLS, everybody there sees names and addresses of programs and what they read. They ask for it by the address, not by a name."`
+	MaxAge        time.Duration `placeholder:"DURATION" group:"serve" help:"How old the last message of a market may be for /readyz; 0 is any age."`
+	Queue         int           `default:"16" placeholder:"MB" group:"serve" help:"How much may wait for a program that reads too slowly."`
+	Overflow      string        `enum:"disconnect,drop-newest,drop-oldest,conflate" default:"disconnect" group:"serve" help:"What happens then: disconnect, drop-newest, drop-oldest or conflate (the latest quote of each symbol)."`
+	FlushInterval time.Duration `placeholder:"DURATION" default:"500us" group:"serve" help:"The least time between two writes to a program, in which messages gather: longer takes less CPU, and 0 writes each at once."`
 	late
 	MaxClients int           `default:"1000" placeholder:"N" group:"serve" help:"How many programs may be connected."`
 	MaxTopics  int           `default:"100000" placeholder:"N" group:"serve" help:"How many topics each of them may hold."`
@@ -57,12 +59,14 @@ var relayOverflows = map[string]tickstorm.Overflow{
 
 func (c *relayCmd) check() error {
 	switch {
-	case c.Evictions < 0 || c.Linger < 0 || c.MaxAge < 0 || c.Drain < 0 || c.For < 0:
-		return usagef("a negative --evictions, --linger, --max-age, --drain or --for")
+	case c.Evictions < 0 || c.Linger < 0 || c.MaxAge < 0 || c.Drain < 0 || c.For < 0 || c.FlushInterval < 0:
+		return usagef("a negative --evictions, --linger, --max-age, --drain, --for or --flush-interval")
 	case c.Queue <= 0 || c.Queue > mostMB:
 		return usagef("--queue is out of range: from 1 to %d", mostMB)
 	case c.MaxClients < 1 || c.MaxTopics < 1:
 		return usagef("--max-clients and --max-topics are above 0")
+	case c.AdminRemote && c.Admin == "":
+		return usagef("--admin-remote is of the page: --admin ADDRESS")
 	case c.MaxAge > 0 && c.Admin == "":
 		return usagef("--max-age is of the page: --admin ADDRESS")
 	}
@@ -82,11 +86,14 @@ const mostMB = 1 << 10
 func (c *relayCmd) config(a *app) (relay.Config, error) {
 	cfg := relay.Config{
 		Linger: c.Linger, MaxClients: c.MaxClients, MaxTopics: c.MaxTopics, Validate: c.Validate, Origins: c.Origins, Logger: a.log,
-		Queue: relay.QueueConfig{Bytes: c.Queue << 20, Overflow: relayOverflows[c.Overflow]},
+		Queue: relay.QueueConfig{Bytes: c.Queue << 20, Overflow: relayOverflows[c.Overflow], FlushInterval: c.FlushInterval},
 		Lock:  c.Lock,
 	}
 	if c.Linger == 0 {
 		cfg.Linger = -1
+	}
+	if c.FlushInterval == 0 {
+		cfg.Queue.FlushInterval = -1
 	}
 	c.late.set(&cfg)
 	return cfg, c.access.set(&cfg)
@@ -167,7 +174,7 @@ func (c *relayCmd) serve(ctx context.Context, a *app, server *relay.Server, reco
 	var page net.Listener
 	if c.Admin != "" && c.Lock == "" {
 		var err error
-		if page, err = listenForPage(c.Admin); err != nil {
+		if page, err = c.listenForPage(); err != nil {
 			return err
 		}
 	}
@@ -178,7 +185,7 @@ func (c *relayCmd) serve(ctx context.Context, a *app, server *relay.Server, reco
 	ended := make(chan error, 2)
 	serving.Go(func() { ended <- c.run(life, a, server, recorders) })
 	if c.Admin != "" {
-		shown := admin.New(server, admin.Config{MaxAge: c.MaxAge, Logger: a.log, Version: built().Version})
+		shown := admin.New(server, admin.Config{MaxAge: c.MaxAge, Remote: c.AdminRemote, Logger: a.log, Version: built().Version})
 		serving.Go(func() {
 			if err := c.show(life, a, server, shown, page); life.Err() == nil {
 				ended <- err
@@ -212,20 +219,24 @@ func (c *relayCmd) run(ctx context.Context, a *app, server *relay.Server, record
 }
 
 // show shows the relay to people at a listener. Without one it listens as soon as the address is free: the
-// relay that has the lock may have that too.
+// relay that has the lock may have that too, and keeps it until its last program has gone.
 func (c *relayCmd) show(ctx context.Context, a *app, server *relay.Server, shown *admin.Admin, page net.Listener) error {
-	tick := time.NewTicker(handover / 20)
+	tick := time.NewTicker(pageRetry)
 	defer tick.Stop()
+	told := false
 	for begun := time.Now(); page == nil; {
 		var err error
-		if page, err = listenForPage(c.Admin); err == nil {
+		if page, err = c.listenForPage(); err == nil {
 			break
 		}
-		if server.Stats().Standby {
-			begun = time.Now()
-		}
-		if codeOf(err) == exitUsage || time.Since(begun) > handover {
+		switch {
+		case codeOf(err) == exitUsage:
 			return err
+		case server.Stats().Standby:
+			begun = time.Now()
+		case !told && time.Since(begun) > pagePatience:
+			told = true
+			a.log.Warn("the page waits for its address", "err", err) // a relay that serves does not end for that
 		}
 		select {
 		case <-tick.C:
@@ -237,8 +248,11 @@ func (c *relayCmd) show(ctx context.Context, a *app, server *relay.Server, shown
 	return shown.Serve(ctx, page)
 }
 
-// handover is how long an address may take to become free once another relay has given up the lock.
-const handover = 5 * time.Second
+// pagePatience is how long the page's address may be taken once this relay serves, until that is told.
+const (
+	pagePatience = time.Second
+	pageRetry    = pagePatience / 4
+)
 
 // attend waits for what ends the relay, and shows meanwhile what it does.
 func (c *relayCmd) attend(ctx context.Context, a *app, server *relay.Server, ended <-chan error) error {

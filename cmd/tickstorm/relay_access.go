@@ -84,14 +84,17 @@ func (c *relayCmd) listen(ctx context.Context, server *relay.Server) (all []net.
 	return all, addresses, nil
 }
 
-// listenForPage listens at an address of this machine.
-func listenForPage(address string) (net.Listener, error) {
-	if err := checkAddress(address); err != nil {
+// listenForPage listens at an address of this machine, or of any with --admin-remote.
+func (c *relayCmd) listenForPage() (net.Listener, error) {
+	if err := checkAddress(c.Admin); err != nil {
 		return nil, err
 	}
-	l, err := relay.Listen("tcp", address)
+	if c.AdminRemote {
+		return net.Listen("tcp", c.Admin)
+	}
+	l, err := relay.Listen("tcp", c.Admin)
 	if errors.Is(err, relay.ErrNotLoopback) {
-		err = fmt.Errorf("%w: --admin is for this machine alone, and not %s", relay.ErrNotLoopback, address)
+		err = fmt.Errorf("%w: --admin is for this machine alone, and not %s, unless there is --admin-remote", relay.ErrNotLoopback, c.Admin)
 	}
 	return l, err
 }

@@ -143,6 +143,11 @@ func TestRelayOfficeUsage(t *testing.T) {
 		{[]string{"--listen", "tls:0.0.0.0:0", "--tls-cert", cert, "--tls-key", key}, exitUsage, "--keys"},
 		{[]string{"--listen", "tls:nowhere", "--tls-cert", cert, "--tls-key", key}, exitUsage, "no address"},
 		{[]string{"--listen", "0.0.0.0:0", "--insecure", "--for", "10ms"}, exitOK, "relayed to 0 programs"},
+		{[]string{"--admin", "0.0.0.0:0"}, exitUsage, "--admin-remote"},
+		{[]string{"--admin-remote"}, exitUsage, "--admin ADDRESS"},
+		{[]string{"--admin", "0.0.0.0:0", "--admin-remote", "--for", "10ms"}, exitOK, "shows it"},
+		{[]string{"--flush-interval", "-1ms"}, exitUsage, "--flush-interval"},
+		{[]string{"--flush-interval", "0", "--for", "10ms"}, exitOK, "relayed to 0 programs"},
 		{[]string{"--history", "-1"}, exitUsage, "--history"},
 		{[]string{"--snapshots", "9999"}, exitUsage, "--snapshots"},
 		{[]string{"--snapshot-of", "T"}, exitUsage, "--snapshots MB"},
@@ -311,6 +316,24 @@ func TestRelayStandby(t *testing.T) {
 	require.Equal(t, exitInterrupted, <-first.ended)
 	second.stop()
 	require.Equal(t, 2, server.Stats().Opened, "one after the other")
+}
+
+// TestRelayPageIsTaken: a relay that has taken over serves, however long the one before it, or anybody, has the
+// address of the page, and shows itself when that is free.
+func TestRelayPageIsTaken(t *testing.T) {
+	_, flags := start(t, sim.Config{Rate: 1000})
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	p := startRelay(t, append(flags, "--listen", "127.0.0.1:0", "--lock", filepath.Join(t.TempDir(), "lock"), "--admin", taken.Addr().String())...)
+	feed := p.feed()
+	require.True(t, p.err.await("the page waits for its address"), p.err)
+	dialRelay(t, feed+"/stocks?subscribe=T.*", nil).until(isTrade)
+	require.NoError(t, taken.Close())
+	require.True(t, p.err.await("shows it"), p.err)
+	dialRelay(t, feed+"/stocks?subscribe=T.*", nil).until(isTrade)
+	p.stop()
+	require.Equal(t, 1, strings.Count(p.err.String(), "the page waits"))
 }
 
 // TestRelayPast: who joins late has what was before, out of memory and out of what this relay and the one

@@ -146,6 +146,8 @@ func (a *Admin) Serve(ctx context.Context, l net.Listener) error {
 
 // ServeHTTP answers. The paths are from the root: mount it below a prefix by [http.StripPrefix].
 func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// Where there is no such deadline a viewer may hang. What is told piece by piece sets it anew.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(viewerPatience))
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")

@@ -529,7 +529,7 @@ func (p *piped) SetWriteDeadline(at time.Time) error { return p.conn.SetWriteDea
 
 // Who takes nothing is let go of.
 func TestStuckViewer(t *testing.T) {
-	for _, target := range []string{"/events", "/clients"} {
+	for _, target := range []string{"/events", "/clients", "/topics", "/metrics", "/readyz", "/healthz", "/", "/none"} {
 		synctest.Test(t, func(t *testing.T) {
 			f := stocks(relay.MarketStats{})
 			f.clients = make([]relay.ClientStats, 1000)
