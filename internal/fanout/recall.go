@@ -77,6 +77,7 @@ type recall struct {
 const (
 	recallBytes = 128 << 10 // of a piece, but for its last element
 	atOnce      = 32 << 10  // the most that is made of it while messages wait
+	passAtOnce  = 1 << 20   // bytes that are passed over while whoever changes the table waits
 	goLiveAt    = 128       // topics that go live at once
 	markRoom    = 32 << 10  // that is left in a message for its marks
 )
@@ -190,6 +191,7 @@ type piece struct {
 	text   []byte
 	events int // in text
 	total  int
+	passed int // bytes of what was looked through for it
 	made   []*buffer
 }
 
@@ -219,8 +221,10 @@ func (p *piece) end(to int64, more bool) {
 // mostRecalled is how long a message may become before its last mark.
 func (h *Hub) mostRecalled() int { return h.cfg.MaxMessage - min(markRoom, h.cfg.MaxMessage/4) }
 
-// room reports whether there should be more in the piece.
-func (p *piece) room() bool { return len(p.made) == 0 && len(p.text) < recallBytes }
+// room reports whether there should be more in the piece, and more be looked through for it.
+func (p *piece) room() bool {
+	return len(p.made) == 0 && len(p.text) < recallBytes && p.passed < passAtOnce
+}
 
 // add adds an element that was received at a time.
 func (p *piece) add(element []byte, received int64) {
@@ -243,14 +247,14 @@ func (o *Outlet) recall(b *batch) {
 	b.buffers = append(b.buffers, made...)
 }
 
-// recallNext makes the next piece, nothing if there is none to write at the moment, and takes note
-// of whether there are others.
+// recallNext makes the next piece, nothing if there is none to write at the moment or none was found in
+// what may be looked through at once, and takes note of whether to go on.
 func (h *Hub) recallNext(o *Outlet) []*buffer {
 	h.editing.Lock()
 	defer h.editing.Unlock()
 	var made *piece
 	waits := false
-	for made == nil && !waits && len(o.recalls) > 0 && !o.left {
+	for made == nil && len(o.recalls) > 0 && !o.left {
 		j := o.recalls[0]
 		over := false
 		if j.Since != 0 {
@@ -258,10 +262,11 @@ func (h *Hub) recallNext(o *Outlet) []*buffer {
 		} else {
 			made, over = h.snapshot(o, j)
 		}
-		if over {
-			j.tape.stop()
-			o.recalls = append(o.recalls[:0:0], o.recalls[1:]...)
+		if !over {
+			break
 		}
+		j.tape.stop()
+		o.recalls = append(o.recalls[:0:0], o.recalls[1:]...)
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -470,15 +470,15 @@ func TestHistoryKnown(t *testing.T) {
 	h := fanout.New(fanout.Config{Market: tickstorm.Stocks, History: 1 << 20, Mark: mark})
 	now := time.Now().UnixNano()
 	h.Message([]byte(`[{"ev":"T","sym":"A","n":1}]`), now+10)
-	h.Remember([]byte(`{"ev":"status","Kind":"gap","From":3}`), now+15)
 	h.Message([]byte(`[{"ev":"T","sym":"A","n":2}]`), now+20)
 	l := listen(h, fanout.OutletConfig{})
 	l.out.Recall(fanout.Recall{Since: now + 5, Known: now + 15}, topics("T.A")...)
-	l.out.Recall(fanout.Recall{Since: 5}, topics("Q.A")...)
 	l.await(t, 1)
 	l.end(t)
 	require.Equal(t, []int{1, 2}, serials(l.recalled["T.A"]))
-	require.NotEmpty(t, l.gaps)
+	require.Len(t, l.gaps, 1)
+	require.Equal(t, "not streamed", l.gaps[0].Cause)
+	require.Equal(t, []int64{now + 5, now + 15}, []int64{l.gaps[0].From, l.gaps[0].To})
 }
 
 // TestRecallLong: no message of the past is longer than clients read, however long its elements are;
@@ -633,4 +633,35 @@ func TestHistoryOfDays(t *testing.T) {
 			require.NotEmpty(t, got)
 		}
 	}
+}
+
+// TestRecallOfLittle: who waits for the table of topics waits for some of what is looked through, not for
+// all of it, where nothing of it is wanted.
+func TestRecallOfLittle(t *testing.T) {
+	h := fanout.New(fanout.Config{Market: tickstorm.Stocks, History: 32 << 20, Snapshots: 32 << 20, Mark: mark})
+	since := time.Now().UnixNano()
+	pad := strings.Repeat("x", 100)
+	for from := range 400 {
+		var parts []string
+		for i := range 200 {
+			parts = append(parts, fmt.Sprintf(`{"ev":"Q","sym":"S%d","pad":%q}`, from*200+i, pad))
+		}
+		h.Message([]byte("["+strings.Join(parts, ",")+"]"), since+int64(from))
+	}
+	require.Greater(t, h.Stats().Snapshots.Symbols, 50_000)
+	for name, r := range map[string]fanout.Recall{"snapshot": {}, "history": {Since: since}} {
+		t.Run(name, func(t *testing.T) {
+			o := h.Inert(fanout.OutletConfig{})
+			o.Recall(r, topics("T.*")...)
+			calls := 0
+			for made, more := false, true; more; calls++ {
+				require.False(t, made, "nothing before the last")
+				if made, more = o.Piece(); !more {
+					require.True(t, made)
+				}
+			}
+			require.Greater(t, calls, 3)
+		})
+	}
+	require.Zero(t, h.Lent())
 }
