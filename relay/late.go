@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/gobwas/ws"
+
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/internal/dialogue"
 	"github.com/tickstorm/tickstorm/internal/fanout"
@@ -155,6 +157,9 @@ func (w *wish) readSince(value string, now time.Time) (wrong string) {
 	return ""
 }
 
+// mostNamed is how many topics the snapshot that has nothing names in one message.
+const mostNamed = 100
+
 // grant acknowledges topics, and routes them to the client: from now on, or from when it has asked
 // for. It is called under the ledger's lock.
 func (c *conn) grant(statuses []dialogue.Status, topics []tickstorm.Topic) {
@@ -164,12 +169,27 @@ func (c *conn) grant(statuses []dialogue.Status, topics []tickstorm.Topic) {
 		c.out.Grant(dialogue.AppendStatuses(nil, statuses...), topics...)
 		return
 	}
-	c.answer(statuses...) // what comes behind that is recalled
+	m := c.market
 	if snapshot {
-		c.out.Recall(fanout.Recall{}, topics...)
+		var kept, others []tickstorm.Topic
+		for _, t := range topics {
+			if m.hub.Keeps(t.Channel) {
+				kept = append(kept, t)
+			} else {
+				others = append(others, t)
+			}
+		}
+		// What nothing is kept of is live at once, behind a snapshot that has nothing.
+		frames := dialogue.AppendStatuses(nil, statuses...)
+		for some := range slices.Chunk(others, mostNamed) {
+			frames = dialogue.AppendFrame(frames, ws.OpText, dialogue.AppendMessage(nil,
+				dialogue.SnapshotBeginNote(some), dialogue.SnapshotEndNote(0, false)))
+		}
+		c.out.Grant(frames, others...)
+		c.out.Recall(fanout.Recall{}, kept...)
 		return
 	}
-	m := c.market
+	c.answer(statuses...) // what comes behind that is recalled
 	from := c.wish.since
 	if from == 0 {
 		from = time.Now().Add(-c.wish.ago).UnixNano()

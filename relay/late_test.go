@@ -74,6 +74,36 @@ func TestSnapshotByURL(t *testing.T) {
 	require.NotContains(t, strings.Join(got, ""), oddQuote)
 }
 
+// TestSnapshotOfOthers: topics that no last events are kept of are live with their acknowledgement, however
+// much is queued before what is recalled of the others.
+func TestSnapshotOfOthers(t *testing.T) {
+	b := start(t, quiet, tickstorm.Stocks, func(c *relay.Config) {
+		c.Snapshots = relay.SnapshotConfig{Bytes: 1, Channels: []string{"Q"}}
+		c.Queue.Bytes = 64 << 20
+	})
+	b.streaming(0)
+	first := b.login("/stocks")
+	first.take("T.*")
+	c := b.login("/stocks?snapshot=1")
+	c.take("T.B")
+	require.Equal(t, "["+status("snapshot_begin", "topics=T.B")+","+status("snapshot_end", "events=0 next=live")+"]", c.next())
+	pad := strings.Repeat("x", 8000)
+	for n := range 2000 { // more than the connection takes unread
+		b.up.Broadcast(fmt.Appendf(nil, `[{"ev":"T","sym":"B","n":%d,"pad":%q}]`, n, pad))
+	}
+	b.await(func(s relay.MarketStats) bool { return s.Events >= 2000 })
+	c.send(subscribe("T.A,Q.A"))
+	b.await(func(s relay.MarketStats) bool { return s.Granted == 4 })
+	trade := `[{"ev":"T","sym":"A","n":1}]`
+	b.up.Broadcast([]byte(trade))
+	b.await(func(s relay.MarketStats) bool { return s.Events >= 2001 })
+	for {
+		if strings.Contains(c.next(), `"sym":"A","n":1`) {
+			return
+		}
+	}
+}
+
 // TestPastIsNotLive: what an upstream that is a relay was asked for of the past goes to nobody.
 func TestPastIsNotLive(t *testing.T) {
 	b := start(t, quiet, tickstorm.Stocks)

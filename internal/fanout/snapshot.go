@@ -53,8 +53,8 @@ func (h *Hub) snapshot(o *Outlet, j *recall) (p *piece, over bool) {
 	return p, len(j.topics) == 0
 }
 
-// stores reports whether the last elements of a channel are kept.
-func (h *Hub) stores(channel string) bool {
+// Keeps reports whether the last elements of a channel are kept.
+func (h *Hub) Keeps(channel string) bool {
 	return h.store != nil && (len(h.cfg.SnapshotOf) == 0 || slices.Contains(h.cfg.SnapshotOf, channel))
 }
 
