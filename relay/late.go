@@ -187,6 +187,7 @@ func (c *conn) grant(statuses []dialogue.Status, topics []tickstorm.Topic) {
 		}
 		c.out.Grant(frames, others...)
 		c.out.Recall(fanout.Recall{}, kept...)
+		c.endRecalls() // if it may no more since it was looked at
 		return
 	}
 	c.answer(statuses...) // what comes behind that is recalled
@@ -202,11 +203,20 @@ func (c *conn) grant(statuses []dialogue.Status, topics []tickstorm.Topic) {
 	for at, some := range known {
 		c.out.Recall(fanout.Recall{Since: from, Known: at, Past: m.openPast()}, some...)
 	}
+	c.endRecalls()
+}
+
+// endRecalls ends what is under way for a client that may not ask for it.
+func (c *conn) endRecalls() {
+	if !c.recalls.Load() {
+		c.out.EndRecalls("no longer authorized")
+	}
 }
 
 // mayRecall lets the client have what it has asked for of the past, or refuses it, once.
 func (c *conn) mayRecall(allowed bool) {
 	was := c.recalls.Swap(allowed)
+	c.endRecalls()
 	if c.wish.past() && !allowed && (was || !c.recallsTold) {
 		c.recallsTold = true
 		c.answer(dialogue.NotAuthorized)
@@ -297,6 +307,9 @@ func mark(dst []byte, m fanout.Mark) []byte {
 	switch {
 	case m.Kind == fanout.MarkGap:
 		cause := "history: " + m.Cause
+		if m.Snapshot {
+			cause = "snapshot: " + m.Cause
+		}
 		for i, t := range m.Topics {
 			if i == 0 {
 				cause += ": "

@@ -104,6 +104,33 @@ func TestSnapshotOfOthers(t *testing.T) {
 	}
 }
 
+// TestPastIsWithdrawn: who may no longer ask gets no more of a history that is under way, is told so,
+// and what comes from then on.
+func TestPastIsWithdrawn(t *testing.T) {
+	one := func(p relay.Policy) relay.Key { return relay.Key{Name: "one", Token: token("one"), Policy: p} }
+	keys := newKeys(t, one(relay.Policy{Snapshot: true}))
+	opened, ended := make(chan struct{}), make(chan struct{})
+	b := start(t, quiet, tickstorm.Stocks, func(c *relay.Config) {
+		c.History, c.Keys = 1<<20, keys
+		c.Past = func(ctx context.Context, _ tickstorm.Market, _, _ time.Time) (relay.Source, error) {
+			close(opened)
+			<-ctx.Done()
+			close(ended)
+			return nil, ctx.Err()
+		}
+	})
+	b.streaming(0)
+	c := b.loginAs("/stocks?since=-1h", token("one"))
+	c.take("T.AAPL")
+	<-opened
+	require.NoError(t, keys.Set(one(relay.Policy{})))
+	<-ended
+	c.expect("[" + status("error", "not authorized") + "]")
+	require.Contains(t, c.next(), "cause=history: no longer authorized: T.AAPL")
+	b.up.Broadcast([]byte("[" + oddTrade + "]"))
+	c.expect("[" + oddTrade + "]")
+}
+
 // TestPastIsNotLive: what an upstream that is a relay was asked for of the past goes to nobody.
 func TestPastIsNotLive(t *testing.T) {
 	b := start(t, quiet, tickstorm.Stocks)

@@ -68,6 +68,8 @@ type recall struct {
 	topics map[tickstorm.Topic]int64  // that are not live yet, and what is known of each
 	was    map[tickstorm.Topic]uint64 // up to which message topics were live that were given up since
 	begun  bool
+	ended  bool   // it is given up
+	cause  string // of that
 
 	wild  []tickstorm.Topic // of a snapshot: All of channels, which are left for last
 	sweep sweep
@@ -105,7 +107,7 @@ func (o *Outlet) Recall(r Recall, topics ...tickstorm.Topic) {
 		return
 	}
 	var j *recall
-	if n := len(o.recalls); n > 0 && !o.recalls[n-1].begun && (o.recalls[n-1].Since == 0) == (r.Since == 0) {
+	if n := len(o.recalls); n > 0 && o.recalls[n-1].joinable() && (o.recalls[n-1].Since == 0) == (r.Since == 0) {
 		j = o.recalls[n-1]
 		j.Since = min(j.Since, r.Since)
 	} else {
@@ -138,12 +140,19 @@ func (o *Outlet) Recall(r Recall, topics ...tickstorm.Topic) {
 	o.wake()
 }
 
+// joinable reports whether other topics may be recalled together with those of the recall.
+func (j *recall) joinable() bool { return !j.begun && !j.ended && len(j.topics) > 0 }
+
 // giveUp ends the recall of a topic, or puts down that it was live until now, for recalls of what
 // has its events too. It wants both of the hub's locks.
 func (o *Outlet) giveUp(t tickstorm.Topic, live bool) {
 	for _, j := range o.recalls {
+		delete(j.topics, t)
+		if len(j.topics) == 0 {
+			j.tape.stop()
+			o.goOn()
+		}
 		if !live {
-			delete(j.topics, t)
 			continue
 		}
 		if j.was == nil {
@@ -151,6 +160,55 @@ func (o *Outlet) giveUp(t tickstorm.Topic, live bool) {
 		}
 		j.was[t] = o.hub.message.number
 	}
+}
+
+// EndRecalls gives up what is still to be recalled: the topics go live, behind a gap of that cause.
+func (o *Outlet) EndRecalls(cause string) {
+	h := o.hub
+	h.editing.Lock()
+	defer h.editing.Unlock()
+	for _, j := range o.recalls {
+		j.ended, j.cause = true, cause
+		j.tape.stop()
+	}
+	if len(o.recalls) > 0 {
+		o.goOn()
+	}
+}
+
+// goOn has the outlet's goroutine look at its recalls. It wants the hub's lock of those who edit, under
+// which they change.
+func (o *Outlet) goOn() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.recalling = true
+	o.wake()
+}
+
+// endRecall makes the last piece of a recall that is given up.
+func (h *Hub) endRecall(o *Outlet, j *recall) *piece {
+	from := int64(0)
+	if j.Since != 0 {
+		from = max(j.Since, j.tape.played)
+	}
+	p := &piece{hub: h, first: Mark{Snapshot: j.Since == 0, From: from, Topics: j.named()}}
+	to := from
+	for len(j.topics) > 0 {
+		h.mu.Lock()
+		n := 0
+		for topic := range j.topics {
+			if n == goLiveAt {
+				break
+			}
+			n++
+			j.goLive(o, topic)
+		}
+		to = max(to, h.message.received+1)
+		h.mu.Unlock()
+	}
+	p.gap(from, to, j.cause, p.first.Topics...)
+	p.end(to, false)
+	return p
 }
 
 // wants reports whether an element is of the recall's topics, and has not come live.
@@ -256,10 +314,14 @@ func (h *Hub) recallNext(o *Outlet) []*buffer {
 	waits := false
 	for made == nil && len(o.recalls) > 0 && !o.left {
 		j := o.recalls[0]
-		over := false
-		if j.Since != 0 {
+		over := true
+		switch {
+		case len(j.topics) == 0: // all were given up
+		case j.ended:
+			made = h.endRecall(o, j)
+		case j.Since != 0:
 			made, over, waits = h.history(o, j)
-		} else {
+		default:
 			made, over = h.snapshot(o, j)
 		}
 		if !over {

@@ -665,3 +665,51 @@ func TestRecallOfLittle(t *testing.T) {
 	}
 	require.Zero(t, h.Lent())
 }
+
+// TestEndRecalls: what is given up between two pieces goes live behind a gap that tells it, and what reads
+// a recording for it is stopped; also where its topics are given up.
+func TestEndRecalls(t *testing.T) {
+	h := fanout.New(fanout.Config{Market: tickstorm.Stocks, History: 4 << 20, Snapshots: 4 << 20, Mark: mark})
+	f := newFeed(h, 10, 8)
+	for range 4000 {
+		f.send(10, 50)
+	}
+	stopped := make(chan struct{}, 1)
+	hanging := func(ctx context.Context, _, _ int64) (fanout.Source, error) {
+		<-ctx.Done()
+		stopped <- struct{}{}
+		return nil, ctx.Err()
+	}
+	for name, r := range map[string]fanout.Recall{
+		"snapshot": {}, "history": {Since: f.taped[0].at}, "recording": {Since: 1, Past: hanging},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := &listener{conn: newSink(), recalled: map[string][]wire{}, live: map[string][]wire{}}
+			l.out = h.Inert(fanout.OutletConfig{})
+			l.out.Recall(r, topics("T.*", "Q.*")...)
+			made, more := l.out.Piece()
+			require.Equal(t, name != "recording", made)
+			require.Equal(t, name != "recording", more)
+			l.out.EndRecalls("no more")
+			made, more = l.out.Piece()
+			require.True(t, made)
+			require.False(t, more)
+			before := l.out.Stats().Events
+			h.Message([]byte(`[{"ev":"T","sym":"A"},{"ev":"Q","sym":"A"}]`), f.now)
+			require.Equal(t, before+2, l.out.Stats().Events, "they are live")
+			if name == "recording" {
+				<-stopped
+			}
+		})
+	}
+	o := h.Join(newSink(), fanout.OutletConfig{})
+	o.Recall(fanout.Recall{Since: 1, Past: hanging}, topics("T.A", "T.B")...)
+	o.Unsubscribe(topics("T.A")...)
+	o.Unsubscribe(topics("T.B")...)
+	o.Recall(fanout.Recall{Since: f.taped[3999].at}, topics("Q.*")...) // which the other must not hold up
+	for deadline := time.Now().Add(time.Minute); o.Stats().Recalled == 0; time.Sleep(time.Millisecond) {
+		require.True(t, time.Now().Before(deadline))
+	}
+	o.Cut()
+	<-o.Done()
+}
