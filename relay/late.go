@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,7 +26,8 @@ import (
 // A Source is messages of the past, in the order in which they were received: a record.History of
 // module github.com/tickstorm/tickstorm/record, for example. Where it has a SeekTo(int64) error or
 // is an [io.Closer], these are called. Of its statuses gap and dropped, in the words of this package,
-// are passed on in their place: what is missing of the past is told by nobody else. Its errors go to the
+// are passed on in their place: what is missing of the past is told by nobody else. Messages of the past
+// that were recorded as they came, of an upstream that is a relay, are passed over. Its errors go to the
 // log, and clients are told that it cannot be read.
 type Source interface {
 	// Next returns the next message and when it was received, in nanoseconds since 1970; 0 is
@@ -287,11 +289,26 @@ func (s *pastSource) failed(err error) error {
 }
 
 func (s *pastSource) Next() (msg []byte, received int64, err error) {
-	msg, received, err = s.Source.Next()
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = s.failed(err)
+	for {
+		msg, received, err = s.Source.Next()
+		switch {
+		case err != nil && !errors.Is(err, io.EOF):
+			return msg, received, s.failed(err)
+		case err != nil || !mayHaveStatus(msg) || !ofThePast(msg):
+			return msg, received, err
+		}
 	}
-	return msg, received, err
+}
+
+// ofThePast reports whether a message begins with the word that its events are of the past. A recording of
+// an upstream that is a relay has such messages, and their events where they were live, too.
+func ofThePast(msg []byte) bool {
+	d := json.NewDecoder(bytes.NewReader(msg))
+	if begin, err := d.Token(); err != nil || begin != json.Delim('[') {
+		return false
+	}
+	var first struct{ Status string }
+	return d.Decode(&first) == nil && dialogue.Past(first.Status)
 }
 
 func (s *pastSource) Close() error {

@@ -627,6 +627,8 @@ func TestPastTellsGaps(t *testing.T) {
 				{msg: []byte("[" + status("upstream_connected", "") + "]"), at: before},
 				{msg: []byte("[" + trade(1) + "]"), at: before + 1},
 				{msg: []byte("[" + gap + "]"), at: before + 2},
+				{msg: []byte("[" + status("history_begin", "topics=T.A") + "," + trade(1) + "," + status("gap", "x") + "]"), at: before + 2},
+				{msg: []byte("[" + status("snapshot_begin", "topics=T.A") + "," + trade(1) + "]"), at: before + 2},
 				{msg: []byte("[" + trade(2) + "," + dropped + "]"), at: before + 3},
 			}}, nil
 		}
@@ -647,6 +649,7 @@ func TestPastTellsGaps(t *testing.T) {
 		at = next
 	}
 	require.NotContains(t, past, "upstream_connected")
+	require.Equal(t, 1, strings.Count(past, trade(1)), "what the recorder was sent of the past is not live")
 }
 
 // TestPastFails: that the past cannot be read is told, why it is goes to the log alone, and what can be
