@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/gobwas/ws"
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/internal/dialogue"
@@ -23,7 +26,8 @@ import (
 // A Source is messages of the past, in the order in which they were received: a record.History of
 // module github.com/tickstorm/tickstorm/record, for example. Where it has a SeekTo(int64) error or
 // is an [io.Closer], these are called. Of its statuses gap and dropped, in the words of this package,
-// are passed on in their place: what is missing of the past is told by nobody else. Its errors go to the
+// are passed on in their place: what is missing of the past is told by nobody else. Messages of the past
+// that were recorded as they came, of an upstream that is a relay, are passed over. Its errors go to the
 // log, and clients are told that it cannot be read.
 type Source interface {
 	// Next returns the next message and when it was received, in nanoseconds since 1970; 0 is
@@ -155,6 +159,9 @@ func (w *wish) readSince(value string, now time.Time) (wrong string) {
 	return ""
 }
 
+// mostNamed is how many topics the snapshot that has nothing names in one message.
+const mostNamed = 100
+
 // grant acknowledges topics, and routes them to the client: from now on, or from when it has asked
 // for. It is called under the ledger's lock.
 func (c *conn) grant(statuses []dialogue.Status, topics []tickstorm.Topic) {
@@ -164,12 +171,28 @@ func (c *conn) grant(statuses []dialogue.Status, topics []tickstorm.Topic) {
 		c.out.Grant(dialogue.AppendStatuses(nil, statuses...), topics...)
 		return
 	}
-	c.answer(statuses...) // what comes behind that is recalled
+	m := c.market
 	if snapshot {
-		c.out.Recall(fanout.Recall{}, topics...)
+		var kept, others []tickstorm.Topic
+		for _, t := range topics {
+			if m.hub.Keeps(t.Channel) {
+				kept = append(kept, t)
+			} else {
+				others = append(others, t)
+			}
+		}
+		// What nothing is kept of is live at once, behind a snapshot that has nothing.
+		frames := dialogue.AppendStatuses(nil, statuses...)
+		for some := range slices.Chunk(others, mostNamed) {
+			frames = dialogue.AppendFrame(frames, ws.OpText, dialogue.AppendMessage(nil,
+				dialogue.SnapshotBeginNote(some), dialogue.SnapshotEndNote(0, false)))
+		}
+		c.out.Grant(frames, others...)
+		c.out.Recall(fanout.Recall{}, kept...)
+		c.endRecalls() // if it may no more since it was looked at
 		return
 	}
-	m := c.market
+	c.answer(statuses...) // what comes behind that is recalled
 	from := c.wish.since
 	if from == 0 {
 		from = time.Now().Add(-c.wish.ago).UnixNano()
@@ -182,11 +205,20 @@ func (c *conn) grant(statuses []dialogue.Status, topics []tickstorm.Topic) {
 	for at, some := range known {
 		c.out.Recall(fanout.Recall{Since: from, Known: at, Past: m.openPast()}, some...)
 	}
+	c.endRecalls()
+}
+
+// endRecalls ends what is under way for a client that may not ask for it.
+func (c *conn) endRecalls() {
+	if !c.recalls.Load() {
+		c.out.EndRecalls("no longer authorized")
+	}
 }
 
 // mayRecall lets the client have what it has asked for of the past, or refuses it, once.
 func (c *conn) mayRecall(allowed bool) {
 	was := c.recalls.Swap(allowed)
+	c.endRecalls()
 	if c.wish.past() && !allowed && (was || !c.recallsTold) {
 		c.recallsTold = true
 		c.answer(dialogue.NotAuthorized)
@@ -257,11 +289,26 @@ func (s *pastSource) failed(err error) error {
 }
 
 func (s *pastSource) Next() (msg []byte, received int64, err error) {
-	msg, received, err = s.Source.Next()
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = s.failed(err)
+	for {
+		msg, received, err = s.Source.Next()
+		switch {
+		case err != nil && !errors.Is(err, io.EOF):
+			return msg, received, s.failed(err)
+		case err != nil || !mayHaveStatus(msg) || !ofThePast(msg):
+			return msg, received, err
+		}
 	}
-	return msg, received, err
+}
+
+// ofThePast reports whether a message begins with the word that its events are of the past. A recording of
+// an upstream that is a relay has such messages, and their events where they were live, too.
+func ofThePast(msg []byte) bool {
+	d := json.NewDecoder(bytes.NewReader(msg))
+	if begin, err := d.Token(); err != nil || begin != json.Delim('[') {
+		return false
+	}
+	var first struct{ Status string }
+	return d.Decode(&first) == nil && dialogue.Past(first.Status)
 }
 
 func (s *pastSource) Close() error {
@@ -277,6 +324,9 @@ func mark(dst []byte, m fanout.Mark) []byte {
 	switch {
 	case m.Kind == fanout.MarkGap:
 		cause := "history: " + m.Cause
+		if m.Snapshot {
+			cause = "snapshot: " + m.Cause
+		}
 		for i, t := range m.Topics {
 			if i == 0 {
 				cause += ": "

@@ -74,6 +74,63 @@ func TestSnapshotByURL(t *testing.T) {
 	require.NotContains(t, strings.Join(got, ""), oddQuote)
 }
 
+// TestSnapshotOfOthers: topics that no last events are kept of are live with their acknowledgement, however
+// much is queued before what is recalled of the others.
+func TestSnapshotOfOthers(t *testing.T) {
+	b := start(t, quiet, tickstorm.Stocks, func(c *relay.Config) {
+		c.Snapshots = relay.SnapshotConfig{Bytes: 1, Channels: []string{"Q"}}
+		c.Queue.Bytes = 64 << 20
+	})
+	b.streaming(0)
+	first := b.login("/stocks")
+	first.take("T.*")
+	c := b.login("/stocks?snapshot=1")
+	c.take("T.B")
+	require.Equal(t, "["+status("snapshot_begin", "topics=T.B")+","+status("snapshot_end", "events=0 next=live")+"]", c.next())
+	pad := strings.Repeat("x", 8000)
+	for n := range 2000 { // more than the connection takes unread
+		b.up.Broadcast(fmt.Appendf(nil, `[{"ev":"T","sym":"B","n":%d,"pad":%q}]`, n, pad))
+	}
+	b.await(func(s relay.MarketStats) bool { return s.Events >= 2000 })
+	c.send(subscribe("T.A,Q.A"))
+	b.await(func(s relay.MarketStats) bool { return s.Granted == 4 })
+	trade := `[{"ev":"T","sym":"A","n":1}]`
+	b.up.Broadcast([]byte(trade))
+	b.await(func(s relay.MarketStats) bool { return s.Events >= 2001 })
+	for {
+		if strings.Contains(c.next(), `"sym":"A","n":1`) {
+			return
+		}
+	}
+}
+
+// TestPastIsWithdrawn: who may no longer ask gets no more of a history that is under way, is told so,
+// and what comes from then on.
+func TestPastIsWithdrawn(t *testing.T) {
+	one := func(p relay.Policy) relay.Key { return relay.Key{Name: "one", Token: token("one"), Policy: p} }
+	keys := newKeys(t, one(relay.Policy{Snapshot: true}))
+	opened, ended := make(chan struct{}), make(chan struct{})
+	b := start(t, quiet, tickstorm.Stocks, func(c *relay.Config) {
+		c.History, c.Keys = 1<<20, keys
+		c.Past = func(ctx context.Context, _ tickstorm.Market, _, _ time.Time) (relay.Source, error) {
+			close(opened)
+			<-ctx.Done()
+			close(ended)
+			return nil, ctx.Err()
+		}
+	})
+	b.streaming(0)
+	c := b.loginAs("/stocks?since=-1h", token("one"))
+	c.take("T.AAPL")
+	<-opened
+	require.NoError(t, keys.Set(one(relay.Policy{})))
+	<-ended
+	c.expect("[" + status("error", "not authorized") + "]")
+	require.Contains(t, c.next(), "cause=history: no longer authorized: T.AAPL")
+	b.up.Broadcast([]byte("[" + oddTrade + "]"))
+	c.expect("[" + oddTrade + "]")
+}
+
 // TestPastIsNotLive: what an upstream that is a relay was asked for of the past goes to nobody.
 func TestPastIsNotLive(t *testing.T) {
 	b := start(t, quiet, tickstorm.Stocks)
@@ -570,6 +627,8 @@ func TestPastTellsGaps(t *testing.T) {
 				{msg: []byte("[" + status("upstream_connected", "") + "]"), at: before},
 				{msg: []byte("[" + trade(1) + "]"), at: before + 1},
 				{msg: []byte("[" + gap + "]"), at: before + 2},
+				{msg: []byte("[" + status("history_begin", "topics=T.A") + "," + trade(1) + "," + status("gap", "x") + "]"), at: before + 2},
+				{msg: []byte("[" + status("snapshot_begin", "topics=T.A") + "," + trade(1) + "]"), at: before + 2},
 				{msg: []byte("[" + trade(2) + "," + dropped + "]"), at: before + 3},
 			}}, nil
 		}
@@ -590,6 +649,7 @@ func TestPastTellsGaps(t *testing.T) {
 		at = next
 	}
 	require.NotContains(t, past, "upstream_connected")
+	require.Equal(t, 1, strings.Count(past, trade(1)), "what the recorder was sent of the past is not live")
 }
 
 // TestPastFails: that the past cannot be read is told, why it is goes to the log alone, and what can be

@@ -78,3 +78,13 @@ func (h *Hub) Age(bytes int64) {
 	h.ring.head = bytes - bytes%int64(len(h.ring.ring))
 	h.ring.tail = h.ring.head
 }
+
+// Piece does once what the outlet's goroutine does of what is to be recalled, and reports whether
+// that has made something to write, and whether it is to be done again.
+func (o *Outlet) Piece() (made, more bool) {
+	buffers := o.hub.recallNext(o)
+	o.hub.pool.put(buffers)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(buffers) > 0, o.recalling
+}

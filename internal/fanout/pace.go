@@ -5,8 +5,8 @@ import "time"
 // This file is conflation at a pace: under OutletConfig.Every an outlet conflates from its
 // beginning to its end, and the latest events go out in rounds. A round has each symbol once,
 // and begins no sooner than Every after the end of the one before, so that no symbol comes more
-// often; what waits when it ends has the next round, so that the last event of a symbol always
-// comes.
+// often; what waits when it ends has the next round, or goes out before the outlet ends, so that
+// the last event of a symbol always comes.
 
 // pace is the state of rounds. The outlet's lock protects it.
 type pace struct {
@@ -20,7 +20,7 @@ func (o *Outlet) due() bool {
 	switch {
 	case o.latest.n == 0 || o.taken < o.after:
 		return false
-	case o.cfg.Every <= 0 || o.pace.left > 0:
+	case o.cfg.Every <= 0 || o.ending || o.pace.left > 0: // no round comes behind the end
 		return true
 	case time.Now().Before(o.pace.next):
 		return false

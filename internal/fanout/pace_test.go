@@ -158,3 +158,27 @@ func TestPaceTooMuch(t *testing.T) {
 		})
 	}
 }
+
+// TestPaceCloses: the last events come before the end, however far off the next round is.
+func TestPaceCloses(t *testing.T) {
+	for _, policy := range modelPolicies {
+		t.Run(policy.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := fanout.New(fanout.Config{Market: tickstorm.Stocks})
+				conn := newSink()
+				o := h.Join(conn, fanout.OutletConfig{Every: time.Hour, Overflow: policy})
+				o.Subscribe(topics("Q.*")...)
+				h.Message([]byte(`[{"ev":"Q","sym":"A","n":1}]`), 1)
+				synctest.Wait()
+				require.Equal(t, []string{`[{"ev":"Q","sym":"A","n":1}]`}, conn.written(t))
+				h.Message([]byte(`[{"ev":"Q","sym":"A","n":2},{"ev":"Q","sym":"B","n":1}]`), 2)
+				h.Message([]byte(`[{"ev":"Q","sym":"A","n":3}]`), 3)
+				o.Close(1012, "restart")
+				<-o.Done()
+				require.Equal(t, []string{`[{"ev":"Q","sym":"A","n":3},{"ev":"Q","sym":"B","n":1}]`, "close 1012 restart"}, conn.written(t))
+				require.Zero(t, o.Stats().Dropped)
+				require.Zero(t, h.Lent())
+			})
+		})
+	}
+}

@@ -68,6 +68,8 @@ type recall struct {
 	topics map[tickstorm.Topic]int64  // that are not live yet, and what is known of each
 	was    map[tickstorm.Topic]uint64 // up to which message topics were live that were given up since
 	begun  bool
+	ended  bool   // it is given up
+	cause  string // of that
 
 	wild  []tickstorm.Topic // of a snapshot: All of channels, which are left for last
 	sweep sweep
@@ -77,6 +79,7 @@ type recall struct {
 const (
 	recallBytes = 128 << 10 // of a piece, but for its last element
 	atOnce      = 32 << 10  // the most that is made of it while messages wait
+	passAtOnce  = 1 << 20   // bytes that are passed over while whoever changes the table waits
 	goLiveAt    = 128       // topics that go live at once
 	markRoom    = 32 << 10  // that is left in a message for its marks
 )
@@ -104,7 +107,7 @@ func (o *Outlet) Recall(r Recall, topics ...tickstorm.Topic) {
 		return
 	}
 	var j *recall
-	if n := len(o.recalls); n > 0 && !o.recalls[n-1].begun && (o.recalls[n-1].Since == 0) == (r.Since == 0) {
+	if n := len(o.recalls); n > 0 && o.recalls[n-1].joinable() && (o.recalls[n-1].Since == 0) == (r.Since == 0) {
 		j = o.recalls[n-1]
 		j.Since = min(j.Since, r.Since)
 	} else {
@@ -137,12 +140,19 @@ func (o *Outlet) Recall(r Recall, topics ...tickstorm.Topic) {
 	o.wake()
 }
 
+// joinable reports whether other topics may be recalled together with those of the recall.
+func (j *recall) joinable() bool { return !j.begun && !j.ended && len(j.topics) > 0 }
+
 // giveUp ends the recall of a topic, or puts down that it was live until now, for recalls of what
 // has its events too. It wants both of the hub's locks.
 func (o *Outlet) giveUp(t tickstorm.Topic, live bool) {
 	for _, j := range o.recalls {
+		delete(j.topics, t)
+		if len(j.topics) == 0 {
+			j.tape.stop()
+			o.goOn()
+		}
 		if !live {
-			delete(j.topics, t)
 			continue
 		}
 		if j.was == nil {
@@ -150,6 +160,55 @@ func (o *Outlet) giveUp(t tickstorm.Topic, live bool) {
 		}
 		j.was[t] = o.hub.message.number
 	}
+}
+
+// EndRecalls gives up what is still to be recalled: the topics go live, behind a gap of that cause.
+func (o *Outlet) EndRecalls(cause string) {
+	h := o.hub
+	h.editing.Lock()
+	defer h.editing.Unlock()
+	for _, j := range o.recalls {
+		j.ended, j.cause = true, cause
+		j.tape.stop()
+	}
+	if len(o.recalls) > 0 {
+		o.goOn()
+	}
+}
+
+// goOn has the outlet's goroutine look at its recalls. It wants the hub's lock of those who edit, under
+// which they change.
+func (o *Outlet) goOn() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.recalling = true
+	o.wake()
+}
+
+// endRecall makes the last piece of a recall that is given up.
+func (h *Hub) endRecall(o *Outlet, j *recall) *piece {
+	from := int64(0)
+	if j.Since != 0 {
+		from = max(j.Since, j.tape.played)
+	}
+	p := &piece{hub: h, first: Mark{Snapshot: j.Since == 0, From: from, Topics: j.named()}}
+	to := from
+	for len(j.topics) > 0 {
+		h.mu.Lock()
+		n := 0
+		for topic := range j.topics {
+			if n == goLiveAt {
+				break
+			}
+			n++
+			j.goLive(o, topic)
+		}
+		to = max(to, h.message.received+1)
+		h.mu.Unlock()
+	}
+	p.gap(from, to, j.cause, p.first.Topics...)
+	p.end(to, false)
+	return p
 }
 
 // wants reports whether an element is of the recall's topics, and has not come live.
@@ -190,6 +249,7 @@ type piece struct {
 	text   []byte
 	events int // in text
 	total  int
+	passed int // bytes of what was looked through for it
 	made   []*buffer
 }
 
@@ -219,8 +279,10 @@ func (p *piece) end(to int64, more bool) {
 // mostRecalled is how long a message may become before its last mark.
 func (h *Hub) mostRecalled() int { return h.cfg.MaxMessage - min(markRoom, h.cfg.MaxMessage/4) }
 
-// room reports whether there should be more in the piece.
-func (p *piece) room() bool { return len(p.made) == 0 && len(p.text) < recallBytes }
+// room reports whether there should be more in the piece, and more be looked through for it.
+func (p *piece) room() bool {
+	return len(p.made) == 0 && len(p.text) < recallBytes && p.passed < passAtOnce
+}
 
 // add adds an element that was received at a time.
 func (p *piece) add(element []byte, received int64) {
@@ -243,25 +305,30 @@ func (o *Outlet) recall(b *batch) {
 	b.buffers = append(b.buffers, made...)
 }
 
-// recallNext makes the next piece, nothing if there is none to write at the moment, and takes note
-// of whether there are others.
+// recallNext makes the next piece, nothing if there is none to write at the moment or none was found in
+// what may be looked through at once, and takes note of whether to go on.
 func (h *Hub) recallNext(o *Outlet) []*buffer {
 	h.editing.Lock()
 	defer h.editing.Unlock()
 	var made *piece
 	waits := false
-	for made == nil && !waits && len(o.recalls) > 0 && !o.left {
+	for made == nil && len(o.recalls) > 0 && !o.left {
 		j := o.recalls[0]
-		over := false
-		if j.Since != 0 {
+		over := true
+		switch {
+		case len(j.topics) == 0: // all were given up
+		case j.ended:
+			made = h.endRecall(o, j)
+		case j.Since != 0:
 			made, over, waits = h.history(o, j)
-		} else {
+		default:
 			made, over = h.snapshot(o, j)
 		}
-		if over {
-			j.tape.stop()
-			o.recalls = append(o.recalls[:0:0], o.recalls[1:]...)
+		if !over {
+			break
 		}
+		j.tape.stop()
+		o.recalls = append(o.recalls[:0:0], o.recalls[1:]...)
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()

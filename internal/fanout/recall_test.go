@@ -470,15 +470,15 @@ func TestHistoryKnown(t *testing.T) {
 	h := fanout.New(fanout.Config{Market: tickstorm.Stocks, History: 1 << 20, Mark: mark})
 	now := time.Now().UnixNano()
 	h.Message([]byte(`[{"ev":"T","sym":"A","n":1}]`), now+10)
-	h.Remember([]byte(`{"ev":"status","Kind":"gap","From":3}`), now+15)
 	h.Message([]byte(`[{"ev":"T","sym":"A","n":2}]`), now+20)
 	l := listen(h, fanout.OutletConfig{})
 	l.out.Recall(fanout.Recall{Since: now + 5, Known: now + 15}, topics("T.A")...)
-	l.out.Recall(fanout.Recall{Since: 5}, topics("Q.A")...)
 	l.await(t, 1)
 	l.end(t)
 	require.Equal(t, []int{1, 2}, serials(l.recalled["T.A"]))
-	require.NotEmpty(t, l.gaps)
+	require.Len(t, l.gaps, 1)
+	require.Equal(t, "not streamed", l.gaps[0].Cause)
+	require.Equal(t, []int64{now + 5, now + 15}, []int64{l.gaps[0].From, l.gaps[0].To})
 }
 
 // TestRecallLong: no message of the past is longer than clients read, however long its elements are;
@@ -633,4 +633,83 @@ func TestHistoryOfDays(t *testing.T) {
 			require.NotEmpty(t, got)
 		}
 	}
+}
+
+// TestRecallOfLittle: who waits for the table of topics waits for some of what is looked through, not for
+// all of it, where nothing of it is wanted.
+func TestRecallOfLittle(t *testing.T) {
+	h := fanout.New(fanout.Config{Market: tickstorm.Stocks, History: 32 << 20, Snapshots: 32 << 20, Mark: mark})
+	since := time.Now().UnixNano()
+	pad := strings.Repeat("x", 100)
+	for from := range 400 {
+		var parts []string
+		for i := range 200 {
+			parts = append(parts, fmt.Sprintf(`{"ev":"Q","sym":"S%d","pad":%q}`, from*200+i, pad))
+		}
+		h.Message([]byte("["+strings.Join(parts, ",")+"]"), since+int64(from))
+	}
+	require.Greater(t, h.Stats().Snapshots.Symbols, 50_000)
+	for name, r := range map[string]fanout.Recall{"snapshot": {}, "history": {Since: since}} {
+		t.Run(name, func(t *testing.T) {
+			o := h.Inert(fanout.OutletConfig{})
+			o.Recall(r, topics("T.*")...)
+			calls := 0
+			for made, more := false, true; more; calls++ {
+				require.False(t, made, "nothing before the last")
+				if made, more = o.Piece(); !more {
+					require.True(t, made)
+				}
+			}
+			require.Greater(t, calls, 3)
+		})
+	}
+	require.Zero(t, h.Lent())
+}
+
+// TestEndRecalls: what is given up between two pieces goes live behind a gap that tells it, and what reads
+// a recording for it is stopped; also where its topics are given up.
+func TestEndRecalls(t *testing.T) {
+	h := fanout.New(fanout.Config{Market: tickstorm.Stocks, History: 4 << 20, Snapshots: 4 << 20, Mark: mark})
+	f := newFeed(h, 10, 8)
+	for range 4000 {
+		f.send(10, 50)
+	}
+	stopped := make(chan struct{}, 1)
+	hanging := func(ctx context.Context, _, _ int64) (fanout.Source, error) {
+		<-ctx.Done()
+		stopped <- struct{}{}
+		return nil, ctx.Err()
+	}
+	for name, r := range map[string]fanout.Recall{
+		"snapshot": {}, "history": {Since: f.taped[0].at}, "recording": {Since: 1, Past: hanging},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := &listener{conn: newSink(), recalled: map[string][]wire{}, live: map[string][]wire{}}
+			l.out = h.Inert(fanout.OutletConfig{})
+			l.out.Recall(r, topics("T.*", "Q.*")...)
+			made, more := l.out.Piece()
+			require.Equal(t, name != "recording", made)
+			require.Equal(t, name != "recording", more)
+			l.out.EndRecalls("no more")
+			made, more = l.out.Piece()
+			require.True(t, made)
+			require.False(t, more)
+			before := l.out.Stats().Events
+			h.Message([]byte(`[{"ev":"T","sym":"A"},{"ev":"Q","sym":"A"}]`), f.now)
+			require.Equal(t, before+2, l.out.Stats().Events, "they are live")
+			if name == "recording" {
+				<-stopped
+			}
+		})
+	}
+	o := h.Join(newSink(), fanout.OutletConfig{})
+	o.Recall(fanout.Recall{Since: 1, Past: hanging}, topics("T.A", "T.B")...)
+	o.Unsubscribe(topics("T.A")...)
+	o.Unsubscribe(topics("T.B")...)
+	o.Recall(fanout.Recall{Since: f.taped[3999].at}, topics("Q.*")...) // which the other must not hold up
+	for deadline := time.Now().Add(time.Minute); o.Stats().Recalled == 0; time.Sleep(time.Millisecond) {
+		require.True(t, time.Now().Before(deadline))
+	}
+	o.Cut()
+	<-o.Done()
 }

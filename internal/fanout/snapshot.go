@@ -44,16 +44,17 @@ func (h *Hub) snapshot(o *Outlet, j *recall) (p *piece, over bool) {
 		if _, has := j.topics[t]; has { // it was not given up
 			p = h.snapshotAll(o, j, t)
 		}
-		if _, has := j.topics[t]; !has {
-			j.wild = j.wild[1:]
-			j.sweep = sweep{}
+		if _, has := j.topics[t]; has {
+			break
 		}
+		j.wild = j.wild[1:]
+		j.sweep = sweep{}
 	}
 	return p, len(j.topics) == 0
 }
 
-// stores reports whether the last elements of a channel are kept.
-func (h *Hub) stores(channel string) bool {
+// Keeps reports whether the last elements of a channel are kept.
+func (h *Hub) Keeps(channel string) bool {
 	return h.store != nil && (len(h.cfg.SnapshotOf) == 0 || slices.Contains(h.cfg.SnapshotOf, channel))
 }
 
@@ -93,7 +94,7 @@ func (h *Hub) snapshotSome(o *Outlet, j *recall) *piece {
 	return p
 }
 
-// snapshotAll makes the next piece of all symbols of a channel.
+// snapshotAll makes the next piece of all symbols of a channel, nothing if none of it was found yet.
 func (h *Hub) snapshotAll(o *Outlet, j *recall, t tickstorm.Topic) *piece {
 	p := &piece{hub: h, first: Mark{Snapshot: true, Topics: []tickstorm.Topic{t}}}
 	p.begin()
@@ -102,6 +103,10 @@ func (h *Hub) snapshotAll(o *Outlet, j *recall, t tickstorm.Topic) *piece {
 		h.mu.Lock()
 		live = h.sweepOn(o, j, t, p)
 		h.mu.Unlock()
+		p.passed += sweepCells * unit
+	}
+	if !live && p.total == 0 {
+		return nil
 	}
 	p.end(0, !live)
 	return p

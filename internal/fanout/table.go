@@ -102,7 +102,7 @@ func (h *Hub) initTable() {
 	for _, s := range h.cfg.Market.Streams() {
 		name, _ := h.cfg.Market.Channel(s)
 		h.streams[name] = s
-		h.channels[s] = channel{bit: 1 << s, conflates: conflates(s), stored: h.stores(name)}
+		h.channels[s] = channel{bit: 1 << s, conflates: conflates(s), stored: h.Keeps(name)}
 	}
 }
 

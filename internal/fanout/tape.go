@@ -150,6 +150,7 @@ func (h *Hub) playRing(o *Outlet, j *recall, p *piece) (over bool) {
 		}
 	}
 	begin, looked := t.place, 0
+	defer func() { p.passed += int(t.place - begin) }()
 	for t.place < r.head && t.place-begin < sight && looked < sight/64 {
 		e, next := r.at(t.place)
 		if len(e.text) > 0 && e.received >= max(j.Since, t.from) && (!e.note || t.place < t.told) {
@@ -330,6 +331,7 @@ func (h *Hub) playPast(o *Outlet, j *recall, p *piece) (waits bool) {
 	}
 	if len(some.raw) > 0 {
 		t.raw = some.raw
+		p.passed += len(some.raw)
 		h.play(o, j, p)
 		return false
 	}
