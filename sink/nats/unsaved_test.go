@@ -130,13 +130,13 @@ func (h letGo) OnTrade(*tickstorm.Trade) {
 func TestLetGo(t *testing.T) {
 	cluster := fixture.Start(t, 1)
 	dir := t.TempDir()
-	tp := fixture.NewTape(t, dir)
+	tp := sinktest.NewTape(t, dir)
 	s := fixture.GoSink(t, fixture.Connect(t, cluster), dir, "", true, sinknats.Config{})
 	tp.Say(10)
 	file, err := sink.OpenWatermarks(filepath.Join(t.TempDir(), "marks"))
 	require.NoError(t, err)
 	defer file.Close()
-	b := fixture.NewBooks()
+	b := sinktest.NewBooks()
 	came, let := make(chan struct{}, 1), make(chan struct{})
 	c, err := sinknats.NewConsumer(fixture.Connect(t, cluster), sinknats.ConsumerConfig{
 		Market: tickstorm.Stocks, Handler: letGo{came: came, let: let}, Watermarks: file, Lease: time.Second, Save: time.Nanosecond,
@@ -149,7 +149,7 @@ func TestLetGo(t *testing.T) {
 	cancel()
 	close(let)
 	require.ErrorIs(t, <-over, context.Canceled)
-	consumer := fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Handler: fixture.Ear{Books: b}, Watermarks: file})
+	consumer := fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Handler: sinktest.Ear{Books: b}, Watermarks: file})
 	b.Whole(t, tp.Said(), 0, 1)
 	s.Halt(t)
 	consumer.Halt(t)
