@@ -130,7 +130,7 @@ func (h letGo) OnTrade(*tickstorm.Trade) {
 func TestLetGo(t *testing.T) {
 	cluster := fixture.Start(t, 1)
 	dir := t.TempDir()
-	tp := sinktest.NewTape(t, dir)
+	tp := sinktest.NewTape(t, dir, false)
 	s := fixture.GoSink(t, fixture.Connect(t, cluster), dir, "", true, sinknats.Config{})
 	tp.Say(10)
 	file, err := sink.OpenWatermarks(filepath.Join(t.TempDir(), "marks"))
