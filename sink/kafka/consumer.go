@@ -39,7 +39,8 @@ type ConsumerConfig struct {
 	Group string
 	// Watermarks keep how far the group is; nil has Kafka keep them, with the offsets that the group
 	// commits. A handler that keeps them with its own results, so that not even a kill repeats
-	// anything, gives its own, and Lanes, for they are saved lane by lane.
+	// anything, gives its own, and Lanes, for they are saved lane by lane. A lane of which they have
+	// nothing begins at its beginning.
 	Watermarks sink.Watermarks
 	// Save is how often watermarks are saved, and so how much another consumer repeats of one that
 	// was killed; default 500 ms.

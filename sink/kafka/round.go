@@ -268,10 +268,9 @@ func (e *Engine) settle(b *sink.Batch) (failed, poison error) {
 			}
 		default:
 			p.topic.synced = false // what has become of them nobody knows
-			if failed != nil {
-				break
+			if failed == nil {
+				failed = fmt.Errorf("kafka: %s: %w", p.topic.name, err)
 			}
-			failed = fmt.Errorf("kafka: %s: %w", p.topic.name, err)
 		}
 		p.rows = p.rows[:0]
 	}
