@@ -467,18 +467,26 @@ func TestHistoryHangs(t *testing.T) {
 
 // TestHistoryKnown: where it is known that topics were not streamed, that is told.
 func TestHistoryKnown(t *testing.T) {
-	h := fanout.New(fanout.Config{Market: tickstorm.Stocks, History: 1 << 20, Mark: mark})
+	var gaps []fanout.Mark // its writer's, until it has ended
+	h := fanout.New(fanout.Config{Market: tickstorm.Stocks, History: 1 << 20, Mark: func(dst []byte, m fanout.Mark) []byte {
+		if m.Kind == fanout.MarkGap {
+			m.Topics = slices.Clone(m.Topics)
+			gaps = append(gaps, m)
+		}
+		return mark(dst, m)
+	}})
 	now := time.Now().UnixNano()
 	h.Message([]byte(`[{"ev":"T","sym":"A","n":1}]`), now+10)
-	h.Remember([]byte(`{"ev":"status","Kind":"gap","From":3}`), now+15)
 	h.Message([]byte(`[{"ev":"T","sym":"A","n":2}]`), now+20)
 	l := listen(h, fanout.OutletConfig{})
 	l.out.Recall(fanout.Recall{Since: now + 5, Known: now + 15}, topics("T.A")...)
-	l.out.Recall(fanout.Recall{Since: 5}, topics("Q.A")...)
 	l.await(t, 1)
 	l.end(t)
 	require.Equal(t, []int{1, 2}, serials(l.recalled["T.A"]))
-	require.NotEmpty(t, l.gaps)
+	require.Len(t, gaps, 1)
+	require.Equal(t, fanout.Mark{
+		Kind: fanout.MarkGap, From: now + 5, To: now + 15, Cause: "not streamed", Topics: topics("T.A"),
+	}, gaps[0])
 }
 
 // TestRecallLong: no message of the past is longer than clients read, however long its elements are;
