@@ -280,8 +280,26 @@ func TestKeysChange(t *testing.T) {
 	require.NotContains(t, log.String(), "short")
 }
 
-// TestKeyIsWithdrawn: what waits for a client that may not stay is not written any more, and a
-// client of this library does not come back.
+// TestKeyIsWithdrawnWhileItWaits: what waits for a client that may not stay is not written any more.
+func TestKeyIsWithdrawnWhileItWaits(t *testing.T) {
+	keys := newKeys(t, relay.Key{Name: "desk", Token: token("desk")})
+	inBubble(t, quiet, tickstorm.Stocks, func(c *relay.Config) { c.Keys = keys }, func(b *bench) {
+		c := b.loginAs("/stocks", token("desk"))
+		c.take("T.A")
+		const events = 4
+		for i := range events {
+			b.up.Broadcast(fmt.Appendf(nil, `[{"ev":"T","sym":"A","q":%d}]`, i))
+			time.Sleep(time.Second) // the first is being written, to a client that reads nothing
+		}
+		require.Equal(t, events, int(b.relay.Stats().Markets[0].Events))
+		require.NoError(t, keys.Set())
+		c.expect(`[{"ev":"T","sym":"A","q":0}]`, authFailed)
+		require.EqualValues(t, 1008, c.end())
+		require.Empty(t, c.messages)
+	})
+}
+
+// TestKeyIsWithdrawn: a client of this library whose key is withdrawn does not come back.
 func TestKeyIsWithdrawn(t *testing.T) {
 	keys := newKeys(t, relay.Key{Name: "desk", Token: token("desk")})
 	b := start(t, quiet, tickstorm.Stocks, func(c *relay.Config) { c.Keys = keys })
