@@ -37,6 +37,7 @@ type storeChunk struct {
 	newest uint64 // message that any of them has an element of
 	units  uint32 // of each cell
 	data   []byte
+	blocks [chunkUnits / blockUnits]uint64 // newest of the cells that begin in each
 }
 
 // storeClass is the cells of one size. A cell's number is its place in units, chunk by chunk.
@@ -57,6 +58,7 @@ type storeWait struct {
 const (
 	unit         = 64
 	chunkUnits   = 1 << 12
+	blockUnits   = 1 << 6 // of a part of a chunk
 	chunkBytes   = unit * chunkUnits
 	storeClasses = 45
 	minStore     = 1 << 20
@@ -190,7 +192,8 @@ func (s *store) keep(tag uint32, stream uint8, symbol, element []byte, number ui
 	binary.LittleEndian.PutUint32(c[cellSize:], uint32(len(element)))
 	c[cellRecent] = 1
 	copy(c[cellHead+len(symbol):], element)
-	s.chunks[id/chunkUnits].newest = number
+	k := &s.chunks[id/chunkUnits]
+	k.newest, k.blocks[id%chunkUnits/blockUnits] = number, number
 }
 
 // add makes a cell for a symbol that has none, still without an element; 0 if there is no room.
@@ -258,6 +261,7 @@ func (s *store) newCell(units uint32, class int) uint32 {
 func (s *store) divide(chunk, units uint32, class int) {
 	k, c := &s.classes[class], &s.chunks[chunk]
 	c.units, c.newest = units, 0
+	clear(c.blocks[:])
 	k.chunks = append(k.chunks, chunk)
 	for at := uint32(0); at+units <= chunkUnits; at += units {
 		id := chunk*chunkUnits + at
