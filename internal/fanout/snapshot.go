@@ -152,21 +152,17 @@ func (h *Hub) sweepOn(o *Outlet, j *recall, t tickstorm.Topic, p *piece) (live b
 func (s *store) sweep(o *Outlet, j *recall, channel string, stream uint8, p *piece, from uint32, cells int, after uint64, size int) uint32 {
 	for chunk := from / chunkUnits; int(chunk) < len(s.chunks); chunk++ {
 		k := &s.chunks[chunk]
-		if k.newest <= after {
-			continue
-		}
-		cells-- // for a look at its blocks
 		at := uint32(0)
 		if chunk == from/chunkUnits {
 			at = from % chunkUnits / k.units * k.units // the chunk may have been divided anew
 		}
 		for at+k.units <= chunkUnits {
 			id, block := chunk*chunkUnits+at, at/blockUnits
-			if k.blocks[block] <= after {
+			if s.newest[chunk*chunkBlocks+block] <= after {
 				at = ((block+1)*blockUnits + k.units - 1) / k.units * k.units
 				continue
 			}
-			if cells <= 0 || len(p.text) >= size {
+			if cells == 0 || len(p.text) >= size {
 				return id
 			}
 			cells--
