@@ -218,11 +218,11 @@ func (c *conn) endRecalls() {
 // mayRecall lets the client have what it has asked for of the past, or refuses it, once.
 func (c *conn) mayRecall(allowed bool) {
 	was := c.recalls.Swap(allowed)
-	c.endRecalls()
 	if c.wish.past() && !allowed && (was || !c.recallsTold) {
 		c.recallsTold = true
 		c.answer(dialogue.NotAuthorized)
 	}
+	c.endRecalls()
 }
 
 // known is since when the upstream has sent a topic without an end, or now if it does not. It wants

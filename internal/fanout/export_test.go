@@ -1,6 +1,11 @@
 package fanout
 
-import "reflect"
+import (
+	"math"
+	"reflect"
+
+	"github.com/tickstorm/tickstorm"
+)
 
 // Lent returns how many buffers somebody has.
 func (h *Hub) Lent() int {
@@ -87,4 +92,17 @@ func (o *Outlet) Piece() (made, more bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return len(buffers) > 0, o.recalling
+}
+
+// LastSweep returns how many symbols of a channel have an element that is newer than the message of a
+// number, and whether all can be found while messages wait.
+func (h *Hub) LastSweep(channel string, after uint64) (symbols int, whole bool) {
+	h.editing.Lock()
+	defer h.editing.Unlock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	j := &recall{topics: map[tickstorm.Topic]int64{{Channel: channel, Symbol: tickstorm.All}: 0}}
+	p := &piece{hub: h}
+	next := h.store.sweep(&Outlet{}, j, channel, uint8(h.streams[channel]), p, 0, lastCells, after, math.MaxInt)
+	return p.total, next == math.MaxUint32
 }

@@ -713,3 +713,24 @@ func TestEndRecalls(t *testing.T) {
 	o.Cut()
 	<-o.Done()
 }
+
+// TestLastSweep: messages wait for a last sweep of a snapshot where little has changed, wherever that is, and
+// not where much has, of whatever channel.
+func TestLastSweep(t *testing.T) {
+	h := fanout.New(fanout.Config{Market: tickstorm.Stocks, Snapshots: 64 << 20, Mark: mark})
+	send := func(step int) {
+		for from := 0; from < 100_000; from += step {
+			h.Message(fmt.Appendf(nil, `[{"ev":"Q","sym":"S%d"}]`, from), 1)
+		}
+	}
+	send(1)
+	messages := h.Stats().Messages
+	send(1000)
+	n, whole := h.LastSweep("Q", messages)
+	require.Equal(t, 100, n)
+	require.True(t, whole)
+	messages = h.Stats().Messages
+	send(1)
+	_, whole = h.LastSweep("LULD", messages)
+	require.False(t, whole)
+}

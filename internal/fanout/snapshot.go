@@ -26,6 +26,11 @@ type sweep struct {
 // sweepCells is how many cells are looked at while messages wait.
 const sweepCells = 1 << 12
 
+// lastCells is how many cells the last sweep may look at, all of it while messages wait. A sweep looks at
+// what stands near to cells that have changed, so that each is shorter than the one before until it
+// is as short as that.
+const lastCells = 4 * sweepCells
+
 // snapshot makes the next piece of a snapshot.
 func (h *Hub) snapshot(o *Outlet, j *recall) (p *piece, over bool) {
 	if !j.begun {
@@ -123,7 +128,7 @@ func (h *Hub) sweepOn(o *Outlet, j *recall, t tickstorm.Topic, p *piece) (live b
 	}
 	if !s.running {
 		// Perhaps this can be the last.
-		before, events, total, cells := len(p.text), p.events, p.total, math.MaxInt
+		before, events, total, cells := len(p.text), p.events, p.total, lastCells
 		if s.after == 0 {
 			cells = sweepCells
 		}
@@ -147,19 +152,21 @@ func (h *Hub) sweepOn(o *Outlet, j *recall, t tickstorm.Topic, p *piece) (live b
 func (s *store) sweep(o *Outlet, j *recall, channel string, stream uint8, p *piece, from uint32, cells int, after uint64, size int) uint32 {
 	for chunk := from / chunkUnits; int(chunk) < len(s.chunks); chunk++ {
 		k := &s.chunks[chunk]
-		if k.newest <= after {
-			continue
-		}
 		at := uint32(0)
 		if chunk == from/chunkUnits {
 			at = from % chunkUnits / k.units * k.units // the chunk may have been divided anew
 		}
-		for ; at+k.units <= chunkUnits; at += k.units {
-			id := chunk*chunkUnits + at
+		for at+k.units <= chunkUnits {
+			id, block := chunk*chunkUnits+at, at/blockUnits
+			if s.newest[chunk*chunkBlocks+block] <= after {
+				at = ((block+1)*blockUnits + k.units - 1) / k.units * k.units
+				continue
+			}
 			if cells == 0 || len(p.text) >= size {
 				return id
 			}
 			cells--
+			at += k.units
 			if c := s.cell(id); id != 0 && c[cellStream] == stream && number(c) > after && j.wants(o, channel, symbolOf(c), number(c)) {
 				p.add(elementOf(c), 0)
 			}

@@ -21,6 +21,7 @@ type store struct {
 	hash    intern.Hasher
 	index   []uint64 // by hash: the number of a cell, and above it its tag; 0 is none. Its length is a power of two
 	chunks  []storeChunk
+	newest  []uint64 // message that any cell has an element of that begins in a block
 	classes [storeClasses]storeClass
 	limit   int // of bytes
 	used    int // cells
@@ -34,9 +35,8 @@ type store struct {
 
 // storeChunk is memory for cells of one size.
 type storeChunk struct {
-	newest uint64 // message that any of them has an element of
-	units  uint32 // of each cell
-	data   []byte
+	units uint32 // of each cell
+	data  []byte
 }
 
 // storeClass is the cells of one size. A cell's number is its place in units, chunk by chunk.
@@ -57,6 +57,8 @@ type storeWait struct {
 const (
 	unit         = 64
 	chunkUnits   = 1 << 12
+	blockUnits   = 1 << 6 // of a part of a chunk
+	chunkBlocks  = chunkUnits / blockUnits
 	chunkBytes   = unit * chunkUnits
 	storeClasses = 45
 	minStore     = 1 << 20
@@ -190,7 +192,7 @@ func (s *store) keep(tag uint32, stream uint8, symbol, element []byte, number ui
 	binary.LittleEndian.PutUint32(c[cellSize:], uint32(len(element)))
 	c[cellRecent] = 1
 	copy(c[cellHead+len(symbol):], element)
-	s.chunks[id/chunkUnits].newest = number
+	s.newest[id/blockUnits] = number
 }
 
 // add makes a cell for a symbol that has none, still without an element; 0 if there is no room.
@@ -244,6 +246,7 @@ func (s *store) newCell(units uint32, class int) uint32 {
 		switch {
 		case s.bytes()+chunkBytes <= s.limit:
 			s.chunks = append(s.chunks, storeChunk{data: make([]byte, chunkBytes)})
+			s.newest = append(s.newest, make([]uint64, chunkBlocks)...)
 			s.divide(uint32(len(s.chunks)-1), units, class)
 		case !s.evict(class) && !s.steal(units, class):
 			return 0
@@ -257,7 +260,8 @@ func (s *store) newCell(units uint32, class int) uint32 {
 // divide makes a chunk one of unused cells.
 func (s *store) divide(chunk, units uint32, class int) {
 	k, c := &s.classes[class], &s.chunks[chunk]
-	c.units, c.newest = units, 0
+	c.units = units
+	clear(s.newest[chunk*chunkBlocks : (chunk+1)*chunkBlocks])
 	k.chunks = append(k.chunks, chunk)
 	for at := uint32(0); at+units <= chunkUnits; at += units {
 		id := chunk*chunkUnits + at
