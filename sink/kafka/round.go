@@ -262,6 +262,8 @@ func (e *Engine) settle(b *sink.Batch) (failed, poison error) {
 			bad := -1
 			if len(p.rows) == 1 {
 				bad = p.rows[0]
+			} else { // the client may have sent the first of them by themselves, and they are stored
+				p.topic.synced = false
 			}
 			if poison == nil || bad >= 0 {
 				poison = sink.Poison(bad, fmt.Errorf("kafka: %s: %w", p.topic.name, err))
