@@ -108,7 +108,7 @@ func (c *Config) secure() (*tls.Config, *certificate, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("relay: certificate: %w", err)
 	}
-	cfg.Certificates, cfg.NameToCertificate = nil, nil // of which clients that ask for no name would get the first
+	cfg.Certificates = nil // of which clients that ask for no name would get the first
 	cfg.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert.current.Load(), nil }
 	return cfg, cert, nil
 }
