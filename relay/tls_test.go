@@ -242,7 +242,7 @@ func TestCertificateOfFiles(t *testing.T) {
 	require.NoError(t, err)
 	defer up.Close()
 	cfg := &tls.Config{
-		Certificates: []tls.Certificate{other},
+		Certificates:   []tls.Certificate{other},
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &other, nil },
 	}
 	b := serveTLS(t, up.ClientConfig(tickstorm.Stocks), relay.Config{TLS: cfg, CertFile: certFile, KeyFile: keyFile})
