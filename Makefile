@@ -175,7 +175,7 @@ proof: ## prove what takes long: races, repeated runs, fuzzing, soak; half an ho
 	cd cmd/tickstorm && TICKSTORM_FLAGS=$(call share,40) go test -count=1 -run Flags .
 	cd sink && TICKSTORM_KILLS=$(call share,300) go test -count=1 -run 'Kills|Rivals' .
 	cd sink/nats && TICKSTORM_KILLS=$(call share,200) go test -count=1 -timeout 30m -run 'Killed|StreamOnce' .
-	cd sink/nats/internal/faults && TICKSTORM_KILLS=$(call share,200) go test -count=1 -timeout 30m .
+	cd sink/nats/internal/faults && TICKSTORM_KILLS=$(call share,60) go test -count=1 -timeout 30m .
 	cd sink/kafka && TICKSTORM_KILLS=$(call share,400) go test -count=1 -timeout 30m -run 'Faults|Killed|Once' .
 	cd sink/postgres && TICKSTORM_KILLS=$(call share,300) go test -count=1 -timeout 30m -run Kills .
 	cd sink/parquet && TICKSTORM_KILLS=$(call share,300) go test -count=1 -run Kills .
