@@ -160,11 +160,12 @@ func (c *Conn) replay(r *Replay) {
 	}
 }
 
-// holds reports whether the client has subscribed to anything.
+// holds reports whether the client has subscribed to anything and was told so: a recording that
+// began before that would lose its first messages.
 func (c *Conn) holds() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.held) > 0
+	c.streaming.Lock()
+	defer c.streaming.Unlock()
+	return c.wants.any()
 }
 
 // replayOnce sends the recording. It returns how many messages of it there were that are not of

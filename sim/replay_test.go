@@ -7,11 +7,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
@@ -235,6 +237,39 @@ func TestReplayLoopOfStatuses(t *testing.T) {
 	c.send(subscribe("T.B"))
 	c.expect(`[{"ev":"status","status":"success","message":"subscribed to: T.B"}]`)
 	require.Len(t, opened, 1)
+}
+
+// TestReplayBegins: nothing of a recording is lost to clients that subscribe just as their streams
+// set out, and so many that these are late.
+func TestReplayBegins(t *testing.T) {
+	recording := [][]byte{[]byte(`[{"ev":"T","sym":"A","q":0}]`), []byte(`[{"ev":"T","sym":"A","q":1}]`)}
+	s := startPipe(t, sim.Config{MaxConnections: 1000, Replay: sim.ReplayMessages(recording, 0)})
+	topics := "T.A" // and some more that take a while to be acknowledged
+	for i := range 500 {
+		topics += fmt.Sprintf(",T.%d", i)
+	}
+	clients := make([]*client, 600)
+	for i := range clients {
+		clients[i] = connect(t, s, tickstorm.Stocks)
+		clients[i].next()
+	}
+	var all sync.WaitGroup
+	for _, c := range clients {
+		all.Go(func() {
+			_ = c.framer.Send(ws.OpText, []byte(`{"action":"auth","params":"`+s.ClientConfig(tickstorm.Stocks).Key+`"}`))
+			_ = c.framer.Send(ws.OpText, []byte(subscribe(topics)))
+			_, _ = c.nc.Write(c.framer.Outgoing())
+		})
+	}
+	for _, c := range clients {
+		first := c.next()
+		for strings.Contains(first, `"status"`) {
+			first = c.next()
+		}
+		require.Equal(t, string(recording[0]), first)
+		c.expect(string(recording[1]))
+	}
+	all.Wait()
 }
 
 // TestReplayPace: each message has its time from the beginning on, and idle stretches are cut.

@@ -52,6 +52,16 @@ func (s *subscriptions) set(t tickstorm.Topic, on bool) {
 	}
 }
 
+// any reports whether there are any.
+func (s *subscriptions) any() bool {
+	for _, c := range s.channels {
+		if c.all || len(c.some) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // takes reports whether an element of a message is to be sent: one of the topics, of none that
 // there are, or a status that tells of the recording.
 func (s *subscriptions) takes(msg []byte, e *tickstorm.Element) bool {
