@@ -82,6 +82,30 @@ type Schema struct {
 	Columns []Column
 }
 
+// NewEvent returns an empty event of the schema's kind, such as a [*tickstorm.Trade]; a
+// [*tickstorm.Unknown] if it is of none.
+func (s *Schema) NewEvent() tickstorm.Event {
+	switch s.Kind {
+	case tickstorm.KindTrade:
+		return new(tickstorm.Trade)
+	case tickstorm.KindQuote:
+		return new(tickstorm.Quote)
+	case tickstorm.KindAggregate:
+		return new(tickstorm.Aggregate)
+	case tickstorm.KindBook:
+		return new(tickstorm.Book)
+	case tickstorm.KindLULD:
+		return new(tickstorm.LULD)
+	case tickstorm.KindImbalance:
+		return new(tickstorm.Imbalance)
+	case tickstorm.KindValue:
+		return new(tickstorm.Value)
+	case tickstorm.KindStatus:
+		return new(tickstorm.Status)
+	}
+	return new(tickstorm.Unknown)
+}
+
 // Schemas returns those of all kinds, and last "unknown" and "gaps". They are shared: do not change
 // them.
 func Schemas() []*Schema { return schemas() }
@@ -157,7 +181,7 @@ var schemas = sync.OnceValue(func() []*Schema {
 		s.Columns = slices.Concat(shared(), s.Columns, []Column{unreadable})
 		for i := range s.Columns {
 			if c := &s.Columns[i]; c.value != nil {
-				c.Keys = keysOf(s.Kind, c.field)
+				c.Keys = keysOf(s, c.field)
 			}
 		}
 	}
@@ -322,10 +346,10 @@ func gapSchema() *Schema {
 }
 
 // keysOf returns the vendor's keys of a field, in the words of the table that encodes events.
-func keysOf(k tickstorm.Kind, field tickstorm.Fields) (keys []string) {
+func keysOf(of *Schema, field tickstorm.Fields) (keys []string) {
 	for _, m := range tickstorm.Markets() {
 		for _, s := range append(m.Streams(), 0) {
-			e := newEvent(k)
+			e := of.NewEvent()
 			*e.Head() = tickstorm.Header{Market: m, Stream: s, Has: field}
 			_, member, ok := strings.Cut(string(e.AppendJSON(nil)), `,"`)
 			if key, _, _ := strings.Cut(member, `"`); ok && !slices.Contains(keys, key) {
@@ -334,26 +358,4 @@ func keysOf(k tickstorm.Kind, field tickstorm.Fields) (keys []string) {
 		}
 	}
 	return keys
-}
-
-func newEvent(k tickstorm.Kind) tickstorm.Event {
-	switch k {
-	case tickstorm.KindTrade:
-		return new(tickstorm.Trade)
-	case tickstorm.KindQuote:
-		return new(tickstorm.Quote)
-	case tickstorm.KindAggregate:
-		return new(tickstorm.Aggregate)
-	case tickstorm.KindBook:
-		return new(tickstorm.Book)
-	case tickstorm.KindLULD:
-		return new(tickstorm.LULD)
-	case tickstorm.KindImbalance:
-		return new(tickstorm.Imbalance)
-	case tickstorm.KindValue:
-		return new(tickstorm.Value)
-	case tickstorm.KindStatus:
-		return new(tickstorm.Status)
-	}
-	return new(tickstorm.Unknown)
 }

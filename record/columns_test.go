@@ -26,7 +26,8 @@ func TestSchemas(t *testing.T) {
 	for _, k := range kinds {
 		s := SchemaOf(k)
 		require.Equal(t, k, s.Kind)
-		e := newEvent(k)
+		e := s.NewEvent()
+		require.Equal(t, k, e.Kind())
 		fields := map[any]string{} // by pointer
 		v := reflect.ValueOf(e).Elem()
 		for i := range v.NumField() {

@@ -198,7 +198,7 @@ func everything(t testing.TB, m tickstorm.Market) (messages [][]byte) {
 	for _, s := range m.Streams() {
 		for _, k := range kinds {
 			for _, extreme := range []bool{false, true} {
-				e := newEvent(k)
+				e := SchemaOf(k).NewEvent()
 				fill(e, extreme)
 				e.Head().Market, e.Head().Stream = m, s
 				msg := append(e.AppendJSON([]byte{'['}), ']') // in the form of stocks if the market has no such events

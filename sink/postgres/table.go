@@ -125,7 +125,7 @@ const (
 // counts through one conversion, has no meaning where several sinks write.
 func eventTable(s *record.Schema) *table {
 	t := &table{name: s.Name, doc: s.Doc, kind: s.Kind, key: idColumns, columns: shared()}
-	e := newEvent(s.Kind)
+	e := s.NewEvent()
 	for i := range s.Columns {
 		c := &s.Columns[i]
 		if len(c.Keys) == 0 || c.Name == "channel" {
@@ -191,28 +191,6 @@ func typeFor(v any) sqlType {
 		return typeDoubles
 	}
 	return typeText // a *string, *[]byte or *Auction
-}
-
-func newEvent(k tickstorm.Kind) tickstorm.Event {
-	switch k {
-	case tickstorm.KindTrade:
-		return new(tickstorm.Trade)
-	case tickstorm.KindQuote:
-		return new(tickstorm.Quote)
-	case tickstorm.KindAggregate:
-		return new(tickstorm.Aggregate)
-	case tickstorm.KindBook:
-		return new(tickstorm.Book)
-	case tickstorm.KindLULD:
-		return new(tickstorm.LULD)
-	case tickstorm.KindImbalance:
-		return new(tickstorm.Imbalance)
-	case tickstorm.KindValue:
-		return new(tickstorm.Value)
-	case tickstorm.KindStatus:
-		return new(tickstorm.Status)
-	}
-	return new(tickstorm.Unknown)
 }
 
 func unknownTable() *table {
