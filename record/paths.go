@@ -4,10 +4,30 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
 )
+
+// Files yields the files that paths are, or match if they are patterns, and the segments below those
+// that are folders; parts that nothing was written to yet are left out. It opens none, and one may have
+// been renamed or removed by the time it is opened. An error ends it: a path that names nothing is a
+// [fs.ErrNotExist]. A pattern may match nothing, for what it matches comes and goes.
+func Files(paths ...string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		enough := errors.New("enough")
+		err := files(paths, func(path string, _ bool) error {
+			if !yield(path, nil) {
+				return enough
+			}
+			return nil
+		})
+		if err != nil && err != enough {
+			yield("", err)
+		}
+	}
+}
 
 // expand finds what a path or pattern matches. found reports that it is a pattern, of which what it
 // matches need not stay.

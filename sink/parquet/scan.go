@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/tickstorm/tickstorm"
@@ -32,18 +31,19 @@ type segment struct {
 func (s *Sink) scan(ctx context.Context) ([]segment, error) {
 	var found []segment
 	open, looked := 0, map[string]segment{}
-	look := func(path string, info fs.FileInfo) error {
-		if _, twice := looked[path]; twice || info.Size() == 0 {
-			return nil
+	for path, err := range record.Files(s.cfg.From...) {
+		if err != nil {
+			return nil, fmt.Errorf("parquet: %w", err)
 		}
-		g := s.seen[path]
-		if g.path == "" || g.size != info.Size() || !g.changed.Equal(info.ModTime()) {
-			var err error
-			if g, err = identify(ctx, path, info); errors.Is(err, fs.ErrNotExist) { // renamed or removed since
-				return nil
-			} else if err != nil {
-				return err
-			}
+		if _, twice := looked[path]; twice {
+			continue
+		}
+		g, err := s.look(ctx, path)
+		if err != nil {
+			return nil, err
+		}
+		if g.size == 0 { // it has nothing, is no file, or was renamed or removed since
+			continue
 		}
 		looked[path] = g
 		switch {
@@ -57,12 +57,6 @@ func (s *Sink) scan(ctx context.Context) ([]segment, error) {
 		default:
 			found = append(found, g)
 		}
-		return nil
-	}
-	for _, path := range s.cfg.From {
-		if err := walk(path, look); err != nil {
-			return nil, err
-		}
 	}
 	s.seen = looked
 	s.counts.add(func(s *Stats) { s.Open = open })
@@ -71,6 +65,21 @@ func (s *Sink) scan(ctx context.Context) ([]segment, error) {
 			cmp.Compare(a.sequence, b.sequence), a.started.Compare(b.started), cmp.Compare(a.path, b.path))
 	})
 	return found, nil
+}
+
+// look finds out which segment a file is, unless it is as it was the last time; the zero segment if
+// there is nothing in it.
+func (s *Sink) look(ctx context.Context, path string) (g segment, err error) {
+	info, err := os.Stat(path)
+	if err == nil && info.Mode().IsRegular() && info.Size() > 0 {
+		if g = s.seen[path]; g.path == "" || g.size != info.Size() || !g.changed.Equal(info.ModTime()) {
+			g, err = identify(ctx, path, info)
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) { // renamed or removed since
+		return segment{}, nil
+	}
+	return g, err
 }
 
 // tell does something once for a file of a size.
@@ -94,43 +103,4 @@ func identify(ctx context.Context, path string, info fs.FileInfo) (segment, erro
 		g.name, g.market, g.sequence, g.started = r.Header.Name(), r.Header.Market, r.Header.Sequence, r.Header.Started
 	}
 	return g, nil
-}
-
-// walk calls look with the segments that a path is, or matches, or has below it.
-func walk(path string, look func(path string, info fs.FileInfo) error) error {
-	roots := []string{path}
-	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) && strings.ContainsAny(path, `*?[`) {
-		if roots, err = filepath.Glob(path); err != nil {
-			return fmt.Errorf("parquet: %s: %w", path, err)
-		}
-	}
-	for _, root := range roots {
-		if info, err := os.Stat(root); err == nil && info.IsDir() && !os.IsPathSeparator(root[len(root)-1]) {
-			root += string(filepath.Separator) // has a link be the folder that it names
-		}
-		err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
-			if p != root && errors.Is(err, fs.ErrNotExist) { // renamed or removed since
-				return nil
-			}
-			if err != nil || d.IsDir() || p != root && !isSegment(p) {
-				return err
-			}
-			info, err := os.Stat(p)
-			if p != root && errors.Is(err, fs.ErrNotExist) {
-				return nil
-			}
-			if err != nil || !info.Mode().IsRegular() {
-				return err
-			}
-			return look(p, info)
-		})
-		if err != nil {
-			return fmt.Errorf("parquet: %w", err)
-		}
-	}
-	return nil
-}
-
-func isSegment(path string) bool {
-	return strings.HasSuffix(path, record.Suffix) || strings.HasSuffix(path, record.PartSuffix)
 }
