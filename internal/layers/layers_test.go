@@ -50,6 +50,7 @@ var house = map[string]layer{
 	},
 	"frame":             {knows: []string{"internal/poison", "internal/swar", ws}, tests: []string{testify}},
 	"epoll":             {knows: []string{".", "internal/sock", "syscall"}, tests: []string{"internal/fixture", "internal/leak", "internal/poison", "frame", "sim", testify, ws}},
+	"internal/buckets":  {knows: []string{"."}},
 	"internal/dialogue": {knows: []string{".", ws}, tests: []string{testify}},
 	"internal/faults":   {knows: []string{".", "epoll", "sim"}, tests: []string{"internal/fixture", "internal/leak", testify, ws}},
 	"internal/filelock": {knows: []string{"syscall"}, tests: []string{testify}},
@@ -68,11 +69,11 @@ var house = map[string]layer{
 	"internal/swar":     {tests: []string{testify}},
 
 	"sim":                 {knows: []string{".", "frame", "internal/dialogue", "internal/redact", ws}, tests: []string{"internal/leak", testify}},
-	"relay/admin":         {knows: []string{".", "relay"}, tests: []string{"internal/leak", testify}},
+	"relay/admin":         {knows: []string{".", "internal/buckets", "relay"}, tests: []string{"internal/leak", testify}},
 	"relay/admin/browser": {tests: []string{".", "relay", "relay/admin", "sim", testify}},
 
 	"relay":     {knows: []string{".", "frame", "internal/dialogue", "internal/fanout", "internal/filelock", ws}, tests: []string{"internal/fixture", "internal/leak", "sim", testify}},
-	"metrics/*": {knows: []string{"."}, tests: []string{"sim", testify}},
+	"metrics/*": {knows: []string{".", "internal/buckets"}, tests: []string{"sim", testify}},
 	"record":    {knows: []string{".", "syscall"}, tests: []string{"sim", testify}},
 	"interop":   {tests: []string{".", "record", "relay", "sim", testify}},
 	"sink":      {knows: []string{".", "record", "internal/filelock", "sink/internal/life"}, tests: []string{"internal/leak", "sim", "sink/internal/sinktest", testify}},

@@ -3,19 +3,13 @@
 package prometheus
 
 import (
+	"maps"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tickstorm/tickstorm"
-)
-
-// Histograms are offered with one bucket a doubling, of those that tickstorm has: a series
-// for every quarter of each would be many. 2^40 ns are 18 minutes, which is more than the
-// delayed feeds are late.
-const (
-	firstBound = 1 << 10 // nanoseconds
-	lastBound  = 1 << 40
+	"github.com/tickstorm/tickstorm/internal/buckets"
 )
 
 // Collector is a [prometheus.Collector] that takes a snapshot whenever it is collected.
@@ -116,18 +110,8 @@ func collectQueue(to chan<- prometheus.Metric, q *tickstorm.QueueStats) {
 	to <- prometheus.MustNewConstMetric(queueConflated, prometheus.CounterValue, float64(q.Conflated))
 }
 
-// histogram returns h with the buckets up to the powers of two, each with what is in those
-// before it.
 func histogram(d *prometheus.Desc, h *tickstorm.Histogram) prometheus.Metric {
-	within := map[float64]uint64{}
-	var n uint64
-	for bound, count := range h.Buckets() {
-		n += count
-		if bound >= firstBound && bound <= lastBound && bound&(bound-1) == 0 {
-			within[bound.Seconds()] = n
-		}
-	}
-	return prometheus.MustNewConstHistogram(d, n, h.Sum(), within)
+	return prometheus.MustNewConstHistogram(d, h.Count(), h.Sum(), maps.Collect(buckets.Cumulative(h)))
 }
 
 // label returns a name in the form of label values.

@@ -39,15 +39,12 @@ func (a *Admin) shown(now time.Time) []clientStatus {
 }
 
 func clientOf(now time.Time, c *relay.ClientStats) clientStatus {
-	s := clientStatus{
+	return clientStatus{
 		ID: c.ID, Name: c.Key, Address: c.From, Market: c.Market, Topics: c.Topics, For: now.Sub(c.Since).Nanoseconds(),
 		Queued: c.Bytes, Limit: c.Limit, Waiting: c.Waiting, Sent: c.Octets,
 		Written: c.Written, Dropped: c.Dropped, Conflated: c.Conflated, Recalled: c.Recalled,
+		DelayP50: quantile(&c.Delay, 0.5), DelayP99: quantile(&c.Delay, 0.99),
 	}
-	if c.Delay.Count() > 0 {
-		s.DelayP50, s.DelayP99 = new(c.Delay.Quantile(0.5).Nanoseconds()), new(c.Delay.Quantile(0.99).Nanoseconds())
-	}
-	return s
 }
 
 // clients tells of all, or of those whose name or address contains a query, up to a limit, each as it is

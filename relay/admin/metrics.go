@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/buckets"
 	"github.com/tickstorm/tickstorm/relay"
 )
 
@@ -161,24 +162,14 @@ func (t *text) sample(name string, value float64, labels ...string) {
 	t.b = append(strconv.AppendFloat(append(t.b, ' '), value, 'g', -1, 64), '\n')
 }
 
-// Histograms have a bucket a doubling, from a microsecond to 18 minutes.
-const (
-	firstBound = 1 << 10 // nanoseconds
-	lastBound  = 1 << 40
-)
-
 func (t *text) histogram(name string, h *tickstorm.Histogram, labels ...string) {
-	total := uint64(0)
-	bucket := func(bound string) {
-		t.sample(name+"_bucket", float64(total), append(labels[:len(labels):len(labels)], "le", bound)...)
+	bucket := func(bound string, within uint64) {
+		t.sample(name+"_bucket", float64(within), append(labels[:len(labels):len(labels)], "le", bound)...)
 	}
-	for bound, n := range h.Buckets() {
-		total += n
-		if bound >= firstBound && bound <= lastBound && bound&(bound-1) == 0 {
-			bucket(strconv.FormatFloat(bound.Seconds(), 'g', -1, 64))
-		}
+	for bound, within := range buckets.Cumulative(h) {
+		bucket(strconv.FormatFloat(bound, 'g', -1, 64), within)
 	}
-	bucket("+Inf")
+	bucket("+Inf", h.Count())
 	t.sample(name+"_sum", h.Sum(), labels...)
-	t.sample(name+"_count", float64(total), labels...)
+	t.sample(name+"_count", float64(h.Count()), labels...)
 }

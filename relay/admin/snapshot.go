@@ -141,7 +141,7 @@ func (a *Admin) market(now time.Time, m *relay.MarketStats) marketStatus {
 	k := a.watch.markets[m.Market]
 	s := marketStatus{
 		Market: m.Market, State: k.state, For: now.Sub(k.since).Nanoseconds(), Rate: k.rate, ByteRate: k.octets,
-		LagP50: k.lagQuantile(0.5), LagP99: k.lagQuantile(0.99), Age: age(now, m.Last),
+		LagP50: quantile(&k.lag, 0.5), LagP99: quantile(&k.lag, 0.99), Age: age(now, m.Last),
 		Topics: m.Topics, Granted: m.Granted, Gaps: m.Gaps, Reconnects: m.Upstream.Reconnects,
 		Messages: m.Messages, Events: m.Events, Channels: []channelStatus{},
 	}

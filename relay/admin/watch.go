@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"math"
 	"time"
 
 	"github.com/tickstorm/tickstorm"
@@ -24,9 +23,9 @@ type marketWatch struct {
 	rate, octets  float64
 	channels      map[string]*channelWatch
 	order         []string
-	lag           [seconds][]uint64 // counts by bucket, of each second
-	slot          int               // of the last one
-	total         []uint64          // counts by bucket since the beginning
+	lag           tickstorm.Histogram          // of the last minute
+	lags          [seconds]tickstorm.Histogram // of all that was counted until each of its seconds
+	oldest        int                          // of those
 	state         string
 	since         time.Time // when the state began
 }
@@ -57,7 +56,7 @@ func (w *watch) look(now time.Time, s *relay.Stats) {
 		for _, c := range m.Channels {
 			k.channel(c, span, first)
 		}
-		k.lags(&m.Upstream.Lag)
+		k.late(&m.Upstream.Lag)
 	}
 }
 
@@ -89,51 +88,20 @@ func rate(before, after uint64, span float64, first bool) float64 {
 	return float64(after-before) / span
 }
 
-// lags takes a histogram, of which it notes what is new.
-func (k *marketWatch) lags(h *tickstorm.Histogram) {
-	k.slot = (k.slot + 1) % seconds
-	if k.total == nil {
-		k.total = make([]uint64, len(bounds))
-	}
-	if k.lag[k.slot] == nil {
-		k.lag[k.slot] = make([]uint64, len(bounds))
-	}
-	i := 0
-	for _, n := range h.Buckets() {
-		k.lag[k.slot][i], k.total[i] = n-k.total[i], n
-		i++
-	}
+// late takes a histogram, of which it notes what is new.
+func (k *marketWatch) late(h *tickstorm.Histogram) {
+	k.lag = h.Since(k.lags[k.oldest])
+	k.lags[k.oldest] = *h
+	k.oldest = (k.oldest + 1) % seconds
 }
 
-// lagQuantile is a quantile of the lag in nanoseconds, of the last minute; nil if there was none.
-func (k *marketWatch) lagQuantile(q float64) *int64 {
-	sum, total := make([]uint64, len(bounds)), uint64(0)
-	for _, second := range k.lag {
-		for i, n := range second {
-			sum[i] += n
-			total += n
-		}
-	}
-	if total == 0 {
+// quantile is one of a histogram in nanoseconds; nil if it is empty.
+func quantile(h *tickstorm.Histogram, q float64) *int64 {
+	if h.Count() == 0 {
 		return nil
 	}
-	rank := uint64(math.Ceil(q * float64(total)))
-	for i, n := range sum {
-		if n >= rank {
-			return new(bounds[i].Nanoseconds())
-		}
-		rank -= n
-	}
-	return new(bounds[len(bounds)-1].Nanoseconds())
+	return new(h.Quantile(q).Nanoseconds())
 }
-
-// bounds are the upper bounds of a histogram's buckets.
-var bounds = func() (all []time.Duration) {
-	for bound := range new(tickstorm.Histogram).Buckets() {
-		all = append(all, bound)
-	}
-	return all
-}()
 
 // stateOf is in a word what a market's upstream is about.
 func stateOf(standby bool, m *relay.MarketStats) string {
