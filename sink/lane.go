@@ -2,6 +2,7 @@ package sink
 
 import (
 	"encoding/json"
+	"time"
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/record"
@@ -106,7 +107,7 @@ func (l *Lane) Notice(stamp string, raw []byte) error {
 		return nil
 	}
 	if gap := n.Gap(); gap != nil {
-		l.Gap(gap)
+		l.gap(gap)
 	}
 	if change, ok := n.State(); ok {
 		change.Previous, l.state = l.state, change.State
@@ -117,8 +118,17 @@ func (l *Lane) Notice(stamp string, raw []byte) error {
 	return nil
 }
 
-// Gap tells a gap that the consumer itself has found: of what the engine did not keep.
-func (l *Lane) Gap(g *tickstorm.Gap) {
+// Missing tells a gap behind the last row that the consumer itself has found: the cause is why the
+// engine does not have what came then.
+func (l *Lane) Missing(cause error) {
+	g := &tickstorm.Gap{Market: l.market, Cause: cause}
+	if l.stats.Newest != 0 {
+		g.From.Received = time.Unix(0, l.stats.Newest)
+	}
+	l.gap(g)
+}
+
+func (l *Lane) gap(g *tickstorm.Gap) {
 	if l.gaps != nil {
 		l.gaps.OnGap(g)
 	}

@@ -320,11 +320,7 @@ func (s *session) expired(l *lane, n int64) {
 	if s.c.notices != nil {
 		s.c.notices.skip = false
 	}
-	g := &tickstorm.Gap{Market: s.c.cfg.Market, Cause: &ExpiredError{l.topic, l.partition, uint64(n)}}
-	if newest := l.told.Stats().Newest; newest != 0 {
-		g.From.Received = time.Unix(0, newest)
-	}
-	l.told.Gap(g)
+	l.told.Missing(&ExpiredError{l.topic, l.partition, uint64(n)})
 	s.c.counts.add(func(st *sink.ConsumerStats) { st.Expired += uint64(n) })
 }
 

@@ -310,19 +310,10 @@ func (r *reader) message(ctx context.Context, m jetstream.Msg) error {
 	return nil
 }
 
-// expired tells that messages were removed.
+// expired tells that messages were removed; the lock is held.
 func (r *reader) expired(n uint64) {
-	r.gap(&ExpiredError{r.stream, n})
+	r.lane.Missing(&ExpiredError{r.stream, n})
 	r.c.counts.add(func(s *ConsumerStats) { s.Expired += n })
-}
-
-// gap tells that something behind the newest is missing; the lock is held.
-func (r *reader) gap(cause error) {
-	g := &tickstorm.Gap{Market: r.c.cfg.Market, Cause: cause}
-	if newest := r.lane.Stats().Newest; newest != 0 {
-		g.From.Received = time.Unix(0, newest)
-	}
-	r.lane.Gap(g)
 }
 
 // report adds to the consumer's counters, with the lag of a message.

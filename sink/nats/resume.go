@@ -40,7 +40,7 @@ func (r *reader) resume(ctx context.Context, s jetstream.Stream) (offset uint64,
 	r.handle.Lock()
 	defer r.handle.Unlock()
 	if anew {
-		r.gap(fmt.Errorf("%w: %s", ErrMadeAnew, r.stream))
+		r.lane.Missing(fmt.Errorf("%w: %s", ErrMadeAnew, r.stream))
 		r.mark.Offset = 0 // what was handled is known by its id
 	}
 	if r.mark.Log != logOf(s) {
