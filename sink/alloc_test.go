@@ -9,6 +9,7 @@ import (
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/record"
+	"github.com/tickstorm/tickstorm/sink/internal/counts"
 )
 
 // TestFillAlloc: once a symbol is known, its elements cost no allocation until the engine has them.
@@ -17,7 +18,7 @@ func TestFillAlloc(t *testing.T) {
 	cfg, err := Config{}.withDefaults()
 	require.NoError(t, err)
 	live := NewLive(tickstorm.Stocks, 0)
-	f := newFiller(&cfg, live, &counts{})
+	f := newFiller(&cfg, live, new(counts.Of[Stats]))
 	e := &record.Entry{Market: tickstorm.Stocks, Segment: live.segment, Raw: []byte(`[{"ev":"T","sym":"AAPL","p":1},{"ev":"Q","sym":"MSFT","bp":1}]`)}
 	fill := func() {
 		for range 100 {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/record"
+	"github.com/tickstorm/tickstorm/sink/internal/counts"
 )
 
 // This file is the reading half of a Runner: it makes batches of what a source has. One goroutine
@@ -18,7 +19,7 @@ import (
 type filler struct {
 	cfg    *Config
 	src    Source
-	counts *counts
+	counts *counts.Of[Stats]
 
 	mu      sync.Mutex // protects what follows; held while an entry is added, but for waits
 	cur     *batch
@@ -33,7 +34,7 @@ type filler struct {
 	scratch Row // of the element at hand
 }
 
-func newFiller(cfg *Config, src Source, counts *counts) *filler {
+func newFiller(cfg *Config, src Source, counts *counts.Of[Stats]) *filler {
 	return &filler{
 		cfg: cfg, src: src, counts: counts, cur: &batch{}, at: src.start(),
 		changed: make(chan struct{}, 1), room: make(chan struct{}, 1),
@@ -95,7 +96,7 @@ func (f *filler) entry(ctx context.Context, e *record.Entry) (err error) {
 
 func (f *filler) notice(ctx context.Context, n *Notice) error {
 	if f.src.skips(&n.ID) {
-		f.counts.add(func(s *Stats) { s.Skipped++ })
+		f.counts.Add(func(s *Stats) { s.Skipped++ })
 		return nil
 	}
 	text, err := json.Marshal(n)
@@ -149,7 +150,7 @@ func (f *filler) message(ctx context.Context, e *record.Entry) error {
 
 func (f *filler) row(ctx context.Context, row *Row, raw []byte) error {
 	if f.src.skips(&row.ID) {
-		f.counts.add(func(s *Stats) { s.Skipped++ })
+		f.counts.Add(func(s *Stats) { s.Skipped++ })
 		return nil
 	}
 	if err := f.reserve(ctx, &row.ID, row.Received, len(raw)); err != nil {

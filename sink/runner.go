@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"sync"
 	"time"
 
+	"github.com/tickstorm/tickstorm/sink/internal/again"
+	"github.com/tickstorm/tickstorm/sink/internal/counts"
 	"github.com/tickstorm/tickstorm/sink/internal/life"
 )
 
@@ -19,7 +20,7 @@ type Runner struct {
 	engine Engine
 	flush  Flusher // the engine, if it is one
 	source Source
-	counts counts
+	counts counts.Of[Stats]
 	dead   *deadFile
 
 	unflushed int       // rows
@@ -68,9 +69,7 @@ func NewRunner(e Engine, s Source, cfg Config) (*Runner, error) {
 
 // Stats returns what was done so far.
 func (r *Runner) Stats() Stats {
-	r.counts.mu.Lock()
-	s := r.counts.s
-	r.counts.mu.Unlock()
+	s := r.counts.Snapshot()
 	s.Dropped = r.source.dropped()
 	return s
 }
@@ -179,7 +178,7 @@ func (r *Runner) batch(ctx context.Context, b *batch) error {
 func (r *Runner) confirm(after []position, force bool) (pending bool, err error) {
 	state, err := r.source.confirm(after, force)
 	if state == justSaved {
-		r.counts.add(func(s *Stats) { s.Saved++ })
+		r.counts.Add(func(s *Stats) { s.Saved++ })
 	}
 	return state == notYetSaved, err
 }
@@ -216,7 +215,7 @@ func (r *Runner) rows(ctx context.Context, rows []Row) error {
 		var poison *PoisonError
 		if !errors.As(err, &poison) {
 			if err == nil {
-				r.counts.took(rows, bytes)
+				r.took(rows, bytes)
 			}
 			return err
 		}
@@ -250,7 +249,7 @@ func (r *Runner) bury(row *Row, why error) error {
 	if err := r.dead.put(row, why); err != nil {
 		return err
 	}
-	r.counts.add(func(s *Stats) { s.Dead++ })
+	r.counts.Add(func(s *Stats) { s.Dead++ })
 	return nil
 }
 
@@ -266,19 +265,11 @@ func (r *Runner) try(ctx context.Context, do func() error) error {
 		case tries == r.cfg.MaxTries:
 			return &AttemptsError{tries, err}
 		}
-		wait := r.cfg.MinWait << min(tries-1, 30)
-		if wait <= 0 || wait > r.cfg.MaxWait {
-			wait = r.cfg.MaxWait
-		}
-		wait -= rand.N(wait/2 + 1)
-		r.counts.add(func(s *Stats) { s.Retries++ })
+		wait := again.Wait(tries, r.cfg.MinWait, r.cfg.MaxWait)
+		r.counts.Add(func(s *Stats) { s.Retries++ })
 		r.cfg.Logger.Warn("the engine has not taken a batch", "error", err, "tries", tries, "wait", wait)
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
+		if err := again.Pause(ctx, wait); err != nil {
+			return err
 		}
 	}
 }

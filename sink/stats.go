@@ -1,7 +1,6 @@
 package sink
 
 import (
-	"sync"
 	"time"
 
 	"github.com/tickstorm/tickstorm"
@@ -45,33 +44,21 @@ type ConsumerStats struct {
 	Lag tickstorm.Histogram
 }
 
-// counts is Stats at work.
-type counts struct {
-	mu sync.Mutex
-	s  Stats
-}
-
-func (c *counts) add(change func(*Stats)) {
-	c.mu.Lock()
-	change(&c.s)
-	c.mu.Unlock()
-}
-
 // took notes rows that the engine has taken.
-func (c *counts) took(rows []Row, bytes int) {
+func (r *Runner) took(rows []Row, bytes int) {
 	now := time.Now().UnixNano()
 	oldest, newest, notices := int64(0), int64(0), uint64(0)
 	for i := range rows {
-		r := &rows[i]
-		newest = max(newest, r.Received)
-		if oldest == 0 || r.Received < oldest {
-			oldest = r.Received
+		row := &rows[i]
+		newest = max(newest, row.Received)
+		if oldest == 0 || row.Received < oldest {
+			oldest = row.Received
 		}
-		if r.Notice != nil {
+		if row.Notice != nil {
 			notices++
 		}
 	}
-	c.add(func(s *Stats) {
+	r.counts.Add(func(s *Stats) {
 		s.Rows += uint64(len(rows))
 		s.Notices += notices
 		s.Bytes += uint64(bytes)

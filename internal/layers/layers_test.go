@@ -76,20 +76,22 @@ var house = map[string]layer{
 	"metrics/*": {knows: []string{".", "internal/buckets"}, tests: []string{"sim", testify}},
 	"record":    {knows: []string{".", "syscall"}, tests: []string{"sim", testify}},
 	"interop":   {tests: []string{".", "record", "relay", "sim", testify}},
-	"sink":      {knows: []string{".", "record", "internal/filelock", "sink/internal/life"}, tests: []string{"internal/leak", "sim", "sink/internal/sinktest", testify}},
+	"sink":      {knows: []string{".", "record", "internal/filelock", "sink/internal/again", "sink/internal/counts", "sink/internal/life"}, tests: []string{"internal/leak", "sim", "sink/internal/sinktest", testify}},
 
+	"sink/internal/again":        {},
+	"sink/internal/counts":       {},
 	"sink/internal/life":         {},
 	"sink/internal/sinktest":     {knows: []string{".", "record", "sim", "sink", testify}},
-	"sink/kafka":                 {knows: []string{".", "record", "sink", "sink/internal/life"}, tests: []string{"internal/leak", "sim", "sink/internal/sinktest", "syscall", testify}},
-	"sink/nats":                  {knows: []string{".", "sink", "sink/internal/life"}, tests: []string{"internal/leak", "record", "sim", "sink/internal/sinktest", "sink/nats/embedded", "sink/nats/internal/fixture", testify}},
+	"sink/kafka":                 {knows: []string{".", "record", "sink", "sink/internal/again", "sink/internal/counts", "sink/internal/life"}, tests: []string{"internal/leak", "sim", "sink/internal/sinktest", "syscall", testify}},
+	"sink/nats":                  {knows: []string{".", "sink", "sink/internal/again", "sink/internal/counts", "sink/internal/life"}, tests: []string{"internal/leak", "record", "sim", "sink/internal/sinktest", "sink/nats/embedded", "sink/nats/internal/fixture", testify}},
 	"sink/nats/embedded":         {knows: []string{"internal/filelock"}},
 	"sink/nats/internal/faults":  {tests: []string{".", "internal/leak", "sink", "sink/internal/sinktest", "sink/nats", "sink/nats/internal/fixture", testify}},
 	"sink/nats/internal/fixture": {knows: []string{".", "sink", "sink/internal/sinktest", "sink/nats", "sink/nats/embedded", testify}},
 	"sink/nats/examples/*":       {knows: []string{".", "record", "sim", "sink", "sink/nats", "sink/nats/embedded"}},
 
-	"sink/postgres": {knows: []string{".", "internal/redact", "record", "sink"}, tests: []string{"internal/leak", "internal/pgserver", "sim", "sink/internal/sinktest", testify}},
+	"sink/postgres": {knows: []string{".", "internal/redact", "record", "sink", "sink/internal/counts"}, tests: []string{"internal/leak", "internal/pgserver", "sim", "sink/internal/sinktest", testify}},
 
-	"sink/parquet":        {knows: []string{".", "record", "sink"}, tests: []string{"internal/leak", "sim", "sink/internal/sinktest", testify, "syscall"}},
+	"sink/parquet":        {knows: []string{".", "record", "sink", "sink/internal/again", "sink/internal/counts"}, tests: []string{"internal/leak", "sim", "sink/internal/sinktest", testify, "syscall"}},
 	"sink/parquet/duckdb": {tests: []string{".", "record", "sim", "sink/parquet", testify}},
 
 	"bench":               {knows: []string{".", "epoll", "frame", "internal/jsonscan", "sim", fastjson, ws, "syscall", "unsafe"}, tests: []string{"internal/leak", testify}},

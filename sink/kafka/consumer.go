@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/sink"
+	"github.com/tickstorm/tickstorm/sink/internal/again"
+	"github.com/tickstorm/tickstorm/sink/internal/counts"
 	"github.com/tickstorm/tickstorm/sink/internal/life"
 )
 
@@ -100,7 +101,7 @@ type Consumer struct {
 	cfg    ConsumerConfig
 	common []kgo.Opt
 	member string
-	counts consumerCounts
+	counts counts.Of[sink.ConsumerStats]
 	life   *life.Life
 
 	notices *notices              // of a handler that is one for all partitions; else nil
@@ -121,18 +122,6 @@ type ExpiredError struct {
 // Error says how many, and of which topic.
 func (e *ExpiredError) Error() string {
 	return fmt.Sprintf("%d records of %s/%d were removed before they were read", e.Count, e.Topic, e.Partition)
-}
-
-// consumerCounts is a [sink.ConsumerStats] at work.
-type consumerCounts struct {
-	mu sync.Mutex
-	s  sink.ConsumerStats
-}
-
-func (c *consumerCounts) add(change func(*sink.ConsumerStats)) {
-	c.mu.Lock()
-	change(&c.s)
-	c.mu.Unlock()
 }
 
 // NewConsumer returns a consumer that does nothing until Run. The error is about the ConsumerConfig.
@@ -156,11 +145,7 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 
 // Stats returns what was done so far. Its Partitions are those of all topics, and Fenced those that
 // another had taken before they were saved.
-func (c *Consumer) Stats() sink.ConsumerStats {
-	c.counts.mu.Lock()
-	defer c.counts.mu.Unlock()
-	return c.counts.s
-}
+func (c *Consumer) Stats() sink.ConsumerStats { return c.counts.Snapshot() }
 
 // Run reads until Stop is called (nil, with everything saved that was handled, but for partitions that
 // the group gave to another before they were: that one handles it again, and Stats has them as Fenced), ctx ends (its error;
@@ -187,7 +172,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 			return err
 		}
 		c.cfg.Logger.Warn("kafka: a consumer begins anew", "error", err)
-		_ = pause(ctx, min(c.cfg.Lease/20, 250*time.Millisecond)) // ctx is looked at next
+		_ = again.Pause(ctx, min(c.cfg.Lease/20, 250*time.Millisecond)) // ctx is looked at next
 	}
 }
 

@@ -103,7 +103,7 @@ func (s *session) begin(at place, w sink.Watermark, next int64, log string) {
 	}
 	l.told = sink.NewLane(cfg.Market, handler, cfg.Symbols, marks)
 	if s.lanes[at] == nil {
-		s.c.counts.add(func(st *sink.ConsumerStats) { st.Partitions++ })
+		s.c.counts.Add(func(st *sink.ConsumerStats) { st.Partitions++ })
 	}
 	s.lanes[at] = l
 	cfg.Logger.Info("kafka: has a partition", "lane", l.name, "offset", next)
@@ -174,7 +174,7 @@ func (s *session) forget(lanes []*lane) {
 		delete(s.lanes, l.place)
 		if l.dirty {
 			s.c.seen[l.name] = l.told.Marks().Clone()
-			s.c.counts.add(func(st *sink.ConsumerStats) { st.Fenced++ })
+			s.c.counts.Add(func(st *sink.ConsumerStats) { st.Fenced++ })
 		}
 		last := true
 		for at := range s.lanes {
@@ -183,7 +183,7 @@ func (s *session) forget(lanes []*lane) {
 		if last {
 			delete(s.shards, l.partition)
 		}
-		s.c.counts.add(func(st *sink.ConsumerStats) { st.Partitions-- })
+		s.c.counts.Add(func(st *sink.ConsumerStats) { st.Partitions-- })
 		s.c.cfg.Logger.Info("kafka: lets go of a partition", "lane", l.name, "offset", l.next)
 	}
 }

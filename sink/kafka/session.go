@@ -12,6 +12,7 @@ import (
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/sink"
+	"github.com/tickstorm/tickstorm/sink/internal/again"
 )
 
 // This file is what a Consumer does while it is a member of its group: Run's goroutine polls and has
@@ -153,7 +154,7 @@ func (s *session) poll(ctx, polling context.Context) error {
 		return fatal
 	}
 	if joining {
-		_ = pause(wait, 5*time.Millisecond) // the session looks at why it ended
+		_ = again.Pause(wait, 5*time.Millisecond) // the session looks at why it ended
 		return nil
 	}
 	fetched := s.client.PollRecords(wait, s.most)
@@ -305,7 +306,7 @@ func (s *session) records(ctx context.Context, l *lane, p *kgo.FetchPartition) e
 func (s *session) tally(l *lane, foreign uint64, lag bool) {
 	before, now := l.count, l.told.Stats()
 	l.count = now
-	s.c.counts.add(func(st *sink.ConsumerStats) {
+	s.c.counts.Add(func(st *sink.ConsumerStats) {
 		st.Rows += now.Rows - before.Rows
 		st.Repeated += now.Repeated - before.Repeated
 		st.Foreign += foreign
@@ -321,7 +322,7 @@ func (s *session) expired(l *lane, n int64) {
 		s.c.notices.skip = false
 	}
 	l.told.Missing(&ExpiredError{l.topic, l.partition, uint64(n)})
-	s.c.counts.add(func(st *sink.ConsumerStats) { st.Expired += uint64(n) })
+	s.c.counts.Add(func(st *sink.ConsumerStats) { st.Expired += uint64(n) })
 }
 
 // finish saves all that was handled, however often that has to be tried. Between tries partitions may
@@ -342,7 +343,7 @@ func (s *session) finish(ctx context.Context) error {
 
 // again waits a moment before something is tried again, and reports whether there is time for that.
 func (s *session) again(ctx context.Context) bool {
-	return pause(ctx, min(s.c.cfg.Lease/20, 100*time.Millisecond)) == nil
+	return again.Pause(ctx, min(s.c.cfg.Lease/20, 100*time.Millisecond)) == nil
 }
 
 // leave leaves the group. What was not saved by now is not.

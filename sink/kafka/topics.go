@@ -11,6 +11,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/tickstorm/tickstorm/sink/internal/again"
 )
 
 // Topics says how topics are made. One that is there keeps its settings, which whoever made it has
@@ -96,20 +98,9 @@ func ensureTopic(ctx context.Context, cl *kgo.Client, l Layout, t Topics, name s
 				return info, true, err
 			}
 		}
-		if err := pause(ctx, 10*time.Millisecond); err != nil {
+		if err := again.Pause(ctx, 10*time.Millisecond); err != nil {
 			return info, false, fmt.Errorf("kafka: topic %s: %w", name, err)
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 

@@ -135,7 +135,7 @@ func (s *session) save(ctx context.Context, lanes []*lane, release bool) error {
 func (s *session) clean(l *lane) {
 	l.dirty = false
 	delete(s.c.seen, l.name)
-	s.c.counts.add(func(st *sink.ConsumerStats) { st.Saved++ })
+	s.c.counts.Add(func(st *sink.ConsumerStats) { st.Saved++ })
 }
 
 // commit commits the group's offsets, and the watermarks with them.

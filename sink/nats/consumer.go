@@ -16,6 +16,7 @@ import (
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/sink"
+	"github.com/tickstorm/tickstorm/sink/internal/counts"
 	"github.com/tickstorm/tickstorm/sink/internal/life"
 )
 
@@ -101,7 +102,7 @@ type Consumer struct {
 	js     jetstream.JetStream
 	member string
 	shared sync.Mutex // held while the handler runs, if all partitions have the same
-	counts consumerCounts
+	counts counts.Of[ConsumerStats]
 
 	life *life.Life
 	ctx  context.Context // Run's
@@ -130,17 +131,6 @@ func (e *ExpiredError) Error() string {
 // ConsumerStats is what a consumer has done. It is a snapshot.
 type ConsumerStats = sink.ConsumerStats
 
-type consumerCounts struct {
-	mu sync.Mutex
-	s  ConsumerStats
-}
-
-func (c *consumerCounts) add(change func(*ConsumerStats)) {
-	c.mu.Lock()
-	change(&c.s)
-	c.mu.Unlock()
-}
-
 // NewConsumer returns a consumer that does nothing until Run, through a connection which stays the
 // caller's. The error is about the ConsumerConfig.
 func NewConsumer(nc *nats.Conn, cfg ConsumerConfig) (*Consumer, error) {
@@ -159,11 +149,7 @@ func NewConsumer(nc *nats.Conn, cfg ConsumerConfig) (*Consumer, error) {
 }
 
 // Stats returns what was done so far.
-func (c *Consumer) Stats() ConsumerStats {
-	c.counts.mu.Lock()
-	defer c.counts.mu.Unlock()
-	return c.counts.s
-}
+func (c *Consumer) Stats() ConsumerStats { return c.counts.Snapshot() }
 
 // Run reads until Stop is called (nil, with everything saved that was handled) or ctx ends (its
 // error; what was not saved another consumer handles again). What goes wrong between is tried

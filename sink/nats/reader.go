@@ -10,6 +10,7 @@ import (
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/sink"
+	"github.com/tickstorm/tickstorm/sink/internal/again"
 )
 
 // reader reads one partition for a Consumer, for as long as that has it.
@@ -63,8 +64,8 @@ func (r *reader) run() {
 		return
 	}
 	log.Info("has the partition", "offset", r.mark.Offset)
-	r.c.counts.add(func(s *ConsumerStats) { s.Partitions++ })
-	defer r.c.counts.add(func(s *ConsumerStats) { s.Partitions-- })
+	r.c.counts.Add(func(s *ConsumerStats) { s.Partitions++ })
+	defer r.c.counts.Add(func(s *ConsumerStats) { s.Partitions-- })
 	saving, stopSaving := context.WithCancel(ctx)
 	var saver sync.WaitGroup
 	saver.Go(func() { r.saveEach(saving, r.c.cfg.Save) })
@@ -109,12 +110,7 @@ func (r *reader) run() {
 
 // pause waits a moment before something is tried again.
 func (r *reader) pause(ctx context.Context) {
-	timer := time.NewTimer(min(r.c.cfg.Lease/20, 250*time.Millisecond))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+	_ = again.Pause(ctx, min(r.c.cfg.Lease/20, 250*time.Millisecond)) // ctx is looked at next
 }
 
 func (r *reader) done(ctx context.Context) bool {
@@ -192,11 +188,11 @@ func (r *reader) save(ctx context.Context) error {
 	switch {
 	case err == nil:
 		r.dirty = false
-		r.c.counts.add(func(s *ConsumerStats) { s.Saved++ })
+		r.c.counts.Add(func(s *ConsumerStats) { s.Saved++ })
 	case errors.Is(err, sink.ErrFenced):
 		r.lost = true
 		r.release() // it may be waiting for a message
-		r.c.counts.add(func(s *ConsumerStats) { s.Fenced++ })
+		r.c.counts.Add(func(s *ConsumerStats) { s.Fenced++ })
 	}
 	return err
 }
@@ -313,7 +309,7 @@ func (r *reader) message(ctx context.Context, m jetstream.Msg) error {
 // expired tells that messages were removed; the lock is held.
 func (r *reader) expired(n uint64) {
 	r.lane.Missing(&ExpiredError{r.stream, n})
-	r.c.counts.add(func(s *ConsumerStats) { s.Expired += n })
+	r.c.counts.Add(func(s *ConsumerStats) { s.Expired += n })
 }
 
 // report adds to the consumer's counters, with the lag of a message.
@@ -332,7 +328,7 @@ func (r *reader) tally(received int64) {
 	r.handle.Unlock()
 	before := r.told
 	r.told = now
-	r.c.counts.add(func(s *ConsumerStats) {
+	r.c.counts.Add(func(s *ConsumerStats) {
 		s.Rows += now.Rows - before.Rows
 		s.Repeated += now.Repeated - before.Repeated
 		s.Foreign += foreign

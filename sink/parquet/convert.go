@@ -163,7 +163,7 @@ func (c *conversion) tell(m *manifest) {
 		defer done(m.Segment, paths)
 	}
 	keys := c.parser.Counters().UnknownKeys
-	c.s.counts.add(func(s *Stats) {
+	c.s.counts.Add(func(s *Stats) {
 		s.Segments++
 		s.Parts += uint64(len(m.Parts))
 		s.Bytes += uint64(bytes)

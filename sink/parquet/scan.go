@@ -51,7 +51,7 @@ func (s *Sink) scan(ctx context.Context) ([]segment, error) {
 			open++
 		case g.name == "":
 			s.tell(path, g.size, func() {
-				s.counts.add(func(s *Stats) { s.Unnamed++ })
+				s.counts.Add(func(s *Stats) { s.Unnamed++ })
 				s.cfg.Logger.Error("nothing in the file says what it is a recording of", "file", path)
 			})
 		default:
@@ -59,7 +59,7 @@ func (s *Sink) scan(ctx context.Context) ([]segment, error) {
 		}
 	}
 	s.seen = looked
-	s.counts.add(func(s *Stats) { s.Open = open })
+	s.counts.Add(func(s *Stats) { s.Open = open })
 	slices.SortFunc(found, func(a, b segment) int {
 		return cmp.Or(cmp.Compare(a.market, b.market), cmp.Compare(filepath.Dir(a.path), filepath.Dir(b.path)),
 			cmp.Compare(a.sequence, b.sequence), a.started.Compare(b.started), cmp.Compare(a.path, b.path))

@@ -4,21 +4,21 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sync/atomic"
-	"time"
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/sink"
+	"github.com/tickstorm/tickstorm/sink/internal/again"
+	"github.com/tickstorm/tickstorm/sink/internal/counts"
 )
 
 // Sink writes Parquet files of what was recorded: see the package's comment for what is guaranteed. It
 // runs once. Stats may be called from any goroutine.
 type Sink struct {
 	cfg     Config
-	counts  counts
+	counts  counts.Of[Stats]
 	ran     atomic.Bool
 	symbols *tickstorm.Symbols
 
@@ -46,11 +46,7 @@ func New(cfg Config) (*Sink, error) {
 }
 
 // Stats returns what was done so far.
-func (s *Sink) Stats() Stats {
-	s.counts.mu.Lock()
-	defer s.counts.mu.Unlock()
-	return s.counts.s
-}
+func (s *Sink) Stats() Stats { return s.counts.Snapshot() }
 
 // Run writes segments until all that are closed are done, or, if it follows, until ctx ends, whose error
 // it then returns: what is in the middle of being written is removed, and written by the next run.
@@ -85,21 +81,17 @@ func (s *Sink) Run(ctx context.Context) (err error) {
 		case err != nil && (wait == 0 || !retryable(err)):
 			return err
 		case err != nil:
-			wait = s.backoff(tries)
 			tries++
-			s.counts.add(func(s *Stats) { s.Retries++ })
+			wait = again.Wait(tries, s.cfg.MinWait, s.cfg.MaxWait)
+			s.counts.Add(func(s *Stats) { s.Retries++ })
 			s.cfg.Logger.Warn("a segment could not be written", "error", err, "tries", tries, "wait", wait)
 		case wait == 0:
 			return nil
 		default:
 			tries = 0
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
+		if err := again.Pause(ctx, wait); err != nil {
+			return err
 		}
 	}
 }
@@ -110,14 +102,6 @@ func retryable(err error) bool {
 	var check *CheckError
 	var schema *SchemaError
 	return (errors.As(err, &write) || errors.As(err, &check)) && !errors.As(err, &schema)
-}
-
-func (s *Sink) backoff(tries int) time.Duration {
-	wait := s.cfg.MinWait << min(tries, 30)
-	if wait <= 0 || wait > s.cfg.MaxWait {
-		wait = s.cfg.MaxWait
-	}
-	return wait - rand.N(wait/2+1)
 }
 
 // pass does what there is to do.
@@ -133,14 +117,14 @@ func (s *Sink) pass(ctx context.Context) error {
 			continue
 		case m != nil && (m.Finished || g.size < m.Bytes):
 			s.tell(g.path, g.size, func() {
-				s.counts.add(func(s *Stats) { s.Conflicts++ })
+				s.counts.Add(func(s *Stats) { s.Conflicts++ })
 				s.cfg.Logger.Error("another file of this segment was done: another recording wants another folder", "file", g.path, "segment", g.name)
 			})
 			continue
 		}
 		err := s.segment(ctx, g, m)
 		if _, serr := os.Stat(g.path); err != nil && errors.Is(serr, fs.ErrNotExist) { // by who keeps so many
-			s.counts.add(func(s *Stats) { s.Gone++ })
+			s.counts.Add(func(s *Stats) { s.Gone++ })
 			s.cfg.Logger.Error("a segment was removed before it was done", "segment", g.name)
 			continue
 		}

@@ -1,7 +1,5 @@
 package parquet
 
-import "sync"
-
 // Stats is what a [Sink] has done. It is a snapshot.
 type Stats struct {
 	// Segments and Parts are those that were written, Bytes what the parts have.
@@ -26,16 +24,4 @@ type Stats struct {
 	Retries uint64
 	// Newest is when the last message was received of what is done, in nanoseconds since 1970.
 	Newest int64
-}
-
-// counts is Stats at work.
-type counts struct {
-	mu sync.Mutex
-	s  Stats
-}
-
-func (c *counts) add(change func(*Stats)) {
-	c.mu.Lock()
-	change(&c.s)
-	c.mu.Unlock()
 }

@@ -3,11 +3,11 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"sync"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tickstorm/tickstorm/sink"
+	"github.com/tickstorm/tickstorm/sink/internal/counts"
 )
 
 // Engine is a [sink.Engine] that stores rows in the tables of a database. A batch is a transaction:
@@ -21,9 +21,7 @@ type Engine struct {
 	session *session // nil without a connection
 	encoder *encoder
 	warned  uint64 // unknown keys that were told
-
-	mu    sync.Mutex // protects what follows
-	stats Stats
+	counts  counts.Of[Stats]
 }
 
 var _ sink.Engine = (*Engine)(nil)
@@ -58,7 +56,7 @@ func (e *Engine) connect(ctx context.Context) (err error) {
 	if e.session, err = openSession(ctx, &e.cfg); err != nil {
 		return err
 	}
-	e.count(func(s *Stats) { s.Connections++ })
+	e.counts.Add(func(s *Stats) { s.Connections++ })
 	return nil
 }
 
@@ -72,17 +70,7 @@ func (e *Engine) Close() error {
 }
 
 // Stats returns what was done so far.
-func (e *Engine) Stats() Stats {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.stats
-}
-
-func (e *Engine) count(change func(*Stats)) {
-	e.mu.Lock()
-	change(&e.stats)
-	e.mu.Unlock()
-}
+func (e *Engine) Stats() Stats { return e.counts.Snapshot() }
 
 // Write implements [sink.Engine]. Errors are a [*ServerError], within a [*sink.PoisonError] where a
 // row is at fault, and within a [*sink.PermanentError] where nothing but a human can help; that may
@@ -128,7 +116,7 @@ func (e *Engine) write(ctx context.Context, b *sink.Batch) error {
 	for i := range e.encoder.loads {
 		given += e.encoder.loads[i].rows
 	}
-	e.count(func(s *Stats) {
+	e.counts.Add(func(s *Stats) {
 		s.Rows += stored
 		s.Repeated += uint64(given) - stored
 		s.Partitions += uint64(made)
@@ -159,7 +147,7 @@ func (e *Engine) encode(ctx context.Context, b *sink.Batch) error {
 		e.cfg.Logger.Warn("postgres: elements have members that no column is for; the recording has them", "members", keys)
 	}
 	done := e.encoder.stats
-	e.count(func(s *Stats) {
+	e.counts.Add(func(s *Stats) {
 		s.Notices, s.Unknown, s.Unreadable, s.UnknownKeys = done.Notices, done.Unknown, done.Unreadable, keys
 	})
 	return nil
