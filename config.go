@@ -1,6 +1,7 @@
 package tickstorm
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -198,7 +199,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Market == "" {
 		return c, ErrNoMarket
 	}
-	def(&c.Feed, RealTime)
+	c.Feed = cmp.Or(c.Feed, RealTime)
 	if _, err := c.url(); err != nil {
 		return c, err
 	}
@@ -214,20 +215,20 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Proxy == nil {
 		c.Proxy = http.ProxyFromEnvironment
 	}
-	def(&c.ReadBuffer, 256<<10)
-	def(&c.DialTimeout, 15*time.Second)
-	def(&c.AuthTimeout, 15*time.Second)
-	def(&c.AckTimeout, 10*time.Second)
-	def(&c.PingInterval, 25*time.Second)
-	def(&c.IdleTimeout, 60*time.Second)
-	def(&c.WriteTimeout, 10*time.Second)
-	def(&c.CloseTimeout, 5*time.Second)
-	def(&c.ChunkTopics, 200)
-	def(&c.MaxOptionQuotes, maxOptionQuotes)
-	def(&c.Backoff.Min, 500*time.Millisecond)
-	def(&c.Backoff.Max, 30*time.Second)
-	def(&c.Backoff.Healthy, 10*time.Second)
-	def(&c.Backoff.MaxConnections, 60*time.Second)
+	c.ReadBuffer = cmp.Or(c.ReadBuffer, 256<<10)
+	c.DialTimeout = cmp.Or(c.DialTimeout, 15*time.Second)
+	c.AuthTimeout = cmp.Or(c.AuthTimeout, 15*time.Second)
+	c.AckTimeout = cmp.Or(c.AckTimeout, 10*time.Second)
+	c.PingInterval = cmp.Or(c.PingInterval, 25*time.Second)
+	c.IdleTimeout = cmp.Or(c.IdleTimeout, 60*time.Second)
+	c.WriteTimeout = cmp.Or(c.WriteTimeout, 10*time.Second)
+	c.CloseTimeout = cmp.Or(c.CloseTimeout, 5*time.Second)
+	c.ChunkTopics = cmp.Or(c.ChunkTopics, 200)
+	c.MaxOptionQuotes = cmp.Or(c.MaxOptionQuotes, maxOptionQuotes)
+	c.Backoff.Min = cmp.Or(c.Backoff.Min, 500*time.Millisecond)
+	c.Backoff.Max = cmp.Or(c.Backoff.Max, 30*time.Second)
+	c.Backoff.Healthy = cmp.Or(c.Backoff.Healthy, 10*time.Second)
+	c.Backoff.MaxConnections = cmp.Or(c.Backoff.MaxConnections, 60*time.Second)
 	for _, d := range []*time.Duration{&c.DialTimeout, &c.AuthTimeout, &c.AckTimeout, &c.WriteTimeout, &c.CloseTimeout} {
 		if *d < 0 {
 			return c, fmt.Errorf("a timeout of %v: only PingInterval, PongTimeout and IdleTimeout can be turned off", *d)
@@ -252,13 +253,6 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-func def[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
-}
-
 // url is where the WebSocket is.
 func (c *Config) url() (*url.URL, error) {
 	base, err := url.Parse(string(c.Feed))
@@ -277,8 +271,7 @@ func (c *Config) url() (*url.URL, error) {
 
 // String describes the Config without its key.
 func (c Config) String() string {
-	feed := c.Feed
-	def(&feed, RealTime)
+	feed := cmp.Or(c.Feed, RealTime)
 	key := "none"
 	if c.Key != "" {
 		key = redact.Mask

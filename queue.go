@@ -1,6 +1,7 @@
 package tickstorm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,9 +51,9 @@ type QueueConfig struct {
 const minQueueBytes = 1 << 10
 
 func (c QueueConfig) withDefaults() (QueueConfig, error) {
-	def(&c.Bytes, 64<<20)
-	def(&c.Consumers, 1)
-	def(&c.Alarm, 0.5)
+	c.Bytes = cmp.Or(c.Bytes, 64<<20)
+	c.Consumers = cmp.Or(c.Consumers, 1)
+	c.Alarm = cmp.Or(c.Alarm, 0.5)
 	switch {
 	case c.Bytes < 0 || c.Consumers < 0:
 		return c, errors.New("a negative size in the Config's Queue")

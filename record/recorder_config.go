@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -107,18 +108,18 @@ func (c Config) withDefaults() (Config, string, error) {
 	if !goodMarket(string(c.Market)) {
 		return c, "", fmt.Errorf("%w: %.80q", ErrBadMarket, c.Market)
 	}
-	def(&c.Feed, tickstorm.RealTime)
+	c.Feed = cmp.Or(c.Feed, tickstorm.RealTime)
 	feed, err := url.Parse(string(c.Feed))
 	if err != nil || feed.Host == "" { // what was parsed may have a secret in it
 		return c, "", tickstorm.ErrBadFeed
 	}
-	def(&c.Buffer, 64<<20)
-	def(&c.Flush, time.Second)
-	def(&c.SyncEvery, time.Second)
-	def(&c.Rotate, time.Hour)
-	def(&c.RotateSize, 1<<30)
-	def(&c.MinFree, 1<<30)
-	def(&c.CommandTimeout, time.Minute)
+	c.Buffer = cmp.Or(c.Buffer, 64<<20)
+	c.Flush = cmp.Or(c.Flush, time.Second)
+	c.SyncEvery = cmp.Or(c.SyncEvery, time.Second)
+	c.Rotate = cmp.Or(c.Rotate, time.Hour)
+	c.RotateSize = cmp.Or(c.RotateSize, 1<<30)
+	c.MinFree = cmp.Or(c.MinFree, 1<<30)
+	c.CommandTimeout = cmp.Or(c.CommandTimeout, time.Minute)
 	c.MinFree = max(0, c.MinFree)
 	if c.fs == nil {
 		c.fs = disk{}
@@ -141,10 +142,3 @@ func (c Config) withDefaults() (Config, string, error) {
 
 // minFlush is the least of the intervals.
 const minFlush = 10 * time.Millisecond
-
-func def[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
-}

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -110,17 +111,17 @@ type Config struct {
 }
 
 func (c Config) withDefaults() (Config, error) {
-	def(&c.Linger, 30*time.Second)
-	def(&c.AckTimeout, 10*time.Second)
-	def(&c.MaxClients, 1000)
-	def(&c.MaxTopics, 100_000)
-	def(&c.MaxRequest, 128<<10)
-	def(&c.HandshakeTimeout, 15*time.Second)
-	def(&c.PingInterval, 30*time.Second)
-	def(&c.CloseTimeout, 5*time.Second)
-	def(&c.Queue.Bytes, 16<<20)
-	def(&c.Queue.FlushInterval, 500*time.Microsecond)
-	def(&c.FilePoll, 2*time.Second)
+	c.Linger = cmp.Or(c.Linger, 30*time.Second)
+	c.AckTimeout = cmp.Or(c.AckTimeout, 10*time.Second)
+	c.MaxClients = cmp.Or(c.MaxClients, 1000)
+	c.MaxTopics = cmp.Or(c.MaxTopics, 100_000)
+	c.MaxRequest = cmp.Or(c.MaxRequest, 128<<10)
+	c.HandshakeTimeout = cmp.Or(c.HandshakeTimeout, 15*time.Second)
+	c.PingInterval = cmp.Or(c.PingInterval, 30*time.Second)
+	c.CloseTimeout = cmp.Or(c.CloseTimeout, 5*time.Second)
+	c.Queue.Bytes = cmp.Or(c.Queue.Bytes, 16<<20)
+	c.Queue.FlushInterval = cmp.Or(c.Queue.FlushInterval, 500*time.Microsecond)
+	c.FilePoll = cmp.Or(c.FilePoll, 2*time.Second)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -184,11 +185,4 @@ func (q QueueConfig) check() error {
 		return fmt.Errorf("relay: no such overflow policy: %v", q.Overflow)
 	}
 	return nil
-}
-
-func def[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }

@@ -60,8 +60,7 @@ func newMarket(s *Server, upstream tickstorm.Config) (*market, error) {
 	})
 	m.ledger = newLedger(m.name, client)
 	m.ledger.linger, m.ledger.patience, m.ledger.topicLimit = max(0, s.cfg.Linger), s.cfg.AckTimeout, s.cfg.MaxTopics
-	m.ledger.optionLimit = upstream.MaxOptionQuotes
-	def(&m.ledger.optionLimit, 1000)
+	m.ledger.optionLimit = cmp.Or(upstream.MaxOptionQuotes, 1000)
 	return m, nil
 }
 

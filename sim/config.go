@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -176,13 +177,13 @@ const (
 )
 
 func (c Config) withDefaults() Config {
-	def(&c.Seed, 1)
-	def(&c.Rate, DefaultRate)
-	def(&c.FirstNumber, 1)
-	def(&c.AuthTimeout, DefaultAuthTimeout)
-	def(&c.MaxConnections, DefaultMaxConnections)
-	def(&c.OptionLimit, DefaultOptionLimit)
-	def(&c.SlowTimeout, DefaultSlowTimeout)
+	c.Seed = cmp.Or(c.Seed, 1)
+	c.Rate = cmp.Or(c.Rate, DefaultRate)
+	c.FirstNumber = cmp.Or(c.FirstNumber, 1)
+	c.AuthTimeout = cmp.Or(c.AuthTimeout, DefaultAuthTimeout)
+	c.MaxConnections = cmp.Or(c.MaxConnections, DefaultMaxConnections)
+	c.OptionLimit = cmp.Or(c.OptionLimit, DefaultOptionLimit)
+	c.SlowTimeout = cmp.Or(c.SlowTimeout, DefaultSlowTimeout)
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -191,13 +192,6 @@ func (c Config) withDefaults() Config {
 	}
 	c.Faults = slices.Clone(c.Faults)
 	return c
-}
-
-func def[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }
 
 // plan looks a key up; known is false if it is a wrong one.

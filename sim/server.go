@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -50,7 +51,7 @@ type counters struct {
 
 // Start starts a server on Config.Address, by default a random port of 127.0.0.1.
 func Start(cfg Config) (*Server, error) {
-	def(&cfg.Address, "127.0.0.1:0")
+	cfg.Address = cmp.Or(cfg.Address, "127.0.0.1:0")
 	listener, err := net.Listen("tcp", cfg.Address)
 	if err != nil {
 		return nil, fmt.Errorf("sim: %w", err)

@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -42,14 +43,14 @@ func (c Config) withDefaults() (Config, error) {
 		c.Flush < 0 || c.FlushRows < 0 || c.MaxDead < 0 {
 		return c, errors.New("sink: a negative bound in the Config")
 	}
-	def(&c.MaxRows, 4096)
-	def(&c.MaxBytes, 1<<20)
-	def(&c.Linger, 100*time.Millisecond)
-	def(&c.MinWait, 100*time.Millisecond)
-	def(&c.MaxWait, max(c.MinWait, 10*time.Second))
-	def(&c.Flush, 10*time.Second)
-	def(&c.FlushRows, 128<<10)
-	def(&c.MaxDead, 64<<20)
+	c.MaxRows = cmp.Or(c.MaxRows, 4096)
+	c.MaxBytes = cmp.Or(c.MaxBytes, 1<<20)
+	c.Linger = cmp.Or(c.Linger, 100*time.Millisecond)
+	c.MinWait = cmp.Or(c.MinWait, 100*time.Millisecond)
+	c.MaxWait = cmp.Or(c.MaxWait, max(c.MinWait, 10*time.Second))
+	c.Flush = cmp.Or(c.Flush, 10*time.Second)
+	c.FlushRows = cmp.Or(c.FlushRows, 128<<10)
+	c.MaxDead = cmp.Or(c.MaxDead, 64<<20)
 	if c.MaxWait < c.MinWait {
 		return c, fmt.Errorf("sink: a MaxWait of %v below the MinWait of %v", c.MaxWait, c.MinWait)
 	}
@@ -60,11 +61,4 @@ func (c Config) withDefaults() (Config, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return c, nil
-}
-
-func def[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -63,18 +64,10 @@ func (c ConsumerConfig) withDefaults() (ConsumerConfig, error) {
 	if c.Layout, err = c.Layout.withDefaults(); err != nil {
 		return c, err
 	}
-	if c.Group == "" {
-		c.Group = "tickstorm"
-	}
-	if c.Save == 0 {
-		c.Save = 500 * time.Millisecond
-	}
-	if c.Lease == 0 {
-		c.Lease = 10 * time.Second
-	}
-	if c.Discover == 0 {
-		c.Discover = 10 * time.Second
-	}
+	c.Group = cmp.Or(c.Group, "tickstorm")
+	c.Save = cmp.Or(c.Save, 500*time.Millisecond)
+	c.Lease = cmp.Or(c.Lease, 10*time.Second)
+	c.Discover = cmp.Or(c.Discover, 10*time.Second)
 	if c.Symbols == nil {
 		c.Symbols = tickstorm.NewSymbols(0)
 	}

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -116,9 +117,7 @@ func NewEngine(cfg Config) (*Engine, error) {
 	if cfg.Topics, err = cfg.Topics.withDefaults(); err != nil {
 		return nil, err
 	}
-	if cfg.Patience == 0 {
-		cfg.Patience = 20 * time.Second
-	}
+	cfg.Patience = cmp.Or(cfg.Patience, 20*time.Second)
 	if cfg.Patience < 0 {
 		return nil, errors.New("kafka: a negative Patience")
 	}

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"fmt"
 	"hash/fnv"
 	"regexp"
@@ -35,12 +36,8 @@ type Layout struct {
 var legalPrefix = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
 
 func (l Layout) withDefaults() (Layout, error) {
-	if l.Prefix == "" {
-		l.Prefix = "md"
-	}
-	if l.Partitions == 0 {
-		l.Partitions = 8
-	}
+	l.Prefix = cmp.Or(l.Prefix, "md")
+	l.Partitions = cmp.Or(l.Partitions, 8)
 	if !legalPrefix.MatchString(l.Prefix) || len(l.Prefix) > maxTopicName/3 {
 		return l, fmt.Errorf("kafka: a Prefix of %q", l.Prefix)
 	}

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,15 +33,9 @@ type Topics struct {
 }
 
 func (t Topics) withDefaults() (Topics, error) {
-	if t.Replicas == 0 {
-		t.Replicas = -1
-	}
-	if t.Retention == 0 {
-		t.Retention = 7 * 24 * time.Hour
-	}
-	if t.RetentionBytes == 0 {
-		t.RetentionBytes = -1
-	}
+	t.Replicas = cmp.Or(t.Replicas, -1)
+	t.Retention = cmp.Or(t.Retention, 7*24*time.Hour)
+	t.RetentionBytes = cmp.Or(t.RetentionBytes, -1)
 	if t.Replicas < -1 || t.Replicas > 1<<15-1 || t.Retention < 0 || t.RetentionBytes < -1 {
 		return t, errors.New("kafka: a negative bound in the Topics")
 	}

@@ -1,6 +1,7 @@
 package nats
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -62,18 +63,10 @@ func (c ConsumerConfig) withDefaults() (ConsumerConfig, error) {
 	if c.Layout, err = c.Layout.withDefaults(); err != nil {
 		return c, err
 	}
-	if c.Group == "" {
-		c.Group = "tickstorm"
-	}
-	if c.Replicas == 0 {
-		c.Replicas = 1
-	}
-	if c.Save == 0 {
-		c.Save = 200 * time.Millisecond
-	}
-	if c.Lease == 0 {
-		c.Lease = 10 * time.Second
-	}
+	c.Group = cmp.Or(c.Group, "tickstorm")
+	c.Replicas = cmp.Or(c.Replicas, 1)
+	c.Save = cmp.Or(c.Save, 200*time.Millisecond)
+	c.Lease = cmp.Or(c.Lease, 10*time.Second)
 	if c.Symbols == nil {
 		c.Symbols = tickstorm.NewSymbols(0)
 	}

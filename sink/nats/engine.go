@@ -1,6 +1,7 @@
 package nats
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -93,12 +94,8 @@ func NewEngine(nc *nats.Conn, cfg Config) (*Engine, error) {
 		return nil, err
 	}
 	cfg.Limits = cfg.Limits.withDefaults()
-	if cfg.Duplicates == 0 {
-		cfg.Duplicates = 2 * time.Minute
-	}
-	if cfg.Patience == 0 {
-		cfg.Patience = 5 * time.Second
-	}
+	cfg.Duplicates = cmp.Or(cfg.Duplicates, 2*time.Minute)
+	cfg.Patience = cmp.Or(cfg.Patience, 5*time.Second)
 	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(cfg.Patience))
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package nats
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -36,12 +37,8 @@ type Layout struct {
 }
 
 func (l Layout) withDefaults() (Layout, error) {
-	if l.Prefix == "" {
-		l.Prefix = "md"
-	}
-	if l.Partitions == 0 {
-		l.Partitions = 1
-	}
+	l.Prefix = cmp.Or(l.Prefix, "md")
+	l.Partitions = cmp.Or(l.Partitions, 1)
 	if Escape(l.Prefix) != l.Prefix || strings.ContainsAny(l.Prefix, `/\`) {
 		return l, fmt.Errorf("nats: a Prefix of %q", l.Prefix)
 	}

@@ -1,6 +1,7 @@
 package nats
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,15 +26,9 @@ type Limits struct {
 }
 
 func (l Limits) withDefaults() Limits {
-	if l.MaxAge == 0 {
-		l.MaxAge = 24 * time.Hour
-	}
-	if l.MaxBytes == 0 {
-		l.MaxBytes = 8 << 30
-	}
-	if l.Replicas == 0 {
-		l.Replicas = 1
-	}
+	l.MaxAge = cmp.Or(l.MaxAge, 24*time.Hour)
+	l.MaxBytes = cmp.Or(l.MaxBytes, 8<<30)
+	l.Replicas = cmp.Or(l.Replicas, 1)
 	return l
 }
 

@@ -1,6 +1,7 @@
 package parquet
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"time"
@@ -65,28 +66,21 @@ func (c Config) withDefaults() (Config, error) {
 	case c.Follow < 0 || c.Settle < 0 || c.RowGroup < 0 || c.Memory < 0 || c.MaxOpen < 0 || c.MinWait < 0 || c.MaxWait < 0 || int64(c.Memory) > mostMemory:
 		return c, errBound
 	}
-	def(&c.Settle, 10*time.Minute)
-	def(&c.RowGroup, 128<<10)
-	def(&c.Memory, 256<<20)
-	def(&c.MaxOpen, 64)
-	def(&c.MinWait, time.Second)
-	def(&c.MaxWait, max(c.MinWait, time.Minute))
+	c.Settle = cmp.Or(c.Settle, 10*time.Minute)
+	c.RowGroup = cmp.Or(c.RowGroup, 128<<10)
+	c.Memory = cmp.Or(c.Memory, 256<<20)
+	c.MaxOpen = cmp.Or(c.MaxOpen, 64)
+	c.MinWait = cmp.Or(c.MinWait, time.Second)
+	c.MaxWait = cmp.Or(c.MaxWait, max(c.MinWait, time.Minute))
 	if c.MaxWait < c.MinWait {
 		return c, errBound
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	def(&c.groups, 4096)
+	c.groups = cmp.Or(c.groups, 4096)
 	if c.create == nil {
 		c.create = create
 	}
 	return c, nil
-}
-
-func def[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }

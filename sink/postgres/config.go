@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -87,12 +88,8 @@ const (
 )
 
 func (c Config) withDefaults() (Config, error) {
-	if c.Schema == "" {
-		c.Schema = "tickstorm"
-	}
-	if c.Patience == 0 {
-		c.Patience = time.Minute
-	}
+	c.Schema = cmp.Or(c.Schema, "tickstorm")
+	c.Patience = cmp.Or(c.Patience, time.Minute)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
