@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -148,13 +149,11 @@ var refusals = []error{
 
 // Refused reports whether an error is that the cluster refuses who asks, or what for: no other try
 // will mend that.
-func Refused(err error) bool {
-	for _, r := range refusals {
-		if errors.Is(err, r) {
-			return true
-		}
-	}
-	return false
+func Refused(err error) bool { return isAny(err, refusals) }
+
+// isAny reports whether an error is one of some.
+func isAny(err error, some []error) bool {
+	return slices.ContainsFunc(some, func(e error) bool { return errors.Is(err, e) })
 }
 
 // logger has the client library's warnings in a logger of ours; the rest of what it says is of use

@@ -275,15 +275,6 @@ var poisons = []error{
 	kerr.MessageTooLarge, kerr.RecordListTooLarge, kerr.InvalidRecord, kerr.InvalidTimestamp,
 }
 
-func poisonous(err error) bool {
-	for _, p := range poisons {
-		if errors.Is(err, p) {
-			return true
-		}
-	}
-	return false
-}
-
 // classify says of an error whether another try is worth it.
 func classify(err error) error {
 	var topic *TopicError

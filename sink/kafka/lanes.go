@@ -128,7 +128,7 @@ func (s *session) gone(ctx context.Context, _ *kgo.Client, places map[string][]i
 	defer cancel()
 	defer context.AfterFunc(s.ctx, cancel)()
 	err := s.save(trying, lanes, true)
-	for err != nil && !takenAway(err) && s.again(trying) {
+	for err != nil && !isAny(err, takenAway) && s.again(trying) {
 		err = s.save(trying, lanes, true)
 	}
 	if err != nil {

@@ -258,7 +258,7 @@ func (e *Engine) settle(b *sink.Batch) (failed, poison error) {
 				p.marks.Add(&b.Rows[row].ID)
 			}
 			p.confirmed = b.Rows[p.rows[len(p.rows)-1]].ID
-		case poisonous(err):
+		case isAny(err, poisons):
 			bad := -1
 			if len(p.rows) == 1 {
 				bad = p.rows[0]

@@ -335,7 +335,7 @@ func (s *session) finish(ctx context.Context) error {
 		if err != nil {
 			s.c.cfg.Logger.Warn("kafka: watermarks were not saved", "error", err)
 		}
-		if err == nil || takenAway(err) || !s.again(ctx) {
+		if err == nil || isAny(err, takenAway) || !s.again(ctx) {
 			return ctx.Err()
 		}
 	}

@@ -189,12 +189,7 @@ func (s *session) commit(ctx context.Context, lanes []*lane, marks bool) (failed
 	return failed
 }
 
-// takenAway reports whether a watermark was not saved because another consumer has the partition.
-func takenAway(err error) bool {
-	for _, e := range []error{sink.ErrFenced, kerr.IllegalGeneration, kerr.UnknownMemberID, kerr.FencedInstanceID, kerr.FencedMemberEpoch, kerr.UnknownTopicID} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
+// takenAway are why a watermark is not saved if another consumer has the partition.
+var takenAway = []error{
+	sink.ErrFenced, kerr.IllegalGeneration, kerr.UnknownMemberID, kerr.FencedInstanceID, kerr.FencedMemberEpoch, kerr.UnknownTopicID,
 }
