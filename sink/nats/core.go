@@ -16,9 +16,8 @@ import (
 // subscriber's rows come at most once. Notices come once, in the first partition.
 type Core struct {
 	nc       *nats.Conn
-	layout   Layout
 	patience time.Duration
-	routes   map[routeKey]string
+	routes   routes
 	msg      nats.Msg
 	stamp    []byte
 }
@@ -32,7 +31,7 @@ func NewCore(nc *nats.Conn, layout Layout) (*Core, error) {
 		return nil, err
 	}
 	return &Core{
-		nc: nc, layout: layout, patience: 5 * time.Second, routes: map[routeKey]string{},
+		nc: nc, patience: 5 * time.Second, routes: newRoutes(layout),
 		msg: nats.Msg{Header: nats.Header{StampHeader: {""}}},
 	}, nil
 }
@@ -61,17 +60,9 @@ func (c *Core) Write(ctx context.Context, b *sink.Batch) error {
 
 func (c *Core) subject(r *sink.Row) string {
 	if r.Notice != nil {
-		return c.layout.Subject(r, 0)
+		return c.routes.layout.Subject(r, 0)
 	}
-	key := routeKey{r.Market, r.Channel, r.SymbolID}
-	subject, ok := c.routes[key]
-	if !ok {
-		subject = c.layout.Subject(r, c.layout.Partition(r.Symbol))
-		if len(c.routes) < maxRoutes && (r.SymbolID != 0 || r.Symbol == "") {
-			c.routes[key] = subject
-		}
-	}
-	return subject
+	return c.routes.of(r).subject
 }
 
 // Subscribe tells a handler what comes to a subject of one market, of a [Core] or of whatever

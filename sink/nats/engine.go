@@ -52,7 +52,7 @@ type Engine struct {
 	js     jetstream.JetStream
 	sub    *nats.Subscription
 	lanes  map[tickstorm.Market][]*lane
-	routes map[routeKey]route
+	routes routes
 	flight *flight
 	msg    nats.Msg
 	stamp  []byte
@@ -68,21 +68,6 @@ type lane struct {
 	alone  bool // messages go one by one: an id was stored before
 	leg    *leg // of the batch at hand
 }
-
-type routeKey struct {
-	market  tickstorm.Market
-	channel string
-	symbol  uint32
-}
-
-// route is where the elements of a symbol and channel go.
-type route struct {
-	subject   string
-	partition int
-}
-
-// maxRoutes bounds the subjects that are kept. Those of others are made for each message.
-const maxRoutes = 1 << 18
 
 var _ sink.Engine = (*Engine)(nil)
 
@@ -102,7 +87,7 @@ func NewEngine(nc *nats.Conn, cfg Config) (*Engine, error) {
 	}
 	e := &Engine{
 		cfg: cfg, nc: nc, js: js, flight: newFlight(nc.NewInbox() + "."),
-		lanes: map[tickstorm.Market][]*lane{}, routes: map[routeKey]route{},
+		lanes: map[tickstorm.Market][]*lane{}, routes: newRoutes(cfg.Layout),
 	}
 	e.msg.Header = nats.Header{StampHeader: {""}}
 	if cfg.MessageIDs {
@@ -160,7 +145,7 @@ func (e *Engine) publish(ctx context.Context, b *sink.Batch) error {
 			}
 			continue
 		}
-		to := e.route(r)
+		to := e.routes.of(r)
 		if err := e.send(ctx, lanes[to.partition], r, i, to.subject); err != nil {
 			return err
 		}
@@ -185,19 +170,6 @@ func (e *Engine) lanesOf(m tickstorm.Market) []*lane {
 		e.lanes[m] = lanes
 	}
 	return lanes
-}
-
-func (e *Engine) route(r *sink.Row) route {
-	key := routeKey{r.Market, r.Channel, r.SymbolID}
-	if to, ok := e.routes[key]; ok {
-		return to
-	}
-	p := e.cfg.Partition(r.Symbol)
-	to := route{e.cfg.Layout.Subject(r, p), p}
-	if len(e.routes) < maxRoutes && (r.SymbolID != 0 || r.Symbol == "") {
-		e.routes[key] = to
-	}
-	return to
 }
 
 // send publishes a row to a lane, unless its stream has it.
