@@ -87,29 +87,24 @@ func (c *consumeNatsCmd) demo(ctx context.Context, a *app, market tickstorm.Mark
 		src.close()
 		return "", nil, err
 	}
-	nc, err := c.connect(a, url)
-	if err == nil {
-		var e *sinknats.Engine
-		if e, err = newNatsEngine(nc, sinknats.Config{Layout: c.layout()}); err == nil {
-			life, cancel := context.WithCancel(context.WithoutCancel(ctx))
-			var sinking sync.WaitGroup
-			sinking.Go(func() {
-				if err := quiet.sinkLive(life, e, src.Config, sink.Config{Logger: a.log}, following{lasting: lasting{Attempts: 3}, topics: topics}); life.Err() == nil {
-					a.log.Error("the sink has ended", "err", err)
-				}
-			})
-			return url, func() {
-				cancel()
-				sinking.Wait()
-				_ = e.Close() // the connection goes with it
-				nc.Close()
-				end()
-				src.close()
-			}, nil
-		}
-		nc.Close()
+	e, disconnect, err := c.engine(a, url, sinknats.Config{Layout: c.layout()})
+	if err != nil {
+		end()
+		src.close()
+		return "", nil, err
 	}
-	end()
-	src.close()
-	return "", nil, err
+	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var sinking sync.WaitGroup
+	sinking.Go(func() {
+		if err := quiet.sinkLive(life, e, src.Config, sink.Config{Logger: a.log}, following{lasting: lasting{Attempts: 3}, topics: topics}); life.Err() == nil {
+			a.log.Error("the sink has ended", "err", err)
+		}
+	})
+	return url, func() {
+		cancel()
+		sinking.Wait()
+		disconnect()
+		end()
+		src.close()
+	}, nil
 }

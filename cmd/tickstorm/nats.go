@@ -69,6 +69,26 @@ func (f *natsFlags) connect(a *app, url string) (*nats.Conn, error) {
 	return nc, nil
 }
 
+// engine is JetStream at some servers, through a connection of its own; stop ends both.
+func (f *natsFlags) engine(a *app, url string, cfg sinknats.Config) (_ *sinknats.Engine, stop func(), err error) {
+	nc, err := f.connect(a, url)
+	if err != nil {
+		return nil, nil, err
+	}
+	e, err := sinknats.NewEngine(nc, cfg)
+	if err != nil {
+		if nc.IsConnected() { // it is what the user has said
+			err = &usageError{err.Error()}
+		}
+		nc.Close()
+		return nil, nil, err
+	}
+	return e, func() {
+		_ = e.Close() // the connection goes with it
+		nc.Close()
+	}, nil
+}
+
 // serveNats starts a server of our own, which keeps its streams in a folder: one for the time of the
 // command alone where dir is "". What is returned beside the URL ends it.
 func (a *app) serveNats(dir, address string) (url string, stop func(), err error) {

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/tickstorm/tickstorm/sink"
 	sinknats "github.com/tickstorm/tickstorm/sink/nats"
 )
@@ -65,33 +63,17 @@ func (c *sinkNatsCmd) engine(a *app) (_ sink.Engine, stop func(), err error) {
 			return nil, nil, outputError(err)
 		}
 	}
-	nc, err := c.connect(a, url)
-	if err != nil {
-		end()
-		return nil, nil, err
-	}
-	e, err := newNatsEngine(nc, sinknats.Config{
+	e, disconnect, err := c.natsFlags.engine(a, url, sinknats.Config{
 		Layout: c.layout(), Limits: sinknats.Limits{MaxAge: c.MaxAge, MaxBytes: c.MaxBytes, Replicas: c.Replicas}, MessageIDs: c.IDs,
 	})
 	if err != nil {
-		nc.Close()
 		end()
 		return nil, nil, err
 	}
 	return e, func() {
-		_ = e.Close() // the connection goes with it
-		nc.Close()
+		disconnect()
 		end()
 	}, nil
-}
-
-// newNatsEngine is an engine whose configuration the user has said.
-func newNatsEngine(nc *nats.Conn, cfg sinknats.Config) (*sinknats.Engine, error) {
-	e, err := sinknats.NewEngine(nc, cfg)
-	if err != nil && nc.IsConnected() {
-		return nil, &usageError{err.Error()}
-	}
-	return e, err
 }
 
 // Run runs the verb.
