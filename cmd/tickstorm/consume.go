@@ -14,11 +14,11 @@ import (
 
 // consumeFlags say what is shown, and to whom it counts as seen.
 type consumeFlags struct {
-	Topics     []string      `arg:"" optional:"" name:"topic" help:"Topics such as T.AAPL or 'Q.*'; default all."`
-	Market     string        `short:"m" placeholder:"MARKET" help:"stocks (default), options, forex, crypto, ..."`
-	Group      string        `default:"tickstorm" placeholder:"NAME" help:"Consumers that share the work: each event comes to one of them, once, and who comes later goes on where they are. Groups know nothing of each other."`
-	Watermarks string        `placeholder:"FILE" help:"File that keeps how far this one is, behind what was written, instead of the engine."`
-	For        time.Duration `placeholder:"DURATION" help:"End after so long."`
+	Topics     []string `arg:"" optional:"" name:"topic" help:"Topics such as T.AAPL or 'Q.*'; default all."`
+	Market     string   `short:"m" placeholder:"MARKET" help:"stocks (default), options, forex, crypto, ..."`
+	Group      string   `default:"tickstorm" placeholder:"NAME" help:"Consumers that share the work: each event comes to one of them, once, and who comes later goes on where they are. Groups know nothing of each other."`
+	Watermarks string   `placeholder:"FILE" help:"File that keeps how far this one is, behind what was written, instead of the engine."`
+	ending
 	showing
 }
 
@@ -120,10 +120,7 @@ func (c *consumeFlags) show(ctx context.Context, a *app, open opener, market tic
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- reader.Run(life) }()
-	var over <-chan time.Time
-	if c.For > 0 {
-		over = time.After(c.For)
-	}
+	over := after(c.For)
 	select {
 	case err := <-ended:
 		return err

@@ -35,8 +35,8 @@ type relayCmd struct {
 	Origins    []string      `name:"origin" placeholder:"URL,..." group:"serve" help:"Pages that browsers may connect from."`
 	Validate   bool          `group:"serve" help:"Look into every element, and pass on none that is broken."`
 	Drain      time.Duration `default:"5s" placeholder:"DURATION" group:"serve" help:"How long programs may take at the end for what is queued for them."`
-	For        time.Duration `placeholder:"DURATION" help:"End after so long."`
-	Record     string        `placeholder:"DIR" group:"output" help:"Record what comes, too, into this folder; the flags below are about that."`
+	ending
+	Record string `placeholder:"DIR" group:"output" help:"Record what comes, too, into this folder; the flags below are about that."`
 	segmenting
 }
 
@@ -62,7 +62,7 @@ func (c *relayCmd) check() error {
 	case c.Evictions < 0 || c.Linger < 0 || c.MaxAge < 0 || c.Drain < 0 || c.For < 0 || c.FlushInterval < 0:
 		return usagef("a negative --evictions, --linger, --max-age, --drain, --for or --flush-interval")
 	case c.Queue <= 0 || c.Queue > mostMB:
-		return usagef("--queue is out of range: from 1 to %d", mostMB)
+		return errQueue
 	case c.MaxClients < 1 || c.MaxTopics < 1:
 		return usagef("--max-clients and --max-topics are above 0")
 	case c.AdminRemote && c.Admin == "":
@@ -79,8 +79,12 @@ func (c *relayCmd) check() error {
 	return c.segmenting.check()
 }
 
-// mostMB is the most MB of a queue, or of what is kept: an int on 32-bit platforms.
+// mostMB is the most MB of a queue, or of what is kept: more than any machine has for it, and an int on
+// 32-bit platforms.
 const mostMB = 1 << 10
+
+// errQueue: the --queue of a verb is none.
+var errQueue = usagef("--queue is out of range: from 1 to %d", mostMB)
 
 // config is that of the server, but for its upstreams.
 func (c *relayCmd) config(a *app) (relay.Config, error) {
@@ -256,10 +260,7 @@ const (
 
 // attend waits for what ends the relay, and shows meanwhile what it does.
 func (c *relayCmd) attend(ctx context.Context, a *app, server *relay.Server, ended <-chan error) error {
-	var over <-chan time.Time
-	if c.For > 0 {
-		over = time.After(c.For)
-	}
+	over := after(c.For)
 	line := a.progress()
 	defer line.clear()
 	tick := time.NewTicker(time.Second)

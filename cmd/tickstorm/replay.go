@@ -197,7 +197,7 @@ func (c *replayCmd) serve(ctx context.Context, a *app, paths []string, from, unt
 	if _, err := fmt.Fprintln(a.stdout, server.Feed()); err != nil {
 		return outputError(err)
 	}
-	return a.serve(ctx, 0)
+	return wait(ctx, 0)
 }
 
 // partSource ends before a moment.

@@ -4,21 +4,20 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"time"
 
 	"github.com/tickstorm/tickstorm/sim"
 )
 
 type simCmd struct {
-	Listen         string        `default:"127.0.0.1:8765" placeholder:"ADDRESS" help:"Where to listen; port 0 is any."`
-	Rate           int           `default:"1000" placeholder:"N" help:"Events a second for each connection; -1 is as fast as it takes them."`
-	Seed           int64         `default:"1" placeholder:"N" help:"Which market it makes up."`
-	Numbered       bool          `help:"Number all events without holes in their q."`
-	MaxConnections int           `default:"1" placeholder:"N" help:"Connections of one key to one market; -1 for any number."`
-	Eviction       string        `enum:"older,newcomer" default:"older" help:"Who has to go beyond that: the older one, or the newcomer."`
-	OptionLimit    int           `default:"1000" placeholder:"N" help:"Option contracts of one connection; -1 for any number."`
-	Faults         string        `placeholder:"SCRIPT" help:"What goes wrong: actions at phases, such as cut@streaming+1000, stall=5s@auth, http=429@handshake#1, close=1001@streaming+20, garbage@greeting, message=oops@subscribe; parted by commas. +N is after so many messages, #N on that connection alone. Phases: accept, handshake, greeting, auth, subscribe, streaming."`
-	For            time.Duration `placeholder:"DURATION" help:"End after so long."`
+	Listen         string `default:"127.0.0.1:8765" placeholder:"ADDRESS" help:"Where to listen; port 0 is any."`
+	Rate           int    `default:"1000" placeholder:"N" help:"Events a second for each connection; -1 is as fast as it takes them."`
+	Seed           int64  `default:"1" placeholder:"N" help:"Which market it makes up."`
+	Numbered       bool   `help:"Number all events without holes in their q."`
+	MaxConnections int    `default:"1" placeholder:"N" help:"Connections of one key to one market; -1 for any number."`
+	Eviction       string `enum:"older,newcomer" default:"older" help:"Who has to go beyond that: the older one, or the newcomer."`
+	OptionLimit    int    `default:"1000" placeholder:"N" help:"Option contracts of one connection; -1 for any number."`
+	Faults         string `placeholder:"SCRIPT" help:"What goes wrong: actions at phases, such as cut@streaming+1000, stall=5s@auth, http=429@handshake#1, close=1001@streaming+20, garbage@greeting, message=oops@subscribe; parted by commas. +N is after so many messages, #N on that connection alone. Phases: accept, handshake, greeting, auth, subscribe, streaming."`
+	ending
 }
 
 // Help implements [kong.HelpProvider].
@@ -55,7 +54,7 @@ func (c *simCmd) Run(ctx context.Context, a *app) error {
 	if _, err := fmt.Fprintln(a.stdout, server.Feed()); err != nil {
 		return outputError(err)
 	}
-	err = a.serve(ctx, c.For)
+	err = wait(ctx, c.For)
 	if s := server.Stats(); !a.Quiet {
 		a.sayf("tickstorm: %d connections, %d events, %s", s.Opened, s.Events, megabytes(s.Bytes))
 	}
@@ -76,18 +75,4 @@ func checkAddress(address string) error {
 		return usagef("%q is no address: write one like 127.0.0.1:8765", address)
 	}
 	return nil
-}
-
-// serve waits until somebody ends it, or for so long if that is not 0.
-func (a *app) serve(ctx context.Context, length time.Duration) error {
-	var over <-chan time.Time
-	if length > 0 {
-		over = time.After(length)
-	}
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-over:
-		return nil
-	}
 }

@@ -41,7 +41,7 @@ func (c *sinkFlags) check(a *app) error {
 	case live && c.Cursor != "":
 		return usagef("--cursor is of a folder: --from DIR")
 	case !live && a.Demo:
-		return usagef("--demo is the simulator, and --from %s a folder: say one of them", c.From)
+		return twoSources(c.From)
 	case !live && len(c.Topics) > 0:
 		return usagef("topics are of --from live: a folder goes in whole")
 	}
@@ -49,11 +49,16 @@ func (c *sinkFlags) check(a *app) error {
 }
 
 // readable reports why a folder of recordings cannot be one.
-func (c *sinkFlags) readable() error {
-	if _, err := os.Stat(c.From); err != nil {
+func readable(from string) error {
+	if _, err := os.Stat(from); err != nil {
 		return usagef("--from: %v", err)
 	}
 	return nil
+}
+
+// twoSources is that both --demo and a folder are said to be the source.
+func twoSources(from string) error {
+	return usagef("--demo is the simulator, and --from %s a folder: say one of them", from)
 }
 
 // run gives what the flags say to an engine, which is made once all else is right, and ended by stop.
@@ -64,7 +69,7 @@ func (c *sinkFlags) run(ctx context.Context, a *app, cfg sink.Config, engine fun
 	}
 	cfg.DeadLetters, cfg.Logger = c.Dead, a.log
 	if c.From != fromLive {
-		if err := c.readable(); err != nil {
+		if err := readable(c.From); err != nil {
 			return err
 		}
 		e, stop, err := engine()
@@ -110,10 +115,7 @@ func (a *app) sinkFolder(ctx context.Context, e sink.Engine, from sink.FolderCon
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- runner.Run(life) }()
-	var over <-chan time.Time
-	if length > 0 {
-		over = time.After(length)
-	}
+	over := after(length)
 	line := a.progress()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()

@@ -11,10 +11,10 @@ import (
 )
 
 type sinkParquetCmd struct {
-	From     string        `placeholder:"DIR" help:"Folder of recordings, which may be written meanwhile: a segment comes when it is closed."`
-	To       string        `placeholder:"DIR" help:"Folder of the Parquet files, for one sink and one recorder of a market alone."`
-	Follow   time.Duration `default:"10s" placeholder:"DURATION" help:"How often to look for segments that were closed; 0 ends when those that are there are done."`
-	For      time.Duration `placeholder:"DURATION" help:"End after so long."`
+	From   string        `placeholder:"DIR" help:"Folder of recordings, which may be written meanwhile: a segment comes when it is closed."`
+	To     string        `placeholder:"DIR" help:"Folder of the Parquet files, for one sink and one recorder of a market alone."`
+	Follow time.Duration `default:"10s" placeholder:"DURATION" help:"How often to look for segments that were closed; 0 ends when those that are there are done."`
+	ending
 	Settle   time.Duration `default:"10m" placeholder:"DURATION" help:"How long a segment without an end must not have grown to be taken for what a crash left."`
 	Sort     bool          `group:"parquet" help:"Sort each row group by symbol and time, so that reading a symbol reads little."`
 	RowGroup int           `default:"131072" placeholder:"ROWS" group:"parquet" help:"Rows of a row group."`
@@ -41,7 +41,7 @@ func (c *sinkParquetCmd) check(a *app) error {
 	case c.From == "" && !a.Demo:
 		return usagef("say which recording: --from DIR; or --demo")
 	case c.From != "" && a.Demo:
-		return usagef("--demo is the simulator, and --from %s a folder: say one of them", c.From)
+		return twoSources(c.From)
 	case c.Follow < 0 || c.For < 0 || c.Settle <= 0 || c.RowGroup < leastRowGroup || c.Memory <= 0:
 		return usagef("--settle and --memory are above 0, --row-group is %d or more, and --follow and --for are not negative", leastRowGroup)
 	}
@@ -49,10 +49,7 @@ func (c *sinkParquetCmd) check(a *app) error {
 		c.Follow = 0
 		return nil
 	}
-	if _, err := os.Stat(c.From); err != nil {
-		return usagef("--from: %v", err)
-	}
-	return nil
+	return readable(c.From)
 }
 
 // Run runs the verb.

@@ -133,9 +133,7 @@ func (a *app) attend(ctx context.Context, client *tickstorm.Client, f following,
 				return err
 			}
 			begun = time.Now()
-			if f.For > 0 {
-				over = time.After(f.For)
-			}
+			over = after(f.For)
 			if f.streaming != nil {
 				f.streaming(client)
 			}

@@ -128,9 +128,6 @@ var overflows = map[string]tickstorm.Overflow{
 	"block": tickstorm.OverflowBlock, "disconnect": tickstorm.OverflowDisconnect,
 }
 
-// maxQueue is more than any machine has for it, in MiB, and a size on 32 bits too.
-const maxQueue = 1 << 10
-
 // demoSubRate is one that people can read.
 const demoSubRate = 20
 
@@ -140,8 +137,8 @@ func (c *subCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	if c.Queue < 1 || c.Queue > maxQueue {
-		return usagef("--queue is out of range: from 1 to %d", maxQueue)
+	if c.Queue < 1 || c.Queue > mostMB {
+		return errQueue
 	}
 	market := c.market(a, settings)
 	f := following{lasting: c.lasting}

@@ -24,16 +24,7 @@ func (r *topRelay) run(ctx context.Context) error {
 	if err := r.admin.Await(ctx, r.cmd.Attempts); err != nil {
 		return err
 	}
-	var over <-chan time.Time
-	if r.cmd.For > 0 {
-		over = time.After(r.cmd.For)
-	}
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-over:
-		return nil
-	}
+	return wait(ctx, r.cmd.For)
 }
 
 func (r *topRelay) ready() <-chan struct{} { return r.admin.Answered() }
