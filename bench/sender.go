@@ -2,22 +2,20 @@ package bench
 
 import (
 	"bufio"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"os"
 	"os/exec"
 	"time"
 
 	"github.com/gobwas/ws"
+
+	"github.com/tickstorm/tickstorm/internal/selfsigned"
 )
 
 // This file has both halves of the process that sends: a receiver that shared a process,
@@ -96,8 +94,7 @@ func launch(task string, encrypted bool) (*Sender, error) {
 		if err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
-		s.TLS = &tls.Config{RootCAs: x509.NewCertPool(), MinVersion: tls.VersionTLS13}
-		s.TLS.RootCAs.AddCert(certificate)
+		s.TLS = &tls.Config{RootCAs: selfsigned.Trust(certificate), MinVersion: tls.VersionTLS13}
 	}
 	return s, nil
 }
@@ -153,7 +150,7 @@ func serve(task string) error {
 	g := greeting{Address: l.Addr().String()}
 	var config *tls.Config
 	if encrypted {
-		certificate, err := selfSigned(net.IPv4(127, 0, 0, 1))
+		certificate, err := selfsigned.Certificate("tickstorm sender", 24*time.Hour, "127.0.0.1")
 		if err != nil {
 			return err
 		}
@@ -237,28 +234,4 @@ func (c *coalescing) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	return c.Conn.Read(p)
-}
-
-// selfSigned returns a certificate for a host, which is its own root.
-func selfSigned(host net.IP) (tls.Certificate, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	now := time.Now()
-	template := &x509.Certificate{
-		SerialNumber:          big.NewInt(1),
-		NotBefore:             now.Add(-time.Hour),
-		NotAfter:              now.Add(24 * time.Hour),
-		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		BasicConstraintsValid: true,
-		IsCA:                  true,
-		IPAddresses:           []net.IP{host},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
 }

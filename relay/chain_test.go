@@ -14,6 +14,7 @@ import (
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/internal/dialogue"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/relay"
 	"github.com/tickstorm/tickstorm/sim"
 )
@@ -119,7 +120,7 @@ func startChain(t *testing.T, up sim.Config, p relay.Policy, change func(i int, 
 	t.Cleanup(func() { require.NoError(t, server.Close()) })
 	ch := &chain{up: server}
 	upstream := server.ClientConfig(tickstorm.Stocks)
-	certFile, keyFile := certFiles(t, t.TempDir(), "relay")
+	certFile, keyFile := fixture.CertFiles(t, t.TempDir(), "relay")
 	for i := range ch.relays {
 		upstream.Backoff = tickstorm.Backoff{Min: time.Millisecond, Max: 10 * time.Millisecond}
 		ch.keys[i] = newKeys(t, keyOf(i, p))

@@ -2,14 +2,8 @@ package relay_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -23,29 +17,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/relay"
 	"github.com/tickstorm/tickstorm/sim"
 )
-
-// certFiles writes a certificate of 127.0.0.1 that signs itself, and its key.
-func certFiles(t testing.TB, dir, name string) (certFile, keyFile string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	cert := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true,
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, cert, cert, key.Public(), key)
-	require.NoError(t, err)
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	require.NoError(t, err)
-	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	require.NoError(t, os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644))
-	require.NoError(t, os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600))
-	return certFile, keyFile
-}
 
 // roots are those of a certificate that signs itself.
 func roots(t testing.TB, certFile string) *tls.Config {
@@ -59,7 +34,7 @@ func roots(t testing.TB, certFile string) *tls.Config {
 
 // TestBeyondLoopback: what an address that others can reach needs, wherever clients come in.
 func TestBeyondLoopback(t *testing.T) {
-	certFile, keyFile := certFiles(t, t.TempDir(), "relay")
+	certFile, keyFile := fixture.CertFiles(t, t.TempDir(), "relay")
 	keys := newKeys(t, relay.Key{Name: "desk", Token: token("desk")})
 	for _, tc := range []struct {
 		name       string
@@ -132,8 +107,8 @@ func TestBeyondLoopback(t *testing.T) {
 
 func TestBadCertificates(t *testing.T) {
 	dir := t.TempDir()
-	certFile, keyFile := certFiles(t, dir, "relay")
-	_, otherKey := certFiles(t, t.TempDir(), "other")
+	certFile, keyFile := fixture.CertFiles(t, dir, "relay")
+	_, otherKey := fixture.CertFiles(t, t.TempDir(), "other")
 	for name, change := range map[string]func(*relay.Config){
 		"no file":         func(c *relay.Config) { c.CertFile, c.KeyFile = filepath.Join(dir, "none"), keyFile },
 		"no key":          func(c *relay.Config) { c.CertFile = certFile },
@@ -184,7 +159,7 @@ func serveTLS(t *testing.T, upstream tickstorm.Config, cfg relay.Config) *bench 
 // broken, while the relay runs.
 func TestTLS(t *testing.T) {
 	dir := t.TempDir()
-	certFile, keyFile := certFiles(t, dir, "first")
+	certFile, keyFile := fixture.CertFiles(t, dir, "first")
 	up, err := sim.Start(quiet)
 	require.NoError(t, err)
 	defer up.Close()
@@ -221,7 +196,7 @@ func TestTLS(t *testing.T) {
 	await(func(s relay.CertificateStats) bool { return s.Err != nil })
 	require.Equal(t, "first", named())
 	loaded := b.relay.Stats().Certificate.Loaded
-	certFiles(t, dir, "second")
+	fixture.CertFiles(t, dir, "second")
 	await(func(s relay.CertificateStats) bool { return s.Err == nil && s.Loaded.After(loaded) })
 	require.Equal(t, "second", named())
 	require.WithinDuration(t, time.Now().Add(time.Hour), b.relay.Stats().Certificate.NotAfter, time.Minute)
@@ -235,8 +210,8 @@ func TestTLS(t *testing.T) {
 
 // TestCertificateOfFiles: it goes before those that the TLS of the Config has, also for a client that asks for no name.
 func TestCertificateOfFiles(t *testing.T) {
-	certFile, keyFile := certFiles(t, t.TempDir(), "file")
-	other, err := tls.LoadX509KeyPair(certFiles(t, t.TempDir(), "other"))
+	certFile, keyFile := fixture.CertFiles(t, t.TempDir(), "file")
+	other, err := tls.LoadX509KeyPair(fixture.CertFiles(t, t.TempDir(), "other"))
 	require.NoError(t, err)
 	up, err := sim.Start(quiet)
 	require.NoError(t, err)
@@ -257,7 +232,7 @@ func TestCertificateOfFiles(t *testing.T) {
 
 // TestStuckOverTLS: one that reads nothing is cut off, and holds nobody up.
 func TestStuckOverTLS(t *testing.T) {
-	certFile, keyFile := certFiles(t, t.TempDir(), "relay")
+	certFile, keyFile := fixture.CertFiles(t, t.TempDir(), "relay")
 	up, err := sim.Start(quiet)
 	require.NoError(t, err)
 	defer up.Close()

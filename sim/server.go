@@ -11,9 +11,14 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/selfsigned"
 )
+
+// tenYears is how long a certificate is good, for tests that let fake time run.
+const tenYears = 10 * 365 * 24 * time.Hour
 
 // Server is a running simulator. Its methods may be called concurrently.
 type Server struct {
@@ -84,12 +89,12 @@ func start(cfg Config, listener net.Listener, pipe *pipeListener) (*Server, erro
 		}
 	}
 	if cfg.TLS {
-		cert, pool, err := certificate()
+		cert, err := selfsigned.Certificate("tickstorm simulator", tenYears, "localhost", pipeHost, "127.0.0.1", "::1")
 		if err != nil {
 			_ = listener.Close()
 			return nil, fmt.Errorf("sim: making a certificate: %w", err)
 		}
-		s.pool = pool
+		s.pool = selfsigned.Trust(cert.Leaf)
 		s.tls = &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"http/1.1"}}
 	}
 	s.script = script{faults: cfg.Faults, times: make([]int, len(cfg.Faults))}

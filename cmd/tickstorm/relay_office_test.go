@@ -2,16 +2,11 @@ package main
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -26,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/record"
 	"github.com/tickstorm/tickstorm/sim"
 )
@@ -127,7 +123,7 @@ func TestRelayOfficeUsage(t *testing.T) {
 	open := filepath.Join(dir, "open.json")
 	require.NoError(t, os.WriteFile(open, []byte(`{"keys":[]}`), 0o600))
 	require.NoError(t, os.Chmod(open, 0o644)) // whatever the mask
-	cert, key := selfSigned(t, dir)
+	cert, key := fixture.CertFiles(t, dir, "relay")
 	for _, c := range []struct {
 		args []string
 		code int
@@ -166,25 +162,6 @@ func TestRelayOfficeUsage(t *testing.T) {
 	}
 }
 
-// selfSigned writes a certificate of 127.0.0.1, and its key.
-func selfSigned(t *testing.T, dir string) (certFile, keyFile string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	cert := &x509.Certificate{
-		SerialNumber: big.NewInt(1), IsCA: true, BasicConstraintsValid: true, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, cert, cert, key.Public(), key)
-	require.NoError(t, err)
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	require.NoError(t, err)
-	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	require.NoError(t, os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644))
-	require.NoError(t, os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600))
-	return certFile, keyFile
-}
-
 const (
 	deskToken = "0123456789abcdef-desk"
 	hallToken = "0123456789abcdef-hall"
@@ -204,7 +181,7 @@ func TestRelayForOthers(t *testing.T) {
 	dir := t.TempDir()
 	keys := filepath.Join(dir, "keys.json")
 	writeKeys(t, keys, `{"symbols":["AAPL"]}`)
-	cert, key := selfSigned(t, dir)
+	cert, key := fixture.CertFiles(t, dir, "relay")
 	text, err := os.ReadFile(cert)
 	require.NoError(t, err)
 	pool := x509.NewCertPool()

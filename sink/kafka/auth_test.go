@@ -3,16 +3,10 @@ package kafka_test
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"math/big"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -25,35 +19,21 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/tickstorm/tickstorm/internal/selfsigned"
 	"github.com/tickstorm/tickstorm/sink"
 	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
 	sinkkafka "github.com/tickstorm/tickstorm/sink/kafka"
 )
-
-// certificate is a server's of this machine, and who trusts it.
-func certificate(t *testing.T) (server, client *tls.Config) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "kafka"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	require.NoError(t, err)
-	cert, err := x509.ParseCertificate(der)
-	require.NoError(t, err)
-	roots := x509.NewCertPool()
-	roots.AddCert(cert)
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, &tls.Config{RootCAs: roots}
-}
 
 // TestAuth: who says who one is gets in, over TLS too; who is refused is told so at once, and the
 // password stands nowhere.
 func TestAuth(t *testing.T) {
 	t.Parallel()
 	const password = "pass-1234-word"
-	server, client := certificate(t)
+	certificate, err := selfsigned.Certificate("kafka", time.Hour, "127.0.0.1")
+	require.NoError(t, err)
+	server := &tls.Config{Certificates: []tls.Certificate{certificate}}
+	client := &tls.Config{RootCAs: selfsigned.Trust(certificate.Leaf)}
 	dir := t.TempDir()
 	tp := sinktest.NewTape(t, dir, false)
 	tp.Say(10)
