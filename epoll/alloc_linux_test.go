@@ -101,7 +101,7 @@ func (h *messageEnds) OnMessageEnd() { *h.n++ }
 
 // TestDetachedAllocs: the same without a Poller, for a quiet wake and for a deadline.
 func TestDetachedAllocs(t *testing.T) {
-	server := startSim(t, fixture.Quiet)
+	server := fixture.Start(t, fixture.Quiet)
 	d := dialDetached(t, server.ClientConfig(tickstorm.Stocks), nil)
 	now := time.Now()
 	wake := func() {

@@ -80,7 +80,7 @@ func TestClientReconnects(t *testing.T) {
 
 // TestClientStatsOfFailures: connections that failed in authentication are in the total.
 func TestClientStatsOfFailures(t *testing.T) {
-	server := startSim(t, sim.Config{Quiet: true, Faults: []sim.Fault{
+	server := fixture.Start(t, sim.Config{Quiet: true, Faults: []sim.Fault{
 		{At: sim.OnAuth, Times: 2, Do: sim.Message("[" + fixture.Status("auth_timeout", "late") + "]")},
 	}})
 	p := newPoller(t, epoll.Config{})
@@ -96,7 +96,7 @@ func TestClientStatsOfFailures(t *testing.T) {
 
 // TestClientLogs: each line names feed and market, be the feed written with a slash.
 func TestClientLogs(t *testing.T) {
-	server := startSim(t, fixture.Quiet)
+	server := fixture.Start(t, fixture.Quiet)
 	p := newPoller(t, epoll.Config{})
 	var log bytes.Buffer
 	cfg := quickly(server)
@@ -135,7 +135,7 @@ func TestClientEnds(t *testing.T) {
 		{"bad option", func(c *tickstorm.Config) { c.Socket.ReceiveBuffer = -1 }, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			server := startSim(t, fixture.Quiet)
+			server := fixture.Start(t, fixture.Quiet)
 			p := newPoller(t, epoll.Config{})
 			cfg := quickly(server)
 			tc.change(&cfg)
@@ -157,7 +157,7 @@ func TestClientEnds(t *testing.T) {
 		require.ErrorIs(t, err, tickstorm.ErrNoKey)
 	})
 	t.Run("closed poller", func(t *testing.T) {
-		server := startSim(t, fixture.Quiet)
+		server := fixture.Start(t, fixture.Quiet)
 		p := newPoller(t, epoll.Config{})
 		require.NoError(t, p.Close())
 		_, err := p.AddClient(server.ClientConfig(tickstorm.Stocks), nil, nil)
@@ -182,7 +182,7 @@ func TestClientClose(t *testing.T) {
 			require.Equal(t, &ending{over: true, times: 1}, end)
 		}
 		t.Run(fmt.Sprintf("connecting, whole %v", whole), func(t *testing.T) {
-			server := startSim(t, fixture.Quiet)
+			server := fixture.Start(t, fixture.Quiet)
 			p := newPoller(t, epoll.Config{})
 			cfg := quickly(server)
 			cfg.NetDial = silent
@@ -191,7 +191,7 @@ func TestClientClose(t *testing.T) {
 			closes(t, p, c, end)
 		})
 		t.Run(fmt.Sprintf("waiting, whole %v", whole), func(t *testing.T) {
-			server := startSim(t, fixture.Quiet)
+			server := fixture.Start(t, fixture.Quiet)
 			p := newPoller(t, epoll.Config{})
 			cfg := quickly(server)
 			cfg.Backoff.Min, cfg.Backoff.Max = time.Hour, time.Hour
@@ -219,7 +219,7 @@ func TestClientClose(t *testing.T) {
 			closes(t, p, c, end)
 		})
 		t.Run(fmt.Sprintf("streaming, whole %v", whole), func(t *testing.T) {
-			server := startSim(t, sim.Config{})
+			server := fixture.Start(t, sim.Config{})
 			p := newPoller(t, epoll.Config{})
 			r := new(fixture.Recorder)
 			c, end := addClient(t, p, quickly(server), r)
@@ -229,7 +229,7 @@ func TestClientClose(t *testing.T) {
 			require.NoError(t, server.Await(t.Context(), func(s sim.Stats) bool { return s.Open == 0 }))
 		})
 		t.Run(fmt.Sprintf("inside a handler, whole %v", whole), func(t *testing.T) {
-			server := startSim(t, sim.Config{})
+			server := fixture.Start(t, sim.Config{})
 			p := newPoller(t, epoll.Config{})
 			var c *epoll.Client
 			c, end := addClient(t, p, quickly(server), &fixture.OnTrade{Do: func(*tickstorm.Trade) {
@@ -253,7 +253,7 @@ func TestClientClose(t *testing.T) {
 // TestClientHandler: the handler is called on the poller's thread alone, from the
 // first status on, and can be exchanged.
 func TestClientHandler(t *testing.T) {
-	server := startSim(t, sim.Config{})
+	server := fixture.Start(t, sim.Config{})
 	p := newPoller(t, epoll.Config{})
 	first, second := new(fixture.Recorder), new(fixture.Recorder)
 	c, _ := addClient(t, p, quickly(server), first)
@@ -271,7 +271,7 @@ func TestClientHandler(t *testing.T) {
 
 // TestClientRefused: what the plan does not have is not asked for again.
 func TestClientRefused(t *testing.T) {
-	server := startSim(t, sim.Config{Quiet: true, Keys: map[string]sim.Plan{"trades": {Channels: []string{"T"}}}})
+	server := fixture.Start(t, sim.Config{Quiet: true, Keys: map[string]sim.Plan{"trades": {Channels: []string{"T"}}}})
 	p := newPoller(t, epoll.Config{})
 	c, _ := addClient(t, p, quickly(server), nil)
 	require.NoError(t, c.Request(nil, fixture.Topics(t, "T.A,Q.A")...))
@@ -285,7 +285,7 @@ func TestClientRefused(t *testing.T) {
 // TestClientLimit: option quotes beyond the vendor's limit are refused before they
 // spoil the request of the others.
 func TestClientLimit(t *testing.T) {
-	server := startSim(t, fixture.Quiet)
+	server := fixture.Start(t, fixture.Quiet)
 	p := newPoller(t, epoll.Config{})
 	cfg := quickly(server)
 	cfg.Market, cfg.MaxOptionQuotes = tickstorm.Options, 2

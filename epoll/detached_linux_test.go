@@ -103,14 +103,6 @@ func (l *loop) until(done func() bool) error {
 	return nil
 }
 
-func startSim(t *testing.T, cfg sim.Config) *sim.Server {
-	t.Helper()
-	server, err := sim.Start(cfg)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, server.Close()) })
-	return server
-}
-
 // transports are the ways a connection may be encrypted, as changes to a client's Config.
 var transports = []struct {
 	name    string
@@ -123,7 +115,7 @@ func forTransports(t *testing.T, cfg sim.Config, test func(t *testing.T, server 
 		t.Run(tr.name, func(t *testing.T) {
 			cfg := cfg
 			cfg.TLS = tr.secure
-			server := startSim(t, cfg)
+			server := fixture.Start(t, cfg)
 			client := server.ClientConfig(tickstorm.Stocks)
 			if tr.secure {
 				client.TLS.MaxVersion = tr.version
@@ -183,7 +175,7 @@ func TestDetach(t *testing.T) {
 
 // TestDetachedConn: the Conn that was detached is over, in words that say why.
 func TestDetachedConn(t *testing.T) {
-	server := startSim(t, fixture.Quiet)
+	server := fixture.Start(t, fixture.Quiet)
 	conn, err := tickstorm.Dial(t.Context(), server.ClientConfig(tickstorm.Stocks), nil)
 	require.NoError(t, err)
 	stats := conn.Stats()
@@ -256,7 +248,7 @@ func TestDetachNetDial(t *testing.T) {
 		})
 	})
 	t.Run("TLS of the program's own", func(t *testing.T) {
-		server := startSim(t, sim.Config{Quiet: true, TLS: true})
+		server := fixture.Start(t, sim.Config{Quiet: true, TLS: true})
 		cfg := server.ClientConfig(tickstorm.Stocks)
 		roots := cfg.TLS
 		roots.ServerName = "127.0.0.1"
@@ -271,7 +263,7 @@ func TestDetachNetDial(t *testing.T) {
 }
 
 func TestDetachBusy(t *testing.T) {
-	server := startSim(t, sim.Config{})
+	server := fixture.Start(t, sim.Config{})
 	var conn *tickstorm.Conn
 	inside := make(chan error, 1)
 	h := &fixture.OnTrade{Do: func(*tickstorm.Trade) {
@@ -326,7 +318,7 @@ func TestDetachKeepsBytes(t *testing.T) {
 // TestDetachedClose in places where something is going on.
 func TestDetachedClose(t *testing.T) {
 	t.Run("inside a handler", func(t *testing.T) {
-		server := startSim(t, sim.Config{Rate: -1})
+		server := fixture.Start(t, sim.Config{Rate: -1})
 		var d *epoll.Detached
 		calls := 0
 		d = dialDetached(t, server.ClientConfig(tickstorm.Stocks), &fixture.OnTrade{Do: func(*tickstorm.Trade) {
@@ -341,7 +333,7 @@ func TestDetachedClose(t *testing.T) {
 		require.Positive(t, calls)
 	})
 	t.Run("by a panic", func(t *testing.T) {
-		server := startSim(t, sim.Config{})
+		server := fixture.Start(t, sim.Config{})
 		d := dialDetached(t, server.ClientConfig(tickstorm.Stocks), &fixture.OnTrade{Do: func(*tickstorm.Trade) { panic("a bug") }})
 		l := newLoop(t, d)
 		require.NoError(t, d.Request(nil, fixture.Topics(t, "T.*")...))
@@ -379,7 +371,7 @@ func TestDetachedClose(t *testing.T) {
 // TestDetachedTime: deadlines come through Advance, and silence counts only while
 // somebody listens.
 func TestDetachedTime(t *testing.T) {
-	server := startSim(t, sim.Config{Quiet: true, IgnorePings: true})
+	server := fixture.Start(t, sim.Config{Quiet: true, IgnorePings: true})
 	open := func(t *testing.T, idle time.Duration) (*epoll.Detached, time.Time) {
 		cfg := server.ClientConfig(tickstorm.Stocks)
 		cfg.IdleTimeout, cfg.PingInterval = idle, 10*time.Second
@@ -439,7 +431,7 @@ func manyTopics(n int) (topics []tickstorm.Topic, request string) {
 
 // TestDetachedWriteTimeout: a peer that reads nothing does not hold bytes for ever.
 func TestDetachedWriteTimeout(t *testing.T) {
-	server := startSim(t, fixture.Quiet)
+	server := fixture.Start(t, fixture.Quiet)
 	cfg := server.ClientConfig(tickstorm.Stocks)
 	cfg.WriteTimeout, cfg.ChunkTopics = time.Minute, 1000
 	for _, room := range []int{0, 1, 1000} {

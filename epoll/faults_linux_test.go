@@ -22,7 +22,7 @@ import (
 func TestPollerAsksLate(t *testing.T) {
 	const limit = 400 * time.Millisecond // in all less than what is taken for a loop that was busy elsewhere
 	afterQuiet := func(t *testing.T, do func(*testing.T, *epoll.Poller, *epoll.Detached, *ending)) {
-		server := startSim(t, fixture.Quiet)
+		server := fixture.Start(t, fixture.Quiet)
 		synctest.Test(t, func(t *testing.T) {
 			cfg := server.ClientConfig(tickstorm.Stocks)
 			cfg.AckTimeout, cfg.CloseTimeout = limit, 2*limit
@@ -57,7 +57,7 @@ func TestPollerAsksLate(t *testing.T) {
 // thread busy has come in time.
 func TestPollerSlowNeighbour(t *testing.T) {
 	const pong = 100 * time.Millisecond // shorter than what is taken for a loop that was busy elsewhere
-	server := startSim(t, fixture.Quiet)
+	server := fixture.Start(t, fixture.Quiet)
 	synctest.Test(t, func(t *testing.T) {
 		p := newPoller(t, epoll.Config{})
 		cfg := server.ClientConfig(tickstorm.Stocks)
@@ -92,7 +92,7 @@ func TestPollerTaskPanics(t *testing.T) {
 // TestPollerSharedDescriptor: a descriptor of which the program has kept a duplicate stays
 // in the kernel's epoll set when it is closed, unless it is taken out.
 func TestPollerSharedDescriptor(t *testing.T) {
-	server := startSim(t, fixture.Quiet)
+	server := fixture.Start(t, fixture.Quiet)
 	p := newPoller(t, epoll.Config{})
 	cfg := server.ClientConfig(tickstorm.Stocks)
 	var kept *os.File
@@ -156,7 +156,7 @@ func TestClientRetryAfter(t *testing.T) {
 
 // TestClientPanic: a client whose handler has panicked did not end as asked.
 func TestClientPanic(t *testing.T) {
-	server := startSim(t, sim.Config{})
+	server := fixture.Start(t, sim.Config{})
 	p := newPoller(t, epoll.Config{})
 	c, end := addClient(t, p, quickly(server), &fixture.OnTrade{Do: func(*tickstorm.Trade) { panic("a bug") }})
 	require.NoError(t, c.Subscribe(tickstorm.Trades, tickstorm.All))
@@ -169,7 +169,7 @@ func TestClientPanic(t *testing.T) {
 
 // TestPollerEndedPanics in the middle of what is due: the others are asked all the same.
 func TestPollerEndedPanics(t *testing.T) {
-	server := startSim(t, sim.Config{Quiet: true, MaxConnections: -1})
+	server := fixture.Start(t, sim.Config{Quiet: true, MaxConnections: -1})
 	synctest.Test(t, func(t *testing.T) {
 		p := newPoller(t, epoll.Config{})
 		cfg := server.ClientConfig(tickstorm.Stocks)
@@ -196,7 +196,7 @@ func TestPollerEndedPanics(t *testing.T) {
 
 // TestDetachedCloseInside: what was read behind the message is not handled any more.
 func TestDetachedCloseInside(t *testing.T) {
-	server := startSim(t, fixture.Quiet)
+	server := fixture.Start(t, fixture.Quiet)
 	trades := 0
 	var d *epoll.Detached
 	d = dialDetached(t, server.ClientConfig(tickstorm.Stocks), &fixture.OnTrade{Do: func(*tickstorm.Trade) {
@@ -215,7 +215,7 @@ func TestDetachedCloseInside(t *testing.T) {
 
 // TestDetachLate: nobody listened before Detach.
 func TestDetachLate(t *testing.T) {
-	server := startSim(t, fixture.Quiet)
+	server := fixture.Start(t, fixture.Quiet)
 	synctest.Test(t, func(t *testing.T) {
 		cfg := server.ClientConfig(tickstorm.Stocks)
 		cfg.AckTimeout, cfg.IdleTimeout, cfg.PingInterval = 200*time.Millisecond, 300*time.Millisecond, -1
@@ -234,7 +234,7 @@ func TestDetachLate(t *testing.T) {
 
 // TestPollerCloseThoughPanics: Close closes everything, whatever it is told of that.
 func TestPollerCloseThoughPanics(t *testing.T) {
-	server := startSim(t, sim.Config{Quiet: true, MaxConnections: -1})
+	server := fixture.Start(t, sim.Config{Quiet: true, MaxConnections: -1})
 	p, err := epoll.NewPoller(epoll.Config{})
 	require.NoError(t, err)
 	detached := make([]*epoll.Detached, 3)

@@ -11,7 +11,6 @@ import (
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/epoll"
 	"github.com/tickstorm/tickstorm/internal/fixture"
-	"github.com/tickstorm/tickstorm/sim"
 )
 
 func TestUnsupported(t *testing.T) {
@@ -19,9 +18,7 @@ func TestUnsupported(t *testing.T) {
 	require.ErrorIs(t, err, errors.ErrUnsupported)
 	require.ErrorIs(t, err, errors.ErrUnsupported)
 
-	server, err := sim.Start(fixture.Quiet)
-	require.NoError(t, err)
-	defer server.Close()
+	server := fixture.Start(t, fixture.Quiet)
 	conn := fixture.Dial(t, server, nil)
 	defer conn.Close()
 	_, err = epoll.Detach(conn)

@@ -93,7 +93,7 @@ func everything(t *testing.T, m tickstorm.Market) []tickstorm.Topic {
 func TestPollerSixMarkets(t *testing.T) {
 	for _, secure := range []bool{false, true} {
 		t.Run(fmt.Sprintf("TLS %v", secure), func(t *testing.T) {
-			server := startSim(t, sim.Config{TLS: secure, Rate: 2000})
+			server := fixture.Start(t, sim.Config{TLS: secure, Rate: 2000})
 			p := newPoller(t, epoll.Config{BacklogEvery: time.Millisecond})
 			handlers := make([]*marketCounter, len(pollerMarkets))
 			clients := make([]*epoll.Client, len(pollerMarkets))
@@ -174,7 +174,7 @@ func TestPollerAdd(t *testing.T) {
 }
 
 func TestPollerRemove(t *testing.T) {
-	server := startSim(t, fixture.Quiet)
+	server := fixture.Start(t, fixture.Quiet)
 	p := newPoller(t, epoll.Config{})
 	var end ending
 	d := dialDetached(t, server.ClientConfig(tickstorm.Stocks), nil)
@@ -191,7 +191,7 @@ func TestPollerRemove(t *testing.T) {
 
 // TestPollerRunContext: connections outlive a Run whose context ends.
 func TestPollerRunContext(t *testing.T) {
-	server := startSim(t, fixture.Quiet)
+	server := fixture.Start(t, fixture.Quiet)
 	p := newPoller(t, epoll.Config{Spin: 10})
 	var end ending
 	require.NoError(t, p.Add(dialDetached(t, server.ClientConfig(tickstorm.Stocks), nil), end.ended))
@@ -251,7 +251,7 @@ func TestPollerNested(t *testing.T) {
 }
 
 func TestPollerPanic(t *testing.T) {
-	server := startSim(t, sim.Config{MaxConnections: 2})
+	server := fixture.Start(t, sim.Config{MaxConnections: 2})
 	p := newPoller(t, epoll.Config{})
 	bad := dialDetached(t, server.ClientConfig(tickstorm.Stocks), &fixture.OnTrade{Do: func(*tickstorm.Trade) { panic("a bug") }})
 	trades := 0
@@ -271,7 +271,7 @@ func TestPollerPanic(t *testing.T) {
 
 // TestPollerHandlersReach other connections of the same poller.
 func TestPollerHandlersReach(t *testing.T) {
-	server := startSim(t, sim.Config{MaxConnections: 2})
+	server := fixture.Start(t, sim.Config{MaxConnections: 2})
 	p := newPoller(t, epoll.Config{})
 	var other *epoll.Detached
 	asked, trades := false, 0
@@ -361,7 +361,7 @@ func TestPollerStarvation(t *testing.T) {
 // descriptor, goroutine or memory behind.
 func TestPollerCycles(t *testing.T) {
 	const cycles = 1000
-	server := startSim(t, sim.Config{Quiet: true, MaxConnections: -1})
+	server := fixture.Start(t, sim.Config{Quiet: true, MaxConnections: -1})
 	p := newPoller(t, epoll.Config{})
 	cycle := func(i int) {
 		var end ending
@@ -405,7 +405,7 @@ func TestPollerCycles(t *testing.T) {
 
 // TestPollerWindow: one window serves all, whatever messages are cut and however long.
 func TestPollerWindow(t *testing.T) {
-	server := startSim(t, sim.Config{Quiet: true, MaxConnections: -1})
+	server := fixture.Start(t, sim.Config{Quiet: true, MaxConnections: -1})
 	p := newPoller(t, epoll.Config{Budget: 700})
 	recorders := make([]*fixture.Recorder, 4)
 	for i := range recorders {
@@ -494,7 +494,7 @@ func TestPollerOptions(t *testing.T) {
 	})
 	t.Run("spinning", func(t *testing.T) {
 		for _, spin := range []int{1000, -1} {
-			server := startSim(t, sim.Config{})
+			server := fixture.Start(t, sim.Config{})
 			p := newPoller(t, epoll.Config{Spin: spin})
 			trades := 0
 			d := dialDetached(t, server.ClientConfig(tickstorm.Stocks), &fixture.OnTrade{Do: func(*tickstorm.Trade) { trades++ }})
@@ -535,7 +535,7 @@ func TestSocketOptions(t *testing.T) {
 		// The loop's clock is an hour off, so that the two cannot be confused. The kernel
 		// begins to take timestamps a moment after it was told to.
 		for _, on := range []bool{false, true} {
-			server := startSim(t, fixture.Quiet)
+			server := fixture.Start(t, fixture.Quiet)
 			cfg := server.ClientConfig(tickstorm.Stocks)
 			cfg.Socket.Timestamps = on
 			r := new(fixture.Recorder)
@@ -556,7 +556,7 @@ func TestSocketOptions(t *testing.T) {
 		}
 	})
 	t.Run("refused", func(t *testing.T) {
-		server := startSim(t, fixture.Quiet)
+		server := fixture.Start(t, fixture.Quiet)
 		for _, o := range []tickstorm.SocketOptions{{ReceiveBuffer: -1}, {BusyPoll: -1}, {UserTimeout: -time.Second}, {BusyPoll: time.Hour}} {
 			cfg := server.ClientConfig(tickstorm.Stocks)
 			cfg.Socket = o
@@ -577,7 +577,7 @@ func TestSocketOptions(t *testing.T) {
 // TestPollerConcurrently: everything that any goroutine may do, at once.
 func TestPollerConcurrently(t *testing.T) {
 	const goroutines, rounds = 4, 25
-	server := startSim(t, sim.Config{MaxConnections: -1, Rate: 5000})
+	server := fixture.Start(t, sim.Config{MaxConnections: -1, Rate: 5000})
 	p := newPoller(t, epoll.Config{Spin: 5})
 	running := fixture.Runs(context.Background(), p)
 	var all sync.WaitGroup

@@ -17,8 +17,8 @@ import (
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/internal/dialogue"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/relay"
-	"github.com/tickstorm/tickstorm/sim"
 )
 
 var (
@@ -403,9 +403,7 @@ func TestWrongKeysAgainAndAgain(t *testing.T) {
 // TestStrangers: an address beyond the machine cannot take all places without a key.
 func TestStrangers(t *testing.T) {
 	far := &far{pipes: &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}}
-	server, err := sim.Start(quiet)
-	require.NoError(t, err)
-	defer server.Close()
+	server := fixture.Start(t, quiet)
 	b := serve(t, relay.Config{
 		Upstreams: []tickstorm.Config{server.ClientConfig(tickstorm.Stocks)},
 		Keys:      newKeys(t, relay.Key{Name: "desk", Token: token("desk")}),
@@ -416,6 +414,7 @@ func TestStrangers(t *testing.T) {
 		b.loginAs("/stocks", token("desk"))
 	}
 	var last net.Conn
+	var err error
 	for range 250 { // a quarter of MaxClients
 		last, err = far.dial()
 		require.NoError(t, err)

@@ -115,9 +115,7 @@ func keyOf(i int, p relay.Policy) relay.Key {
 
 func startChain(t *testing.T, up sim.Config, p relay.Policy, change func(i int, c *relay.Config)) *chain {
 	t.Helper()
-	server, err := sim.Start(up)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, server.Close()) })
+	server := fixture.Start(t, up)
 	ch := &chain{up: server}
 	upstream := server.ClientConfig(tickstorm.Stocks)
 	certFile, keyFile := fixture.CertFiles(t, t.TempDir(), "relay")

@@ -16,7 +16,6 @@ import (
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/relay"
-	"github.com/tickstorm/tickstorm/sim"
 )
 
 // request is what an upstream may hear.
@@ -36,9 +35,7 @@ func FuzzRelayClient(f *testing.F) {
 	f.Add(fixture.Wire(true, true, ws.OpClose, "\x03\xe8bye"), false)
 	f.Add(fixture.Wire(true, true, ws.OpPing, "hello"), false)
 	f.Add([]byte("\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xff"), false)
-	up, err := sim.Start(quiet)
-	require.NoError(f, err)
-	f.Cleanup(func() { _ = up.Close() })
+	up := fixture.Start(f, quiet)
 	s, err := relay.New(relay.Config{
 		Upstreams: []tickstorm.Config{up.ClientConfig(tickstorm.Stocks)}, Linger: -1, MaxRequest: 4096, MaxTopics: 100,
 	})

@@ -20,8 +20,8 @@ import (
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/internal/dialogue"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/relay"
-	"github.com/tickstorm/tickstorm/sim"
 )
 
 // TestSnapshot: who asks for it gets the last events behind the acknowledgement, as they came and
@@ -391,9 +391,7 @@ func (s *numberedSource) Next() ([]byte, int64, error) {
 // startNumbered starts an upstream that breaks now and then, and a relay of it.
 func startNumbered(t *testing.T, change func(*numbered, *relay.Config)) *numbered {
 	n := &numbered{end: make(chan struct{})}
-	up, err := sim.Start(quiet)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, up.Close()) })
+	up := fixture.Start(t, quiet)
 	cfg := up.ClientConfig(tickstorm.Stocks)
 	cfg.Tap = n
 	n.b = startAt(t, up, cfg, func(c *relay.Config) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/frame"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/relay"
 	"github.com/tickstorm/tickstorm/sim"
 )
@@ -27,9 +28,7 @@ func TestModel(t *testing.T) {
 	left := operations(t)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d, %d operations", seed, left)
-	up, err := sim.Start(sim.Config{Numbered: true, Rate: 4000})
-	require.NoError(t, err)
-	defer up.Close()
+	up := fixture.Start(t, sim.Config{Numbered: true, Rate: 4000})
 	r := &record{parser: tickstorm.NewParser(tickstorm.Stocks)}
 	cfg := up.ClientConfig(tickstorm.Stocks)
 	cfg.Tap = r

@@ -19,6 +19,7 @@ import (
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/frame"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/relay"
 	"github.com/tickstorm/tickstorm/sim"
 )
@@ -65,9 +66,7 @@ type bench struct {
 // start starts a relay of one market of a simulator, until the test ends.
 func start(t *testing.T, up sim.Config, m tickstorm.Market, with ...func(*relay.Config)) *bench {
 	t.Helper()
-	server, err := sim.Start(up)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, server.Close()) })
+	server := fixture.Start(t, up)
 	return startAt(t, server, server.ClientConfig(m), with...)
 }
 
@@ -90,9 +89,7 @@ func startAt(t *testing.T, up *sim.Server, upstream tickstorm.Config, with ...fu
 func inBubble(t *testing.T, up sim.Config, m tickstorm.Market, change func(*relay.Config), test func(b *bench)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		server, err := sim.StartPipe(up)
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, server.Close()) })
+		server := fixture.StartPipe(t, up)
 		cfg := relay.Config{Upstreams: []tickstorm.Config{server.ClientConfig(m)}}
 		if change != nil {
 			change(&cfg)

@@ -75,9 +75,7 @@ func TestUnixSocket(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("permissions are Unix's")
 	}
-	up, err := sim.Start(quiet)
-	require.NoError(t, err)
-	defer up.Close()
+	up := fixture.Start(t, quiet)
 	path := filepath.Join(t.TempDir(), "relay")
 	abandoned, err := net.Listen("unix", path)
 	require.NoError(t, err)
@@ -152,9 +150,7 @@ func TestWhoMayConnect(t *testing.T) {
 
 // TestNotRunning: a handler that is mounted before Run waits for it.
 func TestNotRunning(t *testing.T) {
-	up, err := sim.Start(quiet)
-	require.NoError(t, err)
-	defer up.Close()
+	up := fixture.Start(t, quiet)
 	newServer := func(patience time.Duration) *relay.Server {
 		s, err := relay.New(relay.Config{Upstreams: []tickstorm.Config{up.ClientConfig(tickstorm.Stocks)}, HandshakeTimeout: patience})
 		require.NoError(t, err)
@@ -167,7 +163,7 @@ func TestNotRunning(t *testing.T) {
 	web := httptest.NewServer(mux)
 	defer web.Close()
 	addr := web.Listener.Addr().String()
-	_, err = dial("tcp", addr, "/idle/stocks", nil)
+	_, err := dial("tcp", addr, "/idle/stocks", nil)
 	require.Equal(t, ws.StatusError(503), err)
 	require.NoError(t, idle.Shutdown(t.Context()))
 	require.NoError(t, idle.Run(t.Context()), "it was ended before")
@@ -450,9 +446,7 @@ func TestLongestRefusal(t *testing.T) {
 func TestKeysStayWhereTheyAre(t *testing.T) {
 	const key = "upstream-secret-key"
 	var log safeBuffer
-	up, err := sim.Start(sim.Config{Quiet: true, Keys: map[string]sim.Plan{key: {}}})
-	require.NoError(t, err)
-	defer up.Close()
+	up := fixture.Start(t, sim.Config{Quiet: true, Keys: map[string]sim.Plan{key: {}}})
 	upstream := up.ClientConfig(tickstorm.Stocks)
 	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	upstream.Logger = logger

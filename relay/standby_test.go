@@ -30,9 +30,7 @@ import (
 func TestStandby(t *testing.T) {
 	lock := filepath.Join(t.TempDir(), "lock")
 	synctest.Test(t, func(t *testing.T) {
-		up, err := sim.StartPipe(quiet)
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, up.Close()) })
+		up := fixture.StartPipe(t, quiet)
 		pasts := make(chan time.Time, 1) // up to when the past was asked for
 		another := func() *bench {
 			l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
@@ -83,9 +81,7 @@ func TestStandby(t *testing.T) {
 func TestLockIsGivenUpEarly(t *testing.T) {
 	lock := filepath.Join(t.TempDir(), "lock")
 	synctest.Test(t, func(t *testing.T) {
-		up, err := sim.StartPipe(quiet)
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, up.Close()) })
+		up := fixture.StartPipe(t, quiet)
 		l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
 		first := serve(t, relay.Config{Upstreams: []tickstorm.Config{up.ClientConfig(tickstorm.Stocks)}, Lock: lock}, l)
 		first.up, first.dial = up, l.dial
@@ -202,9 +198,7 @@ func (h *heir) says(t *testing.T, want string) (rest string) {
 // without a word, or told to end. A client goes from one to the next, is told what it has missed,
 // and misses nothing else.
 func TestProcesses(t *testing.T) {
-	up, err := sim.Start(sim.Config{Numbered: true, Rate: 2000})
-	require.NoError(t, err)
-	defer up.Close()
+	up := fixture.Start(t, sim.Config{Numbered: true, Rate: 2000})
 	lock := filepath.Join(t.TempDir(), "lock")
 	active := startProcess(t, up.Feed(), "127.0.0.1:0", lock)
 	address := active.says(t, "listens")

@@ -19,7 +19,6 @@ import (
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/relay"
-	"github.com/tickstorm/tickstorm/sim"
 )
 
 // roots are those of a certificate that signs itself.
@@ -160,9 +159,7 @@ func serveTLS(t *testing.T, upstream tickstorm.Config, cfg relay.Config) *bench 
 func TestTLS(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile := fixture.CertFiles(t, dir, "first")
-	up, err := sim.Start(quiet)
-	require.NoError(t, err)
-	defer up.Close()
+	up := fixture.Start(t, quiet)
 	b := serveTLS(t, up.ClientConfig(tickstorm.Stocks), relay.Config{
 		Keys:     newKeys(t, relay.Key{Name: "desk", Token: token("desk")}),
 		CertFile: certFile, KeyFile: keyFile, FilePoll: time.Millisecond,
@@ -213,9 +210,7 @@ func TestCertificateOfFiles(t *testing.T) {
 	certFile, keyFile := fixture.CertFiles(t, t.TempDir(), "file")
 	other, err := tls.LoadX509KeyPair(fixture.CertFiles(t, t.TempDir(), "other"))
 	require.NoError(t, err)
-	up, err := sim.Start(quiet)
-	require.NoError(t, err)
-	defer up.Close()
+	up := fixture.Start(t, quiet)
 	cfg := &tls.Config{
 		Certificates:   []tls.Certificate{other},
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &other, nil },
@@ -233,9 +228,7 @@ func TestCertificateOfFiles(t *testing.T) {
 // TestStuckOverTLS: one that reads nothing is cut off, and holds nobody up.
 func TestStuckOverTLS(t *testing.T) {
 	certFile, keyFile := fixture.CertFiles(t, t.TempDir(), "relay")
-	up, err := sim.Start(quiet)
-	require.NoError(t, err)
-	defer up.Close()
+	up := fixture.Start(t, quiet)
 	b := serveTLS(t, up.ClientConfig(tickstorm.Stocks), relay.Config{
 		CertFile: certFile, KeyFile: keyFile, CloseTimeout: 10 * time.Millisecond,
 		Queue: relay.QueueConfig{Bytes: 64 << 10},

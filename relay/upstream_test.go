@@ -12,6 +12,7 @@ import (
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/internal/dialogue"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/relay"
 	"github.com/tickstorm/tickstorm/sim"
 )
@@ -100,9 +101,7 @@ func TestUpstreamIsDown(t *testing.T) {
 
 // TestUpstreamRefusesTheKey: clients are told in the vendor's words, and so is who runs the relay.
 func TestUpstreamRefusesTheKey(t *testing.T) {
-	up, err := sim.Start(quiet)
-	require.NoError(t, err)
-	defer up.Close()
+	up := fixture.Start(t, quiet)
 	good := up.ClientConfig(tickstorm.Stocks)
 	bad := up.ClientConfig(tickstorm.Crypto)
 	bad.Key = sim.BadKey
@@ -128,9 +127,7 @@ func TestUpstreamRefusesTheKey(t *testing.T) {
 func TestUpstreamFailsBeforeTheKey(t *testing.T) {
 	var ups [2]*sim.Server
 	for i := range ups {
-		up, err := sim.Start(quiet)
-		require.NoError(t, err)
-		defer up.Close()
+		up := fixture.Start(t, quiet)
 		ups[i] = up
 	}
 	b := startAt(t, ups[0], ups[0].ClientConfig(tickstorm.Crypto), func(c *relay.Config) {
@@ -148,13 +145,11 @@ func TestUpstreamFailsBeforeTheKey(t *testing.T) {
 }
 
 func TestNoUpstreamIsLeft(t *testing.T) {
-	up, err := sim.Start(quiet)
-	require.NoError(t, err)
-	defer up.Close()
+	up := fixture.Start(t, quiet)
 	bad := up.ClientConfig(tickstorm.Stocks)
 	bad.Key = sim.NoPlanKey
 	b := startAt(t, up, bad)
-	err = b.over()
+	err := b.over()
 	var failed *relay.UpstreamError
 	require.ErrorAs(t, err, &failed)
 	require.Equal(t, tickstorm.Stocks, failed.Market)
@@ -164,9 +159,7 @@ func TestNoUpstreamIsLeft(t *testing.T) {
 
 // TestEvicted: another program with the same key takes the connection, once too often.
 func TestEvicted(t *testing.T) {
-	up, err := sim.Start(quiet)
-	require.NoError(t, err)
-	defer up.Close()
+	up := fixture.Start(t, quiet)
 	cfg := up.ClientConfig(tickstorm.Stocks)
 	b := startAt(t, up, cfg, func(c *relay.Config) { c.Upstreams[0].Backoff.Evictions = 1 })
 	b.streaming(0)
@@ -291,9 +284,7 @@ func TestUpstreamSaysNotWhy(t *testing.T) {
 
 // TestTap: the user's own hears everything too.
 func TestTap(t *testing.T) {
-	up, err := sim.Start(quiet)
-	require.NoError(t, err)
-	defer up.Close()
+	up := fixture.Start(t, quiet)
 	cfg := up.ClientConfig(tickstorm.Stocks)
 	h := &tapped{}
 	cfg.Tap = h

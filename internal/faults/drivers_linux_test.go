@@ -82,9 +82,7 @@ func TestDrivers(t *testing.T) {
 		{"epoll", onEpoll},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			server, err := sim.Start(sim.Config{Quiet: true, Keys: map[string]sim.Plan{sim.Key: {Channels: []string{"T"}}}})
-			require.NoError(t, err)
-			defer server.Close()
+			server := fixture.Start(t, sim.Config{Quiet: true, Keys: map[string]sim.Plan{sim.Key: {Channels: []string{"T"}}}})
 			cfg := server.ClientConfig(tickstorm.Stocks)
 			cfg.Backoff.Min = time.Millisecond
 			d := &told{trades: make(chan string, 1)}
