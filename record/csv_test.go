@@ -21,7 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
-	"github.com/tickstorm/tickstorm/sim"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 )
 
 // table is a file of rows by their columns; a cell without a value is not there.
@@ -208,12 +208,7 @@ func everything(t testing.TB, m tickstorm.Market) (messages [][]byte) {
 			}
 		}
 	}
-	g := sim.NewGenerator(m, 1)
-	for _, s := range m.Streams() {
-		channel, err := m.Channel(s)
-		require.NoError(t, err)
-		g.Subscribe(tickstorm.Topic{Channel: channel, Symbol: tickstorm.All})
-	}
+	g := fixture.Generator(t, m, 1)
 	for i := range 200 {
 		messages = append(messages, g.AppendMessage(nil, t0.Add(time.Duration(i)*20*time.Millisecond), 20))
 	}

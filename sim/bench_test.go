@@ -12,6 +12,7 @@ import (
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/frame"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -20,11 +21,7 @@ import (
 func BenchmarkGenerator(b *testing.B) {
 	for _, m := range []tickstorm.Market{tickstorm.Stocks, tickstorm.Options, tickstorm.Forex, tickstorm.Crypto, tickstorm.Futures} {
 		b.Run(string(m), func(b *testing.B) {
-			g := sim.NewGenerator(m, 1)
-			for _, stream := range m.Streams() {
-				channel, _ := m.Channel(stream)
-				g.Subscribe(tickstorm.Topic{Channel: channel, Symbol: tickstorm.All})
-			}
+			g := fixture.Generator(b, m, 1)
 			var buf []byte
 			now := noon
 			b.ReportAllocs()

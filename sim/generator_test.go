@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -44,21 +45,10 @@ func (e *echo) OnStatus(ev *tickstorm.Status)       { e.see(ev) }
 func (e *echo) OnUnknown(ev *tickstorm.Unknown)     { e.see(ev) }
 func (e *echo) OnError(*tickstorm.EventError)       {}
 
-// everything subscribes to all streams of a market.
-func everything(t *testing.T, g *sim.Generator, m tickstorm.Market) {
-	t.Helper()
-	for _, stream := range m.Streams() {
-		channel, err := m.Channel(stream)
-		require.NoError(t, err)
-		require.True(t, g.Subscribe(tickstorm.Topic{Channel: channel, Symbol: tickstorm.All}), channel)
-	}
-}
-
 func TestGeneratorMakesEveryStreamOfEveryMarket(t *testing.T) {
 	for _, m := range tickstorm.Markets() {
 		t.Run(string(m), func(t *testing.T) {
-			g := sim.NewGenerator(m, 1)
-			everything(t, g, m)
+			g := fixture.Generator(t, m, 1)
 			p := tickstorm.NewParser(m)
 			e := &echo{streams: make(map[tickstorm.Stream]int), symbols: make(map[string]bool)}
 			now := noon
@@ -85,12 +75,7 @@ func TestGeneratorIsDeterministic(t *testing.T) {
 	for _, m := range tickstorm.Markets() {
 		run := func(seed int64, backwards bool) []byte {
 			g := sim.NewGenerator(m, seed)
-			topics := []tickstorm.Topic{}
-			for _, stream := range m.Streams() {
-				channel, err := m.Channel(stream)
-				require.NoError(t, err)
-				topics = append(topics, tickstorm.Topic{Channel: channel, Symbol: tickstorm.All})
-			}
+			topics := fixture.Everything(t, m)
 			for i := range topics {
 				if backwards {
 					i = len(topics) - 1 - i
@@ -203,8 +188,7 @@ func TestNoMinuteWithoutSeconds(t *testing.T) {
 
 // TestTimeThatRunsBackwards: a time before the last one is taken for that.
 func TestTimeThatRunsBackwards(t *testing.T) {
-	g := sim.NewGenerator(tickstorm.Stocks, 1)
-	everything(t, g, tickstorm.Stocks)
+	g := fixture.Generator(t, tickstorm.Stocks, 1)
 	g.Next(noon)
 	for range 1000 {
 		if e, ok := g.Next(noon.Add(-time.Hour)).(*tickstorm.Quote); ok {
@@ -243,8 +227,7 @@ func TestBandsHold(t *testing.T) {
 }
 
 func TestSequenceRisesPerSymbol(t *testing.T) {
-	g := sim.NewGenerator(tickstorm.Stocks, 7)
-	everything(t, g, tickstorm.Stocks)
+	g := fixture.Generator(t, tickstorm.Stocks, 7)
 	last := make(map[string]int64)
 	for range 10_000 {
 		var q int64
@@ -338,8 +321,7 @@ func TestCorpora(t *testing.T) {
 
 func TestGeneratorAllocatesNothing(t *testing.T) {
 	for _, m := range tickstorm.Markets() {
-		g := sim.NewGenerator(m, 1)
-		everything(t, g, m)
+		g := fixture.Generator(t, m, 1)
 		now := noon
 		var buf []byte
 		next := func() {
@@ -356,8 +338,7 @@ func TestGeneratorAllocatesNothing(t *testing.T) {
 // TestGeneratorMemory: a generator of more symbols than any other takes memory in its first
 // minutes, and no more later.
 func TestGeneratorMemory(t *testing.T) {
-	g := sim.NewGenerator(tickstorm.Options, 1)
-	everything(t, g, tickstorm.Options)
+	g := fixture.Generator(t, tickstorm.Options, 1)
 	now := noon
 	var buf []byte
 	grown := func(minutes int) uint64 {

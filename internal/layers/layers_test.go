@@ -69,13 +69,13 @@ var house = map[string]layer{
 	"internal/intern":     {knows: []string{"internal/swar", "unsafe"}, tests: []string{testify}},
 	"internal/swar":       {tests: []string{testify}},
 
-	"sim":                 {knows: []string{".", "frame", "internal/dialogue", "internal/redact", "internal/selfsigned", ws}, tests: []string{"internal/leak", testify}},
+	"sim":                 {knows: []string{".", "frame", "internal/dialogue", "internal/redact", "internal/selfsigned", ws}, tests: []string{"internal/fixture", "internal/leak", testify}},
 	"relay/admin":         {knows: []string{".", "internal/buckets", "relay"}, tests: []string{"internal/leak", testify}},
 	"relay/admin/browser": {tests: []string{".", "relay", "relay/admin", "sim", testify}},
 
 	"relay":     {knows: []string{".", "frame", "internal/dialogue", "internal/fanout", "internal/filelock", ws}, tests: []string{"internal/fixture", "internal/leak", "sim", testify}},
 	"metrics/*": {knows: []string{".", "internal/buckets"}, tests: []string{"sim", testify}},
-	"record":    {knows: []string{".", "syscall"}, tests: []string{"sim", testify}},
+	"record":    {knows: []string{".", "syscall"}, tests: []string{"internal/fixture", "sim", testify}},
 	"interop":   {tests: []string{".", "record", "relay", "sim", testify}},
 	"sink":      {knows: []string{".", "record", "internal/filelock", "sink/internal/again", "sink/internal/counts", "sink/internal/life"}, tests: []string{"internal/leak", "sim", "sink/internal/sinktest", testify}},
 
@@ -90,10 +90,10 @@ var house = map[string]layer{
 	"sink/nats/internal/fixture": {knows: []string{".", "sink", "sink/internal/sinktest", "sink/nats", "sink/nats/embedded", testify}},
 	"sink/nats/examples/*":       {knows: []string{".", "record", "sim", "sink", "sink/nats", "sink/nats/embedded"}},
 
-	"sink/postgres": {knows: []string{".", "internal/redact", "record", "sink", "sink/internal/counts"}, tests: []string{"internal/leak", "internal/pgserver", "sim", "sink/internal/sinktest", testify}},
+	"sink/postgres": {knows: []string{".", "internal/redact", "record", "sink", "sink/internal/counts"}, tests: []string{"internal/fixture", "internal/leak", "internal/pgserver", "sim", "sink/internal/sinktest", testify}},
 
-	"sink/parquet":        {knows: []string{".", "record", "sink", "sink/internal/again", "sink/internal/counts"}, tests: []string{"internal/leak", "sim", "sink/internal/sinktest", testify, "syscall"}},
-	"sink/parquet/duckdb": {tests: []string{".", "record", "sim", "sink/parquet", testify}},
+	"sink/parquet":        {knows: []string{".", "record", "sink", "sink/internal/again", "sink/internal/counts"}, tests: []string{"internal/fixture", "internal/leak", "sim", "sink/internal/sinktest", testify, "syscall"}},
+	"sink/parquet/duckdb": {tests: []string{".", "internal/fixture", "record", "sim", "sink/parquet", testify}},
 
 	"bench":               {knows: []string{".", "epoll", "frame", "internal/jsonscan", "internal/selfsigned", "sim", fastjson, ws, "syscall", "unsafe"}, tests: []string{"internal/leak", testify}},
 	"bench/growth":        {tests: []string{testify}},
@@ -103,10 +103,10 @@ var house = map[string]layer{
 	"fuzz":                {tests: []string{".", "frame", "internal/jsonscan", "internal/redact", "sim", testify, ws}},
 
 	"cmd/tickstorm":                  {knows: []string{".", "cmd/tickstorm/internal/format", "cmd/tickstorm/internal/top", "cmd/tickstorm/internal/when", "cmd/tickstorm/internal/where", "record", "relay", "relay/admin", "sim", "sink", "sink/kafka", "sink/nats", "sink/nats/embedded", "sink/parquet", "sink/postgres", "syscall"}, tests: []string{"cmd/tickstorm/internal/screen", "internal/fixture", "internal/leak", "internal/pgserver", testify, ws}},
-	"cmd/tickstorm/internal/format":  {knows: []string{".", "record"}, tests: []string{"sim", testify}},
+	"cmd/tickstorm/internal/format":  {knows: []string{".", "record"}, tests: []string{"internal/fixture", testify}},
 	"cmd/tickstorm/internal/picture": {knows: []string{"cmd/tickstorm/internal/screen", "sim"}},
 	"cmd/tickstorm/internal/screen":  {knows: []string{"syscall"}, tests: []string{"internal/leak", testify}},
-	"cmd/tickstorm/internal/top":     {knows: []string{"."}, tests: []string{"cmd/tickstorm/internal/screen", "internal/leak", "sim", testify}},
+	"cmd/tickstorm/internal/top":     {knows: []string{"."}, tests: []string{"cmd/tickstorm/internal/screen", "internal/fixture", "internal/leak", "sim", testify}},
 	"cmd/tickstorm/internal/when":    {tests: []string{testify}},
 	"cmd/tickstorm/internal/where":   {knows: []string{"."}, tests: []string{testify}},
 

@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/record"
 	"github.com/tickstorm/tickstorm/sim"
 	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
@@ -41,18 +42,7 @@ type tape struct {
 func newTape(t testing.TB, dir string, m tickstorm.Market, seed int64, channels ...string) *tape {
 	t.Helper()
 	rec := sinktest.Record(t, record.Config{Dir: dir, Market: m, Buffer: 64 << 20, Rotate: 100 * 365 * 24 * time.Hour})
-	tp := &tape{Recorder: rec, t: t, at: noon, g: sim.NewGenerator(m, seed)}
-	for _, s := range m.Streams() {
-		topics, err := m.Topics(s, tickstorm.All)
-		require.NoError(t, err)
-		for _, topic := range topics {
-			if len(channels) > 0 && !slices.Contains(channels, topic.Channel) {
-				continue
-			}
-			tp.g.Subscribe(topic)
-		}
-	}
-	return tp
+	return &tape{Recorder: rec, t: t, at: noon, g: fixture.Generator(t, m, seed, channels...)}
 }
 
 // say records messages of generated events.

@@ -15,10 +15,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/internal/leak"
 	"github.com/tickstorm/tickstorm/internal/pgserver"
 	"github.com/tickstorm/tickstorm/record"
-	"github.com/tickstorm/tickstorm/sim"
 	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
 	"github.com/tickstorm/tickstorm/sink/postgres"
 )
@@ -147,12 +147,7 @@ func everything(t testing.TB, m tickstorm.Market, messages int) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	rec := newRecorder(t, dir, m)
-	g := sim.NewGenerator(m, 1)
-	for _, s := range m.Streams() {
-		channel, err := m.Channel(s)
-		require.NoError(t, err)
-		g.Subscribe(tickstorm.Topic{Channel: channel, Symbol: tickstorm.All})
-	}
+	g := fixture.Generator(t, m, 1)
 	at := time.Date(2026, time.November, 24, 23, 59, 59, 123_456_789, time.UTC) // the day ends among them
 	for i := range messages {
 		now := at.Add(time.Duration(i) * 1_000_001)

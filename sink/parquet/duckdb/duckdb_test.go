@@ -21,8 +21,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/record"
-	"github.com/tickstorm/tickstorm/sim"
 	"github.com/tickstorm/tickstorm/sink/parquet"
 )
 
@@ -36,14 +36,7 @@ var days = []time.Time{
 func recording(t *testing.T, m tickstorm.Market, messages, events int) string {
 	t.Helper()
 	dir := t.TempDir()
-	g := sim.NewGenerator(m, 1)
-	for _, s := range m.Streams() {
-		topics, err := m.Topics(s, tickstorm.All)
-		require.NoError(t, err)
-		for _, topic := range topics {
-			g.Subscribe(topic)
-		}
-	}
+	g := fixture.Generator(t, m, 1)
 	for _, at := range days {
 		rec, err := record.NewRecorder(record.Config{Dir: dir, Market: m, MinFree: -1, Buffer: 64 << 20, Sync: record.SyncNever, Rotate: 100 * 365 * 24 * time.Hour})
 		require.NoError(t, err)

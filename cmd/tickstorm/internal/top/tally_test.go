@@ -9,6 +9,7 @@ import (
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/cmd/tickstorm/internal/top"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -149,14 +150,7 @@ func TestRankIsSorted(t *testing.T) {
 func TestEveryKind(t *testing.T) {
 	for _, m := range []tickstorm.Market{tickstorm.Stocks, tickstorm.Crypto, tickstorm.Forex, tickstorm.Indices, tickstorm.Futures} {
 		t.Run(string(m), func(t *testing.T) {
-			generator := sim.NewGenerator(m, 1)
-			for _, s := range m.Streams() {
-				topics, err := m.Topics(s, tickstorm.All)
-				require.NoError(t, err)
-				for _, topic := range topics {
-					generator.Subscribe(topic)
-				}
-			}
+			generator := fixture.Generator(t, m, 1)
 			b := newBooks(m)
 			now := day
 			seen := map[string]bool{}
