@@ -34,10 +34,7 @@ func TestAuth(t *testing.T) {
 	require.NoError(t, err)
 	server := &tls.Config{Certificates: []tls.Certificate{certificate}}
 	client := &tls.Config{RootCAs: selfsigned.Trust(certificate.Leaf)}
-	dir := t.TempDir()
-	tp := sinktest.NewTape(t, dir, false)
-	tp.Say(10)
-	tp.End()
+	dir, said := sinktest.Recorded(t, false, 10)
 	for _, mechanism := range sinkkafka.Mechanisms() {
 		for _, encrypted := range []bool{false, true} {
 			t.Run(fmt.Sprint(mechanism, encrypted), func(t *testing.T) {
@@ -56,7 +53,7 @@ func TestAuth(t *testing.T) {
 				require.NoError(t, err)
 				b := sinktest.NewBooks()
 				r := c.goConsumer(t, sinkkafka.ConsumerConfig{Cluster: at, Handler: sinktest.Ear{Books: b}})
-				b.Whole(t, tp.Said(), 0, 1)
+				b.Whole(t, said, 0, 1)
 				r.Halt(t)
 
 				at.Auth.Password += "x"
@@ -97,10 +94,7 @@ func TestForbidden(t *testing.T) {
 	require.NoError(t, c.CreateTopic("md.stocks.T", 8, nil))
 	at := c.at()
 	at.Auth = sinkkafka.Auth{Mechanism: method, User: "ticks", Password: password}
-	dir := t.TempDir()
-	tp := sinktest.NewTape(t, dir, false)
-	tp.Say(10)
-	tp.End()
+	dir, _ := sinktest.Recorded(t, false, 10)
 	_, err := run(t, c.newEngine(t, sinkkafka.Config{Cluster: at}), dir, sink.Config{})
 	require.True(t, sinkkafka.Refused(err), err)
 	ctx, cancel := context.WithTimeout(t.Context(), sinktest.Patience)
@@ -137,10 +131,7 @@ func TestClear(t *testing.T) {
 		}
 		return listening{conn, &told}, nil
 	}))
-	dir := t.TempDir()
-	tp := sinktest.NewTape(t, dir, false)
-	tp.Say(10)
-	tp.End()
+	dir, _ := sinktest.Recorded(t, false, 10)
 	_, err := run(t, c.newEngine(t, sinkkafka.Config{Cluster: at}), dir, sink.Config{MaxTries: 2, MinWait: time.Millisecond})
 	require.True(t, sinkkafka.Refused(err), err)
 	require.ErrorContains(t, err, "kafka.example.com")

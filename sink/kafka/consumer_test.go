@@ -363,21 +363,6 @@ func TestKilledConsumers(t *testing.T) {
 	})
 }
 
-// letGo is a handler that takes nothing any more from an event on, at which it waits until it may go.
-type letGo struct {
-	tickstorm.NopHandler
-	came chan<- struct{}
-	let  <-chan struct{}
-}
-
-func (h letGo) OnTrade(*tickstorm.Trade) {
-	select {
-	case h.came <- struct{}{}:
-	default:
-	}
-	<-h.let
-}
-
 // TestLetGo: what comes to a handler while its consumer's context ends is not saved: it may have been
 // left out.
 func TestLetGo(t *testing.T) {
@@ -398,36 +383,22 @@ func TestLetGo(t *testing.T) {
 			r, err := sink.NewRunner(e, live, sink.Config{})
 			require.NoError(t, err)
 			require.NoError(t, r.Run(t.Context()))
-			b := sinktest.NewBooks()
-			came, let := make(chan struct{}, 1), make(chan struct{})
-			marks := filepath.Join(t.TempDir(), "marks")
-			for _, h := range []tickstorm.Handler{letGo{came: came, let: let}, sinktest.Ear{Books: b}} {
-				cfg := sinkkafka.ConsumerConfig{Layout: layout, Handler: h, Save: time.Nanosecond}
-				if own {
-					file, err := sink.OpenWatermarks(marks)
-					require.NoError(t, err)
-					cfg.Watermarks = file
-				}
-				consumer := c.consumer(t, cfg)
-				ctx, cancel := context.WithCancel(t.Context())
-				ended := make(chan error, 1)
-				go func() { ended <- consumer.Run(ctx) }()
-				if _, first := h.(letGo); first {
-					<-came
-				} else {
-					b.Await(t, said)
-				}
-				cancel()
-				select {
-				case <-let:
-				default:
-					close(let)
-				}
-				require.ErrorIs(t, <-ended, context.Canceled)
-				if own {
-					require.NoError(t, cfg.Watermarks.(*sink.FileWatermarks).Close())
-				}
+			cfg := sinkkafka.ConsumerConfig{Layout: layout, Save: time.Nanosecond}
+			if own {
+				file, err := sink.OpenWatermarks(filepath.Join(t.TempDir(), "marks"))
+				require.NoError(t, err)
+				defer file.Close()
+				cfg.Watermarks = file
 			}
+			sinktest.EndInHandler(t, func(h tickstorm.Handler) func(context.Context) error {
+				cfg.Handler = h
+				return c.consumer(t, cfg).Run
+			})
+			b := sinktest.NewBooks()
+			cfg.Handler = sinktest.Ear{Books: b}
+			consumer := c.goConsumer(t, cfg)
+			b.Await(t, said)
+			consumer.Kill()
 		})
 	}
 }
@@ -437,10 +408,7 @@ func TestLetGo(t *testing.T) {
 func TestNewWatermarks(t *testing.T) {
 	t.Parallel()
 	c := start(t)
-	dir := t.TempDir()
-	tp := sinktest.NewTape(t, dir, true)
-	tp.Say(50)
-	tp.End()
+	dir, said := sinktest.Recorded(t, true, 50)
 	_, err := run(t, c.newEngine(t, sinkkafka.Config{}), dir, sink.Config{})
 	require.NoError(t, err)
 	for n := range 3 {
@@ -453,7 +421,7 @@ func TestNewWatermarks(t *testing.T) {
 			cfg.Watermarks = file
 		}
 		r := c.goConsumer(t, cfg)
-		b.Await(t, tp.Said())
+		b.Await(t, said)
 		r.Halt(t)
 	}
 }

@@ -104,10 +104,7 @@ func TestBrokerErrors(t *testing.T) {
 		t.Run(e.Message, func(t *testing.T) {
 			t.Parallel()
 			c := start(t)
-			dir := t.TempDir()
-			tp := sinktest.NewTape(t, dir, true)
-			tp.Say(300)
-			tp.End()
+			dir, said := sinktest.Recorded(t, true, 300)
 			random := sinktest.Random(7)
 			var faults []*kfake.FaultHandle
 			for n := range 3 {
@@ -120,7 +117,7 @@ func TestBrokerErrors(t *testing.T) {
 				hits += f.Hits()
 			}
 			require.NotZero(t, hits)
-			inOrder(t, c.records(t, "md.stocks.T", "md.stocks.Q"), tp.Said())
+			inOrder(t, c.records(t, "md.stocks.T", "md.stocks.Q"), said)
 		})
 	}
 }
@@ -192,10 +189,7 @@ func TestPoisonInTheMiddle(t *testing.T) {
 	for _, e := range []*kerr.Error{kerr.MessageTooLarge, kerr.InvalidRecord, kerr.InvalidTimestamp, kerr.RecordListTooLarge} {
 		t.Run(e.Message, func(t *testing.T) {
 			c := start(t)
-			dir := t.TempDir()
-			tp := sinktest.NewTape(t, dir, true)
-			tp.Say(200)
-			tp.End()
+			dir, said := sinktest.Recorded(t, true, 200)
 			// Each request to a partition fails while it has more than one record, and three fail for good.
 			count := 0
 			c.ControlKey(int16(kmsg.Produce), func(r kmsg.Request) (kmsg.Response, error, bool) {
@@ -222,7 +216,7 @@ func TestPoisonInTheMiddle(t *testing.T) {
 			stats, err := run(t, c.newEngine(t, sinkkafka.Config{}), dir, sink.Config{MaxRows: 100, DeadLetters: filepath.Join(t.TempDir(), "dead")})
 			require.NoError(t, err)
 			require.NotZero(t, fault.Hits())
-			inOrder(t, c.records(t, "md.stocks.T", "md.stocks.Q"), tp.Said()-int(stats.Dead))
+			inOrder(t, c.records(t, "md.stocks.T", "md.stocks.Q"), said-int(stats.Dead))
 		})
 	}
 }
@@ -230,10 +224,7 @@ func TestPoisonInTheMiddle(t *testing.T) {
 // TestTopics: topics are made with settings, and those that are there are checked and left as they are.
 func TestTopics(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	tp := sinktest.NewTape(t, dir, false)
-	tp.Say(10)
-	tp.End()
+	dir, said := sinktest.Recorded(t, false, 10)
 	t.Run("made", func(t *testing.T) {
 		c := start(t)
 		_, err := run(t, c.newEngine(t, sinkkafka.Config{Layout: sinkkafka.Layout{Prefix: "firm.md", Partitions: 3}, Topics: sinkkafka.Topics{
@@ -246,7 +237,7 @@ func TestTopics(t *testing.T) {
 		require.Equal(t, "3600000", *info.Configs["retention.ms"])
 		require.Equal(t, "1048576", *info.Configs["retention.bytes"])
 		require.Equal(t, "2", *info.Configs["min.insync.replicas"])
-		inOrder(t, c.records(t, "firm.md.stocks.T"), tp.Said())
+		inOrder(t, c.records(t, "firm.md.stocks.T"), said)
 	})
 	for name, cs := range map[string]struct {
 		topics  map[string]map[string]string
@@ -334,10 +325,7 @@ func TestManyChannels(t *testing.T) {
 // TestNobodyThere: a cluster that is not there is waited for, as long as there are tries.
 func TestNobodyThere(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	tp := sinktest.NewTape(t, dir, false)
-	tp.Say(10)
-	tp.End()
+	dir, _ := sinktest.Recorded(t, false, 10)
 	at := sinkkafka.Cluster{Brokers: []string{"127.0.0.1:1"}}
 	require.Error(t, at.Ping(t.Context()))
 	e, err := sinkkafka.NewEngine(sinkkafka.Config{Cluster: at, Patience: 100 * time.Millisecond})

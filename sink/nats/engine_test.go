@@ -49,10 +49,7 @@ func TestCursorLost(t *testing.T) {
 func TestLastFromLeader(t *testing.T) {
 	cluster := fixture.Start(t, 1)
 	nc := fixture.Connect(t, cluster)
-	dir := t.TempDir()
-	tp := sinktest.NewTape(t, dir, false)
-	tp.Say(10)
-	tp.End()
+	dir, _ := sinktest.Recorded(t, false, 10)
 	for range 2 {
 		direct, err := nc.SubscribeSync("$JS.API.DIRECT.GET.>")
 		require.NoError(t, err)

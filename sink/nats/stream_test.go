@@ -24,10 +24,7 @@ func TestStreamConfig(t *testing.T) {
 	nc := fixture.Connect(t, cluster)
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
-	dir := t.TempDir()
-	tp := sinktest.NewTape(t, dir, false)
-	tp.Say(1)
-	tp.End()
+	dir, _ := sinktest.Recorded(t, false, 1)
 	write := func(cfg sinknats.Config) error {
 		engine, err := sinknats.NewEngine(nc, cfg)
 		require.NoError(t, err)

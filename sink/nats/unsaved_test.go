@@ -110,21 +110,6 @@ func TestFenced(t *testing.T) {
 	require.NoError(t, <-over)
 }
 
-// letGo is a handler that takes nothing any more from an event on, at which it waits until it may go.
-type letGo struct {
-	tickstorm.NopHandler
-	came chan<- struct{}
-	let  <-chan struct{}
-}
-
-func (h letGo) OnTrade(*tickstorm.Trade) {
-	select {
-	case h.came <- struct{}{}:
-	default:
-	}
-	<-h.let
-}
-
 // TestLetGo: what comes to a handler while its consumer's context ends is not saved: it may have been
 // left out.
 func TestLetGo(t *testing.T) {
@@ -137,18 +122,13 @@ func TestLetGo(t *testing.T) {
 	require.NoError(t, err)
 	defer file.Close()
 	b := sinktest.NewBooks()
-	came, let := make(chan struct{}, 1), make(chan struct{})
-	c, err := sinknats.NewConsumer(fixture.Connect(t, cluster), sinknats.ConsumerConfig{
-		Market: tickstorm.Stocks, Handler: letGo{came: came, let: let}, Watermarks: file, Lease: time.Second, Save: time.Nanosecond,
+	sinktest.EndInHandler(t, func(h tickstorm.Handler) func(context.Context) error {
+		c, err := sinknats.NewConsumer(fixture.Connect(t, cluster), sinknats.ConsumerConfig{
+			Market: tickstorm.Stocks, Handler: h, Watermarks: file, Lease: time.Second, Save: time.Nanosecond,
+		})
+		require.NoError(t, err)
+		return c.Run
 	})
-	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(t.Context())
-	over := make(chan error, 1)
-	go func() { over <- c.Run(ctx) }()
-	<-came
-	cancel()
-	close(let)
-	require.ErrorIs(t, <-over, context.Canceled)
 	consumer := fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Handler: sinktest.Ear{Books: b}, Watermarks: file})
 	b.Whole(t, tp.Said(), 0, 1)
 	s.Halt(t)

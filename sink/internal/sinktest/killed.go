@@ -1,9 +1,12 @@
 package sinktest
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tickstorm/tickstorm"
 )
 
 // KillClients requires that of two consumers of a market in so many lanes, which are killed at any moment
@@ -44,4 +47,35 @@ func KillUnsaved(t testing.TB, tp *Tape, sink *Runs, consumer func(Ear) *Runs) {
 	require.Greater(t, b.Calls(), tp.Said())
 	require.Equal(t, tp.Said(), b.Count())
 	sink.Halt(t)
+}
+
+// EndInHandler has the context of a consumer end while its handler is at work, which then takes nothing any
+// more of what it is told.
+func EndInHandler(t testing.TB, consumer func(tickstorm.Handler) (run func(context.Context) error)) {
+	t.Helper()
+	came, let := make(chan struct{}, 1), make(chan struct{})
+	run := consumer(LetGo{Came: came, Let: let})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx) }()
+	<-came
+	cancel()
+	close(let)
+	require.ErrorIs(t, <-ended, context.Canceled)
+}
+
+// LetGo is a handler that takes nothing any more from an event on, at which it waits until it may go.
+type LetGo struct {
+	tickstorm.NopHandler
+	Came chan<- struct{} // holds a token once it is at work
+	Let  <-chan struct{} // closed when it may go
+}
+
+func (h LetGo) OnTrade(*tickstorm.Trade) {
+	select {
+	case h.Came <- struct{}{}:
+	default:
+	}
+	<-h.Let
 }

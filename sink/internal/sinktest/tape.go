@@ -75,6 +75,16 @@ func NewTape(t testing.TB, dir string, quotes bool) *Tape {
 	return tp
 }
 
+// Recorded is a recording of so many messages in a folder of its own, and how many elements they have.
+func Recorded(t testing.TB, quotes bool, messages int) (dir string, said int) {
+	t.Helper()
+	dir = t.TempDir()
+	tp := NewTape(t, dir, quotes)
+	tp.Say(messages)
+	tp.End()
+	return dir, tp.Said()
+}
+
 // Element is what a tape says of a trade.
 func Element(number int) string {
 	return fmt.Sprintf(`{"ev":"T","sym":%q,"p":1.5,"q":%d}`, Symbols[number%len(Symbols)], number)
