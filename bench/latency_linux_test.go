@@ -15,6 +15,7 @@ import (
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/bench"
 	"github.com/tickstorm/tickstorm/epoll"
+	"github.com/tickstorm/tickstorm/internal/cputime"
 )
 
 // drivers are ways to drive a connection until it is closed.
@@ -180,7 +181,7 @@ func BenchmarkSix(b *testing.B) {
 	for _, transport := range transports {
 		b.Run(transport, func(b *testing.B) {
 			s := startSender(b, transport, "stocks20")
-			_, known := cpuTime()
+			known := cputime.Used() > 0
 			wall, cpu := &bench.Contest{}, &bench.Contest{}
 			for _, way := range []func(...*tickstorm.Conn) (func() error, func(), error){goroutines, func(conns ...*tickstorm.Conn) (func() error, func(), error) {
 				return polled(epoll.Config{}, conns...)
@@ -256,11 +257,11 @@ func receiveSix(t testing.TB, s *bench.Sender, way func(...*tickstorm.Conn) (fun
 	go func() { ended <- run() }()
 	time.Sleep(settle)
 	before, start := sum(), time.Now()
-	spentBefore, _ := cpuTime()
+	spentBefore := cputime.Used()
 	time.Sleep(length)
 	bytes := float64(sum() - before)
 	elapsed := time.Since(start)
-	spent, _ := cpuTime()
+	spent := cputime.Used()
 	stop()
 	return bytes / elapsed.Seconds(), bytes / (spent - spentBefore).Seconds(), <-ended
 }

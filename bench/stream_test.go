@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm/bench"
+	"github.com/tickstorm/tickstorm/internal/cputime"
 )
 
 // turnBytes is what one operation of BenchmarkStream receives.
@@ -89,7 +90,7 @@ const (
 func benchmarkStreamRatio(b *testing.B, transport, corpus string) {
 	s := startSender(b, transport, corpus)
 	wall, cpu := &bench.Contest{}, &bench.Contest{}
-	_, known := cpuTime()
+	known := cputime.Used() > 0
 	for _, way := range bench.Receivers() {
 		r := connect(b, s, way)
 		receive(b, r, s.Corpus.Bytes, 0) // meets the symbols
@@ -98,9 +99,9 @@ func benchmarkStreamRatio(b *testing.B, transport, corpus string) {
 			if _, err := r.Receive(0, settling); err != nil {
 				return 0, err
 			}
-			before, _ := cpuTime()
+			before := cputime.Used()
 			got, err := r.Receive(0, turnTime)
-			after, _ := cpuTime()
+			after := cputime.Used()
 			perCPU = float64(got.Bytes) / (after - before).Seconds()
 			return got.Rate(), err
 		})

@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/cputime"
 	"github.com/tickstorm/tickstorm/internal/dialogue"
 	"github.com/tickstorm/tickstorm/relay"
 )
@@ -52,7 +53,7 @@ func child(way string) error {
 	fmt.Println(address)
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() {
-		fmt.Println(used().Nanoseconds())
+		fmt.Println(cputime.Used().Nanoseconds())
 	}
 	err = context.Cause(ctx)
 	if err == nil || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) { // the clients have gone

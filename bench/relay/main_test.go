@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tickstorm/tickstorm/internal/cputime"
 )
 
 func TestMain(m *testing.M) {
@@ -26,7 +28,7 @@ func TestMeasure(t *testing.T) {
 			r, err := measure(f, s, way, 300*time.Millisecond)
 			require.NoError(t, err, "%s, %s", s.name, way)
 			require.Positive(t, r.bytes)
-			if used() > 0 { // where it is known
+			if cputime.Used() > 0 { // where it is known
 				require.Positive(t, r.cpu)
 			}
 			require.Positive(t, r.p99)

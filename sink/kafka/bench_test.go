@@ -9,7 +9,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/tickstorm/tickstorm/internal/cputime"
 	"github.com/tickstorm/tickstorm/sink"
 	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
 	sinkkafka "github.com/tickstorm/tickstorm/sink/kafka"
@@ -32,13 +32,6 @@ const outEvents = 5 * benchEvents
 
 // large is a configuration with large batches.
 var large = sink.Config{MaxRows: 8 << 10, MaxBytes: 2 << 20}
-
-// processor is the time that this process has had on processors.
-func processor() time.Duration {
-	var u syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // never fails
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
 
 // sized is how many bytes an engine's batches have.
 type sized struct{ bytes uint64 }
@@ -98,16 +91,16 @@ func BenchmarkInRatio(b *testing.B) {
 	var ours, theirs, cost, theirCost []float64
 	for b.Loop() {
 		empty()
-		began, used := time.Now(), processor()
+		began, used := time.Now(), cputime.Used()
 		n := fill()
 		ours = append(ours, float64(n)/time.Since(began).Seconds())
-		cost = append(cost, (processor()-used).Seconds()/float64(n)*1e6)
+		cost = append(cost, (cputime.Used()-used).Seconds()/float64(n)*1e6)
 
 		empty()
 		records := slices.Clone(ready)
 		cl, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.ProducerBatchCompression(kgo.ZstdCompression()))
 		require.NoError(b, err)
-		began, used = time.Now(), processor()
+		began, used = time.Now(), cputime.Used()
 		for i := range records {
 			cl.Produce(b.Context(), &records[i], func(_ *kgo.Record, err error) {
 				if err != nil {
@@ -117,7 +110,7 @@ func BenchmarkInRatio(b *testing.B) {
 		}
 		require.NoError(b, cl.Flush(b.Context()))
 		theirs = append(theirs, float64(len(records))/time.Since(began).Seconds())
-		theirCost = append(theirCost, (processor()-used).Seconds()/float64(len(records))*1e6)
+		theirCost = append(theirCost, (cputime.Used()-used).Seconds()/float64(len(records))*1e6)
 		cl.Close()
 	}
 	b.ReportMetric(sinktest.Median(theirCost), "producer-cpu-s/M")
@@ -146,12 +139,12 @@ func BenchmarkOutRatio(b *testing.B) {
 			var ours, theirs, cost, theirCost []float64
 			for b.Loop() {
 				groups++
-				used := processor()
+				used := cputime.Used()
 				ours = append(ours, consumeAll(b, cluster, fmt.Sprint("ours", groups), consumers))
-				cost = append(cost, (processor()-used).Seconds()/outEvents*1e6)
-				used = processor()
+				cost = append(cost, (cputime.Used()-used).Seconds()/outEvents*1e6)
+				used = cputime.Used()
 				theirs = append(theirs, pollAll(b, cluster, fmt.Sprint("theirs", groups), consumers))
-				theirCost = append(theirCost, (processor()-used).Seconds()/outEvents*1e6)
+				theirCost = append(theirCost, (cputime.Used()-used).Seconds()/outEvents*1e6)
 			}
 			b.ReportMetric(sinktest.Median(theirCost), "polled-cpu-s/M")
 			b.ReportMetric(sinktest.Median(ours), "events/s")

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/cputime"
 	"github.com/tickstorm/tickstorm/record"
 	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
 	"github.com/tickstorm/tickstorm/sink/parquet"
@@ -185,13 +185,6 @@ func writeAll[T any](tb testing.TB, path string, rows []T) {
 	require.NoError(tb, f.Close())
 }
 
-// processor is the processor time that the process has had, of all its threads.
-func processor(tb testing.TB) time.Duration {
-	var u syscall.Rusage
-	require.NoError(tb, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
 // BenchmarkRatio compares what goes from a recording into parts, made to outlast a power cut and read
 // again, with a loop that gives the same library the same rows as ready structs, and does neither, in turns.
 func BenchmarkRatio(b *testing.B) {
@@ -206,10 +199,10 @@ func BenchmarkRatio(b *testing.B) {
 	for b.Loop() {
 		to := b.TempDir()
 		runtime.GC()
-		began, had := time.Now(), processor(b)
+		began, had := time.Now(), cputime.Used()
 		stats := convert(b, parquet.Config{From: []string{dir}, To: to})
 		ours = append(ours, n/time.Since(began).Seconds())
-		seconds = append(seconds, (processor(b)-had).Seconds()*1e6/n)
+		seconds = append(seconds, (cputime.Used()-had).Seconds()*1e6/n)
 		bytes = append(bytes, float64(stats.Bytes)*1e6/n)
 		require.NoError(b, os.RemoveAll(to))
 

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tickstorm/tickstorm/internal/cputime"
 	"github.com/tickstorm/tickstorm/internal/pgserver"
 	"github.com/tickstorm/tickstorm/sink"
 	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
@@ -126,22 +127,6 @@ func processor(b *testing.B, s *pgserver.Server) (spent time.Duration) {
 	return spent
 }
 
-// self is how much processor time this process has taken.
-func self(b *testing.B) time.Duration {
-	b.Helper()
-	text, err := os.ReadFile("/proc/self/stat")
-	if err != nil {
-		return 0
-	}
-	_, rest, _ := strings.Cut(string(text), ") ")
-	fields := strings.Fields(rest)
-	user, err := strconv.Atoi(fields[11])
-	require.NoError(b, err)
-	system, err := strconv.Atoi(fields[12])
-	require.NoError(b, err)
-	return time.Duration(user+system) * 10 * time.Millisecond
-}
-
 // BenchmarkInRatio compares what goes from a recording into tables with the same two statements that
 // are given ready rows, and ones that are given ready bytes, in turns. The server is as it comes, fsync
 // and all. It says too what a million events cost in processor seconds, here and in the server.
@@ -167,11 +152,11 @@ func BenchmarkInRatio(b *testing.B) {
 		empty()
 		e := newEngine(b, d.config(b))
 		require.NoError(b, e.Connect(b.Context()))
-		here, there := self(b), processor(b, s)
+		here, there := cputime.Used(), processor(b, s)
 		began := time.Now()
 		n := sinktest.SinkAll(b, e, dir, sink.Config{}).Rows
 		ours = append(ours, float64(n)/time.Since(began).Seconds())
-		sinks = append(sinks, (self(b)-here).Seconds()/float64(n)*1e6)
+		sinks = append(sinks, (cputime.Used()-here).Seconds()/float64(n)*1e6)
 		servers = append(servers, (processor(b, s)-there).Seconds()/float64(n)*1e6)
 		for _, bare := range []bool{false, true} {
 			empty()

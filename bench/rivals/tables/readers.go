@@ -6,6 +6,7 @@ import (
 
 	"github.com/tickstorm/tickstorm/bench"
 	"github.com/tickstorm/tickstorm/bench/rivals"
+	"github.com/tickstorm/tickstorm/internal/cputime"
 )
 
 // way is one reader with its name in the tables.
@@ -59,7 +60,7 @@ func printReaders(rounds int) error {
 		}
 	}
 	printContest("bytes a second, beside a bare drain", matches, func(m *match) *bench.Contest { return &m.wall })
-	if _, known := cpuTime(); known {
+	if cputime.Used() > 0 { // where it is known
 		printContest("the same a second of processor time", matches, func(m *match) *bench.Contest { return &m.cpu })
 	}
 	return nil
@@ -118,9 +119,9 @@ func (m *match) hold(encrypted bool, corpus string, rounds int) (err error) {
 			if _, err := r.Receive(0, settling); err != nil {
 				return 0, err
 			}
-			before, _ := cpuTime()
+			before := cputime.Used()
 			got, err := r.Receive(0, turnTime)
-			after, _ := cpuTime()
+			after := cputime.Used()
 			perCPU = float64(got.Bytes) / (after - before).Seconds()
 			return got.Rate(), err
 		})
