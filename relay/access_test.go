@@ -22,13 +22,15 @@ import (
 )
 
 var (
-	authFailed = "[" + status("auth_failed", "authentication failed") + "]"
-	noPlan     = "[" + status("auth_failed", dialogue.NoPlan.Message) + "]"
-	notAllowed = "[" + status("error", "not authorized") + "]"
-	tooMany    = "[" + status("error", dialogue.SubscriptionLimit.Message) + "]"
+	authFailed = "[" + fixture.Status("auth_failed", "authentication failed") + "]"
+	noPlan     = "[" + fixture.Status("auth_failed", dialogue.NoPlan.Message) + "]"
+	notAllowed = "[" + fixture.Status("error", "not authorized") + "]"
+	tooMany    = "[" + fixture.Status("error", dialogue.SubscriptionLimit.Message) + "]"
 )
 
-func withdrawn(topic string) string { return "[" + status("withdrawn", "withdrawn: "+topic) + "]" }
+func withdrawn(topic string) string {
+	return "[" + fixture.Status("withdrawn", "withdrawn: "+topic) + "]"
+}
 
 func authWith(token string) string { return `{"action":"auth","params":"` + token + `"}` }
 

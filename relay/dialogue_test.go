@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/relay"
 	"github.com/tickstorm/tickstorm/sim"
 )
@@ -32,7 +33,7 @@ func TestGoClient(t *testing.T) {
 	require.NoError(t, c.framer.Ping([]byte("25 s")))
 	c.flush()
 	c.send(unsubscribe("T.AAPL"))
-	c.expect("[" + status("success", "unsubscribed to: T.AAPL") + "]")
+	c.expect("[" + fixture.Status("success", "unsubscribed to: T.AAPL") + "]")
 	require.NoError(t, c.framer.Close(ws.StatusNormalClosure, ""))
 	c.flush()
 	require.Equal(t, ws.StatusNormalClosure, c.end(), "the client's own code comes back")
@@ -107,7 +108,7 @@ func TestAcknowledgementFirst(t *testing.T) {
 	c := b.login("/stocks")
 	c.send(subscribe("T.AAPL"))
 	b.streaming(1)
-	b.up.Broadcast([]byte("[" + status("success", "subscribed to: T.AAPL") + "," + oddTrade + "]"))
+	b.up.Broadcast([]byte("[" + fixture.Status("success", "subscribed to: T.AAPL") + "," + oddTrade + "]"))
 	c.expect(acks("T.AAPL"), "["+oddTrade+"]")
 }
 
@@ -120,13 +121,13 @@ func TestRefusals(t *testing.T) {
 	a, c := b.login("/options"), b.login("/options")
 	a.take("T.O:SPY251219C00650000")
 	c.send(subscribe("A.O:SPY251219C00650000"))
-	c.expect("[" + status("error", "not authorized") + "]")
+	c.expect("[" + fixture.Status("error", "not authorized") + "]")
 	const limit = "Subscription limit reached for feed. Please remove some subscriptions and try again."
 	a.take("Q.O:A,Q.O:B")
 	c.send(subscribe("Q.O:A,Q.O:C"))
-	c.expect("[" + status("error", limit) + "," + status("error", limit) + "]")
+	c.expect("[" + fixture.Status("error", limit) + "," + fixture.Status("error", limit) + "]")
 	a.send(unsubscribe("Q.O:B"))
-	a.expect("[" + status("success", "unsubscribed to: Q.O:B") + "]")
+	a.expect("[" + fixture.Status("success", "unsubscribed to: Q.O:B") + "]")
 	c.send(subscribe("Q.O:A,Q.O:C"))
 	c.expect(acks("Q.O:A"), acks("Q.O:C")) // of which the upstream had one
 	a.take("T.O:X")

@@ -38,11 +38,11 @@ func TestSnapshot(t *testing.T) {
 
 	c := b.login("/stocks?snapshot=1")
 	c.take("T.AAPL,T.NONE")
-	c.expect("[" + status("snapshot_begin", "topics=T.AAPL,T.NONE") + "," + oddTrade + "," + status("snapshot_end", "events=1 next=live") + "]")
+	c.expect("[" + fixture.Status("snapshot_begin", "topics=T.AAPL,T.NONE") + "," + oddTrade + "," + fixture.Status("snapshot_end", "events=1 next=live") + "]")
 	b.up.Broadcast([]byte("[" + oddTrade + "]"))
 	c.expect("[" + oddTrade + "]")
 	c.take("T.*") // of which it has one already
-	c.expect("[" + status("snapshot_begin", "topics=T.*") + "," + other + "," + status("snapshot_end", "events=1 next=live") + "]")
+	c.expect("[" + fixture.Status("snapshot_begin", "topics=T.*") + "," + other + "," + fixture.Status("snapshot_end", "events=1 next=live") + "]")
 	c.take("T.AAPL") // again
 	b.up.Broadcast([]byte("[" + other + "]"))
 	c.expect("[" + other + "]")
@@ -86,7 +86,7 @@ func TestSnapshotOfOthers(t *testing.T) {
 	first.take("T.*")
 	c := b.login("/stocks?snapshot=1")
 	c.take("T.B")
-	require.Equal(t, "["+status("snapshot_begin", "topics=T.B")+","+status("snapshot_end", "events=0 next=live")+"]", c.next())
+	require.Equal(t, "["+fixture.Status("snapshot_begin", "topics=T.B")+","+fixture.Status("snapshot_end", "events=0 next=live")+"]", c.next())
 	pad := strings.Repeat("x", 8000)
 	for n := range 2000 { // more than the connection takes unread
 		b.up.Broadcast(fmt.Appendf(nil, `[{"ev":"T","sym":"B","n":%d,"pad":%q}]`, n, pad))
@@ -125,7 +125,7 @@ func TestPastIsWithdrawn(t *testing.T) {
 	<-opened
 	require.NoError(t, keys.Set(one(relay.Policy{})))
 	<-ended
-	c.expect("[" + status("error", "not authorized") + "]")
+	c.expect("[" + fixture.Status("error", "not authorized") + "]")
 	require.Contains(t, c.next(), "cause=history: no longer authorized: T.AAPL")
 	b.up.Broadcast([]byte("[" + oddTrade + "]"))
 	c.expect("[" + oddTrade + "]")
@@ -138,7 +138,7 @@ func TestPastIsNotLive(t *testing.T) {
 	c := b.login("/stocks")
 	c.take("T.*")
 	for _, begin := range []string{"snapshot_begin", "history_begin"} {
-		b.up.Broadcast([]byte("[" + status(begin, "topics=T.*") + "," + oddTrade + "," + status("gap", "from=1 to=2 cause=x") + "," + status("x_end", "") + "]"))
+		b.up.Broadcast([]byte("[" + fixture.Status(begin, "topics=T.*") + "," + oddTrade + "," + fixture.Status("gap", "from=1 to=2 cause=x") + "," + fixture.Status("x_end", "") + "]"))
 	}
 	b.up.Broadcast([]byte("[" + other + "]"))
 	c.expect("[" + other + "]")
@@ -225,16 +225,16 @@ func TestPastByPolicy(t *testing.T) {
 	b.up.Broadcast([]byte("[" + oddTrade + "]"))
 	b.await(func(s relay.MarketStats) bool { return s.Past.Symbols == 1 })
 	not := b.client("/stocks?snapshot=1&token=" + url.QueryEscape(token("not")))
-	not.expect(greeting, success, "["+status("error", "not authorized")+"]")
+	not.expect(greeting, success, "["+fixture.Status("error", "not authorized")+"]")
 	not.take("T.AAPL")
 	b.up.Broadcast([]byte("[" + oddTrade + "]"))
 	not.expect("[" + oddTrade + "]")
 	may := b.client("/stocks?snapshot=1&token=" + url.QueryEscape(token("may")))
 	may.expect(greeting, success)
 	may.take("T.AAPL")
-	may.expect("[" + status("snapshot_begin", "topics=T.AAPL") + "," + oddTrade + "," + status("snapshot_end", "events=1 next=live") + "]")
+	may.expect("[" + fixture.Status("snapshot_begin", "topics=T.AAPL") + "," + oddTrade + "," + fixture.Status("snapshot_end", "events=1 next=live") + "]")
 	require.NoError(t, keys.Set(relay.Key{Name: "may", Token: token("may")}))
-	may.expect("[" + status("error", "not authorized") + "]")
+	may.expect("[" + fixture.Status("error", "not authorized") + "]")
 }
 
 // TestSnapshotOnSubscribe: who gets a snapshot by policy gets it without a word of its own, unless it
@@ -247,7 +247,7 @@ func TestSnapshotOnSubscribe(t *testing.T) {
 	b.up.Broadcast([]byte("[" + oddTrade + "]"))
 	b.await(func(s relay.MarketStats) bool { return s.Past.Symbols == 1 })
 	last := func(topic string) string {
-		return "[" + status("snapshot_begin", "topics="+topic) + "," + oddTrade + "," + status("snapshot_end", "events=1 next=live") + "]"
+		return "[" + fixture.Status("snapshot_begin", "topics="+topic) + "," + oddTrade + "," + fixture.Status("snapshot_end", "events=1 next=live") + "]"
 	}
 	c := b.loginAs("/stocks", token("one"))
 	c.take("T.AAPL")
@@ -275,7 +275,7 @@ func TestSnapshotOnSubscribe(t *testing.T) {
 	c.take("T.AAPL")
 	b.up.Broadcast([]byte("[" + oddTrade + "]"))
 	c.expect("[" + oddTrade + "]")
-	asking.expect("["+status("error", "not authorized")+"]", "["+oddTrade+"]")
+	asking.expect("["+fixture.Status("error", "not authorized")+"]", "["+oddTrade+"]")
 	require.NoError(t, keys.Set(one(relay.Policy{SnapshotOnSubscribe: true})))
 	c.send(unsubscribe("T.AAPL"))
 	for !strings.Contains(c.next(), "unsubscribed to: T.AAPL") {
@@ -617,16 +617,16 @@ func TestSinceTellsWhatIsMissing(t *testing.T) {
 func TestPastTellsGaps(t *testing.T) {
 	before := time.Now().Add(-time.Hour).UnixNano()
 	trade := func(n int) string { return fmt.Sprintf(`{"ev":"T","sym":"A","n":%d}`, n) }
-	gap, dropped := status("gap", "from=1 to=2 cause=damage: broken"), status("dropped", "3 events")
+	gap, dropped := fixture.Status("gap", "from=1 to=2 cause=damage: broken"), fixture.Status("dropped", "3 events")
 	b := start(t, quiet, tickstorm.Stocks, func(c *relay.Config) {
 		c.History = 1 << 20
 		c.Past = func(context.Context, tickstorm.Market, time.Time, time.Time) (relay.Source, error) {
 			return &numberedSource{sought: true, rest: []numberedMessage{
-				{msg: []byte("[" + status("upstream_connected", "") + "]"), at: before},
+				{msg: []byte("[" + fixture.Status("upstream_connected", "") + "]"), at: before},
 				{msg: []byte("[" + trade(1) + "]"), at: before + 1},
 				{msg: []byte("[" + gap + "]"), at: before + 2},
-				{msg: []byte("[" + status("history_begin", "topics=T.A") + "," + trade(1) + "," + status("gap", "x") + "]"), at: before + 2},
-				{msg: []byte("[" + status("snapshot_begin", "topics=T.A") + "," + trade(1) + "]"), at: before + 2},
+				{msg: []byte("[" + fixture.Status("history_begin", "topics=T.A") + "," + trade(1) + "," + fixture.Status("gap", "x") + "]"), at: before + 2},
+				{msg: []byte("[" + fixture.Status("snapshot_begin", "topics=T.A") + "," + trade(1) + "]"), at: before + 2},
 				{msg: []byte("[" + trade(2) + "," + dropped + "]"), at: before + 3},
 			}}, nil
 		}

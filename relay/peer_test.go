@@ -3,7 +3,6 @@ package relay_test
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"net"
 	"net/http"
@@ -36,20 +35,9 @@ const (
 func subscribe(topics string) string   { return `{"action":"subscribe","params":"` + topics + `"}` }
 func unsubscribe(topics string) string { return `{"action":"unsubscribe","params":"` + topics + `"}` }
 
-func status(status, message string) string {
-	text, err := json.Marshal(message)
-	if err != nil {
-		panic(err)
-	}
-	return `{"ev":"status","status":"` + status + `","message":` + string(text) + `}`
-}
-
 // acks is the message that acknowledges topics.
 func acks(topics ...string) string {
-	for i, topic := range topics {
-		topics[i] = status("success", "subscribed to: "+topic)
-	}
-	return "[" + strings.Join(topics, ",") + "]"
+	return "[" + strings.Join(fixture.Acks(topics...), ",") + "]"
 }
 
 // bench is an upstream and a relay in front of it.

@@ -264,7 +264,7 @@ func TestAuthTimeout(t *testing.T) {
 	inBubble(t, quiet, tickstorm.Stocks, nil, func(b *bench) {
 		c, later := b.client("/stocks"), b.login("/stocks")
 		begun := time.Now()
-		c.expect(greeting, "["+status("auth_timeout", "No authentication request received.")+"]")
+		c.expect(greeting, "["+fixture.Status("auth_timeout", "No authentication request received.")+"]")
 		require.Equal(t, 15*time.Second, time.Since(begun))
 		require.Equal(t, ws.StatusPolicyViolation, c.end())
 		later.take("T.A")
@@ -456,7 +456,7 @@ func TestKeysStayWhereTheyAre(t *testing.T) {
 	c.send(`{"action":"auth","params":"client-secret-key"}`)
 	c.expect(greeting, success)
 	c.take("T.AAPL")
-	up.Broadcast([]byte("[" + status("error", "the key is "+key) + `,{"ev":"T","sym":"AAPL","i":"` + key + `"}]`))
+	up.Broadcast([]byte("[" + fixture.Status("error", "the key is "+key) + `,{"ev":"T","sym":"AAPL","i":"` + key + `"}]`))
 	c.expect(`[{"ev":"T","sym":"AAPL","i":"[redacted]"}]`)
 	require.NoError(t, b.relay.Shutdown(t.Context()))
 	require.NotContains(t, log.String(), "secret")

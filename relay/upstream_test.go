@@ -83,18 +83,18 @@ func TestUpstreamIsDown(t *testing.T) {
 			require.Positive(t, time.Since(begun), "nothing is certain while it is down")
 		}
 		require.ElementsMatch(t, []string{
-			acks("T.A"), acks("T.B"), "[" + status("upstream_connected", "stocks") + "]",
+			acks("T.A"), acks("T.B"), "[" + fixture.Status("upstream_connected", "stocks") + "]",
 		}, heard)
 	})
 	inBubble(t, sim.Config{Quiet: true, Acks: sim.AckNothing}, tickstorm.Stocks, nil, func(b *bench) {
 		c := b.login("/stocks")
 		begun := time.Now()
 		c.send(subscribe("T.A"))
-		c.expect("[" + status("pending", "pending: T.A") + "]")
+		c.expect("[" + fixture.Status("pending", "pending: T.A") + "]")
 		require.Equal(t, 10*time.Second, time.Since(begun))
 		b.up.Broadcast([]byte(`[{"ev":"T","sym":"A"}]`))
 		c.expect(`[{"ev":"T","sym":"A"}]`)
-		b.up.Broadcast([]byte("[" + status("success", "subscribed to: T.A") + "]"))
+		b.up.Broadcast([]byte("[" + fixture.Status("success", "subscribed to: T.A") + "]"))
 		c.expect(acks("T.A"))
 	})
 }
@@ -110,10 +110,10 @@ func TestUpstreamRefusesTheKey(t *testing.T) {
 	require.ErrorIs(t, b.relay.Stats().Markets[0].Err, tickstorm.ErrAuthFailed)
 	c := b.client("/crypto")
 	c.send(auth)
-	c.expect(greeting, "["+status("auth_failed", "authentication failed")+"]")
+	c.expect(greeting, "["+fixture.Status("auth_failed", "authentication failed")+"]")
 	require.EqualValues(t, 1008, c.end())
 	c = b.client("/crypto?subscribe=XT.*")
-	c.expect(greeting, "["+status("auth_failed", "authentication failed")+"]")
+	c.expect(greeting, "["+fixture.Status("auth_failed", "authentication failed")+"]")
 	require.EqualValues(t, 1008, c.end(), "nor is a key good that is not sent")
 	other := b.client("/stocks")
 	other.send(auth)
@@ -275,7 +275,7 @@ func TestUpstreamSaysNotWhy(t *testing.T) {
 	b := start(t, quiet, tickstorm.Stocks)
 	b.streaming(0)
 	c := b.login("/stocks")
-	b.up.Broadcast([]byte("[" + status("upstream_disconnected", "") + "]"))
+	b.up.Broadcast([]byte("[" + fixture.Status("upstream_disconnected", "") + "]"))
 	require.Equal(t, dialogue.Status{Status: dialogue.UpstreamDisconnected, Message: "the upstream has none"}, said(t, c.next()))
 	st := b.relay.Stats().Markets[0]
 	require.False(t, st.Up)

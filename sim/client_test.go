@@ -12,6 +12,7 @@ import (
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/frame"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -164,15 +165,7 @@ func (c *client) end() error {
 
 // acks is the message that acknowledges topics.
 func acks(topics ...string) string {
-	var all []string
-	for _, t := range topics {
-		all = append(all, `{"ev":"status","status":"success","message":"subscribed to: `+t+`"}`)
-	}
-	return "[" + strings.Join(all, ",") + "]"
-}
-
-func status(status, message string) string {
-	return `{"ev":"status","status":"` + status + `","message":"` + message + `"}`
+	return "[" + strings.Join(fixture.Acks(topics...), ",") + "]"
 }
 
 func subscribe(topics string) string { return `{"action":"subscribe","params":"` + topics + `"}` }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/frame"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -108,10 +109,10 @@ func TestKeys(t *testing.T) {
 			_ = c.framer.Send(ws.OpText, []byte(subscribe("T.AAPL")))
 			_, _ = c.nc.Write(c.framer.Outgoing())
 			if test.refusal == "" {
-				c.expect("[" + status("auth_success", "authenticated") + "]")
+				c.expect("[" + fixture.Status("auth_success", "authenticated") + "]")
 				return
 			}
-			c.expect("[" + status("auth_failed", test.refusal) + "]")
+			c.expect("[" + fixture.Status("auth_failed", test.refusal) + "]")
 			require.ErrorIs(t, c.end(), io.EOF, "no close frame, and nothing lost")
 			require.Equal(t, 1, s.Stats().BadKeys)
 		})
@@ -164,7 +165,7 @@ func TestAuthTimeout(t *testing.T) {
 		c := connect(t, s, tickstorm.Stocks)
 		begun := time.Now()
 		c.next()
-		c.expect("[" + status("auth_timeout", "No authentication request received.") + "]")
+		c.expect("[" + fixture.Status("auth_timeout", "No authentication request received.") + "]")
 		require.ErrorIs(t, c.end(), io.EOF)
 		require.Equal(t, 3*time.Second, time.Since(begun))
 	})
@@ -190,7 +191,7 @@ func TestAcks(t *testing.T) {
 	c.expect(acks("T.NOSUCHSYMBOL"))
 
 	c.send(`{"action":"unsubscribe","params":"T.AAPL,ZZ.Z"}`)
-	c.expect("[" + status("success", "unsubscribed to: T.AAPL") + "]")
+	c.expect("[" + fixture.Status("success", "unsubscribed to: T.AAPL") + "]")
 	require.Equal(t, "[A.AAPL AM.AAPL T.BRK.B T.NOSUCHSYMBOL]", fmt.Sprint(s.Conns()[0].Topics()))
 }
 
@@ -207,14 +208,14 @@ func TestAckStyles(t *testing.T) {
 	s := start(t, sim.Config{Quiet: true, Acks: sim.AckRequest})
 	c := login(t, s, tickstorm.Stocks)
 	c.send(subscribe("T.AAPL,A.AAPL"))
-	c.expect("[" + status("success", "subscribed") + "]")
+	c.expect("[" + fixture.Status("success", "subscribed") + "]")
 
 	s = start(t, sim.Config{Quiet: true, Acks: sim.AckList})
 	c = login(t, s, tickstorm.Stocks)
 	c.send(subscribe("T.AAPL, A.AAPL,ZZ.Z"))
-	c.expect("[" + status("success", "subscribed to: T.AAPL,A.AAPL") + "]")
+	c.expect("[" + fixture.Status("success", "subscribed to: T.AAPL,A.AAPL") + "]")
 	c.send(`{"action":"unsubscribe","params":"T.AAPL,A.AAPL"}`)
-	c.expect("[" + status("success", "unsubscribed to: T.AAPL,A.AAPL") + "]")
+	c.expect("[" + fixture.Status("success", "unsubscribed to: T.AAPL,A.AAPL") + "]")
 
 	s = start(t, sim.Config{Quiet: true, Acks: sim.AckNothing})
 	c = login(t, s, tickstorm.Stocks)
@@ -229,25 +230,25 @@ func TestOldWords(t *testing.T) {
 	c := connect(t, s, tickstorm.Stocks)
 	c.next()
 	c.send(`this is not JSON`)
-	c.expect("[" + status("error", "Invalid JSON") + "]")
+	c.expect("[" + fixture.Status("error", "Invalid JSON") + "]")
 	c.send(`{"action":"auth","params":"k"}`)
-	c.expect("[" + status("success", "authenticated") + "]")
+	c.expect("[" + fixture.Status("success", "authenticated") + "]")
 	c.send(subscribe("T.AAPL"))
 	c.expect(acks("T.AAPL"))
 	c.send(`{"action":"unsubscribe","params":"T.AAPL"}`)
-	c.expect("[" + status("success", "unsubscribed from: T.AAPL") + "]")
+	c.expect("[" + fixture.Status("success", "unsubscribed from: T.AAPL") + "]")
 
 	bad := connect(t, s, tickstorm.Stocks)
 	bad.next()
 	bad.send(`{"action":"auth","params":"wrong"}`)
-	bad.expect("[" + status("error", "authentication failed") + "]")
+	bad.expect("[" + fixture.Status("error", "authentication failed") + "]")
 	require.ErrorIs(t, bad.end(), io.EOF)
 
 	newer := connect(t, s, tickstorm.Stocks)
 	newer.next()
 	newer.send(`{"action":"auth","params":"k"}`)
-	newer.expect("[" + status("success", "authenticated") + "]")
-	c.expect("[" + status("disconnected", tooMany) + "]")
+	newer.expect("[" + fixture.Status("success", "authenticated") + "]")
+	c.expect("[" + fixture.Status("disconnected", tooMany) + "]")
 }
 
 func TestManyAcks(t *testing.T) {
@@ -271,7 +272,7 @@ func TestPipelined(t *testing.T) {
 	require.NoError(t, c.framer.Send(ws.OpText, []byte(subscribe("T.AAPL"))))
 	c.flush()
 	c.next()
-	c.expect("[" + status("auth_success", "authenticated") + "]")
+	c.expect("[" + fixture.Status("auth_success", "authenticated") + "]")
 	c.expect(acks("T.AAPL"))
 }
 
@@ -279,7 +280,7 @@ func TestNotAuthorized(t *testing.T) {
 	s := start(t, sim.Config{Quiet: true, Keys: map[string]sim.Plan{"k": {Channels: []string{"A", "AM"}}}})
 	c := login(t, s, tickstorm.Stocks)
 	c.send(subscribe("A.AAPL,T.AAPL,AM.AAPL,Q.AAPL"))
-	refusal := status("error", "not authorized")
+	refusal := fixture.Status("error", "not authorized")
 	c.expect("[" + refusal + "," + refusal + "," + acks("A.AAPL", "AM.AAPL")[1:])
 }
 
@@ -300,7 +301,7 @@ func TestOptionLimit(t *testing.T) {
 	c.send(subscribe(quotes(symbols[:4]...)))
 	c.expect(acks(strings.Split(quotes(symbols[:4]...), ",")...))
 
-	limit := status("error", "Subscription limit reached for feed. Please remove some subscriptions and try again.")
+	limit := fixture.Status("error", "Subscription limit reached for feed. Please remove some subscriptions and try again.")
 	c.send(subscribe(quotes(symbols[4:6]...) + ",T." + symbols[0]))
 	c.expect("[" + limit + "," + limit + "]")
 	c.send(subscribe("Q.*"))
@@ -321,7 +322,7 @@ func TestEvictOlder(t *testing.T) {
 	older := login(t, s, tickstorm.Stocks)
 	other := login(t, s, tickstorm.Crypto) // another market does not count
 	newer := login(t, s, tickstorm.Stocks)
-	older.expect("[" + status("max_connections", tooMany) + "]")
+	older.expect("[" + fixture.Status("max_connections", tooMany) + "]")
 	require.ErrorIs(t, older.end(), io.EOF)
 	newer.send(subscribe("T.AAPL"))
 	newer.expect(acks("T.AAPL"))
@@ -336,7 +337,7 @@ func TestEvictNewcomer(t *testing.T) {
 	newer := login(t, s, tickstorm.Stocks)
 	newer.send(subscribe("T.AAPL"))
 	newer.expect(acks("T.AAPL"))
-	newer.expect("[" + status("max_connections", tooMany) + "]")
+	newer.expect("[" + fixture.Status("max_connections", tooMany) + "]")
 	var closed *frame.CloseError
 	require.ErrorAs(t, newer.end(), &closed)
 	require.Equal(t, ws.StatusPolicyViolation, closed.Code)
@@ -350,7 +351,7 @@ func TestMaxConnections(t *testing.T) {
 	for range 4 {
 		clients = append(clients, login(t, s, tickstorm.Stocks))
 	}
-	clients[0].expect("[" + status("max_connections", tooMany) + "]")
+	clients[0].expect("[" + fixture.Status("max_connections", tooMany) + "]")
 	for _, c := range clients[1:] {
 		c.send(subscribe("T.AAPL"))
 		c.expect(acks("T.AAPL"))

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -183,9 +184,7 @@ func TestReplayLong(t *testing.T) {
 // TestReplayTells: what a recording says of its gaps every client gets, in its place, whatever it
 // has subscribed to. Statuses of the recording's own dialogue nobody gets.
 func TestReplayTells(t *testing.T) {
-	status := func(word, message string) string {
-		return fmt.Sprintf(`{"ev":"status","status":%q,"message":%q}`, word, message)
-	}
+	status := fixture.Status
 	const (
 		apple = `{"ev":"T","sym":"AAPL"}`
 		micro = `{"ev":"T","sym":"MSFT"}`
