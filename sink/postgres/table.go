@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"slices"
 	"strings"
 	"sync"
 
@@ -89,6 +90,11 @@ func shared() []column {
 // nanosOf is the name of the column of nanoseconds that stands behind one of a time.
 func nanosOf(name string) string { return strings.TrimSuffix(name, "_time") + "_ns" }
 
+// nanosColumn stands behind one of a time.
+func nanosColumn(name string) column {
+	return column{name: nanosOf(name), typ: typeBigint, doc: "The same in nanoseconds since 1970."}
+}
+
 // hasNanos reports whether the vendor has the times of a kind's events in nanoseconds.
 func hasNanos(k tickstorm.Kind) bool {
 	return k == tickstorm.KindLULD || k == tickstorm.KindImbalance || k == tickstorm.KindValue
@@ -139,15 +145,25 @@ func eventTable(s *record.Schema) *table {
 		}
 		t.columns, t.own = append(t.columns, col), append(t.own, col)
 		if col.nanos {
-			t.columns = append(t.columns, column{name: nanosOf(c.Name), typ: typeBigint, doc: "The same in nanoseconds since 1970."})
+			t.columns = append(t.columns, nanosColumn(c.Name))
 		}
 		if typ == typeTime && t.time == "" {
 			t.time, t.timed = c.Name, true
 		}
 	}
-	t.columns = append(t.columns, column{name: "unreadable", typ: typeText,
-		doc: "The columns, parted by spaces, whose value was there and did not fit. The whole element then stands in unknown too."})
+	t.columns = append(t.columns, column{name: "unreadable", typ: typeText, doc: docIn(s, "unreadable")})
 	return t
+}
+
+// schemaOf returns a schema that is of no kind.
+func schemaOf(name string) *record.Schema {
+	all := record.Schemas()
+	return all[slices.IndexFunc(all, func(s *record.Schema) bool { return s.Name == name })]
+}
+
+// docIn is what a schema says of a column that means the same here.
+func docIn(s *record.Schema, column string) string {
+	return s.Columns[slices.IndexFunc(s.Columns, func(c record.Column) bool { return c.Name == column })].Doc
 }
 
 // docOf is a column's comment, with the vendor's keys and the unit.
@@ -194,14 +210,14 @@ func typeFor(v any) sqlType {
 }
 
 func unknownTable() *table {
-	return &table{name: unknownName, key: idColumns,
-		doc: "What other tables have no columns for, as it came: events of channels that the market does not have, what is broken, and elements with a value that does not fit.",
+	return &table{name: unknownName, key: idColumns, doc: schemaOf(unknownName).Doc,
 		columns: append(shared(),
 			column{name: "error", typ: typeText, doc: "What is wrong with it. NULL if nothing is."},
 			column{name: "raw", typ: typeText, notNull: true, doc: "The element."})}
 }
 
 func gapsTable() *table {
+	s := schemaOf(gapsName)
 	t := &table{name: gapsName, key: append(idColumns[:len(idColumns):len(idColumns)], "damage"),
 		doc: "What is missing, where connections begin and end, and whatever else a recording notes: each in its place among the messages.",
 		columns: append(idDocs(),
@@ -209,20 +225,11 @@ func gapsTable() *table {
 			column{name: "kind", typ: typeText, notNull: true, doc: "gap: what was sent in between is missing. dropped: there was no room. lost, damage, broken: it was recorded, and cannot be read. up, subscribed, down: a connection stands, has its topics, has ended."},
 			column{name: "missing", typ: typeBoolean, notNull: true, doc: "Whether it says that something is missing."},
 			column{name: "market", typ: typeText, doc: "The market; NULL if a file does not say, and then it counts for all."})}
-	for _, m := range [...][2]string{
-		{receivedName, "When it happened; of a damage, when what is before it was received."},
-		{"from_event_time", "The event time of the last event before it."},
-		{"from_received_time", "When the last message before it was received."},
-		{"to_event_time", "The event time of the first event after it."},
-		{"to_received_time", "When the first message after it was received."},
-	} {
-		t.columns = append(t.columns,
-			column{name: m[0], typ: typeTime, doc: m[1]}, column{name: nanosOf(m[0]), typ: typeBigint, doc: "The same in nanoseconds since 1970."})
+	same := func(name string, typ sqlType) column { return column{name: name, typ: typ, doc: docIn(s, name)} }
+	for _, moment := range [...]string{receivedName, "from_event_time", "from_received_time", "to_event_time", "to_received_time"} {
+		t.columns = append(t.columns, same(moment, typeTime), nanosColumn(moment))
 	}
-	t.columns = append(t.columns,
-		column{name: "messages", typ: typeBigint, doc: "How many messages are missing, where that is known."},
-		column{name: "bytes", typ: typeBigint, doc: "How many bytes they had."},
-		column{name: "cause", typ: typeText, doc: "Why."},
+	t.columns = append(t.columns, same("messages", typeBigint), same("bytes", typeBigint), same("cause", typeText),
 		column{name: "details", typ: typeText, doc: "What else there is to say."},
 		column{name: "topics", typ: typeTexts, doc: "The topics of the connection; NULL means all that there were."})
 	return t
