@@ -133,6 +133,7 @@ func newGrammar(ctx context.Context, c *cli, w *world) (*kong.Kong, error) {
 		kong.Writers(w.stdout, w.stderr),
 		kong.Exit(func(code int) { panic(exiting(code)) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110, NoExpandSubcommands: true}),
+		kong.ValueFormatter(helpText),
 		kong.WithHyphenPrefixedParameters(true), // --from -10m
 		kong.Vars{
 			"when": when.Form, "where": where.Form, "names": format.Names, "suffix": record.Suffix,
