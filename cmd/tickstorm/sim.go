@@ -72,7 +72,11 @@ func listen(cfg sim.Config) (*sim.Server, error) {
 
 // checkAddress reports what is no address of TCP.
 func checkAddress(address string) error {
-	if _, _, err := net.SplitHostPort(address); err != nil {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil {
 		return usagef("%q is no address: write one like 127.0.0.1:8765", address)
 	}
 	return nil

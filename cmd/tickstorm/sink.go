@@ -48,12 +48,17 @@ func (c *sinkFlags) check(a *app) error {
 	return c.lasting.check()
 }
 
-// readable reports why a folder of recordings cannot be one.
-func (c *sinkFlags) readable() error {
-	if _, err := os.Stat(c.From); err != nil {
+// readable reports why a folder cannot be one of recordings: it is not there, or has none, and none is waited for.
+func (a *app) readable(ctx context.Context, dir string, follow time.Duration) error {
+	if _, err := os.Stat(dir); err != nil {
 		return usagef("--from: %v", err)
 	}
-	return nil
+	_, err := new(picking).firstMarket(ctx, []string{dir}, time.Time{})
+	if errors.Is(err, errNoRecording) && follow > 0 {
+		a.log.Warn("there is no recording yet: one is waited for", "from", dir)
+		return nil
+	}
+	return err
 }
 
 // run gives what the flags say to an engine, which is made once all else is right, and ended by stop.
@@ -64,7 +69,7 @@ func (c *sinkFlags) run(ctx context.Context, a *app, cfg sink.Config, engine fun
 	}
 	cfg.DeadLetters, cfg.Logger = c.Dead, a.log
 	if c.From != fromLive {
-		if err := c.readable(); err != nil {
+		if err := a.readable(ctx, c.From, c.Follow); err != nil {
 			return err
 		}
 		e, stop, err := engine()
