@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tickstorm/tickstorm"
@@ -101,7 +103,7 @@ type Config struct {
 	Past func(ctx context.Context, m tickstorm.Market, from, to time.Time) (Source, error)
 
 	// Origins are the values of the Origin header, such as "https://desk.example.com", of pages
-	// that may connect. Browsers send one always, and other programs do not: without this a page
+	// that may connect, as browsers send them: without a path, and without a port that is the scheme's own. Browsers send one always, and other programs do not: without this a page
 	// that somebody visits could read the feed of the visitor's machine.
 	Origins []string
 
@@ -140,10 +142,29 @@ func (c Config) withDefaults() (Config, error) {
 		c.AckTimeout < 0 || c.HandshakeTimeout < 0 || c.CloseTimeout < 0 {
 		return c, errors.New("relay: a negative limit in the Config, or a MaxRequest of a megabyte and more")
 	}
+	for _, o := range c.Origins {
+		if !isOrigin(o) {
+			return c, fmt.Errorf("relay: no browser has the Origin %q of Config.Origins: it is like https://desk.example.com, or http://desk:8080", o)
+		}
+	}
 	if err := c.checkPast(); err != nil {
 		return c, err
 	}
 	return c, c.Queue.check()
+}
+
+// isOrigin reports whether a page may have an origin: scheme, host, and a port that is not the scheme's own, in
+// small letters, with nothing behind them; or one of those that stand for none.
+func isOrigin(o string) bool {
+	if o == "null" || o == "file://" {
+		return true
+	}
+	u, err := url.Parse(o)
+	if err != nil || u.Host == "" || o != strings.ToLower(u.Scheme+"://"+u.Host) {
+		return false
+	}
+	own := map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	return own == "" || u.Port() != own
 }
 
 // QueueConfig says how much may wait for a client that reads too slowly, and what gives way. What

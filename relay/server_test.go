@@ -48,6 +48,19 @@ func TestConfig(t *testing.T) {
 	}
 }
 
+// TestOrigins: one that no browser sends would let nobody in.
+func TestOrigins(t *testing.T) {
+	for origin, good := range map[string]bool{
+		"https://desk.example.com": true, "http://127.0.0.1:8080": true, "http://[::1]:3000": true, "null": true, "file://": true,
+		"chrome-extension://abcdef": true, "https://desk.example.com:8443": true,
+		"desk.example.com": false, "https://desk.example.com/": false, "https://Desk.example.com": false, "https://desk.example.com:443": false,
+		"http://desk:80": false, "https://": false, "": false, "*": false, "https://a@desk": false,
+	} {
+		_, err := relay.New(relay.Config{Upstreams: []tickstorm.Config{{Key: "key", Market: tickstorm.Stocks}}, Origins: []string{origin}})
+		require.Equal(t, good, err == nil, "%q: %v", origin, err)
+	}
+}
+
 func TestListen(t *testing.T) {
 	for _, address := range []string{":0", "0.0.0.0:0", "[::]:0", "192.0.2.1:0", "8.8.8.8:80"} {
 		_, err := relay.Listen("tcp", address)

@@ -78,7 +78,7 @@ func (c *benchCmd) Run(ctx context.Context, a *app) error {
 		for _, name := range names {
 			messages, err := sim.Corpus(name, c.Events, a.DemoSeed)
 			if err != nil {
-				return usagef("%v: %q; there are %s", err, name, strings.Join(sim.Corpora(), ", "))
+				return &usageError{err.Error()}
 			}
 			if err := measure(name, sim.CorpusMarket(name), messages); err != nil {
 				return err

@@ -25,6 +25,10 @@ func TestDocs(t *testing.T) {
 	for _, n := range leaves(grammarOf(t).Model.Node) {
 		require.Contains(t, verbs, "`"+pathOf(n, " ")+"`")
 	}
+	from := section(t, page, "## Where it comes from")
+	for name := range feeds {
+		require.Contains(t, from, "`"+name+"`")
+	}
 	codes := section(t, page, "## Exit codes")
 	for _, code := range []int{exitOK, exitFailure, exitUsage, exitKey, exitPlan, exitEvicted, exitStale, exitInterrupted} {
 		require.Contains(t, codes, "\n| "+strconv.Itoa(code)+" | ")

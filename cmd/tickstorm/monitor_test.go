@@ -145,6 +145,7 @@ func TestBench(t *testing.T) {
 	for _, args := range [][]string{{"--corpus", "nonsense"}, {"--events", "0"}, {"--rounds", "-1"}} {
 		s = newScene(t)
 		require.Equal(t, exitUsage, s.run(t, append([]string{"bench"}, args...)...), args)
+		require.LessOrEqual(t, strings.Count(s.err.String(), "there are"), 1, s.err)
 	}
 	s = newScene(t)
 	require.Equal(t, exitFailure, s.run(t, "bench", t.TempDir()))

@@ -66,7 +66,7 @@ func TestParquetEnds(t *testing.T) {
 		{"sink parquet --demo --to " + dir + " --settle 0", exitUsage, "--settle"},
 		{"sink parquet --demo --to " + dir + " --memory 99999999999", exitUsage, "Config"},
 		{"sink parquet --demo --to " + dir + "/file/x", exitFailure, "not a directory"},
-		{"sink parquet --from " + dir + " --to " + dir + " --follow 0", exitOK, "0 rows"},
+		{"sink parquet --from " + dir + " --to " + dir + " --follow 0", exitFailure, "there is no recording"},
 	})
 }
 

@@ -116,6 +116,7 @@ func TestPostgres(t *testing.T) {
 func TestPostgresEnds(t *testing.T) {
 	t.Setenv("PGHOST", t.TempDir())
 	t.Setenv("PGSERVICE", "")
+	t.Setenv("PGUSER", "me")
 	dir := t.TempDir()
 	ends(t, []end{
 		{"sink postgres T.AAPL", exitKey, "there is no API key"},
@@ -134,6 +135,7 @@ func TestPostgresEnds(t *testing.T) {
 		{"sink postgres --demo --url postgres://u@10.0.0.1/x?password=sesame", exitUsage, "never an argument"},
 		{"sink postgres --demo --url password=sesame", exitUsage, "never an argument"},
 		{"sink postgres --demo --url mysql://x", exitUsage, "--url is none"},
+		{"sink postgres --demo --url postgres://127.0.0.1:1/x", exitFailure, "`user=me database=x`: 127.0.0.1:1"},
 		{"sink postgres --demo --url postgres:///x?connect_timeout=soon", exitUsage, "connect_timeout"},
 		{"sink postgres --demo --url postgres:///x?service=none", exitUsage, "service"},
 		{"schema nonsense", exitUsage, "columns"},

@@ -201,9 +201,11 @@ func (p *picking) firstMarket(ctx context.Context, paths []string, from time.Tim
 	return cmp.Or(first, tickstorm.Stocks), nil
 }
 
-// noRecording is that there is none where one was said to be.
+// errNoRecording: there is none where one was said to be.
+var errNoRecording = errors.New("there is no recording in")
+
 func noRecording(paths []string) error {
-	return fmt.Errorf("there is no recording in %s", strings.Join(paths, ", "))
+	return fmt.Errorf("%w %s", errNoRecording, strings.Join(paths, ", "))
 }
 
 // nothing tells that nothing was shown, and that this is as it was asked for.

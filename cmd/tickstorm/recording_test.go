@@ -290,7 +290,8 @@ func TestReplay(t *testing.T) {
 func TestNothing(t *testing.T) {
 	path := demo(t, newScene(t))
 	empty, out := t.TempDir(), func() string { return filepath.Join(t.TempDir(), "out") }
-	for _, args := range [][]string{{"info"}, {"info", "-f", "json"}, {"verify"}, {"convert"}, {"convert", "-f", "csv", "-o", out()}, {"replay"}, {"cut", "-o", out()}, {"merge", "-o", out()}, {"bench"}} {
+	for _, args := range [][]string{{"info"}, {"info", "-f", "json"}, {"verify"}, {"convert"}, {"convert", "-f", "csv", "-o", out()}, {"replay"}, {"cut", "-o", out()}, {"merge", "-o", out()}, {"bench"},
+		{"sink", "parquet", "--to", out(), "--follow", "0", "--from"}, {"sink", "postgres", "--follow", "0", "--from"}} {
 		s := newScene(t)
 		require.Equal(t, exitFailure, s.run(t, append(args, empty)...), args)
 		require.Empty(t, s.out.String())
@@ -301,6 +302,9 @@ func TestNothing(t *testing.T) {
 	require.Contains(t, s.err.String(), "there is no recording in "+path)
 	s = newScene(t)
 	require.Equal(t, exitFailure, s.run(t, "replay", "--serve", "127.0.0.1:0", empty))
+	s = newScene(t)
+	require.Equal(t, exitOK, s.run(t, "sink", "parquet", "--from", empty, "--to", out(), "--follow", "1ms", "--for", "10ms"), "one may still come")
+	require.Contains(t, s.err.String(), "there is no recording yet")
 	for _, args := range [][]string{{"convert", "--symbol", "aapl"}, {"convert", "--from", "+1h"}, {"replay", "--speed", "max", "--channel", "XT"}, {"replay", "--from", "2026-11-26"}} {
 		s := newScene(t)
 		require.Equal(t, exitOK, s.run(t, append(args, path)...), "%v: %s", args, s.err)

@@ -69,6 +69,8 @@ func (c *relayCmd) check() error {
 		return usagef("--admin-remote is of the page: --admin ADDRESS")
 	case c.MaxAge > 0 && c.Admin == "":
 		return usagef("--max-age is of the page: --admin ADDRESS")
+	case c.Record == "" && (c.Keep != 0 || c.MaxTotal != 0 || c.Hook != ""):
+		return usagef("--keep, --max-total and --hook are of what is recorded: --record DIR")
 	}
 	if err := c.access.check(c.Listen); err != nil {
 		return err
@@ -161,15 +163,7 @@ func (c *relayCmd) Run(ctx context.Context, a *app) (err error) {
 	if err != nil {
 		return &usageError{err.Error()}
 	}
-	err = c.serve(ctx, a, server, recorders)
-	if s := server.Stats(); !a.Quiet {
-		var written, dropped uint64
-		for _, m := range s.Markets {
-			written, dropped = written+m.Written, dropped+m.Dropped
-		}
-		a.sayf("tickstorm: relayed to %d programs: %d events, %d dropped", s.Accepted, written, dropped)
-	}
-	return err
+	return c.serve(ctx, a, server, recorders)
 }
 
 // serve serves until something ends it, and then lets clients take what is queued for them. A standby
@@ -205,7 +199,7 @@ func (c *relayCmd) serve(ctx context.Context, a *app, server *relay.Server, reco
 	return err
 }
 
-// run waits for the lock, if there is one, and serves clients.
+// run waits for the lock, if there is one, serves clients, and says what they got.
 func (c *relayCmd) run(ctx context.Context, a *app, server *relay.Server, recorders *recorders) error {
 	listeners, addresses, err := c.listen(ctx, server)
 	if err != nil {
@@ -219,7 +213,15 @@ func (c *relayCmd) run(ctx context.Context, a *app, server *relay.Server, record
 		closeAll(listeners)
 		return outputError(err)
 	}
-	return server.Serve(ctx, listeners...)
+	err = server.Serve(ctx, listeners...)
+	if s := server.Stats(); !a.Quiet {
+		var written, dropped uint64
+		for _, m := range s.Markets {
+			written, dropped = written+m.Written, dropped+m.Dropped
+		}
+		a.sayf("tickstorm: relayed to %d programs: %d events, %d dropped", s.Accepted, written, dropped)
+	}
+	return err
 }
 
 // show shows the relay to people at a listener. Without one it listens as soon as the address is free: the

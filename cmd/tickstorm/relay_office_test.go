@@ -144,6 +144,12 @@ func TestRelayOfficeUsage(t *testing.T) {
 		{[]string{"--admin", "0.0.0.0:0", "--admin-remote", "--for", "10ms"}, exitOK, "shows it"},
 		{[]string{"--flush-interval", "-1ms"}, exitUsage, "--flush-interval"},
 		{[]string{"--flush-interval", "0", "--for", "10ms"}, exitOK, "relayed to 0 programs"},
+		{[]string{"--listen", "127.0.0.1:99999"}, exitUsage, "no address"},
+		{[]string{"--admin", "127.0.0.1:99999"}, exitUsage, "no address"},
+		{[]string{"--origin", "desk.example.com"}, exitUsage, "https://desk.example.com"},
+		{[]string{"--keep", "1h"}, exitUsage, "--record DIR"},
+		{[]string{"--max-total", "1"}, exitUsage, "--record DIR"},
+		{[]string{"--hook", "upload"}, exitUsage, "--record DIR"},
 		{[]string{"--history", "-1"}, exitUsage, "--history"},
 		{[]string{"--snapshots", "9999"}, exitUsage, "--snapshots"},
 		{[]string{"--snapshot-of", "T"}, exitUsage, "--snapshots MB"},
@@ -159,6 +165,9 @@ func TestRelayOfficeUsage(t *testing.T) {
 		}
 		require.Equal(t, c.code, s.run(t, append(args, c.args...)...), "%v: %s", c.args, s.err)
 		require.Contains(t, s.err.String(), c.says, c.args)
+		if c.code != exitOK {
+			require.NotContains(t, s.err.String(), "relayed to", c.args)
+		}
 	}
 }
 

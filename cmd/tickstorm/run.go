@@ -133,6 +133,7 @@ func newGrammar(ctx context.Context, c *cli, w *world) (*kong.Kong, error) {
 		kong.Writers(w.stdout, w.stderr),
 		kong.Exit(func(code int) { panic(exiting(code)) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110, NoExpandSubcommands: true}),
+		kong.ValueFormatter(helpText),
 		kong.WithHyphenPrefixedParameters(true), // --from -10m
 		kong.Vars{
 			"when": when.Form, "where": where.Form, "names": format.Names, "suffix": record.Suffix,
@@ -148,10 +149,19 @@ func fail(w *world, err error) int {
 	code := codeOf(err)
 	if code != exitOK && code != exitInterrupted {
 		if text := err.Error(); text != "" {
-			fmt.Fprintf(w.stderr, "tickstorm: %s\n", strings.ReplaceAll(text, "\n", "; ")) // of errors that were joined
+			fmt.Fprintf(w.stderr, "tickstorm: %s\n", oneLine(text))
 		}
 	}
 	return code
+}
+
+// oneLine joins the lines of an error: of several that were joined, or of one that lists its causes.
+func oneLine(text string) string {
+	lines := strings.FieldsFunc(text, func(r rune) bool { return r == '\n' })
+	for i := range lines {
+		lines[i] = strings.TrimSpace(lines[i])
+	}
+	return strings.ReplaceAll(strings.Join(lines, "; "), ":; ", ": ")
 }
 
 // asUsage makes an error of the grammar one of usage; the verb check says by 3 that it does not know.

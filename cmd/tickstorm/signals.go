@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"slices"
 	"sync"
+	"time"
 )
 
 // Why a command ends by a signal.
@@ -15,9 +16,25 @@ var (
 	errTerminated  = errors.New("terminated")
 )
 
+// echo is how soon behind a signal another one is taken for the same: timeout, npm, make and others send on what the
+// terminal, or they themselves, have sent to the whole group.
+const echo = 500 * time.Millisecond
+
+// asking is when the process was asked to end, zero before.
+type asking struct{ at time.Time }
+
+// again takes a signal, and reports whether the process was asked before.
+func (a *asking) again(now time.Time) bool {
+	if a.at.IsZero() {
+		a.at = now
+	}
+	return now.Sub(a.at) >= echo
+}
+
 // interruptible returns a context that ends with the first signal that asks the process to end, by
 // errInterrupted or errTerminated; a terminal that is closed asks for it too, unless somebody listens to
-// hangups, or nohup has it ignored. A second Ctrl-C or the like ends the process at once.
+// hangups, or nohup has it ignored. A second Ctrl-C or the like ends the process at once, but not one that comes
+// with the first.
 func interruptible(ctx context.Context) (_ context.Context, h *hangups, stop func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 2)
@@ -31,7 +48,7 @@ func interruptible(ctx context.Context) (_ context.Context, h *hangups, stop fun
 	ignorePipes()
 	over := make(chan struct{})
 	go func() {
-		asked := false
+		var asked asking
 		for {
 			var s os.Signal
 			select {
@@ -44,13 +61,11 @@ func interruptible(ctx context.Context) (_ context.Context, h *hangups, stop fun
 			case hangup && h.tell(s):
 			case hangup: // which comes twice from some shells
 				cancel(errTerminated)
-			case asked:
+			case asked.again(time.Now()):
 				os.Exit(exitInterrupted)
 			case s == os.Interrupt:
-				asked = true
-				cancel(errInterrupted)
+				cancel(errInterrupted) // which an echo does not change
 			default:
-				asked = true
 				cancel(errTerminated)
 			}
 		}

@@ -16,7 +16,7 @@ type simCmd struct {
 	MaxConnections int    `default:"1" placeholder:"N" help:"Connections of one key to one market; -1 for any number."`
 	Eviction       string `enum:"older,newcomer" default:"older" help:"Who has to go beyond that: the older one, or the newcomer."`
 	OptionLimit    int    `default:"1000" placeholder:"N" help:"Option contracts of one connection; -1 for any number."`
-	Faults         string `placeholder:"SCRIPT" help:"What goes wrong: actions at phases, such as cut@streaming+1000, stall=5s@auth, http=429@handshake#1, close=1001@streaming+20, garbage@greeting, message=oops@subscribe; parted by commas. +N is after so many messages, #N on that connection alone. Phases: accept, handshake, greeting, auth, subscribe, streaming."`
+	Faults         string `placeholder:"SCRIPT" help:"What goes wrong: actions at phases, such as cut@streaming+1000, drop@greeting, stall=5s@auth, split=100@streaming, half@streaming, pings=500@subscribe, giant@streaming, http=429@handshake#1, close=1001@streaming+20, garbage@greeting, message=oops@subscribe; parted by commas. +N is after so many messages, #N on that connection alone. Phases: accept, handshake, greeting, auth, subscribe, streaming."`
 	ending
 }
 
@@ -71,7 +71,11 @@ func listen(cfg sim.Config) (*sim.Server, error) {
 
 // checkAddress reports what is no address of TCP.
 func checkAddress(address string) error {
-	if _, _, err := net.SplitHostPort(address); err != nil {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil {
 		return usagef("%q is no address: write one like 127.0.0.1:8765", address)
 	}
 	return nil

@@ -48,12 +48,17 @@ func (c *sinkFlags) check(a *app) error {
 	return c.lasting.check()
 }
 
-// readable reports why a folder of recordings cannot be one.
-func readable(from string) error {
-	if _, err := os.Stat(from); err != nil {
+// readable reports why a folder cannot be one of recordings: it is not there, or has none, and none is waited for.
+func (a *app) readable(ctx context.Context, dir string, follow time.Duration) error {
+	if _, err := os.Stat(dir); err != nil {
 		return usagef("--from: %v", err)
 	}
-	return nil
+	_, err := new(picking).firstMarket(ctx, []string{dir}, time.Time{})
+	if errors.Is(err, errNoRecording) && follow > 0 {
+		a.log.Warn("there is no recording yet: one is waited for", "from", dir)
+		return nil
+	}
+	return err
 }
 
 // twoSources is that both --demo and a folder are said to be the source.
@@ -69,7 +74,7 @@ func (c *sinkFlags) run(ctx context.Context, a *app, cfg sink.Config, engine fun
 	}
 	cfg.DeadLetters, cfg.Logger = c.Dead, a.log
 	if c.From != fromLive {
-		if err := readable(c.From); err != nil {
+		if err := a.readable(ctx, c.From, c.Follow); err != nil {
 			return err
 		}
 		e, stop, err := engine()

@@ -34,7 +34,7 @@ func (*sinkParquetCmd) Help() string {
 // leastRowGroup is how many rows are worth a row group's overhead.
 const leastRowGroup = 1000
 
-func (c *sinkParquetCmd) check(a *app) error {
+func (c *sinkParquetCmd) check(ctx context.Context, a *app) error {
 	switch {
 	case c.To == "":
 		return usagef("say where the files go: --to DIR")
@@ -49,12 +49,12 @@ func (c *sinkParquetCmd) check(a *app) error {
 		c.Follow = 0
 		return nil
 	}
-	return readable(c.From)
+	return a.readable(ctx, c.From, c.Follow)
 }
 
 // Run runs the verb.
 func (c *sinkParquetCmd) Run(ctx context.Context, a *app) error {
-	if err := c.check(a); err != nil {
+	if err := c.check(ctx, a); err != nil {
 		return err
 	}
 	from := c.From

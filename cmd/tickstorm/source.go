@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"slices"
@@ -124,7 +125,8 @@ func (c *upstream) feed(s settings) (tickstorm.Feed, error) {
 		return f, nil
 	}
 	if !strings.Contains(name, "://") {
-		return "", usagef("no feed %q: there are real-time, delayed, launchpad, business and others, and addresses such as ws://127.0.0.1:8765", name)
+		known := slices.Sorted(maps.Keys(feeds))
+		return "", usagef("no feed %q: there are %s, and addresses such as ws://127.0.0.1:8765", name, strings.Join(known, ", "))
 	}
 	u, err := url.Parse(name)
 	switch {

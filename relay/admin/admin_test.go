@@ -77,6 +77,41 @@ func ask(h http.Handler, method, target string) *httptest.ResponseRecorder {
 	return w
 }
 
+// TestDocumented: every member of what is told as JSON stands in docs/relay.md.
+func TestDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/relay.md")
+	require.NoError(t, err)
+	source := stocks(relay.MarketStats{Why: "connecting"})
+	source.stats.Standby = true
+	source.clients = []relay.ClientStats{{}}
+	source.topics = []relay.TopicStats{{}}
+	for _, path := range []string{"/readyz", "/clients", "/topics"} {
+		_, row, ok := strings.Cut(string(text), "\n| `"+path+"` |")
+		require.True(t, ok, path)
+		row, _, _ = strings.Cut(row, "\n")
+		var told any
+		require.NoError(t, json.Unmarshal(ask(admin.New(source, admin.Config{}), "GET", path).Body.Bytes(), &told))
+		for _, member := range members(told) {
+			require.Contains(t, row, "`"+member+"`", path)
+		}
+	}
+}
+
+// members are the names in a value of JSON, at any depth.
+func members(v any) (names []string) {
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			names = append(names, members(e)...)
+		}
+	case map[string]any:
+		for name, e := range v {
+			names = append(append(names, name), members(e)...)
+		}
+	}
+	return names
+}
+
 func TestReady(t *testing.T) {
 	now := time.Now()
 	for _, c := range []struct {
