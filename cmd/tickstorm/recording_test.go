@@ -22,7 +22,8 @@ import (
 
 // demo makes up a recording, and returns its path.
 func demo(t *testing.T, s *scene) string {
-	a := &app{world: s.world, globals: globals{DemoSeed: 1}}
+	a := s.app()
+	a.DemoSeed = 1
 	dir := t.TempDir()
 	path, err := a.demoRecording(t.Context(), dir)
 	require.NoError(t, err)

@@ -409,8 +409,7 @@ func TestRelayPast(t *testing.T) {
 func TestRecordersPast(t *testing.T) {
 	msg := []byte(`[{"ev":"T","sym":"A"}]`)
 	with := func(flush time.Duration) (*recorders, *marketRecorder) {
-		a := &app{world: newScene(t).world}
-		a.log = a.logger()
+		a := newScene(t).app()
 		r := &recorders{app: a, dir: t.TempDir(), flush: flush}
 		rec, err := r.add(record.Config{Dir: r.dir, Market: tickstorm.Stocks, Flush: flush, MinFree: -1})
 		require.NoError(t, err)

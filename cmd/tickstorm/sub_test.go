@@ -234,7 +234,7 @@ func TestSymbols(t *testing.T) {
 	}
 	s = newScene(t)
 	s.stdin = strings.NewReader("\uFEFF" + strings.Join(many, ",") + "\r\n")
-	a := &app{world: s.world}
+	a := s.app()
 	symbols, err := a.symbols(t.Context(), "-")
 	require.NoError(t, err)
 	require.Equal(t, many, symbols)
@@ -337,7 +337,7 @@ func TestStuckReader(t *testing.T) {
 		t.Run(args[0], func(t *testing.T) {
 			t.Parallel()
 			s := newScene(t)
-			stuck := &blocking{begun: make(chan struct{}), free: make(chan struct{})}
+			stuck := newBlocking(nil)
 			s.stdout = stuck
 			ctx, cancel := context.WithCancelCause(t.Context())
 			code := make(chan int, 1)
@@ -371,7 +371,7 @@ func TestPatience(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newScene(t)
-			pager := &blocking{begun: make(chan struct{}), free: make(chan struct{}), to: s.out}
+			pager := newBlocking(s.out)
 			s.stdout = pager
 			code := make(chan int, 1)
 			go func() { code <- s.run(t, args...) }()
@@ -413,6 +413,10 @@ type blocking struct {
 	to          io.Writer // what it takes goes there; may be nil
 }
 
+func newBlocking(to io.Writer) *blocking {
+	return &blocking{begun: make(chan struct{}), free: make(chan struct{}), to: to}
+}
+
 func (b *blocking) Write(p []byte) (int, error) {
 	b.once.Do(func() { close(b.begun) })
 	<-b.free
@@ -442,7 +446,7 @@ func TestReport(t *testing.T) {
 // TestSlowOutput: while nobody takes what is written events wait, and are dropped beyond that, and told.
 func TestSlowOutput(t *testing.T) {
 	s := newScene(t)
-	stuck := &blocking{begun: make(chan struct{}), free: make(chan struct{}), to: s.out}
+	stuck := newBlocking(s.out)
 	s.stdout = stuck
 	ctx, cancel := context.WithCancelCause(t.Context())
 	code := make(chan int, 1)
@@ -467,13 +471,14 @@ func TestSlowOutput(t *testing.T) {
 
 	// It is told once a second.
 	s = newScene(t)
-	d := &drops{app: &app{world: s.world}}
-	d.app.log = d.app.logger()
+	d := &drops{app: s.app()}
 	for range 3 {
 		d.OnDrop(&tickstorm.Drop{Count: 2})
 	}
+	require.True(t, d.app.console.end())
 	require.Equal(t, 1, strings.Count(s.err.String(), "dropped"))
 	d.sum()
+	require.True(t, d.app.console.end())
 	require.Contains(t, s.err.String(), "events=2\n")
 	require.Contains(t, s.err.String(), "events=4\n")
 }
