@@ -166,6 +166,7 @@ func TestTopRelay(t *testing.T) {
 		cancel()
 		<-over
 	}()
+	require.True(t, relay.out.await("\n"), relay.err)
 	require.True(t, relay.err.await(" shows it\n"), relay.err)
 	address := regexp.MustCompile(`http://(\S+) shows it`).FindStringSubmatch(relay.err.String())[1]
 	feed := strings.Fields(relay.out.String())[0]
