@@ -18,6 +18,7 @@ import (
 
 // TestConsole: what is logged and written on the terminal takes the place of the progress line.
 func TestConsole(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	s.stdout, s.stdoutTerminal, s.stderrTerminal = s.err, true, true // as on a terminal
 	a := s.app()
@@ -75,6 +76,7 @@ func TestConsoleStuck(t *testing.T) {
 
 // TestConsoleFails: what cannot be written is lost, and nothing waits for it; of a result it is told.
 func TestConsoleFails(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	r, w := io.Pipe()
 	full := errors.New("full")
@@ -88,6 +90,7 @@ func TestConsoleFails(t *testing.T) {
 
 // TestStderrUnread: nobody reads what is logged, and what verbs do goes on.
 func TestStderrUnread(t *testing.T) {
+	t.Parallel()
 	server, flags := start(t, sim.Config{Rate: 1000, Numbered: true})
 	s, dir := newScene(t), t.TempDir()
 	errs := newBlocking(s.err)

@@ -25,6 +25,7 @@ func TestWorkLine(t *testing.T) {
 
 // TestWorking: the line follows the work, its parts together, and goes when it is done.
 func TestWorking(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	path := demo(t, s)
 	info, err := os.Stat(path)
