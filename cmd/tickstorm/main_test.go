@@ -27,10 +27,6 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProcess) != "" {
 		os.Exit(process(context.Background(), os.Args[1:]))
 	}
-	flag.Parse()
-	if err := flag.Set("test.parallel", "8"); err != nil { // most tests wait for a program, and use no processor
-		panic(err)
-	}
 	os.Exit(leak.Main(m))
 }
 
