@@ -421,7 +421,12 @@ func TestTLSKeyUpdateBlocked(t *testing.T) {
 			}
 			require.NoError(t, l.until(func() bool { return len(got.Events) == 2+updates }))
 			require.True(t, d.WantWrite())
-			n, messages := s.answered(t)
+			var n int
+			var messages []string
+			require.Eventually(t, func() bool {
+				n, messages = s.answered(t)
+				return len(messages) > 0
+			}, patience, time.Millisecond)
 			require.Zero(t, n)
 			require.Len(t, messages, 1, "the key")
 			l.widen()

@@ -10,6 +10,7 @@ import (
 
 // TestConfiguration: what cannot be meant in the file is said with its line, and without what stands there.
 func TestConfiguration(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "config.json")
 	for _, c := range []struct{ text, says string }{
 		{"{\n\t\"context\": \"a\",\n\t\"contexts\": {\n\t\t\"a\": {\n\t\t\t\"feeed\": \"delayed\"\n\t\t}\n\t}\n}", `:5: no member "feeed" is known: there are feed, key_file, market, relay`},

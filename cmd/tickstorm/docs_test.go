@@ -16,6 +16,7 @@ import (
 
 // TestDocs: the documentation has every verb and code, and its commands are of the grammar.
 func TestDocs(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("../../docs/cli.md")
 	require.NoError(t, err)
 	page := string(text)
@@ -63,6 +64,7 @@ func TestDocs(t *testing.T) {
 
 // TestObjects: every member of what is JSON for programs is documented.
 func TestObjects(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("../../docs/cli.md")
 	require.NoError(t, err)
 	objects := section(t, string(text), "## JSON for programs")

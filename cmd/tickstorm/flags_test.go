@@ -35,7 +35,7 @@ var flagValues = []string{
 func TestFlags(t *testing.T) {
 	g := grammarOf(t)
 	t.Setenv("PGHOST", t.TempDir()) // where no database is
-	rounds := 2
+	rounds := 1
 	if n, err := strconv.Atoi(os.Getenv("TICKSTORM_FLAGS")); err == nil {
 		rounds = n
 	}

@@ -36,6 +36,7 @@ func kafkaStored(c *kfake.Cluster, topics ...string) (n int) {
 // TestKafkaFolder: what was recorded comes out of Kafka, each element once, whoever shares the work and
 // however often the sink runs.
 func TestKafkaFolder(t *testing.T) {
+	t.Parallel()
 	c, brokers := kafkaServer(t)
 	throughFolder(t, "kafka", func() int {
 		return kafkaStored(c, "md.stocks.T", "md.stocks.Q", "md.stocks.status", "md.stocks.notice")
@@ -45,6 +46,7 @@ func TestKafkaFolder(t *testing.T) {
 // TestKafkaLive: what a connection receives comes out of Kafka, and what has come is in it when a sink
 // ends; over SASL, with a password that stands nowhere.
 func TestKafkaLive(t *testing.T) {
+	t.Parallel()
 	const password = "pass-1234-word"
 	c, brokers := kafkaServer(t, kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-256", "ticks", password))
 	file := filepath.Join(t.TempDir(), "password")
@@ -62,6 +64,7 @@ func TestKafkaLive(t *testing.T) {
 
 // TestKafkaEnds: what keeps a sink or a consumer from being one has its message and its code.
 func TestKafkaEnds(t *testing.T) {
+	t.Parallel()
 	dir, _ := demoFolder(t)
 	c, brokers := kafkaServer(t)
 	require.NoError(t, c.CreateTopic("six.stocks.T", 6, nil))

@@ -64,6 +64,9 @@ func (s *scene) with(variables ...string) *scene {
 	return s
 }
 
+// app is a run of the program without a command.
+func (s *scene) app() *app { return newApp(s.world, &console{w: s.err}, globals{}) }
+
 // run runs a command to its end.
 func (s *scene) run(t *testing.T, args ...string) int {
 	t.Helper()

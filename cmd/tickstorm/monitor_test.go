@@ -13,6 +13,7 @@ import (
 
 // TestCheck: each state has its code, in every form.
 func TestCheck(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		cfg  sim.Config
@@ -88,6 +89,7 @@ func TestCheck(t *testing.T) {
 
 // TestProbe: what a plan allows is found out, one answer at a time, and not without asking.
 func TestProbe(t *testing.T) {
+	t.Parallel()
 	cfg := sim.Config{Keys: map[string]sim.Plan{
 		"k":    {Markets: []tickstorm.Market{tickstorm.Stocks, tickstorm.Crypto}, Channels: []string{"T", "AM", "XT"}},
 		"late": {NotRealTime: true},
@@ -135,6 +137,7 @@ func TestProbe(t *testing.T) {
 
 // TestBench: figures are there, whatever they are.
 func TestBench(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	path := demo(t, s)
 	require.Equal(t, exitOK, s.run(t, "bench", "--corpus", "stocks20,forex", "--events", "1000", "--rounds", "1", "--stream", "50ms"), s.err)

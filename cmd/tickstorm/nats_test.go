@@ -40,12 +40,14 @@ func natsServer(t *testing.T) (url string, messages func(subject string) int) {
 // TestNatsFolder: what was recorded comes out of NATS, each element once, whoever shares the work and
 // however often the sink runs.
 func TestNatsFolder(t *testing.T) {
+	t.Parallel()
 	url, messages := natsServer(t)
 	throughFolder(t, "nats", func() int { return messages("md.>") }, []string{"--url", url}, "--ids")
 }
 
 // TestNatsLive: what a connection receives comes out of NATS, and what has come is in it when a sink ends.
 func TestNatsLive(t *testing.T) {
+	t.Parallel()
 	url, messages := natsServer(t)
 	_, flags := start(t, sim.Config{Rate: 2000})
 	s := newScene(t)
@@ -60,6 +62,7 @@ func TestNatsLive(t *testing.T) {
 
 // TestNatsDemo: a sink works alone, and a consumer beside it.
 func TestNatsDemo(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
@@ -78,6 +81,7 @@ func TestNatsDemo(t *testing.T) {
 
 // TestNatsEnds: what keeps a sink or a consumer from being one has its message and its code.
 func TestNatsEnds(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	ends(t, []end{
 		{"sink nats T.AAPL", exitKey, "there is no API key"},

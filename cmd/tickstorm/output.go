@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 	"sync"
 	"time"
@@ -100,9 +99,6 @@ const (
 	// lastly is how long the last write may take when that is over.
 	lastly = 250 * time.Millisecond
 )
-
-// errUnread: somebody has the other end of standard output open, and does not read.
-var errUnread = errors.New("nobody reads what is written")
 
 // close writes the rest, and returns what a write has failed with; that nobody reads any more is
 // no failure. A reader that takes its time, such as a pager, is waited for until ctx ends: if it does not read

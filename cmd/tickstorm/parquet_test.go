@@ -13,6 +13,7 @@ import (
 
 // TestParquet: what was recorded is in files, whose paths are told, once however often the sink runs.
 func TestParquet(t *testing.T) {
+	t.Parallel()
 	dir, elements := demoFolder(t)
 	to := filepath.Join(t.TempDir(), "parquet")
 	s := newScene(t)
@@ -43,6 +44,7 @@ func TestParquet(t *testing.T) {
 
 // TestParquetDemo: made-up data is called so, and a sink that follows ends with Ctrl-C.
 func TestParquetDemo(t *testing.T) {
+	t.Parallel()
 	to := t.TempDir()
 	s := newScene(t)
 	require.Equal(t, exitOK, s.run(t, "sink", "parquet", "--demo", "--to", to), s.err)
@@ -54,6 +56,7 @@ func TestParquetDemo(t *testing.T) {
 
 // TestParquetEnds: what keeps a sink from being one has its message and its code.
 func TestParquetEnds(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o600))
 	ends(t, []end{
@@ -72,6 +75,7 @@ func TestParquetEnds(t *testing.T) {
 
 // TestParquetLeftOut: files of which nothing is made are told, and are no success.
 func TestParquetLeftOut(t *testing.T) {
+	t.Parallel()
 	dir, to := t.TempDir(), t.TempDir()
 	path := filepath.Join(dir, "a.tsr.zst")
 	require.NoError(t, os.Rename(demo(t, newScene(t)), path))

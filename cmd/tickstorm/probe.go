@@ -105,6 +105,7 @@ func (a *app) ask(ctx context.Context, what string) error {
 		return usagef("%s Say --yes to go on", what)
 	}
 	fmt.Fprintf(a.stderr, "%s Go on? [y/N] ", what)
+	a.console.lines.settle(ctx)
 	answer, err := bufio.NewReader(io.LimitReader(a.input(ctx), 64)).ReadString('\n')
 	if err != nil && err != io.EOF {
 		return err

@@ -52,6 +52,7 @@ func shell(t *testing.T, env []string, dir, line string, endless bool) (out, err
 
 // TestExamples: the examples of every verb's help do what they say.
 func TestExamples(t *testing.T) {
+	t.Parallel()
 	env := tools(t)
 	dir := t.TempDir()
 	// What the examples have that are about recordings, keys and relays.
@@ -91,6 +92,7 @@ func TestExamples(t *testing.T) {
 				continue
 			}
 			t.Run(line, func(t *testing.T) {
+				t.Parallel()
 				folder := t.TempDir()
 				require.NoError(t, os.Symlink(filepath.Join(dir, "recordings"), filepath.Join(folder, "recordings")))
 				out, errs, code := shell(t, env, folder, line, line == "tickstorm sub --demo T.AAPL")
@@ -117,6 +119,7 @@ func runnable(line string) bool {
 
 // TestPipes: a reader that goes away is no failure, and one that waits gets whole lines.
 func TestPipes(t *testing.T) {
+	t.Parallel()
 	env := tools(t)
 	for _, c := range []struct {
 		line string
@@ -159,6 +162,7 @@ func TestPipes(t *testing.T) {
 // TestSignals: Ctrl-C ends it with what has come written, SIGTERM and a terminal that is closed without a
 // failure, and SIGHUP has symbols read again.
 func TestSignals(t *testing.T) {
+	t.Parallel()
 	env := tools(t)
 	begin := func(args ...string) (*exec.Cmd, *bufio.Reader, *buffer) {
 		cmd := exec.Command("tickstorm", args...)

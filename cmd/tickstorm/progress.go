@@ -3,49 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
-	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/tickstorm/tickstorm/record"
 )
-
-// A console is standard error, at the end of which a line may stand that is written over. What else is
-// written takes its place.
-type console struct {
-	w io.Writer
-
-	mu    sync.Mutex
-	shown int // how wide the line is
-}
-
-// Write implements [io.Writer].
-func (c *console) Write(b []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.wipe()
-	return c.w.Write(b)
-}
-
-// show shows a line in place of the one before. It does with spaces, which older consoles of Windows
-// understand too.
-func (c *console) show(line string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	width := utf8.RuneCountInString(line)
-	_, _ = io.WriteString(c.w, "\r"+line+strings.Repeat(" ", max(0, c.shown-width))) // there is nobody else to tell
-	c.shown = width
-}
-
-// wipe takes the line away; c.mu is held.
-func (c *console) wipe() {
-	if c.shown > 0 {
-		_, _ = io.WriteString(c.w, "\r"+strings.Repeat(" ", c.shown)+"\r")
-		c.shown = 0
-	}
-}
 
 // progress is a line on stderr that is written over while something takes long: only on a terminal,
 // and not if it is to be quiet.
@@ -68,22 +30,9 @@ func (p *progress) showf(format string, args ...any) {
 // clear takes the line away.
 func (p *progress) clear() {
 	if p.on {
-		p.console.mu.Lock()
-		defer p.console.mu.Unlock()
-		p.console.wipe()
+		p.console.clear()
+		p.console.soon()
 	}
-}
-
-// result writes to standard output while a progress line may be shown, in its place if both are
-// on the terminal.
-func (a *app) result(text string) error {
-	if a.console != nil && a.stdoutTerminal && a.stderrTerminal {
-		a.console.mu.Lock()
-		defer a.console.mu.Unlock()
-		a.console.wipe()
-	}
-	_, err := io.WriteString(a.stdout, text)
-	return err
 }
 
 // working shows how far work on recordings has come that is done with the context that is returned, until

@@ -25,11 +25,12 @@ func TestWorkLine(t *testing.T) {
 
 // TestWorking: the line follows the work, its parts together, and goes when it is done.
 func TestWorking(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	path := demo(t, s)
 	info, err := os.Stat(path)
 	require.NoError(t, err)
-	a := &app{world: s.world, console: &console{w: s.err}}
+	a := s.app()
 	_, stop := a.working(t.Context(), "verifying", 0)
 	stop()
 	require.Empty(t, s.err.String(), "nobody looks on")
@@ -43,32 +44,15 @@ func TestWorking(t *testing.T) {
 	}
 	stop()
 	stop()
+	require.True(t, a.console.end())
 	require.Regexp(t, `\r +\r$`, s.err, "it is taken away")
 
 	s = newScene(t)
-	a = &app{world: s.world, console: &console{w: s.err}}
+	a = s.app()
 	a.stderrTerminal = true
 	ctx, stop = a.working(t.Context(), "merging", 0)
 	_, err = record.Merge(ctx, filepath.Join(t.TempDir(), "to"+record.Suffix), path)
 	require.NoError(t, err)
 	require.True(t, s.err.await("\rmerging, reading it again: "), s.err)
 	stop()
-}
-
-// TestConsole: what is logged and written on the terminal takes the place of the progress line.
-func TestConsole(t *testing.T) {
-	s := newScene(t)
-	s.stdout, s.stdoutTerminal, s.stderrTerminal = s.err, true, true // as on a terminal
-	a := &app{world: s.world, console: &console{w: s.err}}
-	a.stderr = a.console
-	a.log = a.logger()
-	line := a.progress()
-	line.showf("1 of 2")
-	a.log.Warn("gap")
-	line.showf("22 of 22")
-	line.showf("2 of 2")
-	require.NoError(t, a.result("a.tsr.zst\n"))
-	require.NoError(t, a.result("b.tsr.zst\n"))
-	line.clear()
-	require.Regexp(t, `^\r1 of 2\r {6}\rtime=\S+ level=WARN msg=gap\n\r22 of 22\r2 of 2  \r {6}\ra.tsr.zst\nb.tsr.zst\n$`, s.err)
 }

@@ -76,11 +76,12 @@ func (c *recordCmd) Run(ctx context.Context, a *app) error {
 	defer src.close()
 	rc := c.config(a, c.Out, &src.Config, topics)
 	var untold atomic.Pointer[error] // what standard output has failed with: the recording goes on
-	rc.OnClosed = func(path string) {
-		if err := outputError(a.result(path + "\n")); err != nil && untold.CompareAndSwap(nil, &err) {
+	wrote := func(err error) {
+		if err := outputError(err); err != nil && untold.CompareAndSwap(nil, &err) {
 			a.log.Error("the paths of closed segments are no longer written", "err", err)
 		}
 	}
+	rc.OnClosed = func(path string) { a.results.through(a.stdout, []byte(path+"\n"), wrote) } // no segment waits for a reader
 	rec, err := record.NewRecorder(rc)
 	if err != nil {
 		return &usageError{err.Error()}
@@ -102,6 +103,9 @@ func (c *recordCmd) Run(ctx context.Context, a *app) error {
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	err = worse(err, rec.Close(closing))
+	if !a.results.end() {
+		wrote(errUnread)
+	}
 	if lost := untold.Load(); lost != nil {
 		err = worse(err, *lost)
 	}

@@ -22,7 +22,8 @@ import (
 
 // demo makes up a recording, and returns its path.
 func demo(t *testing.T, s *scene) string {
-	a := &app{world: s.world, globals: globals{DemoSeed: 1}}
+	a := s.app()
+	a.DemoSeed = 1
 	dir := t.TempDir()
 	path, err := a.demoRecording(t.Context(), dir)
 	require.NoError(t, err)
@@ -33,6 +34,7 @@ func demo(t *testing.T, s *scene) string {
 
 // TestRecordAndReadAgain: what is recorded is all there, whatever ends the recording.
 func TestRecordAndReadAgain(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "recordings")
 	s := newScene(t)
 	require.Equal(t, exitOK, s.run(t, "record", "--demo", "--for", "200ms", "--min-free", "0", "-o", dir, "--level", "fastest", "--fsync", "never", "T.*", "Q.*"), s.err)
@@ -57,6 +59,7 @@ func TestRecordAndReadAgain(t *testing.T) {
 // TestRecordOutput: the paths of segments that cannot be written are a failure, and the recording goes on;
 // that nobody reads them is none.
 func TestRecordOutput(t *testing.T) {
+	t.Parallel()
 	for err, code := range map[error]int{syscall.ENOSPC: exitFailure, brokenPipe: exitOK} {
 		s := newScene(t)
 		dir := t.TempDir()
@@ -70,6 +73,7 @@ func TestRecordOutput(t *testing.T) {
 
 // TestRecordEnds: a recording that cannot be written, or gets nothing, says so.
 func TestRecordEnds(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		args []string
@@ -94,6 +98,7 @@ func TestRecordEnds(t *testing.T) {
 
 // TestInfo: contents are said for people and programs.
 func TestInfo(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	path := demo(t, s)
 	require.Equal(t, exitOK, s.run(t, "info", "-s", "-f", "json", path))
@@ -115,6 +120,7 @@ func TestInfo(t *testing.T) {
 
 // TestDamaged: damage is found with code 1, and what is whole is recovered.
 func TestDamaged(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	path := demo(t, s)
 	whole, err := os.ReadFile(path)
@@ -153,6 +159,7 @@ func TestDamaged(t *testing.T) {
 
 // TestRewrite: parts are cut by every form of time, and put together again.
 func TestRewrite(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	path := demo(t, s) // the ten seconds before 09:30
 	dir := t.TempDir()
@@ -203,6 +210,7 @@ func TestRewrite(t *testing.T) {
 
 // TestTimesBesideNothing: a file without messages does not move the end that -2s is before.
 func TestTimesBesideNothing(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	path := demo(t, s)
 	dir := t.TempDir()
@@ -217,6 +225,7 @@ func TestTimesBesideNothing(t *testing.T) {
 
 // TestConvert: elements are lines, a file is not overwritten, and a full disk leaves none.
 func TestConvert(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	path := demo(t, s)
 	require.Equal(t, exitOK, s.run(t, "convert", path, "--from", "-100ms"))
@@ -250,6 +259,7 @@ func TestConvert(t *testing.T) {
 
 // TestReplay: a replay shows what was recorded, at any speed, and ends when it is told to.
 func TestReplay(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	path := demo(t, s)
 	require.Equal(t, exitOK, s.run(t, "replay", path, "--from", "-100ms", "--until", "-50ms", "--speed", "0.5", "-f", "{time} {sym}"))
@@ -288,6 +298,7 @@ func TestReplay(t *testing.T) {
 
 // TestNothing: where there is no recording it is a failure, and where nothing of one is asked for it is said.
 func TestNothing(t *testing.T) {
+	t.Parallel()
 	path := demo(t, newScene(t))
 	empty, out := t.TempDir(), func() string { return filepath.Join(t.TempDir(), "out") }
 	for _, args := range [][]string{{"info"}, {"info", "-f", "json"}, {"verify"}, {"convert"}, {"convert", "-f", "csv", "-o", out()}, {"replay"}, {"cut", "-o", out()}, {"merge", "-o", out()}, {"bench"},
@@ -316,6 +327,7 @@ func TestNothing(t *testing.T) {
 // TestReplayMarkets: clocks are those of the market that was recorded, and columns those of its channels, whether
 // it is named or not.
 func TestReplayMarkets(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := newScene(t)
 	require.Equal(t, exitOK, s.run(t, "record", "--demo", "-m", "crypto", "--for", "100ms", "--min-free", "0", "-o", dir, "XT.*"), s.err)
@@ -348,6 +360,7 @@ func TestReplayMarkets(t *testing.T) {
 
 // TestReplayServed: what is served is what was recorded, of a part, to any client.
 func TestReplayServed(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	path := demo(t, s)
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -368,6 +381,7 @@ func TestReplayServed(t *testing.T) {
 
 // TestSim: the server says where it is, and misbehaves as it is told to.
 func TestSim(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	code := make(chan int, 1)

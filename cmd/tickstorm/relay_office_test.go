@@ -116,6 +116,7 @@ func isTrade(e element) bool { return e.Ev == "T" }
 
 // TestRelayOfficeUsage: what cannot be meant is said.
 func TestRelayOfficeUsage(t *testing.T) {
+	t.Parallel()
 	_, flags := start(t, sim.Config{})
 	dir := t.TempDir()
 	broken := filepath.Join(dir, "broken.json")
@@ -186,6 +187,7 @@ func writeKeys(t *testing.T, path, policy string) {
 
 // TestRelayForOthers: over TLS, with keys that are edited while a program is connected.
 func TestRelayForOthers(t *testing.T) {
+	t.Parallel()
 	_, flags := start(t, sim.Config{Rate: 2000})
 	dir := t.TempDir()
 	keys := filepath.Join(dir, "keys.json")
@@ -243,6 +245,7 @@ func TestRelayForOthers(t *testing.T) {
 // TestRelayStandby: of two relays with one lock, and otherwise the same flags, one serves, and the other when
 // that has gone.
 func TestRelayStandby(t *testing.T) {
+	t.Parallel()
 	server, flags := start(t, sim.Config{Rate: 1000})
 	dir := t.TempDir()
 	probe, err := net.Listen("tcp", "127.0.0.1:0")
@@ -307,6 +310,7 @@ func TestRelayStandby(t *testing.T) {
 // TestRelayPageIsTaken: a relay that has taken over serves, however long the one before it, or anybody, has the
 // address of the page, and shows itself when that is free.
 func TestRelayPageIsTaken(t *testing.T) {
+	t.Parallel()
 	_, flags := start(t, sim.Config{Rate: 1000})
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -325,6 +329,7 @@ func TestRelayPageIsTaken(t *testing.T) {
 // TestRelayPast: who joins late has what was before, out of memory and out of what this relay and the one
 // before it have recorded, with what is missing in between, and then what is live.
 func TestRelayPast(t *testing.T) {
+	t.Parallel()
 	server, flags := start(t, sim.Config{Quiet: true})
 	dir := t.TempDir()
 	flags = append(flags, "--listen", "127.0.0.1:0", "--record", dir, "--flush", "10ms", "--history", "1", "--snapshots", "1", "--snapshot-of", "T", "--linger", "0")
@@ -393,10 +398,10 @@ func TestRelayPast(t *testing.T) {
 // TestRecordersPast: a recorder that has not written yet what is asked for is waited for, and one that does
 // not write it is told of.
 func TestRecordersPast(t *testing.T) {
+	t.Parallel()
 	msg := []byte(`[{"ev":"T","sym":"A"}]`)
 	with := func(flush time.Duration) (*recorders, *marketRecorder) {
-		a := &app{world: newScene(t).world}
-		a.log = a.logger()
+		a := newScene(t).app()
 		r := &recorders{app: a, dir: t.TempDir(), flush: flush}
 		rec, err := r.add(record.Config{Dir: r.dir, Market: tickstorm.Stocks, Flush: flush, MinFree: -1})
 		require.NoError(t, err)

@@ -19,6 +19,7 @@ import (
 
 // TestRelay: programs share one connection, it is shown and recorded, and ends when it is told to.
 func TestRelay(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	server, flags := start(t, sim.Config{})
 	s := newScene(t).with("MASSIVE_API_KEY=upstreamkey")
@@ -55,6 +56,7 @@ func TestRelay(t *testing.T) {
 
 // TestRelayEnds: what keeps a relay from being one has its message and its code.
 func TestRelayEnds(t *testing.T) {
+	t.Parallel()
 	_, flags := start(t, sim.Config{})
 	for _, c := range []struct {
 		key  string
@@ -95,6 +97,7 @@ func TestRelayEnds(t *testing.T) {
 
 // TestRelayContext: a context's relay is where this one is for others, and not its own upstream.
 func TestRelayContext(t *testing.T) {
+	t.Parallel()
 	server, _ := start(t, sim.Config{})
 	config := filepath.Join(t.TempDir(), "config.json")
 	text := `{"context":"here","contexts":{"here":{"relay":"ws://127.0.0.1:1","feed":"` + string(server.Feed()) + `","market":"crypto"}}}`
@@ -126,6 +129,7 @@ func relaying(t *testing.T, s *scene, args []string, do func(feed string)) (code
 
 // TestRelayDrains: a program that is there when the relay ends has what came, and is told why.
 func TestRelayDrains(t *testing.T) {
+	t.Parallel()
 	server, flags := start(t, sim.Config{Rate: 1000})
 	ctx, cancel := context.WithCancelCause(t.Context())
 	client, ended := newScene(t), make(chan int, 1)
@@ -146,6 +150,7 @@ func TestRelayDrains(t *testing.T) {
 
 // TestRelayEvicted: a relay whose place another connection has taken says so, with the code for it.
 func TestRelayEvicted(t *testing.T) {
+	t.Parallel()
 	server, flags := start(t, sim.Config{MaxConnections: 1})
 	s := newScene(t).with("MASSIVE_API_KEY=k")
 	ended := make(chan int, 1)

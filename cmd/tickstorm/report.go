@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -40,8 +42,19 @@ func (r *report) add(symbol []byte, received int64) {
 	t.last, r.last = received, received
 }
 
-// print writes the report, the busiest symbols first.
-func (r *report) print(w io.Writer) error {
+// print writes the report on a console, which is given the time of a pager until ctx ends: nothing comes
+// any more, and a report may be longer than what else may wait.
+func (r *report) print(ctx context.Context, to *console) error {
+	to.lines.settle(ctx)
+	var text bytes.Buffer
+	err := r.write(&text)
+	_, _ = text.WriteTo(to) // never fails
+	to.lines.settle(ctx)
+	return err
+}
+
+// write writes the report, the busiest symbols first.
+func (r *report) write(w io.Writer) error {
 	all := slices.SortedFunc(maps.Values(r.symbols), func(a, b *tally) int {
 		return cmp.Or(cmp.Compare(b.events, a.events), cmp.Compare(a.symbol, b.symbol))
 	})

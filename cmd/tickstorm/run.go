@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"slices"
@@ -72,7 +73,8 @@ type app struct {
 	globals
 	log     *slog.Logger
 	grammar *kong.Kong
-	console *console         // beneath world.stderr
+	console *console         // is world.stderr
+	results *console         // of standard output; the same where both are terminals
 	strange tickstorm.Market // was warned of
 }
 
@@ -91,6 +93,11 @@ func run(ctx context.Context, args []string, w *world) (code int) {
 			code = int(e)
 		}
 	}()
+	said := &console{w: w.stderr}
+	defer said.end()
+	around := *w
+	around.stderr = said
+	w = &around
 	var c cli
 	grammar, err := newGrammar(ctx, &c, w)
 	if err != nil {
@@ -114,15 +121,27 @@ func run(ctx context.Context, args []string, w *world) (code int) {
 	if err != nil {
 		return fail(w, asUsage(err))
 	}
-	around := *w
-	a := &app{world: &around, globals: c.globals, grammar: grammar, console: &console{w: w.stderr}}
-	a.stderr = a.console
-	a.log = a.logger()
+	a := newApp(w, said, c.globals)
+	a.grammar = grammar
 	err = parsed.Run(a)
 	if cause := context.Cause(ctx); err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) && cause != nil {
 		err = cause // whatever was interrupted says no more than that
 	}
 	return fail(w, err)
+}
+
+// newApp makes one that says on a console what it has to say.
+func newApp(w *world, said *console, g globals) *app {
+	around := *w
+	around.stderr = said
+	a := &app{world: &around, globals: g, log: g.logger(said), console: said, results: said}
+	if !w.stdoutTerminal || !w.stderrTerminal {
+		a.results = &console{w: w.stdout}
+	}
+	said.lines.missed = func(lines int) {
+		g.logger(said.w).Error("left out here, since nobody read standard error", "lines", lines)
+	}
+	return a
 }
 
 // newGrammar is that of the command line.
@@ -193,17 +212,17 @@ func keyArgument(args []string) bool {
 	return false
 }
 
-// logger writes what happens to stderr.
-func (a *app) logger() *slog.Logger {
-	level := slog.LevelWarn - slog.Level(4*min(a.Verbose, 2))
-	if a.Quiet {
+// logger writes what happens to w.
+func (g *globals) logger(w io.Writer) *slog.Logger {
+	level := slog.LevelWarn - slog.Level(4*min(g.Verbose, 2))
+	if g.Quiet {
 		level = slog.LevelError
 	}
 	o := &slog.HandlerOptions{Level: level}
-	if a.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(a.stderr, o))
+	if g.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
 	}
-	return slog.New(slog.NewTextHandler(a.stderr, o))
+	return slog.New(slog.NewTextHandler(w, o))
 }
 
 // zone returns the zone that clocks are read off in; that of an exchange unless the user says another.
@@ -218,9 +237,6 @@ func (a *app) zone(exchange string) (*time.Location, error) {
 	}
 	return zone, nil
 }
-
-// sayf says something to people on stderr, whatever is logged.
-func (a *app) sayf(format string, args ...any) { fmt.Fprintf(a.stderr, format+"\n", args...) }
 
 // examples are the end of a verb's help: pairs of what one does and its command.
 func examples(lines ...string) string {

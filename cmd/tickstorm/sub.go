@@ -88,7 +88,7 @@ func (p *printer) write(ctx context.Context, a *app, lines format.Lines, do func
 	p.out.lock() // the handler may be at work that was not waited for
 	defer p.out.mu.Unlock()
 	if p.report != nil {
-		err = errors.Join(err, p.report.print(a.stderr))
+		err = errors.Join(err, p.report.print(patience, a.console))
 	}
 	if p.lines > 0 {
 		took := time.Since(p.begun)

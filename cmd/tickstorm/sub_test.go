@@ -31,6 +31,7 @@ func start(t *testing.T, cfg sim.Config) (*sim.Server, []string) {
 
 // TestEnds: every way in which a stream ends has its message and its code.
 func TestEnds(t *testing.T) {
+	t.Parallel()
 	faults := func(script string) sim.Config {
 		f, err := sim.ParseFaults(script)
 		require.NoError(t, err)
@@ -102,6 +103,7 @@ func TestEnds(t *testing.T) {
 
 // TestSubUsage: what cannot be meant is said, with code 2, and 3 if it is about keys.
 func TestSubUsage(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		args []string
 		code int
@@ -153,6 +155,7 @@ func TestSubUsage(t *testing.T) {
 
 // TestSimulatorIsSaid: whatever the flags, made-up data are called so.
 func TestSimulatorIsSaid(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	require.Equal(t, exitOK, s.run(t, "sub", "--demo", "--quiet", "--log-format", "json", "-n", "1", "T.AAPL"))
 	require.Equal(t, "tickstorm: SIMULATOR: made-up data, seed 1\n", s.err.String())
@@ -160,6 +163,7 @@ func TestSimulatorIsSaid(t *testing.T) {
 
 // TestKeyFile: the key is a file's, before the environment's, and those of a context behind that.
 func TestKeyFile(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	write := func(name, text string, mode os.FileMode) string {
 		path := filepath.Join(dir, name)
@@ -221,6 +225,7 @@ func TestKeyFile(t *testing.T) {
 
 // TestSymbols: symbols are read from a file or standard input, for some channels, and read again.
 func TestSymbols(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	s.stdin = strings.NewReader("AAPL, MSFT # two\n\n# none\nNVDA\n")
 	require.Equal(t, exitOK, s.run(t, "sub", "--demo", "-f", "raw", "-n", "3", "--symbols", "-", "T", "Q"), s.err)
@@ -234,7 +239,7 @@ func TestSymbols(t *testing.T) {
 	}
 	s = newScene(t)
 	s.stdin = strings.NewReader("\uFEFF" + strings.Join(many, ",") + "\r\n")
-	a := &app{world: s.world}
+	a := s.app()
 	symbols, err := a.symbols(t.Context(), "-")
 	require.NoError(t, err)
 	require.Equal(t, many, symbols)
@@ -265,6 +270,7 @@ func TestSymbols(t *testing.T) {
 
 // TestInterruptedInput: whoever is asked, or gives a list, may interrupt it instead.
 func TestInterruptedInput(t *testing.T) {
+	t.Parallel()
 	for _, args := range [][]string{{"sub", "--demo", "--symbols", "-"}, {"probe", "--feed", "ws://127.0.0.1:1"}} {
 		s := newScene(t)
 		r, w := io.Pipe()
@@ -298,6 +304,7 @@ func (r *reading) Read(b []byte) (int, error) {
 
 // TestOutput: what cannot be written ends the stream: quietly where nobody reads any more.
 func TestOutput(t *testing.T) {
+	t.Parallel()
 	for err, code := range map[error]int{syscall.ENOSPC: exitFailure, brokenPipe: exitOK} {
 		for _, args := range [][]string{{"--help"}, {"sub", "--help"}, {"version"}, {"completion", "fish"}, {"info", "--demo"}, {"verify", "--demo"}} {
 			s := newScene(t)
@@ -333,11 +340,12 @@ func (f *failing) Write(p []byte) (int, error) {
 
 // TestStuckReader: a reader that does not read does not keep Ctrl-C from ending it.
 func TestStuckReader(t *testing.T) {
+	t.Parallel()
 	for _, args := range [][]string{{"sub", "--demo", "--demo-rate", "1000", "T.*"}, {"consume", "nats", "--demo", "--demo-rate", "1000", "T.*"}} {
 		t.Run(args[0], func(t *testing.T) {
 			t.Parallel()
 			s := newScene(t)
-			stuck := &blocking{begun: make(chan struct{}), free: make(chan struct{})}
+			stuck := newBlocking(nil)
 			s.stdout = stuck
 			ctx, cancel := context.WithCancelCause(t.Context())
 			code := make(chan int, 1)
@@ -361,6 +369,7 @@ func TestStuckReader(t *testing.T) {
 // TestPatience: where nobody has interrupted it, a reader that takes its time is waited for, for however long, and
 // gets all that was asked for.
 func TestPatience(t *testing.T) {
+	t.Parallel()
 	path := demo(t, newScene(t))
 	for name, args := range map[string][]string{
 		"replay":  {"replay", path, "--speed", "max", "--until", "-9s", "-f", "{sym}"},
@@ -371,7 +380,7 @@ func TestPatience(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newScene(t)
-			pager := &blocking{begun: make(chan struct{}), free: make(chan struct{}), to: s.out}
+			pager := newBlocking(s.out)
 			s.stdout = pager
 			code := make(chan int, 1)
 			go func() { code <- s.run(t, args...) }()
@@ -413,6 +422,10 @@ type blocking struct {
 	to          io.Writer // what it takes goes there; may be nil
 }
 
+func newBlocking(to io.Writer) *blocking {
+	return &blocking{begun: make(chan struct{}), free: make(chan struct{}), to: to}
+}
+
 func (b *blocking) Write(p []byte) (int, error) {
 	b.once.Do(func() { close(b.begun) })
 	<-b.free
@@ -424,6 +437,7 @@ func (b *blocking) Write(p []byte) (int, error) {
 
 // TestTerminal: on a terminal there is a table, and each message is written at once.
 func TestTerminal(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	s.stdoutTerminal = true
 	require.Equal(t, exitOK, s.run(t, "sub", "--demo", "-n", "1", "T.AAPL"))
@@ -432,6 +446,7 @@ func TestTerminal(t *testing.T) {
 
 // TestReport: symbols are counted, whatever is written.
 func TestReport(t *testing.T) {
+	t.Parallel()
 	for _, format := range []string{"json", "raw", "table"} {
 		s := newScene(t)
 		require.Equal(t, exitOK, s.run(t, "sub", "--demo", "--report", "-f", format, "-n", "10", "T.AAPL", "Q.AAPL"))
@@ -441,8 +456,9 @@ func TestReport(t *testing.T) {
 
 // TestSlowOutput: while nobody takes what is written events wait, and are dropped beyond that, and told.
 func TestSlowOutput(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
-	stuck := &blocking{begun: make(chan struct{}), free: make(chan struct{}), to: s.out}
+	stuck := newBlocking(s.out)
 	s.stdout = stuck
 	ctx, cancel := context.WithCancelCause(t.Context())
 	code := make(chan int, 1)
@@ -467,13 +483,14 @@ func TestSlowOutput(t *testing.T) {
 
 	// It is told once a second.
 	s = newScene(t)
-	d := &drops{app: &app{world: s.world}}
-	d.app.log = d.app.logger()
+	d := &drops{app: s.app()}
 	for range 3 {
 		d.OnDrop(&tickstorm.Drop{Count: 2})
 	}
+	require.True(t, d.app.console.end())
 	require.Equal(t, 1, strings.Count(s.err.String(), "dropped"))
 	d.sum()
+	require.True(t, d.app.console.end())
 	require.Contains(t, s.err.String(), "events=2\n")
 	require.Contains(t, s.err.String(), "events=4\n")
 }

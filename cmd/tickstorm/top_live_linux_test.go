@@ -11,6 +11,7 @@ import (
 
 // TestTopStuck: a terminal that takes nothing any more does not keep it from ending.
 func TestTopStuck(t *testing.T) {
+	t.Parallel()
 	v := sit(t, 80, 24, nil, "top", "--demo")
 	v.has("● streaming")
 	terminal, err := os.OpenFile(v.Terminal().Name(), os.O_RDWR|unix.O_NOCTTY, 0)

@@ -75,6 +75,7 @@ func (v *sitting) ends() int {
 
 // TestTopLive: in a terminal it is live, takes keys and other sizes, and gives the terminal back.
 func TestTopLive(t *testing.T) {
+	t.Parallel()
 	v := sit(t, 80, 24, nil, "top", "--demo")
 	v.has("● streaming")
 	v.has("SIMULATOR")
@@ -104,6 +105,7 @@ func TestTopLive(t *testing.T) {
 
 // TestTopLiveEnds: keys, signals and time end it, and it gives the terminal back.
 func TestTopLiveEnds(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		end  func(v *sitting) error
 		args []string
@@ -136,6 +138,7 @@ func TestTopLiveEnds(t *testing.T) {
 
 // TestTopHungUp: without a terminal it does not go on, whether it is told by a signal or has to find out.
 func TestTopHungUp(t *testing.T) {
+	t.Parallel()
 	for name, line := range map[string]string{"told": `exec tickstorm "$@"`, "not told": `trap "" HUP; exec tickstorm "$@"`} {
 		t.Run(name, func(t *testing.T) {
 			v := sitBefore(t, line, 80, 24, nil, "top", "--demo")
@@ -157,6 +160,7 @@ func TestTopHungUp(t *testing.T) {
 
 // TestTopSuspend: where there is no shell that could continue it, Ctrl-Z does not have it wait for one.
 func TestTopSuspend(t *testing.T) {
+	t.Parallel()
 	v := sit(t, 80, 24, nil, "top", "--demo")
 	v.has("● streaming")
 	require.NoError(t, v.Send("\x1a"))
@@ -172,6 +176,7 @@ func TestTopSuspend(t *testing.T) {
 
 // TestTopDumbTerminal: one that has no more than lines is not drawn in.
 func TestTopDumbTerminal(t *testing.T) {
+	t.Parallel()
 	v := sit(t, 80, 24, []string{"TERM=dumb"}, "top", "--demo", "-d", "100ms", "--for", "1s")
 	v.has(" stocks streaming ev/s=")
 	require.Equal(t, exitOK, v.ends())
@@ -180,6 +185,7 @@ func TestTopDumbTerminal(t *testing.T) {
 
 // TestDisplay: a terminal that takes nothing is not waited for once it is given up, and one that has gone is told.
 func TestDisplay(t *testing.T) {
+	t.Parallel()
 	r, w, err := os.Pipe()
 	require.NoError(t, err)
 	defer w.Close()
@@ -220,6 +226,7 @@ func TestDisplay(t *testing.T) {
 
 // TestTopFeedLost: a feed that is lost is seen, with why, and so is that it has come back.
 func TestTopFeedLost(t *testing.T) {
+	t.Parallel()
 	server, err := sim.Start(sim.Config{})
 	require.NoError(t, err)
 	address := strings.TrimPrefix(string(server.Feed()), "ws://")

@@ -27,6 +27,7 @@ type snapshotRead struct {
 
 // TestTopOnce: a snapshot has what came in an interval.
 func TestTopOnce(t *testing.T) {
+	t.Parallel()
 	for _, m := range tickstorm.Markets() {
 		t.Run(string(m), func(t *testing.T) {
 			s := newScene(t)
@@ -54,6 +55,7 @@ func TestTopOnce(t *testing.T) {
 
 // TestTopPlain: where nobody can look at a screen there is a line an interval.
 func TestTopPlain(t *testing.T) {
+	t.Parallel()
 	for _, terminal := range []struct{ in, out bool }{{false, false}, {true, false}, {false, true}} {
 		s := newScene(t)
 		s.stdinTerminal, s.stdoutTerminal = terminal.in, terminal.out
@@ -69,6 +71,7 @@ func TestTopPlain(t *testing.T) {
 
 // TestTopFaults: what goes wrong is in the snapshot, with causes and samples.
 func TestTopFaults(t *testing.T) {
+	t.Parallel()
 	faults, err := sim.ParseFaults("message=[{@streaming+3#1,cut@streaming+10#1")
 	require.NoError(t, err)
 	_, flags := start(t, sim.Config{Faults: faults, Keys: map[string]sim.Plan{"k": {Channels: []string{"T"}}}})
@@ -79,6 +82,7 @@ func TestTopFaults(t *testing.T) {
 
 // TestTopEnds: it ends as other verbs do.
 func TestTopEnds(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		cfg  sim.Config
@@ -133,6 +137,7 @@ func TestTopEnds(t *testing.T) {
 
 // TestTopRelay: a relay is looked at by what its admin server says, alone or beside a stream.
 func TestTopRelay(t *testing.T) {
+	t.Parallel()
 	admin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, `data: {"markets":[{"market":"crypto","state":"connected","rate":12,"events":34}],"clients":[{"id":7,"name":"strategy","dropped":5}]}`+"\n\n")
 		_ = http.NewResponseController(w).Flush()
@@ -166,6 +171,7 @@ func TestTopRelay(t *testing.T) {
 		cancel()
 		<-over
 	}()
+	require.True(t, relay.out.await("\n"), relay.err)
 	require.True(t, relay.err.await(" shows it\n"), relay.err)
 	address := regexp.MustCompile(`http://(\S+) shows it`).FindStringSubmatch(relay.err.String())[1]
 	feed := strings.Fields(relay.out.String())[0]

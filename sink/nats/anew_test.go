@@ -20,6 +20,7 @@ import (
 // miss nothing of it, whether they were there meanwhile or not, and whether it is as long already as
 // the one before.
 func TestMadeAnew(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name  string
 		there bool // the consumer, meanwhile
@@ -62,6 +63,7 @@ func TestMadeAnew(t *testing.T) {
 // TestForgotten: a server that lost the last it had acknowledged, such as by a power cut, gives the
 // same numbers to other messages: consumers miss none of these.
 func TestForgotten(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name  string
 		there bool // the consumer, meanwhile

@@ -21,6 +21,7 @@ import (
 // TestCursorLost: a sink that has lost its cursor gives a stream nothing that is there, however many
 // segments the recording has.
 func TestCursorLost(t *testing.T) {
+	t.Parallel()
 	cluster := fixture.Start(t, 1)
 	nc := fixture.Connect(t, cluster)
 	dir := t.TempDir()
@@ -47,6 +48,7 @@ func TestCursorLost(t *testing.T) {
 // TestLastFromLeader: what a stream has last its leader says: a follower that is behind would have
 // rows stored twice.
 func TestLastFromLeader(t *testing.T) {
+	t.Parallel()
 	cluster := fixture.Start(t, 1)
 	nc := fixture.Connect(t, cluster)
 	dir, _ := sinktest.Recorded(t, false, 10)
@@ -77,6 +79,7 @@ func batch(t *testing.T, from, to int) *sink.Batch {
 
 // TestGone: what a stream had that was removed, the one that is made anew has not.
 func TestGone(t *testing.T) {
+	t.Parallel()
 	cluster := fixture.Start(t, 1)
 	nc := fixture.Connect(t, cluster)
 	js, err := jetstream.New(nc)
@@ -95,6 +98,7 @@ func TestGone(t *testing.T) {
 // TestTwoSinks: what another sink has stored since this one looked, such as what was on its way when its
 // process was killed, is not stored again.
 func TestTwoSinks(t *testing.T) {
+	t.Parallel()
 	cluster := fixture.Start(t, 1)
 	nc := fixture.Connect(t, cluster)
 	one, err := sinknats.NewEngine(nc, sinknats.Config{})
@@ -114,6 +118,7 @@ func TestTwoSinks(t *testing.T) {
 
 // TestLongSubject: an element whose symbol makes a subject that ends a connection is a dead letter.
 func TestLongSubject(t *testing.T) {
+	t.Parallel()
 	cluster := fixture.Start(t, 1)
 	nc := fixture.Connect(t, cluster)
 	core, err := sinknats.NewCore(nc, sinknats.Layout{})
@@ -141,6 +146,7 @@ func TestLongSubject(t *testing.T) {
 
 // TestImpossible: what no other try mends ends the run, with the server's reason.
 func TestImpossible(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		before *jetstream.StreamConfig
@@ -176,6 +182,7 @@ func TestImpossible(t *testing.T) {
 
 // TestManyTopics: a gap of more topics than a message may have comes all the same.
 func TestManyTopics(t *testing.T) {
+	t.Parallel()
 	cluster := fixture.Start(t, 1)
 	nc := fixture.Connect(t, cluster)
 	gap := &tickstorm.Gap{}

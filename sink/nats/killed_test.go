@@ -23,6 +23,7 @@ func (c client) Shard(i, n int) tickstorm.Handler {
 // TestKilledConsumers: of consumers that are killed at any moment, and keep their watermarks with
 // what they make of the events, each event has come to something once.
 func TestKilledConsumers(t *testing.T) {
+	t.Parallel()
 	cluster := fixture.Start(t, 1)
 	dir := t.TempDir()
 	tp := sinktest.NewTape(t, dir, false)
@@ -37,6 +38,7 @@ func TestKilledConsumers(t *testing.T) {
 // TestKilledByDefault: without that, a killed consumer's successor repeats what was not saved, and
 // nothing is missing.
 func TestKilledByDefault(t *testing.T) {
+	t.Parallel()
 	cluster := fixture.Start(t, 1)
 	dir := t.TempDir()
 	tp := sinktest.NewTape(t, dir, false)

@@ -14,6 +14,7 @@ import (
 // TestThrough: what was recorded comes to the handler, once and in order, with what is missing; with
 // any number of partitions and consumers.
 func TestThrough(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name                  string
 		partitions, consumers int
@@ -52,6 +53,7 @@ func TestThrough(t *testing.T) {
 // TestStreamOnce: however often a sink is killed, also where its cursor is lost, a stream has each
 // row once.
 func TestStreamOnce(t *testing.T) {
+	t.Parallel()
 	cluster := fixture.Start(t, 1)
 	dir := t.TempDir()
 	tp := sinktest.NewTape(t, dir, false)
@@ -76,6 +78,7 @@ func TestStreamOnce(t *testing.T) {
 
 // TestMessageIDs: ids that a stream has seen are not stored again, and what is behind them is.
 func TestMessageIDs(t *testing.T) {
+	t.Parallel()
 	cluster := fixture.Start(t, 1)
 	dir := t.TempDir()
 	tp := sinktest.NewTape(t, dir, false)
@@ -98,6 +101,7 @@ func TestMessageIDs(t *testing.T) {
 
 // TestRepeats: a stream that has rows twice, since nobody could know what it had, tells them once.
 func TestRepeats(t *testing.T) {
+	t.Parallel()
 	cluster := fixture.Start(t, 1)
 	dir := t.TempDir()
 	tp := sinktest.NewTape(t, dir, false)

@@ -82,6 +82,7 @@ func TestStreamConfig(t *testing.T) {
 // TestTooLong: an element that the stream does not take, or the connection, goes to the dead
 // letters, and all others are stored.
 func TestTooLong(t *testing.T) {
+	t.Parallel()
 	cluster := fixture.Start(t, 1)
 	nc := fixture.Connect(t, cluster)
 	js, err := jetstream.New(nc)
@@ -122,6 +123,7 @@ func TestTooLong(t *testing.T) {
 
 // TestExpired: a consumer that is further behind than the stream keeps is told what it misses.
 func TestExpired(t *testing.T) {
+	t.Parallel()
 	cluster := fixture.Start(t, 1)
 	nc := fixture.Connect(t, cluster)
 	dir := t.TempDir()
@@ -152,6 +154,7 @@ func TestExpired(t *testing.T) {
 
 // TestForeign: what no sink has published is counted, and harms nothing.
 func TestForeign(t *testing.T) {
+	t.Parallel()
 	cluster := fixture.Start(t, 1)
 	nc := fixture.Connect(t, cluster)
 	dir := t.TempDir()
@@ -176,6 +179,7 @@ func TestForeign(t *testing.T) {
 
 // TestCore: without JetStream what is published comes to who listens.
 func TestCore(t *testing.T) {
+	t.Parallel()
 	cluster := fixture.Start(t, 1)
 	nc := fixture.Connect(t, cluster)
 	dir := t.TempDir()

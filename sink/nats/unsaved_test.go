@@ -47,6 +47,7 @@ func (r *refusing) set(refuse bool) {
 // TestUnsaved: while watermarks cannot be saved nothing is handled, since whoever takes the partition
 // would handle it again.
 func TestUnsaved(t *testing.T) {
+	t.Parallel()
 	cluster := fixture.Start(t, 1)
 	dir := t.TempDir()
 	tp := sinktest.NewTape(t, dir, false)
@@ -77,6 +78,7 @@ func TestUnsaved(t *testing.T) {
 // TestFenced: a consumer that another has taken the partition from lets go, and has it again once the other
 // is gone.
 func TestFenced(t *testing.T) {
+	t.Parallel()
 	cluster := fixture.Start(t, 1)
 	dir := t.TempDir()
 	tp := sinktest.NewTape(t, dir, false)
@@ -113,6 +115,7 @@ func TestFenced(t *testing.T) {
 // TestLetGo: what comes to a handler while its consumer's context ends is not saved: it may have been
 // left out.
 func TestLetGo(t *testing.T) {
+	t.Parallel()
 	cluster := fixture.Start(t, 1)
 	dir := t.TempDir()
 	tp := sinktest.NewTape(t, dir, false)

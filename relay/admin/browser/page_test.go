@@ -184,6 +184,7 @@ const rows = `document.querySelectorAll('#clients tbody tr')`
 
 // A client that comes is shown with what it does, and gone when it has gone.
 func TestClients(t *testing.T) {
+	t.Parallel()
 	o := open(t)
 	o.look()
 	o.await(shows("#link") + ` === 'live'`)
@@ -203,6 +204,7 @@ func TestClients(t *testing.T) {
 }
 
 func TestDrops(t *testing.T) {
+	t.Parallel()
 	o := open(t)
 	o.look()
 	defer o.stuck()()
@@ -212,6 +214,7 @@ func TestDrops(t *testing.T) {
 
 // An upstream that dies is told at once and in words, and so is the relay itself.
 func TestUpstreamDies(t *testing.T) {
+	t.Parallel()
 	o := open(t)
 	o.look()
 	defer o.connect("T.*")()
@@ -230,6 +233,7 @@ func TestUpstreamDies(t *testing.T) {
 
 // Who has a key is shown by its name, and so is what is wrong with keys, wherever they are from.
 func TestKeys(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "keys.json")
 	token := "0123456789abcdef"
 	require.NoError(t, os.WriteFile(path, []byte(`{"keys":[{"name":"desk","token":"`+token+`","policy":{"wildcards":true}}]}`), 0o600))
@@ -260,6 +264,7 @@ func TestKeys(t *testing.T) {
 
 // A standby says that it is one, and takes over before the eyes of whoever looks.
 func TestStandby(t *testing.T) {
+	t.Parallel()
 	lock := filepath.Join(t.TempDir(), "lock")
 	nowhere := tickstorm.Config{Key: "k", Market: tickstorm.Stocks, Feed: "ws://127.0.0.1:1"}
 	first, err := relay.New(relay.Config{Upstreams: []tickstorm.Config{nowhere}, Lock: lock})
@@ -282,6 +287,7 @@ func TestStandby(t *testing.T) {
 
 // What is kept for those who join late, and what they have taken of it, is shown.
 func TestPast(t *testing.T) {
+	t.Parallel()
 	o := openWith(t, func(c *relay.Config) { c.Snapshots.Bytes, c.History = 1<<20, 1<<20 })
 	figure := func(name string) string {
 		return `([...document.querySelectorAll('article dl div')].find(d => d.firstChild.textContent === '` + name + `') || {lastChild: {}}).lastChild.textContent`
@@ -297,6 +303,7 @@ func TestPast(t *testing.T) {
 
 // Searching needs a keyboard only.
 func TestKeyboard(t *testing.T) {
+	t.Parallel()
 	o := open(t)
 	o.look()
 	defer o.connect("T.AAPL", "T.MSFT", "Q.AAPL")()
@@ -322,6 +329,7 @@ func TestKeyboard(t *testing.T) {
 
 // What a screen reader has of the page: names and roles.
 func TestScreenReader(t *testing.T) {
+	t.Parallel()
 	o := open(t)
 	o.look()
 	defer o.connect("T.*")()
@@ -375,6 +383,7 @@ const contrast = `(() => {
 
 // On a phone nothing is cut off, and in light and dark all can be read.
 func TestLooks(t *testing.T) {
+	t.Parallel()
 	o := open(t)
 	defer o.connect("T.*", "Q.AAPL")()
 	defer o.stuck()()

@@ -32,6 +32,7 @@ func lost(t *testing.T, nc *nats.Conn) {
 // sides is cut, slow, narrow or swallows what it is given, and consumers are stopped, at random. In the end the handlers of all consumers were told
 // each element of the recording once, in the order of its symbol, and each gap in each partition.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	const partitions, nodes = 3, 3
 	cluster := fixture.Start(t, nodes)
 	network, through := newProxies(t, strings.Split(cluster.URL(), ","))
@@ -131,6 +132,7 @@ func TestFaults(t *testing.T) {
 // takes its partition, and once it is back neither handles nor saves what that one has: each event is
 // handled once.
 func TestAway(t *testing.T) {
+	t.Parallel()
 	cluster := fixture.Start(t, 1)
 	network, through := newProxies(t, strings.Split(cluster.URL(), ","))
 	nc := fixture.Connect(t, cluster)
