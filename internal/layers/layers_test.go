@@ -80,7 +80,7 @@ var house = map[string]layer{
 	"interop":   {tests: []string{".", "record", "relay", "sim", testify}},
 	"sink":      {knows: []string{".", "record", "internal/filelock", "sink/internal/again", "sink/internal/counts", "sink/internal/life"}, tests: []string{"internal/leak", "sim", "sink/internal/sinktest", testify}},
 
-	"sink/internal/again":        {},
+	"sink/internal/again":        {tests: []string{testify}},
 	"sink/internal/counts":       {},
 	"sink/internal/life":         {},
 	"sink/internal/sinktest":     {knows: []string{".", "record", "sim", "sink", testify}},

@@ -40,7 +40,7 @@ func (s *Sink) scan(ctx context.Context) ([]segment, error) {
 		}
 		g, err := s.look(ctx, path)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("parquet: %w", err)
 		}
 		if g.size == 0 { // it has nothing, is no file, or was renamed or removed since
 			continue
