@@ -44,7 +44,7 @@ func (c *convertCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.firstMarket(ctx, paths, from); err != nil {
+	if _, _, err := c.firstMarket(ctx, paths, from, until); err != nil {
 		return err
 	}
 	r, err := c.reader(paths, from, until)

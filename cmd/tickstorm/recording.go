@@ -175,12 +175,12 @@ func (p *picking) reader(paths []string, from, until time.Time) (*record.Reader,
 	return r, nil
 }
 
-// firstMarket is the market of the message that comes first, whose clocks are shown. That there is no recording at all is an
-// error.
-func (p *picking) firstMarket(ctx context.Context, paths []string, from time.Time) (tickstorm.Market, error) {
-	r, err := p.reader(paths, from, time.Time{})
+// firstMarket is the market of the message that comes first, whose clocks are shown, and whether there is one. That there is no
+// recording at all is an error.
+func (p *picking) firstMarket(ctx context.Context, paths []string, from, until time.Time) (_ tickstorm.Market, any bool, err error) {
+	r, err := p.reader(paths, from, until)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	defer r.Close()
 	size := int64(0)
@@ -188,17 +188,17 @@ func (p *picking) firstMarket(ctx context.Context, paths []string, from time.Tim
 	var first tickstorm.Market
 	for e, err := range r.All(ctx) {
 		if err != nil {
-			return "", err
+			return "", false, err
 		}
 		if e.Raw != nil {
-			return e.Market, nil
+			return e.Market, true, nil
 		}
 		size, first = max(size, 1), cmp.Or(first, e.Market)
 	}
 	if size == 0 {
-		return "", noRecording(paths)
+		return "", false, noRecording(paths)
 	}
-	return cmp.Or(first, tickstorm.Stocks), nil
+	return cmp.Or(first, tickstorm.Stocks), false, nil
 }
 
 // errNoRecording: there is none where one was said to be.

@@ -322,6 +322,9 @@ func TestNothing(t *testing.T) {
 		require.Contains(t, s.err.String(), "nothing in the recording is of these times, channels, symbols and markets", args)
 		require.Empty(t, s.out.String())
 	}
+	s = newScene(t)
+	require.Equal(t, exitInterrupted, s.until(t, s.out, "ws://", "replay", "--serve", "127.0.0.1:0", "--from", "+1h", path), s.err)
+	require.Contains(t, s.err.String(), "nothing in the recording is of these times", "clients would wait in vain")
 }
 
 // TestReplayMarkets: clocks are those of the market that was recorded, and columns those of its channels, whether

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -106,16 +107,20 @@ func (c *relayCmd) config(a *app) (relay.Config, error) {
 }
 
 // markets are those that were asked for.
-func (c *relayCmd) markets(a *app, s settings) []tickstorm.Market {
+func (c *relayCmd) markets(a *app, s settings) ([]tickstorm.Market, error) {
 	names := c.Markets
 	if len(names) == 0 {
 		names = []string{cmp.Or(s.Market, string(tickstorm.Stocks))}
 	}
 	var markets []tickstorm.Market
 	for _, name := range names {
-		markets = append(markets, a.market(name))
+		m := a.market(name)
+		if slices.Contains(markets, m) {
+			return nil, usagef("--market names %s twice", m)
+		}
+		markets = append(markets, m)
 	}
-	return markets
+	return markets, nil
 }
 
 // Run runs the verb.
@@ -128,7 +133,13 @@ func (c *relayCmd) Run(ctx context.Context, a *app) (err error) {
 		return err
 	}
 	settings.Relay = "" // which is where this one is, for others
-	markets := c.markets(a, settings)
+	markets, err := c.markets(a, settings)
+	if err != nil {
+		return err
+	}
+	if err := c.late.of(markets); err != nil {
+		return err
+	}
 	src, err := c.upstream.open(a, settings, markets[0], demoRate)
 	if err != nil {
 		return err

@@ -154,7 +154,7 @@ func TestRelayOfficeUsage(t *testing.T) {
 		{[]string{"--history", "-1"}, exitUsage, "--history"},
 		{[]string{"--snapshots", "9999"}, exitUsage, "--snapshots"},
 		{[]string{"--snapshot-of", "T"}, exitUsage, "--snapshots MB"},
-		{[]string{"--snapshots", "1", "--snapshot-of", "XYZ"}, exitUsage, "XYZ"},
+		{[]string{"--snapshots", "1", "--snapshot-of", "XYZ"}, exitUsage, "no channel XYZ in [stocks]"},
 		{[]string{"--lock", filepath.Join(dir, "none", "lock")}, exitFailure, "lock"},
 		{[]string{"--lock", filepath.Join(dir, "lock"), "--admin", "0.0.0.0:0"}, exitUsage, "--admin is for this machine alone"},
 		{[]string{"--lock", filepath.Join(dir, "lock"), "--admin", "127.0.0.1:0", "--for", "10ms"}, exitOK, "relayed to 0 programs"},

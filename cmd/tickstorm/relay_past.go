@@ -30,6 +30,16 @@ func (c *late) check() error {
 	return nil
 }
 
+// of reports which of the channels no market has.
+func (c *late) of(markets []tickstorm.Market) error {
+	for _, channel := range c.SnapshotOf {
+		if !slices.ContainsFunc(markets, func(m tickstorm.Market) bool { _, ok := m.StreamOf(channel); return ok }) {
+			return usagef("--snapshot-of: no channel %s in %v", channel, markets)
+		}
+	}
+	return nil
+}
+
 func (c *late) set(cfg *relay.Config) {
 	cfg.Snapshots = relay.SnapshotConfig{Bytes: c.Snapshots << 20, Channels: c.SnapshotOf}
 	cfg.History = c.History << 20

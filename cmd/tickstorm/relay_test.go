@@ -77,7 +77,7 @@ func TestRelayEnds(t *testing.T) {
 		{"k", []string{"--max-age", "1s"}, exitUsage, "--admin"},
 		{"k", []string{"--linger", "0", "--max-topics", "1", "--validate", "--overflow", "conflate", "--for", "10ms"}, exitOK, "relayed to 0 programs"},
 		{"k", []string{"--record", "/dev/null/none"}, exitFailure, "/dev/null"},
-		{"k", []string{"-m", "stocks,stocks"}, exitUsage, "stocks"},
+		{"k", []string{"-m", "stocks,stocks"}, exitUsage, "--market names stocks twice"},
 	} {
 		s := newScene(t).with("MASSIVE_API_KEY=" + c.key)
 		args := append(append([]string{"relay", "--listen", "127.0.0.1:0", "--min-free", "0"}, flags...), c.args...)

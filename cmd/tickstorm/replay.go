@@ -71,12 +71,15 @@ func (c *replayCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	market, err := c.firstMarket(working, paths, from)
+	market, any, err := c.firstMarket(working, paths, from, until)
 	if err != nil {
 		return err
 	}
 	stop()
 	if c.Serve != "" {
+		if !any { // which nobody who connects would be told
+			a.nothing()
+		}
 		return c.serve(ctx, a, paths, from, until, speed)
 	}
 	return c.show(ctx, a, market, paths, from, until, speed)

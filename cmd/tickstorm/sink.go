@@ -53,7 +53,7 @@ func (a *app) readable(ctx context.Context, dir string, follow time.Duration) er
 	if _, err := os.Stat(dir); err != nil {
 		return usagef("--from: %v", err)
 	}
-	_, err := new(picking).firstMarket(ctx, []string{dir}, time.Time{})
+	_, _, err := new(picking).firstMarket(ctx, []string{dir}, time.Time{}, time.Time{})
 	if errors.Is(err, errNoRecording) && follow > 0 {
 		a.log.Warn("there is no recording yet: one is waited for", "from", dir)
 		return nil

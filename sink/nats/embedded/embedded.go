@@ -90,7 +90,7 @@ func Start(cfg Config) (*Cluster, error) {
 		o := &server.Options{
 			ServerName: fmt.Sprintf("node-%d", i), Host: cfg.Host, Port: ports[i], JetStream: true,
 			StoreDir: filepath.Join(cfg.Dir, fmt.Sprintf("node-%d", i)), NoLog: true, NoSigs: true,
-			MaxPayload: 8 << 20,
+			MaxPayload: 8 << 20, JetStreamMaxStore: room,
 		}
 		if cfg.Nodes > 1 {
 			o.Cluster = server.ClusterOpts{Name: "embedded", Host: cfg.Host, Port: ports[cfg.Nodes+i]}
@@ -110,6 +110,11 @@ func Start(cfg Config) (*Cluster, error) {
 	}
 	return c, nil
 }
+
+// room is what the limits of all streams of a server may add up to. By default it would be three quarters of what the disk has
+// free when the server starts, so that the streams of two markets, which hold what comes and not all that they may, could not be
+// made on most disks.
+const room = 1 << 50
 
 // freePorts finds ports that nobody listens to.
 func freePorts(host string, n int) (ports []int, err error) {

@@ -30,6 +30,8 @@ func TestServer(t *testing.T) {
 	require.NoError(t, err)
 	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s"}})
 	require.NoError(t, err)
+	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "LARGE", Subjects: []string{"l"}, MaxBytes: 1 << 45})
+	require.NoError(t, err, "what a stream may hold is no more than that, however small the disk")
 	_, err = js.Publish(t.Context(), "s", []byte("x"))
 	require.NoError(t, err)
 	c.Kill(0)
