@@ -8,6 +8,7 @@ import (
 	"github.com/tickstorm/tickstorm/frame"
 	"github.com/tickstorm/tickstorm/internal/intern"
 	"github.com/tickstorm/tickstorm/internal/jsonscan"
+	"github.com/tickstorm/tickstorm/internal/past"
 	"github.com/tickstorm/tickstorm/internal/poison"
 	"github.com/tickstorm/tickstorm/internal/redact"
 )
@@ -90,6 +91,7 @@ type Parser struct {
 	latency *liveLatency // of its own, so that what is hot stays close together
 	key     string       // what is taken out of statuses, errors and samples
 	lagDue  bool         // no event since SetReceived has told its time
+	past    past.Events  // which have no lag
 
 	trade     Trade
 	quote     Quote
@@ -404,7 +406,7 @@ func (p *Parser) element(raw []byte, hs *handlers) {
 
 func (p *Parser) deliver(e Event, kind Kind, hs *handlers) {
 	p.stats.Events[kind]++
-	if p.lagDue {
+	if p.lagDue && !p.past.Has(p.received) {
 		p.lagDue = !p.latency.observeLag(e)
 	}
 	switch kind {
@@ -423,6 +425,7 @@ func (p *Parser) deliver(e Event, kind Kind, hs *handlers) {
 	case KindValue:
 		hs.OnValue(&p.value)
 	case KindStatus:
+		p.past.Status(p.status.Status, p.received)
 		p.status.code = StatusOther
 		if p.onStatus != nil {
 			p.onStatus(&p.status)

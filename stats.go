@@ -81,8 +81,8 @@ type Counters struct {
 type Latency struct {
 	// Lag is the time from an event to its receipt, Received minus Timestamp, of the first
 	// event of each read (of a Parser: after each SetReceived) that has a time: the one that
-	// waited longest. Aggregates, backfilled and replayed events are not in it, nor what was not
-	// decoded. Most timestamps are whole milliseconds, which makes their lag up to a
+	// waited longest. Aggregates, backfilled and replayed events are not in it, nor what a relay sends
+	// of the past, nor what was not decoded. Most timestamps are whole milliseconds, which makes their lag up to a
 	// millisecond too long, and both clocks have their errors.
 	Lag Histogram
 	// AggregateLag is the same for reads whose first event with a time is an aggregate,

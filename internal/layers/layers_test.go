@@ -45,12 +45,12 @@ var guarded = []string{"C", "syscall", "unsafe"}
 // several; a folder's own row goes before patterns.
 var house = map[string]layer{
 	".": {
-		knows: []string{"frame", "internal/intern", "internal/jsonscan", "internal/poison", "internal/redact", "internal/ring", "internal/sock", "internal/swar", fastjson, ws, "syscall"},
+		knows: []string{"frame", "internal/intern", "internal/jsonscan", "internal/past", "internal/poison", "internal/redact", "internal/ring", "internal/sock", "internal/swar", fastjson, ws, "syscall"},
 		tests: []string{"internal/fixture", "internal/leak", "sim", testify},
 	},
 	"frame":             {knows: []string{"internal/poison", "internal/swar", ws}, tests: []string{testify}},
 	"epoll":             {knows: []string{".", "internal/sock", "syscall"}, tests: []string{"internal/fixture", "internal/leak", "internal/poison", "frame", "sim", testify, ws}},
-	"internal/dialogue": {knows: []string{".", ws}, tests: []string{testify}},
+	"internal/dialogue": {knows: []string{".", "internal/past", ws}, tests: []string{testify}},
 	"internal/faults":   {knows: []string{".", "epoll", "sim"}, tests: []string{"internal/fixture", "internal/leak", testify, ws}},
 	"internal/filelock": {knows: []string{"syscall"}, tests: []string{testify}},
 	"internal/fixture":  {knows: []string{".", "frame", "sim", testify, ws, "syscall"}},
@@ -58,6 +58,7 @@ var house = map[string]layer{
 	"internal/jsonscan": {knows: []string{"internal/swar"}, tests: []string{fastjson, testify}},
 	"internal/layers":   {tests: []string{testify}},
 	"internal/leak":     {},
+	"internal/past":     {tests: []string{".", "internal/dialogue", testify}},
 	"internal/pgserver": {knows: []string{"syscall"}},
 	"internal/poison":   {},
 	"internal/redact":   {tests: []string{testify}},
@@ -71,11 +72,11 @@ var house = map[string]layer{
 	"relay/admin":         {knows: []string{".", "relay"}, tests: []string{"internal/leak", testify}},
 	"relay/admin/browser": {tests: []string{".", "relay", "relay/admin", "sim", testify}},
 
-	"relay":     {knows: []string{".", "frame", "internal/dialogue", "internal/fanout", "internal/filelock", ws}, tests: []string{"internal/fixture", "internal/leak", "sim", testify}},
+	"relay":     {knows: []string{".", "frame", "internal/dialogue", "internal/fanout", "internal/filelock", "internal/past", ws}, tests: []string{"internal/fixture", "internal/leak", "sim", testify}},
 	"metrics/*": {knows: []string{"."}, tests: []string{"sim", testify}},
-	"record":    {knows: []string{".", "syscall"}, tests: []string{"sim", testify}},
+	"record":    {knows: []string{".", "internal/dialogue", "internal/past", "syscall"}, tests: []string{"sim", testify}},
 	"interop":   {tests: []string{".", "record", "relay", "sim", testify}},
-	"sink":      {knows: []string{".", "record", "internal/filelock", "sink/internal/life"}, tests: []string{"internal/leak", "sim", "sink/internal/sinktest", testify}},
+	"sink":      {knows: []string{".", "record", "internal/filelock", "internal/past", "sink/internal/life"}, tests: []string{"internal/leak", "relay", "sim", "sink/internal/sinktest", testify}},
 
 	"sink/internal/life":         {},
 	"sink/internal/sinktest":     {knows: []string{".", "record", "sim", "sink", testify}},
@@ -102,7 +103,7 @@ var house = map[string]layer{
 	"cmd/tickstorm/internal/format":  {knows: []string{".", "record"}, tests: []string{"sim", testify}},
 	"cmd/tickstorm/internal/picture": {knows: []string{"cmd/tickstorm/internal/screen", "sim"}},
 	"cmd/tickstorm/internal/screen":  {knows: []string{"syscall"}, tests: []string{"internal/leak", testify}},
-	"cmd/tickstorm/internal/top":     {knows: []string{"."}, tests: []string{"cmd/tickstorm/internal/screen", "internal/leak", "sim", testify}},
+	"cmd/tickstorm/internal/top":     {knows: []string{".", "internal/past"}, tests: []string{"cmd/tickstorm/internal/screen", "internal/leak", "sim", testify}},
 	"cmd/tickstorm/internal/when":    {tests: []string{testify}},
 	"cmd/tickstorm/internal/where":   {knows: []string{"."}, tests: []string{testify}},
 
