@@ -88,10 +88,10 @@ type Parser struct {
 	tellAll bool
 
 	stats   Counters
-	latency *liveLatency // of its own, so that what is hot stays close together
-	key     string       // what is taken out of statuses, errors and samples
-	lagDue  bool         // no event since SetReceived has told its time
-	past    past.Events  // which have no lag
+	latency *liveLatency   // of its own, so that what is hot stays close together
+	secrets redact.Secrets // what is taken out of statuses, errors and samples
+	lagDue  bool           // no event since SetReceived has told its time
+	past    past.Events    // which have no lag
 
 	trade     Trade
 	quote     Quote
@@ -135,7 +135,7 @@ func (c *Config) newParser() *Parser {
 	p.SetLimits(c.Limits)
 	p.SetSymbols(c.Symbols)
 	p.SetInterest(c.Interest)
-	p.key = c.Key
+	p.secrets = c.secrets()
 	return p
 }
 
@@ -430,7 +430,7 @@ func (p *Parser) deliver(e Event, kind Kind, hs *handlers) {
 		if p.onStatus != nil {
 			p.onStatus(&p.status)
 		}
-		p.status.redact(p.key)
+		p.status.redact(p.secrets)
 		if !p.halted() { // by what the session has told
 			hs.OnStatus(&p.status)
 		}
@@ -446,7 +446,7 @@ func (p *Parser) deliver(e Event, kind Kind, hs *handlers) {
 func (p *Parser) fail(err error, raw []byte, hs *handlers) {
 	p.countError(err, raw)
 	p.clearSpoiled()
-	raw = redact.Bytes(raw, p.key) // for the sake of handlers that print it
+	raw = p.secrets.Bytes(raw) // for the sake of handlers that print it
 	p.failure = EventError{Err: err, Market: p.market, Received: p.received, Raw: raw[:len(raw):len(raw)]}
 	hs.OnError(&p.failure)
 	if poison.On {
@@ -471,7 +471,7 @@ func (p *Parser) clearSpoiled() {
 func (p *Parser) countError(err error, raw []byte) {
 	cause := errorCause(err)
 	if p.stats.ErrorCauses[cause] == 0 {
-		p.samples[cause] = sampleOf(raw, p.key)
+		p.samples[cause] = sampleOf(raw, p.secrets)
 	}
 	p.stats.Errors++
 	p.stats.ErrorCauses[cause]++

@@ -228,12 +228,14 @@ func eventTime(e Event) Timestamp {
 // maxSample is the most of what was no event that is kept as a sample.
 const maxSample = 128
 
-// sampleOf returns the beginning of raw, unless the key begins in it.
-func sampleOf(raw []byte, key string) string {
+// sampleOf returns the beginning of raw, unless a secret begins in it.
+func sampleOf(raw []byte, secrets redact.Secrets) string {
 	const longest = len(`\u0000`) // as which JSON can write a byte
-	seen := raw[:min(len(raw), maxSample+longest*len(key))]
-	if at := redact.Index(seen, key); 0 <= at && at < maxSample {
-		return redact.String(redact.Mask, key)
+	for _, secret := range secrets {
+		seen := raw[:min(len(raw), maxSample+longest*len(secret))]
+		if at := redact.Index(seen, secret); 0 <= at && at < maxSample {
+			return secrets.String(redact.Mask)
+		}
 	}
 	return string(raw[:min(len(raw), maxSample)])
 }

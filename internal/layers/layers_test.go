@@ -99,7 +99,7 @@ var house = map[string]layer{
 	"bench/relay":         {knows: []string{".", "internal/dialogue", "relay", "sim", "syscall"}, tests: []string{testify}},
 	"fuzz":                {tests: []string{".", "frame", "internal/jsonscan", "internal/redact", "sim", testify, ws}},
 
-	"cmd/tickstorm":                  {knows: []string{".", "cmd/tickstorm/internal/format", "cmd/tickstorm/internal/top", "cmd/tickstorm/internal/when", "cmd/tickstorm/internal/where", "record", "relay", "relay/admin", "sim", "sink", "sink/kafka", "sink/nats", "sink/nats/embedded", "sink/parquet", "sink/postgres", "syscall"}, tests: []string{"cmd/tickstorm/internal/screen", "internal/leak", "internal/pgserver", testify, ws}},
+	"cmd/tickstorm":                  {knows: []string{".", "cmd/tickstorm/internal/format", "cmd/tickstorm/internal/top", "cmd/tickstorm/internal/when", "cmd/tickstorm/internal/where", "internal/past", "record", "relay", "relay/admin", "sim", "sink", "sink/kafka", "sink/nats", "sink/nats/embedded", "sink/parquet", "sink/postgres", "syscall"}, tests: []string{"cmd/tickstorm/internal/screen", "internal/leak", "internal/pgserver", testify, ws}},
 	"cmd/tickstorm/internal/format":  {knows: []string{".", "record"}, tests: []string{"sim", testify}},
 	"cmd/tickstorm/internal/picture": {knows: []string{"cmd/tickstorm/internal/screen", "sim"}},
 	"cmd/tickstorm/internal/screen":  {knows: []string{"syscall"}, tests: []string{"internal/leak", testify}},
