@@ -55,6 +55,7 @@ var house = map[string]layer{
 	"internal/filelock": {knows: []string{"syscall"}, tests: []string{testify}},
 	"internal/fixture":  {knows: []string{".", "frame", "sim", testify, ws, "syscall"}},
 	"internal/fanout":   {knows: []string{".", "internal/dialogue", "internal/intern", "internal/poison", ws}, tests: []string{"bench", "internal/leak", testify, "syscall"}},
+	"internal/gate":     {tests: []string{testify}},
 	"internal/jsonscan": {knows: []string{"internal/swar"}, tests: []string{fastjson, testify}},
 	"internal/layers":   {tests: []string{testify}},
 	"internal/leak":     {},
@@ -69,10 +70,10 @@ var house = map[string]layer{
 	"internal/swar":     {tests: []string{testify}},
 
 	"sim":                 {knows: []string{".", "frame", "internal/dialogue", "internal/redact", ws}, tests: []string{"internal/leak", testify}},
-	"relay/admin":         {knows: []string{".", "relay"}, tests: []string{"internal/leak", testify}},
+	"relay/admin":         {knows: []string{".", "internal/gate", "relay"}, tests: []string{"internal/leak", testify}},
 	"relay/admin/browser": {tests: []string{".", "relay", "relay/admin", "sim", testify}},
 
-	"relay":     {knows: []string{".", "frame", "internal/dialogue", "internal/fanout", "internal/filelock", "internal/past", ws}, tests: []string{"internal/fixture", "internal/leak", "sim", testify}},
+	"relay":     {knows: []string{".", "frame", "internal/dialogue", "internal/fanout", "internal/filelock", "internal/gate", "internal/past", ws}, tests: []string{"internal/fixture", "internal/leak", "sim", testify}},
 	"metrics/*": {knows: []string{"."}, tests: []string{"sim", testify}},
 	"record":    {knows: []string{".", "internal/dialogue", "internal/past", "syscall"}, tests: []string{"sim", testify}},
 	"interop":   {tests: []string{".", "record", "relay", "sim", testify}},
