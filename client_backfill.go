@@ -90,7 +90,7 @@ func (c *Client) filled(gap *Gap, err error) {
 	if err == nil || c.work.Err() != nil {
 		return
 	}
-	err = &BackfillError{gap, withoutKey(err, c.cfg.Key)}
+	err = &BackfillError{gap, withoutSecrets(err, c.cfg.secrets())}
 	c.cfg.Logger.Warn("backfill failed", "err", err)
 	c.call(func(h Handler) {
 		h.OnError(&EventError{Err: err, Market: c.cfg.Market, Received: time.Now().UnixNano()})

@@ -29,7 +29,10 @@ type Config struct {
 	Key string
 	// Market is what to connect to. One connection carries one market.
 	Market Market
-	// Feed is the host to connect to; default [RealTime].
+	// Feed is the host to connect to; default [RealTime]. A query in it, as a relay reads one, goes
+	// behind the market: "ws://127.0.0.1:8765?snapshot=1" asks for ws://127.0.0.1:8765/stocks?snapshot=1,
+	// with each connection. Nothing prints it; a token in it is a secret, as the Key is, and what
+	// cannot be meant is an [ErrBadFeed], a key among it.
 	Feed Feed
 
 	// TLS configures wss connections; nil means the system's roots. ServerName is
@@ -137,6 +140,8 @@ type Config struct {
 	// Logger receives what happens to the connection, never events; nil is silent. Every
 	// line has the feed and the market.
 	Logger *slog.Logger
+
+	query query // of the Feed, once it was taken from there
 }
 
 // Backoff is the wait between attempts to connect: random between zero and a bound
@@ -174,7 +179,7 @@ func NoProxy(*http.Request) (*url.URL, error) { return nil, nil }
 var (
 	ErrNoKey    = errors.New("no API key: set Config.Key, or use ConfigFromEnv with MASSIVE_API_KEY or POLYGON_API_KEY set")
 	ErrNoMarket = errors.New("no market: set Config.Market, such as tickstorm.Stocks")
-	ErrBadFeed  = errors.New("feed is not of the form wss://host or ws://host:port")
+	ErrBadFeed  = errors.New("feed is not of the form wss://host or ws://host:port, with a query if need be")
 	// ErrBadHeader: Header has what the handshake says itself, or what cannot stand in a header.
 	ErrBadHeader = errors.New("header that cannot be sent")
 )
@@ -200,10 +205,10 @@ func (c Config) withDefaults() (Config, error) {
 		return c, ErrNoMarket
 	}
 	c.Feed = cmp.Or(c.Feed, RealTime)
+	c.part()
 	if _, err := c.url(); err != nil {
 		return c, err
 	}
-	c.Feed = c.Feed.trimmed()
 	var err error
 	if c.Header, err = checkedHeader(c.Header); err != nil {
 		return c, err
@@ -253,30 +258,78 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// url is where the WebSocket is.
+// query is what stood behind a question mark in a Feed, and the rest of that: a Config with another
+// Feed does not take it along.
+type query struct {
+	text string
+	of   Feed
+}
+
+// part takes the query from the Feed, so that whoever prints that prints no token.
+func (c *Config) part() {
+	base, text, found := strings.Cut(string(c.Feed), "?")
+	c.Feed = Feed(strings.TrimRight(base, "/")) // the market is put behind it
+	if found || c.query.of != c.Feed {
+		c.query = query{text, c.Feed}
+	}
+}
+
+// url is where the WebSocket is. The Feed has been parted.
 func (c *Config) url() (*url.URL, error) {
 	base, err := url.Parse(string(c.Feed))
 	if err != nil || base.Host == "" {
-		return nil, fmt.Errorf("%w: %q", ErrBadFeed, clip(string(c.Feed)))
+		return nil, c.badFeed("")
 	}
-	u, err := url.Parse(string(c.Feed.trimmed()) + "/" + string(c.Market))
+	u, err := url.Parse(string(c.Feed) + "/" + string(c.Market))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %q", ErrBadFeed, clip(string(c.Feed)))
+		return nil, c.badFeed("")
 	}
-	if u.Scheme != "wss" && u.Scheme != "ws" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("%w: %q", ErrBadFeed, clip(string(c.Feed)))
+	if u.Scheme != "wss" && u.Scheme != "ws" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+		return nil, c.badFeed("")
 	}
+	values, err := url.ParseQuery(c.query.text)
+	if err != nil || strings.ContainsFunc(c.query.text, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '#' }) {
+		return nil, c.badFeed(": its query is none")
+	}
+	for name := range values {
+		switch strings.ToLower(name) {
+		case "key", "apikey", "api_key":
+			return nil, c.badFeed(": a key in its query, where servers do not look for it: set Config.Key")
+		}
+	}
+	u.RawQuery = c.query.text
 	return u, nil
+}
+
+func (c *Config) badFeed(why string) error {
+	return fmt.Errorf("%w: %q%s", ErrBadFeed, clip(c.Feed.shown()), why)
+}
+
+// secrets are what no text may have that leaves the program: the key, and tokens in the Feed, as they are
+// meant and as they are spelled.
+func (c *Config) secrets() redact.Secrets {
+	parted := *c
+	parted.part()
+	all := []string{c.Key}
+	for pair := range strings.SplitSeq(parted.query.text, "&") {
+		name, spelled, _ := strings.Cut(pair, "=")
+		if name, err := url.QueryUnescape(name); err == nil && strings.HasSuffix(strings.ToLower(name), "token") {
+			meant, _ := url.QueryUnescape(spelled)
+			all = append(all, meant, spelled)
+		}
+	}
+	return redact.NewSecrets(all...)
 }
 
 // String describes the Config without its key.
 func (c Config) String() string {
-	feed := cmp.Or(c.Feed, RealTime)
+	c.Feed = cmp.Or(c.Feed, RealTime)
+	c.part()
 	key := "none"
 	if c.Key != "" {
 		key = redact.Mask
 	}
-	return fmt.Sprintf("tickstorm.Config{%s/%s, key %s}", feed.trimmed(), c.Market, key)
+	return fmt.Sprintf("tickstorm.Config{%s/%s, key %s}", c.Feed.shown(), c.Market, key)
 }
 
 // GoString is String, so that %#v does not print the key either.

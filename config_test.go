@@ -30,6 +30,14 @@ func TestConfigErrors(t *testing.T) {
 		{"no host", func(c *tickstorm.Config) { c.Feed = "wss://" }, tickstorm.ErrBadFeed},
 		{"user", func(c *tickstorm.Config) { c.Feed = "wss://me:secret@host" }, tickstorm.ErrBadFeed},
 		{"query", func(c *tickstorm.Config) { c.Feed = "wss://host?key=secret" }, tickstorm.ErrBadFeed},
+		{"key in a query", func(c *tickstorm.Config) { c.Feed = "wss://host?snapshot=1&apiKey=secret" }, tickstorm.ErrBadFeed},
+		{"a query that is none", func(c *tickstorm.Config) { c.Feed = "wss://host?token=secret&x=%zz" }, tickstorm.ErrBadFeed},
+		{"a query of old", func(c *tickstorm.Config) { c.Feed = "wss://host?snapshot=1;token=secret" }, tickstorm.ErrBadFeed},
+		{"space in a query", func(c *tickstorm.Config) { c.Feed = "wss://host?token=secret x" }, tickstorm.ErrBadFeed},
+		{"line end in a query", func(c *tickstorm.Config) { c.Feed = "wss://host?token=secret\r\nX: y" }, tickstorm.ErrBadFeed},
+		{"fragment behind a query", func(c *tickstorm.Config) { c.Feed = "wss://host?token=secret#x" }, tickstorm.ErrBadFeed},
+		{"query of no host", func(c *tickstorm.Config) { c.Feed = "?token=secret" }, tickstorm.ErrBadFeed},
+		{"https with a query", func(c *tickstorm.Config) { c.Feed = "https://host?token=secret" }, tickstorm.ErrBadFeed},
 		{"fragment", func(c *tickstorm.Config) { c.Feed = "wss://host#x" }, tickstorm.ErrBadFeed},
 		{"control character", func(c *tickstorm.Config) { c.Feed = "wss://ho\x00st" }, tickstorm.ErrBadFeed},
 		{"bad port", func(c *tickstorm.Config) { c.Feed = "wss://host:port" }, tickstorm.ErrBadFeed},
@@ -59,6 +67,8 @@ func TestConfigErrors(t *testing.T) {
 				require.False(t, tickstorm.Retryable(err))
 			}
 			require.NotContains(t, err.Error(), fixture.Key)
+			require.NotContains(t, err.Error(), "secret")
+			require.NotContains(t, cfg.String(), "secret")
 		})
 	}
 }
@@ -74,6 +84,7 @@ func TestConfigFeeds(t *testing.T) {
 		{"ws://localhost:8080/", "new/market", "ws://localhost:8080/new/market"},
 		{"wss://localhost///", tickstorm.Stocks, "wss://localhost/stocks"},
 		{"wss://[::1]:443", tickstorm.Crypto, "wss://[::1]:443/crypto"},
+		{"ws://localhost:8080/?snapshot=1&token=x", tickstorm.Stocks, "ws://localhost:8080/stocks"},
 	} {
 		cfg := tickstorm.Config{Key: fixture.Key, Market: tc.market, Feed: tc.feed}
 		_, err := tickstorm.NewSession(cfg, nil)
@@ -111,6 +122,7 @@ func TestConfigHidesKey(t *testing.T) {
 	}
 	type pointer struct{ Feed *tickstorm.Config }
 	cfg := testConfig()
+	cfg.Feed = tickstorm.RealTime + "?token=" + fixture.Key
 	client, err := tickstorm.NewClient(cfg, nil)
 	require.NoError(t, err)
 	session, err := tickstorm.NewSession(cfg, nil)

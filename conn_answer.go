@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tickstorm/tickstorm/internal/redact"
 )
 
 // This file reads what a server or a proxy answers, but for its body. It stands on
@@ -86,10 +88,10 @@ func (e *refusal) Unwrap() error { return e.cut }
 type answerReader struct {
 	br      *bufio.Reader
 	left    int // bytes that may still come
-	secrets []string
+	secrets redact.Secrets
 }
 
-func newAnswerReader(r io.Reader, secrets []string) *answerReader {
+func newAnswerReader(r io.Reader, secrets redact.Secrets) *answerReader {
 	return &answerReader{bufio.NewReader(r), maxAnswer, secrets}
 }
 
@@ -211,7 +213,7 @@ func withoutUser(location string) string {
 // quotable returns what a peer wrote as an error may show it.
 func (r *answerReader) quotable(text string) string {
 	const most = 200
-	if text = hide(strings.TrimSpace(text), r.secrets...); len(text) > most {
+	if text = hide(strings.TrimSpace(text), r.secrets); len(text) > most {
 		text = text[:most] + "…"
 	}
 	return text

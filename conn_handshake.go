@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/tickstorm/tickstorm/internal/redact"
 )
 
 // This file is the client's side of the opening handshake: RFC 6455, section 4.1.
@@ -65,7 +67,7 @@ func notInToken(r rune) bool {
 
 // handshake opens the WebSocket that u names. The bytes that came right behind the answer are
 // in early. What an error quotes has the secrets redacted.
-func handshake(nc net.Conn, u *url.URL, header http.Header, secrets []string) (early []byte, err error) {
+func handshake(nc net.Conn, u *url.URL, header http.Header, secrets redact.Secrets) (early []byte, err error) {
 	nonce := make([]byte, 16)
 	_, _ = rand.Read(nonce) // never fails
 	key := base64.StdEncoding.EncodeToString(nonce)

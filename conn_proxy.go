@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/tickstorm/tickstorm/internal/redact"
 )
 
 // This file is about the HTTP proxy on the way to the server.
@@ -57,6 +59,7 @@ func proxyName(proxy *url.URL) string { return proxy.Scheme + "://" + proxy.Host
 // WebSocket is one of them.
 func proxyFor(cfg *Config, u *url.URL) (*url.URL, error) {
 	target := *u
+	target.RawQuery = "" // which is the server's business
 	target.Scheme = map[string]string{"ws": "http", "wss": "https"}[u.Scheme]
 	proxy, err := cfg.Proxy(&http.Request{Method: http.MethodGet, URL: &target, Host: u.Host, Header: http.Header{}})
 	switch {
@@ -77,7 +80,7 @@ func proxyFor(cfg *Config, u *url.URL) (*url.URL, error) {
 
 // tunnel asks the proxy at the other end of nc for a tunnel to addr (RFC 9110, section 9.3.6),
 // and returns the connection through it.
-func tunnel(ctx context.Context, nc net.Conn, proxy *url.URL, addr string, secrets []string) (net.Conn, error) {
+func tunnel(ctx context.Context, nc net.Conn, proxy *url.URL, addr string, secrets redact.Secrets) (net.Conn, error) {
 	if proxy.Scheme == "https" {
 		var err error
 		if nc, err = secure(ctx, nc, tlsConfig(nil, proxy)); err != nil {

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/past"
 	"github.com/tickstorm/tickstorm/internal/poison"
 )
 
@@ -35,7 +36,8 @@ type Moment struct {
 	// Event is the event's own time: in From of the newest among the last events of each
 	// kind, in To of the first one in its message that has a time. An aggregate's is its
 	// end. It is zero if that is not known: in From if nothing was decoded, in To if nothing
-	// came within a second after all topics were answered.
+	// came within a second after all topics were answered, or what came first is what a relay sends
+	// of the past.
 	Event time.Time
 	// Received is when the message came; where nothing came in To, when the topics had been
 	// answered.
@@ -112,6 +114,9 @@ func (k *link) scan(msg []byte) {
 	first, came := k.preview.behind(0)
 	if !came {
 		return
+	}
+	if past.Message(msg) {
+		first = 0 // which happened before, and perhaps long before the gap began
 	}
 	switch to := s.moment(first); {
 	case !k.events:

@@ -64,6 +64,34 @@ func TestGap(t *testing.T) {
 	})
 }
 
+// TestGapPast: what a relay sends of the past, once it is connected again, comes behind the gap, and says
+// nothing of when that has ended.
+func TestGapPast(t *testing.T) {
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+		d := new(diary)
+		c := simClient(t, server, d)
+		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
+		running := fixture.Runs(t.Context(), c)
+		fixture.Settled(t, server, 1, 1)
+		server.Broadcast(tradeMessageAt("A", time.Now()))
+		synctest.Wait()
+		time.Sleep(time.Minute)
+		server.Conns()[0].Cut()
+		fixture.Settled(t, server, 2, 1)
+		came := time.Now()
+		server.Broadcast(fmt.Appendf(nil, "[%s,%s,%s]", fixture.Status("snapshot_begin", "topics=T.A"),
+			strings.Trim(string(tradeMessageAt("A", time.Now().Add(-time.Hour))), "[]"), fixture.Status("snapshot_end", "events=1 next=live")))
+		server.Broadcast(tradeMessageAt("A", time.Now()))
+		synctest.Wait()
+		require.True(t, strings.HasSuffix(d.text(), "streaming, gap, A, A"), d.text())
+		require.Len(t, d.gaps, 1)
+		require.Zero(t, d.gaps[0].To.Event)
+		require.True(t, d.gaps[0].To.Received.Equal(came))
+		require.NoError(t, c.Close())
+		require.NoError(t, <-running)
+	})
+}
+
 // TestGapQuiet: where nothing comes after a gap, its end is when the topics were answered.
 func TestGapQuiet(t *testing.T) {
 	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {

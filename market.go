@@ -1,6 +1,10 @@
 package tickstorm
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/tickstorm/tickstorm/internal/redact"
+)
 
 // Market names what one connection carries; it is the path of the WebSocket URL.
 // The vendor serves exactly one market per connection. Any string works, so that a
@@ -37,11 +41,28 @@ func (m Market) class() string {
 
 // Feed is the scheme and host that a connection goes to, such as [RealTime]; the
 // [Market] is its path. Any "wss://host" or "ws://host:port" works: the vendor adds
-// hosts per product, and serves each of these under polygon.io as well.
+// hosts per product, and serves each of these under polygon.io as well. A relay reads a query
+// behind it: see Config.Feed.
 type Feed string
 
-// trimmed is the feed without slashes at its end, so that the market can be put behind one.
-func (f Feed) trimmed() Feed { return Feed(strings.TrimRight(string(f), "/")) }
+// shown is a feed without what nobody is to read: its query, and whom it names.
+func (f Feed) shown() string {
+	text := string(f)
+	if end := strings.IndexAny(text, "?#"); end >= 0 {
+		text = text[:end]
+	}
+	scheme, rest, ok := strings.Cut(text, "://")
+	if !ok {
+		scheme, rest = "", text
+	}
+	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+		rest = redact.Mask + rest[at:]
+	}
+	if ok {
+		return scheme + "://" + rest
+	}
+	return rest
+}
 
 // The vendor's feeds. Which of them a key may use depends on its plan.
 const (

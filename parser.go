@@ -8,6 +8,7 @@ import (
 	"github.com/tickstorm/tickstorm/frame"
 	"github.com/tickstorm/tickstorm/internal/intern"
 	"github.com/tickstorm/tickstorm/internal/jsonscan"
+	"github.com/tickstorm/tickstorm/internal/past"
 	"github.com/tickstorm/tickstorm/internal/poison"
 	"github.com/tickstorm/tickstorm/internal/redact"
 )
@@ -87,9 +88,10 @@ type Parser struct {
 	tellAll bool
 
 	stats   Counters
-	latency *liveLatency // of its own, so that what is hot stays close together
-	key     string       // what is taken out of statuses, errors and samples
-	lagDue  bool         // no event since SetReceived has told its time
+	latency *liveLatency   // of its own, so that what is hot stays close together
+	secrets redact.Secrets // what is taken out of statuses, errors and samples
+	lagDue  bool           // no event since SetReceived has told its time
+	past    past.Events    // which have no lag
 
 	trade     Trade
 	quote     Quote
@@ -133,7 +135,7 @@ func (c *Config) newParser() *Parser {
 	p.SetLimits(c.Limits)
 	p.SetSymbols(c.Symbols)
 	p.SetInterest(c.Interest)
-	p.key = c.Key
+	p.secrets = c.secrets()
 	return p
 }
 
@@ -404,7 +406,7 @@ func (p *Parser) element(raw []byte, hs *handlers) {
 
 func (p *Parser) deliver(e Event, kind Kind, hs *handlers) {
 	p.stats.Events[kind]++
-	if p.lagDue {
+	if p.lagDue && !p.past.Has(p.received) {
 		p.lagDue = !p.latency.observeLag(e)
 	}
 	switch kind {
@@ -423,11 +425,12 @@ func (p *Parser) deliver(e Event, kind Kind, hs *handlers) {
 	case KindValue:
 		hs.OnValue(&p.value)
 	case KindStatus:
+		p.past.Status(p.status.Status, p.received)
 		p.status.code = StatusOther
 		if p.onStatus != nil {
 			p.onStatus(&p.status)
 		}
-		p.status.redact(p.key)
+		p.status.redact(p.secrets)
 		if !p.halted() { // by what the session has told
 			hs.OnStatus(&p.status)
 		}
@@ -443,7 +446,7 @@ func (p *Parser) deliver(e Event, kind Kind, hs *handlers) {
 func (p *Parser) fail(err error, raw []byte, hs *handlers) {
 	p.countError(err, raw)
 	p.clearSpoiled()
-	raw = redact.Bytes(raw, p.key) // for the sake of handlers that print it
+	raw = p.secrets.Bytes(raw) // for the sake of handlers that print it
 	p.failure = EventError{Err: err, Market: p.market, Received: p.received, Raw: raw[:len(raw):len(raw)]}
 	hs.OnError(&p.failure)
 	if poison.On {
@@ -468,7 +471,7 @@ func (p *Parser) clearSpoiled() {
 func (p *Parser) countError(err error, raw []byte) {
 	cause := errorCause(err)
 	if p.stats.ErrorCauses[cause] == 0 {
-		p.samples[cause] = sampleOf(raw, p.key)
+		p.samples[cause] = sampleOf(raw, p.secrets)
 	}
 	p.stats.Errors++
 	p.stats.ErrorCauses[cause]++

@@ -142,7 +142,7 @@ func NewQueue(cfg Config, h Handler) (*Queue, error) {
 		p.SetLimits(cfg.Limits)
 		p.SetSymbols(cfg.Symbols)
 		p.SetInterest(cfg.Interest)
-		p.tellAll, p.key, p.halt = true, cfg.Key, &q.halted
+		p.tellAll, p.secrets, p.halt = true, cfg.secrets(), &q.halted
 		q.shards = append(q.shards, &shard{q: q, parser: p, limit: minBatch})
 	}
 	q.scanner.init(q.shards[0].parser, qc)

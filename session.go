@@ -519,7 +519,7 @@ func (s *Session) framed(err error) error {
 	}
 	var closed *frame.CloseError
 	if errors.As(err, &closed) {
-		closed.Reason = redact.String(closed.Reason, s.cfg.Key)
+		closed.Reason = s.parser.secrets.String(closed.Reason)
 	}
 	s.end(err)
 	return s.err
@@ -538,7 +538,7 @@ func (s *Session) onStatus(e *Status) {
 			s.pump()
 		}
 	case StatusAuthFailed, StatusNoPlan, StatusAuthTimeout, StatusMaxConnections:
-		s.end(statusError(e, s.cfg.Key))
+		s.end(statusError(e, s.parser.secrets))
 	case StatusSubscribed, StatusUnsubscribed:
 		s.acknowledged(e)
 		s.pump()
@@ -547,18 +547,18 @@ func (s *Session) onStatus(e *Status) {
 		s.ledger.ackAll(action, s.now)
 		s.pump()
 	case StatusNotAuthorized, StatusSubscriptionLimit, StatusNotRealTime:
-		err := statusError(e, s.cfg.Key)
+		err := statusError(e, s.parser.secrets)
 		s.cfg.Logger.Warn("refused", "err", err)
 		s.ledger.refusal(err, code != StatusNotAuthorized, s.now)
 		s.pump()
 	case StatusRefused:
-		err := statusError(e, s.cfg.Key)
+		err := statusError(e, s.parser.secrets)
 		s.cfg.Logger.Warn("unknown error", "err", err)
 		s.ledger.unclear(err, s.now)
 	case StatusBadRequest:
-		s.cfg.Logger.Warn("bad request", "err", statusError(e, s.cfg.Key))
+		s.cfg.Logger.Warn("bad request", "err", statusError(e, s.parser.secrets))
 	default:
-		s.cfg.Logger.Warn("unknown status", "err", statusError(e, s.cfg.Key))
+		s.cfg.Logger.Warn("unknown status", "err", statusError(e, s.parser.secrets))
 		if bytes.EqualFold(bytes.TrimSpace(e.Status), []byte("success")) {
 			s.ledger.doubt(s.now)
 		}
@@ -580,7 +580,7 @@ func (s *Session) acknowledged(e *Status) {
 		s.ledger.ack(action, t, s.now)
 	}
 	if topics == 0 || others > 0 {
-		s.cfg.Logger.Warn("acknowledgement of no topic", "status", statusError(e, s.cfg.Key))
+		s.cfg.Logger.Warn("acknowledgement of no topic", "status", statusError(e, s.parser.secrets))
 		s.ledger.doubt(s.now)
 	}
 }
@@ -621,13 +621,16 @@ func (f sessionFrames) OnMessage(op ws.OpCode, p []byte) error {
 	return s.err
 }
 
-// minSecret is how long a key must be not to be taken for a part of an event.
+// minSecret is how long a secret must be not to be taken for a part of an event.
 const minSecret = 8
 
 // tap gives a message to the Tap, without the key.
 func (s *Session) tap(msg []byte) {
-	if key := s.cfg.Key; mayHaveStatus(msg) || len(key) >= minSecret && bytes.Contains(msg, []byte(key)) {
-		msg = redact.Bytes(msg, key)
+	may := mayHaveStatus(msg)
+	for _, secret := range s.parser.secrets {
+		if may || len(secret) >= minSecret && bytes.Contains(msg, []byte(secret)) {
+			msg = redact.Bytes(msg, secret)
+		}
 	}
 	s.cfg.Tap.OnMessage(msg[:len(msg):len(msg)], s.received)
 }

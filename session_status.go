@@ -311,19 +311,17 @@ func (e *StatusError) Is(target error) bool {
 	return false
 }
 
-// statusError keeps a lent status as an error, with the key taken out of its text.
-func statusError(s *Status, key string) *StatusError {
-	return &StatusError{
-		Code: s.Code(), Status: redact.String(string(s.Status), key), Message: redact.String(string(s.Message), key),
-	}
+// statusError keeps a lent status as an error, with secrets taken out of its text.
+func statusError(s *Status, secrets redact.Secrets) *StatusError {
+	return &StatusError{Code: s.Code(), Status: secrets.String(string(s.Status)), Message: secrets.String(string(s.Message))}
 }
 
-// redact takes the key out of a status, for the sake of handlers that print it. What the
+// redact takes secrets out of a status, for the sake of handlers that print it. What the
 // status means stays what it was.
-func (s *Status) redact(key string) {
-	if redact.Index(s.Raw, key) < 0 { // nor is it in the fields, then
+func (s *Status) redact(secrets redact.Secrets) {
+	if !secrets.In(s.Raw) { // nor are they in the fields, then
 		return
 	}
 	s.code = s.Code()
-	s.Raw, s.Status, s.Message = redact.Bytes(s.Raw, key), redact.Bytes(s.Status, key), redact.Bytes(s.Message, key)
+	s.Raw, s.Status, s.Message = secrets.Bytes(s.Raw), secrets.Bytes(s.Status), secrets.Bytes(s.Message)
 }

@@ -81,8 +81,8 @@ type Counters struct {
 type Latency struct {
 	// Lag is the time from an event to its receipt, Received minus Timestamp, of the first
 	// event of each read (of a Parser: after each SetReceived) that has a time: the one that
-	// waited longest. Aggregates, backfilled and replayed events are not in it, nor what was not
-	// decoded. Most timestamps are whole milliseconds, which makes their lag up to a
+	// waited longest. Aggregates, backfilled and replayed events are not in it, nor what a relay sends
+	// of the past, nor what was not decoded. Most timestamps are whole milliseconds, which makes their lag up to a
 	// millisecond too long, and both clocks have their errors.
 	Lag Histogram
 	// AggregateLag is the same for reads whose first event with a time is an aggregate,
@@ -228,12 +228,14 @@ func eventTime(e Event) Timestamp {
 // maxSample is the most of what was no event that is kept as a sample.
 const maxSample = 128
 
-// sampleOf returns the beginning of raw, unless the key begins in it.
-func sampleOf(raw []byte, key string) string {
+// sampleOf returns the beginning of raw, unless a secret begins in it.
+func sampleOf(raw []byte, secrets redact.Secrets) string {
 	const longest = len(`\u0000`) // as which JSON can write a byte
-	seen := raw[:min(len(raw), maxSample+longest*len(key))]
-	if at := redact.Index(seen, key); 0 <= at && at < maxSample {
-		return redact.String(redact.Mask, key)
+	for _, secret := range secrets {
+		seen := raw[:min(len(raw), maxSample+longest*len(secret))]
+		if at := redact.Index(seen, secret); 0 <= at && at < maxSample {
+			return secrets.String(redact.Mask)
+		}
 	}
 	return string(raw[:min(len(raw), maxSample)])
 }

@@ -83,6 +83,21 @@ func TestLag(t *testing.T) {
 			require.Zero(t, p.Stats().Latency)
 		})
 	}
+	t.Run("of the past", func(t *testing.T) { // which a relay has sent
+		for _, what := range []string{"snapshot", "history"} {
+			p := parserAt(tickstorm.Stocks, began)
+			begin, end := fixture.Status(what+"_begin", "topics=T.A"), fixture.Status(what+"_end", "events=2 next=live")
+			require.NoError(t, p.Parse([]byte("["+begin+","+tradeAt(time.Hour)+","+tradeAt(time.Hour)+","+end+"]"), nil))
+			require.Zero(t, p.Stats().Latency)
+			require.NoError(t, p.Parse([]byte("["+tradeAt(second)+"]"), nil)) // of the same read
+			require.NoError(t, p.Parse([]byte("["+begin+"]"), nil))           // whose end is lost
+			p.SetReceived(began.Add(second).UnixNano())
+			require.NoError(t, p.Parse([]byte("["+tradeAt(0)+"]"), nil))
+			s := p.Stats()
+			require.EqualValues(t, 2, s.Lag.Count())
+			require.InEpsilon(t, 2, s.Lag.Sum(), 1e-9)
+		}
+	})
 	t.Run("one of each read", func(t *testing.T) {
 		p := parserAt(tickstorm.Stocks, began)
 		for _, received := range []time.Duration{0, time.Second} {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tickstorm/tickstorm/internal/intern"
+	"github.com/tickstorm/tickstorm/internal/past"
 )
 
 // Watch is a [Handler] that passes everything on to another one and keeps, for each symbol
@@ -27,6 +28,9 @@ import (
 // without it: one without OnRaw does not become a [RawHandler] by being watched, so that a
 // [Queue] conflates and deals out its events all the same. Behind a Queue of several
 // consumers each has a part of the Watch for itself, and all write into the same books.
+//
+// What a relay sends of the past between its statuses is passed on and leaves no trace, as what is
+// backfilled does; but not behind several consumers, of which the first alone is told statuses.
 type Watch struct {
 	handlers
 	state   StateHandler
@@ -37,6 +41,7 @@ type Watch struct {
 
 	pending  []sighting // of the message that is being delivered
 	received int64      // when they came
+	past     past.Events
 
 	mu     sync.Mutex                         // protects what follows
 	books  [streamCount]intern.Pages[watched] // by SymbolID
@@ -175,6 +180,12 @@ func (w *Watch) OnValue(v *Value) {
 	w.Handler.OnValue(v)
 }
 
+// OnStatus is part of [Handler].
+func (w *Watch) OnStatus(s *Status) {
+	w.past.Status(s.Status, s.Received)
+	w.Handler.OnStatus(s)
+}
+
 // OnRaw is part of [RawHandler]: it asks the other handler if that is one. Events of
 // messages that it has not decoded are not seen.
 func (w *Watch) OnRaw(msg []byte, received int64) (decode bool) {
@@ -224,7 +235,7 @@ func (w *Watch) Shard(i, n int) Handler {
 
 // see takes note of an event. It comes before the other handler, which may change it.
 func (w *Watch) see(h *Header, at Timestamp, sequence int64, field Fields) {
-	if h.Backfilled || w.streams != nil && !slices.Contains(w.streams, h.Stream) {
+	if h.Backfilled || w.past.Has(h.Received) || w.streams != nil && !slices.Contains(w.streams, h.Stream) {
 		return
 	}
 	if h.Received != w.received { // a queue's batch is of several reads

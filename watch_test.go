@@ -150,6 +150,25 @@ func names(of iter.Seq[tickstorm.SymbolWatch]) string {
 	return strings.Join(list, " ")
 }
 
+// TestWatchPast: what a relay sends of the past is none either, and is passed on.
+func TestWatchPast(t *testing.T) {
+	p, symbols := watching()
+	d := new(diary)
+	w := tickstorm.NewWatch(d, tickstorm.WatchConfig{})
+	require.NoError(t, p.Parse([]byte("["+numbered("A", 7)+"]"), w))
+	p.SetReceived(began.Add(time.Minute).UnixNano())
+	require.NoError(t, p.Parse([]byte("["+fixture.Status("history_begin", "from=1 topics=T.*")+","+numbered("A", 6)+","+numbered("A", 7)+","+
+		numbered("B", 1)+","+fixture.Status("history_end", "to=2 events=3 next=live")+"]"), w))
+	require.NoError(t, p.Parse([]byte("["+numbered("A", 8)+"]"), w)) // of the same read
+	require.Equal(t, "A, A, A, B, A", d.text())
+	require.Zero(t, w.Stats().Regressions)
+	require.Zero(t, w.Stats().Duplicates)
+	require.EqualValues(t, 8, watchedSymbol(t, w, symbols, tickstorm.Trades, "A").Sequence)
+	for s := range w.Symbols() {
+		require.Equal(t, "A", s.Symbol)
+	}
+}
+
 func TestWatchStale(t *testing.T) {
 	p, _ := watching()
 	w := tickstorm.NewWatch(nil, tickstorm.WatchConfig{})

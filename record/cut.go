@@ -26,6 +26,7 @@ func Cut(ctx context.Context, to string, from, until time.Time, paths ...string)
 		return nil, err
 	}
 	defer r.Close()
+	r.Past() // a recording has what came
 	w := rewriter{from: math.MinInt64}
 	if !from.IsZero() {
 		w.from = from.UnixNano()

@@ -2,12 +2,12 @@ package record
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"math"
 	"time"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/dialogue"
 )
 
 // History reads what was received of a market from a time up to another, as relay.Config.Past wants
@@ -133,7 +133,7 @@ func (h *History) look(e *Entry) (told []byte) {
 		h.broken, h.cause = false, ""
 	}
 	if c, ok := missing(e); ok {
-		h.status = appendTold(h.status[:0], gap, gapText(&c))
+		h.status = dialogue.AppendMessage(h.status[:0], gapNote(&c))
 		return h.status
 	}
 	return nil
@@ -153,7 +153,7 @@ func (h *History) missing(to int64) []byte {
 		cause = notRecorded
 	}
 	h.broken, h.cause = false, ""
-	h.status = appendTold(h.status[:0], gap, fmt.Sprintf("from=%d to=%d cause=%s", h.last, to, clip(cause)))
+	h.status = dialogue.AppendMessage(h.status[:0], dialogue.GapNote(h.last, to, clip(cause)))
 	return h.status
 }
 

@@ -27,6 +27,8 @@ type Entry struct {
 	// Raw is the message as it came; with a filter, an array of the elements that it takes, each
 	// as it came. nil if it is no message. Valid until the next call of Next.
 	Raw []byte
+	// Past is that Raw is no live message: see [Reader.Past].
+	Past bool
 	// Elements are the numbers that the elements of Raw have in the message as it came, if
 	// some were left out; nil if none were. Valid until the next call of Next.
 	Elements []int
@@ -34,8 +36,8 @@ type Entry struct {
 	Control *Control
 	Damage  *Damage
 	// Segment is the segment's name and Sequence the entry's number in it; of a damage that
-	// of what may come next, and "" if its file does not say. Numbers that never come were lost, or
-	// are of another kind.
+	// of what may come next, and "" if its file does not say. Numbers that never come were lost,
+	// left out, or are of another kind.
 	Segment  string
 	Sequence uint64
 }
@@ -60,6 +62,7 @@ type Reader struct {
 	paths    []string
 	unpacker *unpacker
 	filter   filter
+	past     bool
 	follow   time.Duration
 	seeking  bool
 	clock    Clock
@@ -114,6 +117,13 @@ func (r *Reader) Until(t time.Time) {
 		r.until = t.UnixNano()
 	}
 }
+
+// Past has the past read too, with [Entry].Past set. What a relay sends to who joins late, the last event
+// of each symbol or a history, is in a recording that was made behind it as it came: between two
+// statuses that say so, at the time at which it came, and often beside the same events as they were live. Whoever took
+// them for live would have them twice, so they are left out by default, these statuses and all. Each such message is one
+// by itself: wherever reading begins, ends or is damaged, no other is left out for it.
+func (r *Reader) Past() { r.past = true }
 
 // Follow has the reader wait for more at the end, instead of ending, and look for it this often;
 // 0 is each 100 ms. Segments that are being written are read as far as their frames are

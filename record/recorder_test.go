@@ -708,6 +708,11 @@ func TestRecorderConfig(t *testing.T) {
 	good := Config{Dir: "x", Market: tickstorm.FuturesCME}
 	_, err := NewRecorder(good)
 	require.NoError(t, err)
+	asking := good
+	asking.Feed = "ws://127.0.0.1:7000/?snapshot=1&token=sesame"
+	_, host, err := asking.withDefaults()
+	require.NoError(t, err)
+	require.Equal(t, "127.0.0.1:7000", host, "which is all that is written of it")
 	for _, c := range []struct {
 		name string
 		set  func(*Config)

@@ -74,6 +74,8 @@ func segmentOf(t testing.TB, h Header, lines ...any) []byte {
 			require.NoError(t, s.message(at(l), trade(l)))
 		case []byte:
 			require.NoError(t, s.message(at(0), l))
+		case stamped:
+			require.NoError(t, s.message(at(l.ms), l.msg))
 		case Control:
 			require.NoError(t, s.control(l))
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/dialogue"
 )
 
 // Source reads the messages of one market, in the form that package sim serves them in: it is a
@@ -66,13 +67,13 @@ func (s *Source) Next() (msg []byte, received int64, err error) {
 				return e.Raw, e.Received, nil
 			}
 			s.held = e
-			return s.say(connected, ""), e.Received, nil
+			return s.say(dialogue.Status{Status: dialogue.UpstreamConnected}), e.Received, nil
 		}
 		if e.Damage != nil && s.OnDamage != nil {
 			s.OnDamage(e.Damage)
 		}
-		if word, text := told(e); word != "" {
-			return s.say(word, text), e.Received, nil
+		if status, ok := told(e); ok {
+			return s.say(status), e.Received, nil
 		}
 	}
 }
@@ -87,32 +88,25 @@ func onlyStatuses(split *tickstorm.Splitter, msg []byte) bool {
 	return split.Err() == nil
 }
 
-// The words of internal/dialogue, which this module does not reach.
-const (
-	connected    = "upstream_connected"
-	disconnected = "upstream_disconnected"
-	gap          = "gap"
-)
-
-// told returns the status that tells what happened at an entry; word is "" if there is none.
-func told(e *Entry) (word, text string) {
+// told returns the status that tells what happened at an entry; ok is false if there is none.
+func told(e *Entry) (s dialogue.Status, ok bool) {
 	if c, ok := missing(e); ok {
-		return gap, gapText(&c)
+		return gapNote(&c), true
 	}
 	if e.Control != nil {
 		switch e.Control.Kind {
 		case Up:
-			return connected, ""
+			return dialogue.Status{Status: dialogue.UpstreamConnected}, true
 		case Down:
-			return disconnected, clip(e.Control.Cause)
+			return dialogue.Status{Status: dialogue.UpstreamDisconnected, Message: clip(e.Control.Cause)}, true
 		}
 	}
-	return "", ""
+	return dialogue.Status{}, false
 }
 
-// gapText is the text of the status that tells of what is missing.
-func gapText(c *Control) string {
-	return fmt.Sprintf("from=%d to=%d cause=%s", when(c.From), when(c.To), clip(causeOf(c)))
+// gapNote is the status that tells of what is missing.
+func gapNote(c *Control) dialogue.Status {
+	return dialogue.GapNote(when(c.From), when(c.To), clip(causeOf(c)))
 }
 
 // causeOf says why something is missing, and of what is no gap of the connection's what it is.
@@ -138,21 +132,12 @@ func when(m tickstorm.Moment) int64 {
 }
 
 // say makes a message of one status.
-func (s *Source) say(word, text string) []byte {
-	if word != gap {
-		s.up = word == connected
+func (s *Source) say(told dialogue.Status) []byte {
+	if told.Status != dialogue.Gap {
+		s.up = told.Status == dialogue.UpstreamConnected
 	}
-	s.status = appendTold(s.status[:0], word, text)
+	s.status = dialogue.AppendMessage(s.status[:0], told)
 	return s.status
-}
-
-// appendTold appends a message of one status.
-func appendTold(dst []byte, word, text string) []byte {
-	e := tickstorm.Status{
-		Header: tickstorm.Header{Has: tickstorm.StatusStatus | tickstorm.StatusMessage},
-		Status: []byte(word), Message: []byte(text),
-	}
-	return append(e.AppendJSON(append(dst, '[')), ']')
 }
 
 // SeekTo goes on at the first message that was received at a time, in nanoseconds since 1970, or

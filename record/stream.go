@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/past"
 )
 
 // This file reads the segments of one market in one folder, one after the other.
@@ -261,6 +262,9 @@ func (st *stream) nextLine() (bool, error) {
 			e.Control, e.Received = c, c.Received
 		}
 		if st.outside = e.Received >= st.r.until || st.since != 0 && e.Received <= st.since; st.outside {
+			continue
+		}
+		if e.Past = !l.control && past.Message(l.raw); e.Past && !st.r.past {
 			continue
 		}
 		if st.r.seeking && !st.begun && !st.reached(&e, l.raw) {

@@ -22,8 +22,9 @@ type Report struct {
 	Finished bool
 	// Frames, Messages and Controls are how many are whole, the header not counted.
 	Frames, Messages, Controls uint64
-	// Elements are the elements of these messages, by channel; "" stands for those of none and,
-	// where a frame has dozens, for the rest of the channels.
+	// Elements are the elements of these messages, by channel, those of the past among them (see
+	// [Reader.Past]); "" stands for those of none and, where a frame has dozens, for the rest of the
+	// channels.
 	Elements map[string]uint64
 	// Raw and Packed are the bytes of these frames before and after compression.
 	Raw, Packed int64

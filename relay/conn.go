@@ -13,6 +13,7 @@ import (
 	"github.com/tickstorm/tickstorm/frame"
 	"github.com/tickstorm/tickstorm/internal/dialogue"
 	"github.com/tickstorm/tickstorm/internal/fanout"
+	"github.com/tickstorm/tickstorm/internal/gate"
 )
 
 // farewell is how long clients get to take a close frame when the server ends without patience.
@@ -58,7 +59,7 @@ func newConn(m *market, nc net.Conn, from string, w wish) *conn {
 	cfg := &m.server.cfg
 	c.framer = frame.New(frame.Config{Server: true, Buffer: 1 << 10, MaxMessage: cfg.MaxRequest}, ear{c})
 	raw := nc
-	if l, ok := nc.(*counted); ok {
+	if l, ok := nc.(*gate.Conn); ok {
 		raw = l.Conn // which can write several buffers at once
 	}
 	c.out = m.hub.Join(raw, fanout.OutletConfig{

@@ -38,6 +38,8 @@
 //	?conflate=250ms  quotes, aggregates, values and books at most as often, each time the latest
 //	                 of each symbol, the last one always; trades and the rest as they come
 //
+// A [tickstorm.Client] asks by the Feed of its Config, with each connection.
+//
 // What was before comes behind the acknowledgement of its topics in messages of its own, so that
 // it is never taken for live. They begin with the status snapshot_begin ("topics=T.AAPL") or
 // history_begin ("from=1 topics=T.AAPL"), and end with snapshot_end ("events=1 next=live") or

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/tickstorm/tickstorm/internal/gate"
 )
 
 // doorman keeps those out for a while who come with wrong keys again and again: guessing is
@@ -18,35 +20,14 @@ type doorman struct {
 }
 
 const (
-	forgiveness  = 6 * time.Second
-	wrongKeys    = 10
-	mostBarred   = 4096
-	hostBits     = 32 // of an address of IPv4
-	networkBits6 = 64 // of one of IPv6: who has one has all of its network
+	forgiveness = 6 * time.Second
+	wrongKeys   = 10
+	mostBarred  = 4096
 )
-
-// addressOf returns whose an address is that a request has come from; false if it is of this
-// machine, or none of the internet protocol's.
-func addressOf(from string) (netip.Prefix, bool) {
-	at, err := netip.ParseAddrPort(from)
-	if err != nil {
-		return netip.Prefix{}, false
-	}
-	a := at.Addr().Unmap().WithZone("")
-	if a.IsLoopback() {
-		return netip.Prefix{}, false
-	}
-	bits := hostBits
-	if a.Is6() {
-		bits = networkBits6
-	}
-	p, err := a.Prefix(bits)
-	return p, err == nil
-}
 
 // failed is told of a wrong key.
 func (d *doorman) failed(from string) {
-	p, ok := addressOf(from)
+	p, ok := gate.Address(from)
 	if !ok {
 		return
 	}
@@ -68,7 +49,7 @@ func (d *doorman) failed(from string) {
 
 // wait returns how long who comes from an address is to wait; 0 is not at all.
 func (d *doorman) wait(from string) time.Duration {
-	p, ok := addressOf(from)
+	p, ok := gate.Address(from)
 	if !ok {
 		return 0
 	}

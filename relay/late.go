@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,6 +17,7 @@ import (
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/internal/dialogue"
 	"github.com/tickstorm/tickstorm/internal/fanout"
+	"github.com/tickstorm/tickstorm/internal/past"
 )
 
 // This file is what a client that joins late may ask for in the query of its URL: the last event
@@ -294,21 +294,10 @@ func (s *pastSource) Next() (msg []byte, received int64, err error) {
 		switch {
 		case err != nil && !errors.Is(err, io.EOF):
 			return msg, received, s.failed(err)
-		case err != nil || !mayHaveStatus(msg) || !ofThePast(msg):
+		case err != nil || !past.Message(msg):
 			return msg, received, err
 		}
 	}
-}
-
-// ofThePast reports whether a message begins with the word that its events are of the past. A recording of
-// an upstream that is a relay has such messages, and their events where they were live, too.
-func ofThePast(msg []byte) bool {
-	d := json.NewDecoder(bytes.NewReader(msg))
-	if begin, err := d.Token(); err != nil || begin != json.Delim('[') {
-		return false
-	}
-	var first struct{ Status string }
-	return d.Decode(&first) == nil && dialogue.Past(first.Status)
 }
 
 func (s *pastSource) Close() error {

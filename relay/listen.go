@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"net/netip"
 	"os"
-	"sync"
 	"time"
 )
 
@@ -147,53 +145,4 @@ func local(a net.Addr) error {
 		return fmt.Errorf("%w: %s needs Config.Keys and TLS, or Config.Insecure", ErrNotLoopback, a)
 	}
 	return nil
-}
-
-// limited is a listener with at most so many connections at once: what is beyond is closed, so
-// that nobody can use up the descriptors before there is a request to refuse.
-type limited struct {
-	net.Listener
-	most  int
-	share int // of strangers of one address; 0 is all
-
-	mu        sync.Mutex
-	open      int
-	strangers map[netip.Prefix]int
-}
-
-func (l *limited) Accept() (net.Conn, error) {
-	for {
-		c, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		one := &counted{Conn: c, of: l}
-		l.mu.Lock()
-		room := l.admit(one)
-		l.mu.Unlock()
-		if room {
-			return one, nil
-		}
-		_ = c.Close()
-	}
-}
-
-// counted is a connection of a limited listener.
-type counted struct {
-	net.Conn
-	of   *limited
-	once sync.Once
-
-	address  netip.Prefix
-	stranger bool // the listener's lock protects it
-}
-
-func (c *counted) Close() error {
-	c.once.Do(func() {
-		c.of.mu.Lock()
-		c.of.open--
-		c.of.known(c)
-		c.of.mu.Unlock()
-	})
-	return c.Conn.Close()
 }

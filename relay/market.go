@@ -12,6 +12,7 @@ import (
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/internal/dialogue"
 	"github.com/tickstorm/tickstorm/internal/fanout"
+	"github.com/tickstorm/tickstorm/internal/past"
 )
 
 // market is one upstream with its clients. What comes from upstream is handled on the goroutine
@@ -203,11 +204,13 @@ func (t tap) OnMessage(msg []byte, received int64) {
 		t.next.OnMessage(msg, received)
 	}
 	t.m.last.Store(received)
-	if mayHaveStatus(msg) {
+	switch t.m.recalled = past.Message(msg); {
+	case t.m.recalled: // an upstream that is a relay was asked for it, or sends it unasked: nothing of it is live
+	case mayHaveStatus(msg):
 		t.m.mixed, t.m.at = append(t.m.mixed[:0], msg...), received
-		return
+	default:
+		t.m.hub.Message(msg, received)
 	}
-	t.m.hub.Message(msg, received)
 }
 
 // mayHaveStatus reports whether a message may have status events, escaped or not.
@@ -270,6 +273,9 @@ type ears struct {
 
 // OnRaw has one message in 64 decoded, so that the client's Stats have a Lag.
 func (e ears) OnRaw([]byte, int64) (decode bool) {
+	if e.m.recalled {
+		return false
+	}
 	e.m.count++
 	return e.m.count%64 == 1
 }
@@ -281,15 +287,10 @@ func (e ears) OnStatus(s *tickstorm.Status) {
 			e.m.ledger.acked(t)
 		}
 	}
-	word, message := string(s.Status), string(s.Message)
-	if dialogue.Past(word) { // an upstream that is a relay was asked for it: nothing of it is live
-		e.m.recalled = true
-		e.m.mixed = e.m.mixed[:0]
-	}
 	if e.m.recalled {
 		return
 	}
-	switch word {
+	switch word, message := string(s.Status), string(s.Message); word {
 	case dialogue.Gap, dialogue.Dropped:
 		e.m.tellGap(dialogue.Status{Status: word, Message: message})
 	case dialogue.Withdrawn:
@@ -307,7 +308,6 @@ func (e ears) OnStatus(s *tickstorm.Status) {
 
 // OnMessageEnd hands on the message whose statuses have been acted on.
 func (e ears) OnMessageEnd() {
-	e.m.recalled = false
 	if len(e.m.mixed) > 0 {
 		e.m.hub.Message(e.m.mixed, e.m.at)
 		e.m.mixed = e.m.mixed[:0]

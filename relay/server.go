@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/gate"
 )
 
 // UpstreamError is why there is no upstream any more for a market: an error that another attempt
@@ -243,9 +244,9 @@ func (s *Server) limit(l net.Listener) net.Listener {
 	if ok {
 		l = secure.plain
 	}
-	bounded := &limited{Listener: l, most: s.cfg.MaxClients + handshakes}
+	bounded := &gate.Listener{Listener: l, Most: s.cfg.MaxClients + handshakes}
 	if s.cfg.Keys != nil {
-		bounded.share = share(s.cfg.MaxClients)
+		bounded.Share = gate.Share(s.cfg.MaxClients)
 	}
 	if ok {
 		return tls.NewListener(bounded, s.tls)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/past"
 	"github.com/tickstorm/tickstorm/record"
 )
 
@@ -17,7 +18,8 @@ const liveNumber = "-000000"
 // Live is a [Source] that takes what a client receives, at most once: it is the client's
 // [tickstorm.Config].Tap. On the goroutine that reads it copies each message into its buffer;
 // messages that have no room are dropped, the newest first, counted, and told as a notice in
-// their place; so are states and gaps. What is in memory when the process ends is gone: where nothing may be, record and
+// their place; so are states and gaps. What a relay sends of the past is left out, as a [record.Reader]
+// does. What is in memory when the process ends is gone: where nothing may be, record and
 // use a [Folder].
 //
 // It is for one run of one [Runner], and for one client after another. Close it after the client: the
@@ -173,6 +175,26 @@ func (l *Live) Close() error {
 func (l *Live) begin() error { return nil }
 
 func (l *Live) next(ctx context.Context) (*record.Entry, error) {
+	for {
+		if err := l.wait(ctx); err != nil {
+			return nil, err
+		}
+		item := &l.out.items[l.place]
+		l.place++
+		l.entry = record.Entry{Market: l.market, Received: item.received, Control: item.control, Segment: l.segment, Sequence: l.count}
+		l.count++
+		if item.control == nil {
+			l.entry.Raw = l.out.raw[item.start:item.end:item.end]
+			if past.Message(l.entry.Raw) {
+				continue
+			}
+		}
+		return &l.entry, nil
+	}
+}
+
+// wait waits until out has something that was not taken. The error is io.EOF if nothing will come, or ctx's.
+func (l *Live) wait(ctx context.Context) error {
 	for l.place == len(l.out.items) {
 		l.mu.Lock()
 		clear(l.out.items) // controls are not to be kept
@@ -186,23 +208,16 @@ func (l *Live) next(ctx context.Context) (*record.Entry, error) {
 		switch {
 		case len(l.out.items) > 0:
 		case closed:
-			return nil, io.EOF
+			return io.EOF
 		default:
 			select {
 			case <-l.more:
 			case <-ctx.Done():
-				return nil, ctx.Err()
+				return ctx.Err()
 			}
 		}
 	}
-	item := &l.out.items[l.place]
-	l.place++
-	l.entry = record.Entry{Market: l.market, Received: item.received, Control: item.control, Segment: l.segment, Sequence: l.count}
-	if item.control == nil {
-		l.entry.Raw = l.out.raw[item.start:item.end:item.end]
-	}
-	l.count++
-	return &l.entry, nil
+	return nil
 }
 
 func (l *Live) start() positions                            { return nil }

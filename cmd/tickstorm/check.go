@@ -13,6 +13,7 @@ import (
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/cmd/tickstorm/internal/format"
+	"github.com/tickstorm/tickstorm/internal/past"
 )
 
 type checkCmd struct {
@@ -80,9 +81,16 @@ type watcher struct {
 	gap    time.Duration // the longest between two
 	lag    tickstorm.Histogram
 	first  chan struct{}
+	past   past.Events // which are no sign of life
 }
 
+// OnStatus hears where the past begins and ends.
+func (w *watcher) OnStatus(s *tickstorm.Status) { w.past.Status(s.Status, s.Received) }
+
 func (w *watcher) event(e tickstorm.Event) {
+	if w.past.Has(e.Head().Received) {
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := e.Head().ReceivedTime()
@@ -167,7 +175,7 @@ func (c *checkCmd) look(ctx context.Context, a *app) (f *finding, err error) {
 		return f, err
 	}
 	defer src.close()
-	f.feed = string(src.Feed)
+	f.feed = withoutQuery(src.Feed)
 	if a.Verbose == 0 {
 		src.Logger = nil // what there is to say is said once
 	}

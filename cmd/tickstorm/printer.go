@@ -9,6 +9,7 @@ import (
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/cmd/tickstorm/internal/format"
 	"github.com/tickstorm/tickstorm/cmd/tickstorm/internal/where"
+	"github.com/tickstorm/tickstorm/internal/past"
 )
 
 // A printer writes events to an output, as many as are wanted. There are two handlers with one:
@@ -16,6 +17,7 @@ import (
 type printer struct {
 	out    *output
 	filter where.Filter
+	past   bool   // what a relay sends of the past is wanted
 	most   uint64 // 0 is all
 	report *report
 	log    *slog.Logger
@@ -88,6 +90,10 @@ var _ tickstorm.RawHandler = (*splitting)(nil)
 
 // OnRaw implements [tickstorm.RawHandler].
 func (s *splitting) OnRaw(msg []byte, received int64) bool {
+	recalled := past.Message(msg)
+	if recalled && !s.past && !s.whole {
+		return false
+	}
 	s.out.lock()
 	defer s.out.unlock()
 	if s.over(received) {
@@ -136,7 +142,7 @@ func (s *splitting) OnRaw(msg []byte, received int64) bool {
 	if err := s.split.Err(); err != nil {
 		s.spoil(err, msg)
 	}
-	if events {
+	if events && !recalled {
 		s.last.Store(received)
 	}
 	return false
@@ -150,13 +156,18 @@ type decoding struct {
 	*printer
 	lines format.Lines
 	pass  func(tickstorm.Event) bool // nil passes all
+	seen  past.Events
 }
 
 func (d *decoding) event(e tickstorm.Event) {
 	if d.pass != nil && !d.pass(e) {
 		return
 	}
-	d.last.Store(e.Head().Received)
+	if !d.seen.Has(e.Head().Received) {
+		d.last.Store(e.Head().Received)
+	} else if !d.past {
+		return
+	}
 	if !d.late(e.Head().Received) && !d.filter.Event(e) {
 		return
 	}
@@ -182,8 +193,9 @@ func (d *decoding) OnImbalance(e *tickstorm.Imbalance) { d.event(e) }
 func (d *decoding) OnValue(e *tickstorm.Value)         { d.event(e) }
 func (d *decoding) OnUnknown(e *tickstorm.Unknown)     { d.event(e) }
 
-// OnStatus does nothing: statuses are the dialogue's, and what matters of them is logged.
-func (*decoding) OnStatus(*tickstorm.Status) {}
+// OnStatus hears where the past begins and ends. Statuses are the dialogue's, and what else matters of them is
+// logged.
+func (d *decoding) OnStatus(s *tickstorm.Status) { d.seen.Status(s.Status, s.Received) }
 
 // OnError counts what was no event.
 func (d *decoding) OnError(e *tickstorm.EventError) { d.spoil(e.Err, e.Raw) }

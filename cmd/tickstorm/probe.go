@@ -64,7 +64,7 @@ func (c *probeCmd) Run(ctx context.Context, a *app) error {
 	}
 	defer src.close()
 	if src.server == nil && !c.Yes {
-		if err := a.ask(ctx, fmt.Sprintf("This connects to %s with your key, market by market. Whatever is connected with it there may be cut off.", src.Feed)); err != nil {
+		if err := a.ask(ctx, fmt.Sprintf("This connects to %s with your key, market by market. Whatever is connected with it there may be cut off.", withoutQuery(src.Feed))); err != nil {
 			return err
 		}
 	}

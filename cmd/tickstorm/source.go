@@ -104,7 +104,7 @@ func (c *upstream) open(a *app, s settings, market tickstorm.Market, rate int) (
 	case err != nil:
 		return nil, err
 	case strings.HasPrefix(string(src.Feed), "ws://") && !local:
-		a.log.Warn("the key goes over the network unencrypted", "feed", src.Feed)
+		a.log.Warn("the key goes over the network unencrypted", "feed", withoutQuery(src.Feed))
 	}
 	return a.finish(src), nil
 }
@@ -132,10 +132,38 @@ func (c *upstream) feed(s settings) (tickstorm.Feed, error) {
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "ws" && u.Scheme != "wss":
 		return "", usagef("the address of a feed is like wss://socket.massive.com or ws://127.0.0.1:8765: ws or wss, a host, and a port if need be")
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return "", usagef("the address of a feed has nothing but host, port and path, %s://%s here: a key is never in it, where others can see it", u.Scheme, u.Host)
+	case u.User != nil || u.Fragment != "" || hasSecret(u.RawQuery):
+		return "", usagef("the address of a feed has nothing but host, port, path and a query, %s://%s here: a key is never in it, nor a token, where others can see them", u.Scheme, u.Host)
 	}
 	return tickstorm.Feed(name), nil
+}
+
+// hasSecret reports whether a query names a key or a token.
+func hasSecret(query string) bool {
+	values, _ := url.ParseQuery(query) // what of it can be read
+	for name := range values {
+		name = strings.ToLower(name)
+		if strings.HasSuffix(name, "key") || strings.HasSuffix(name, "token") {
+			return true
+		}
+	}
+	return false
+}
+
+// asksForPast reports whether an address asks a relay for what was before.
+func asksForPast(f tickstorm.Feed) bool {
+	u, err := url.Parse(string(f))
+	if err != nil {
+		return false
+	}
+	q := u.Query()
+	return q.Has("since") || q.Get("snapshot") == "1"
+}
+
+// withoutQuery is a feed without what is asked there.
+func withoutQuery(f tickstorm.Feed) string {
+	base, _, _ := strings.Cut(string(f), "?")
+	return base
 }
 
 func hostOf(f tickstorm.Feed) string {

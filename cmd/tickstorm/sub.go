@@ -164,6 +164,7 @@ func (c *subCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer src.close()
+	p.past = asksForPast(src.Feed)
 	src.Queue.Overflow, src.Queue.Bytes = overflows[c.Overflow], c.Queue<<20
 	return p.write(ctx, a, lines, func() error {
 		f.last, f.until, f.enough, f.failed = p.lastEvent, p.end, p.enough, p.out.failed

@@ -53,7 +53,7 @@ func (s *topStream) open(market tickstorm.Market) *topMarket {
 		m.topics = s.given
 	}
 	cfg := top.MeterConfig{
-		Market: market, Feed: string(s.src.Feed), Simulator: s.src.server != nil,
+		Market: market, Feed: withoutQuery(s.src.Feed), Simulator: s.src.server != nil,
 		Topics: m.topics, Tally: m.tally, Symbols: m.table,
 	}
 	if s.admin != nil {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/past"
 )
 
 // The words of Tickstorm's own statuses. The vendor has none of them, and its clients pass
@@ -29,15 +30,12 @@ const (
 	// SnapshotBegin and SnapshotEnd stand around the last event of each channel and symbol of some
 	// topics, as they were before these were subscribed to. The messages are those of
 	// [SnapshotBeginNote] and [SnapshotEndNote].
-	SnapshotBegin, SnapshotEnd = "snapshot_begin", "snapshot_end"
+	SnapshotBegin, SnapshotEnd = past.SnapshotBegin, past.SnapshotEnd
 	// HistoryBegin and HistoryEnd stand around events that were received before the topics were
 	// subscribed to, and around the gaps among them. The messages are those of [HistoryBeginNote]
 	// and [HistoryEndNote].
-	HistoryBegin, HistoryEnd = "history_begin", "history_end"
+	HistoryBegin, HistoryEnd = past.HistoryBegin, past.HistoryEnd
 )
-
-// Past reports whether a status begins events that are not live. They end in the same message.
-func Past(status string) bool { return status == SnapshotBegin || status == HistoryBegin }
 
 // GapNote is the status of a gap: from and to are in nanoseconds since 1970, as far as they are
 // known, else 0, and cause is for people. The message is "from=1 to=2 cause=text", with cause

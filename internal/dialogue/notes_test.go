@@ -103,7 +103,4 @@ func TestNotesOfThePast(t *testing.T) {
 		_, _, ok := dialogue.ParsePastEnd(bad)
 		require.False(t, ok, bad)
 	}
-	require.True(t, dialogue.Past("snapshot_begin"))
-	require.True(t, dialogue.Past("history_begin"))
-	require.False(t, dialogue.Past("gap"))
 }

@@ -45,21 +45,23 @@ var guarded = []string{"C", "syscall", "unsafe"}
 // several; a folder's own row goes before patterns.
 var house = map[string]layer{
 	".": {
-		knows: []string{"frame", "internal/intern", "internal/jsonscan", "internal/poison", "internal/redact", "internal/ring", "internal/sock", "internal/swar", fastjson, ws, "syscall"},
+		knows: []string{"frame", "internal/intern", "internal/jsonscan", "internal/past", "internal/poison", "internal/redact", "internal/ring", "internal/sock", "internal/swar", fastjson, ws, "syscall"},
 		tests: []string{"internal/fixture", "internal/leak", "sim", testify},
 	},
 	"frame":               {knows: []string{"internal/poison", "internal/swar", ws}, tests: []string{testify}},
 	"epoll":               {knows: []string{".", "internal/sock", "syscall"}, tests: []string{"internal/fixture", "internal/leak", "internal/poison", "frame", "sim", testify, ws}},
 	"internal/buckets":    {knows: []string{"."}},
 	"internal/cputime":    {knows: []string{"syscall"}},
-	"internal/dialogue":   {knows: []string{".", ws}, tests: []string{testify}},
+	"internal/dialogue":   {knows: []string{".", "internal/past", ws}, tests: []string{testify}},
 	"internal/faults":     {knows: []string{".", "epoll", "sim"}, tests: []string{"internal/fixture", "internal/leak", testify, ws}},
 	"internal/filelock":   {knows: []string{"syscall"}, tests: []string{testify}},
 	"internal/fixture":    {knows: []string{".", "frame", "internal/selfsigned", "sim", testify, ws, "syscall"}},
 	"internal/fanout":     {knows: []string{".", "internal/dialogue", "internal/intern", "internal/poison", ws}, tests: []string{"bench", "internal/leak", testify, "syscall"}},
+	"internal/gate":       {tests: []string{testify}},
 	"internal/jsonscan":   {knows: []string{"internal/swar"}, tests: []string{fastjson, testify}},
 	"internal/layers":     {tests: []string{testify}},
 	"internal/leak":       {},
+	"internal/past":       {tests: []string{".", "internal/dialogue", testify}},
 	"internal/pgserver":   {knows: []string{"syscall"}},
 	"internal/poison":     {},
 	"internal/redact":     {tests: []string{testify}},
@@ -71,14 +73,14 @@ var house = map[string]layer{
 	"internal/swar":       {tests: []string{testify}},
 
 	"sim":                 {knows: []string{".", "frame", "internal/dialogue", "internal/redact", "internal/selfsigned", ws}, tests: []string{"internal/fixture", "internal/leak", testify}},
-	"relay/admin":         {knows: []string{".", "internal/buckets", "relay"}, tests: []string{"internal/leak", testify}},
+	"relay/admin":         {knows: []string{".", "internal/buckets", "internal/gate", "relay"}, tests: []string{"internal/leak", testify}},
 	"relay/admin/browser": {tests: []string{".", "relay", "relay/admin", "sim", testify}},
 
-	"relay":     {knows: []string{".", "frame", "internal/dialogue", "internal/fanout", "internal/filelock", ws}, tests: []string{"internal/fixture", "internal/leak", "sim", testify}},
+	"relay":     {knows: []string{".", "frame", "internal/dialogue", "internal/fanout", "internal/filelock", "internal/gate", "internal/past", ws}, tests: []string{"internal/fixture", "internal/leak", "sim", testify}},
 	"metrics/*": {knows: []string{".", "internal/buckets"}, tests: []string{"sim", testify}},
-	"record":    {knows: []string{".", "syscall"}, tests: []string{"internal/fixture", "sim", testify}},
+	"record":    {knows: []string{".", "internal/dialogue", "internal/past", "syscall"}, tests: []string{"internal/fixture", "sim", testify}},
 	"interop":   {tests: []string{".", "record", "relay", "sim", testify}},
-	"sink":      {knows: []string{".", "record", "internal/filelock", "sink/internal/again", "sink/internal/counts", "sink/internal/life"}, tests: []string{"internal/leak", "sim", "sink/internal/sinktest", testify}},
+	"sink":      {knows: []string{".", "record", "internal/filelock", "internal/past", "sink/internal/again", "sink/internal/counts", "sink/internal/life"}, tests: []string{"internal/leak", "relay", "sim", "sink/internal/sinktest", testify}},
 
 	"sink/internal/again":        {tests: []string{testify}},
 	"sink/internal/counts":       {},
@@ -103,11 +105,11 @@ var house = map[string]layer{
 	"bench/relay":         {knows: []string{".", "internal/cputime", "internal/dialogue", "relay", "sim", "syscall"}, tests: []string{testify}},
 	"fuzz":                {tests: []string{".", "frame", "internal/jsonscan", "internal/redact", "sim", testify, ws}},
 
-	"cmd/tickstorm":                  {knows: []string{".", "cmd/tickstorm/internal/format", "cmd/tickstorm/internal/top", "cmd/tickstorm/internal/when", "cmd/tickstorm/internal/where", "record", "relay", "relay/admin", "sim", "sink", "sink/kafka", "sink/nats", "sink/nats/embedded", "sink/parquet", "sink/postgres", "syscall"}, tests: []string{"cmd/tickstorm/internal/screen", "internal/fixture", "internal/leak", "internal/pgserver", testify, ws}},
+	"cmd/tickstorm":                  {knows: []string{".", "cmd/tickstorm/internal/format", "cmd/tickstorm/internal/top", "cmd/tickstorm/internal/when", "cmd/tickstorm/internal/where", "internal/past", "record", "relay", "relay/admin", "sim", "sink", "sink/kafka", "sink/nats", "sink/nats/embedded", "sink/parquet", "sink/postgres", "syscall"}, tests: []string{"cmd/tickstorm/internal/screen", "internal/fixture", "internal/leak", "internal/pgserver", testify, ws}},
 	"cmd/tickstorm/internal/format":  {knows: []string{".", "record"}, tests: []string{"internal/fixture", testify}},
 	"cmd/tickstorm/internal/picture": {knows: []string{"cmd/tickstorm/internal/screen", "sim"}},
 	"cmd/tickstorm/internal/screen":  {knows: []string{"syscall"}, tests: []string{"internal/leak", testify}},
-	"cmd/tickstorm/internal/top":     {knows: []string{"."}, tests: []string{"cmd/tickstorm/internal/screen", "internal/fixture", "internal/leak", "sim", testify}},
+	"cmd/tickstorm/internal/top":     {knows: []string{".", "internal/past"}, tests: []string{"cmd/tickstorm/internal/screen", "internal/fixture", "internal/leak", "sim", testify}},
 	"cmd/tickstorm/internal/when":    {tests: []string{testify}},
 	"cmd/tickstorm/internal/where":   {knows: []string{"."}, tests: []string{testify}},
 

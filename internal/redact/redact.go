@@ -3,6 +3,8 @@
 package redact
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -62,6 +64,38 @@ func Bytes(text []byte, secret string) []byte {
 		return text
 	}
 	return []byte(String(string(text), secret))
+}
+
+// Secrets are all that is kept out of the same texts.
+type Secrets []string
+
+// NewSecrets returns those that are not empty. The longest goes first, since it may have another in it,
+// without which the rest of it would be left.
+func NewSecrets(all ...string) Secrets {
+	all = slices.DeleteFunc(slices.Clone(all), func(secret string) bool { return secret == "" })
+	slices.SortStableFunc(all, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+	return Secrets(slices.Compact(all))
+}
+
+// String returns text without the secrets, as the function String does.
+func (s Secrets) String(text string) string {
+	for _, secret := range s {
+		text = String(text, secret)
+	}
+	return text
+}
+
+// Bytes is String for bytes. It returns text itself if no secret is in it, and new memory otherwise.
+func (s Secrets) Bytes(text []byte) []byte {
+	for _, secret := range s {
+		text = Bytes(text, secret)
+	}
+	return text
+}
+
+// In reports whether a secret is in text.
+func (s Secrets) In(text []byte) bool {
+	return slices.ContainsFunc(s, func(secret string) bool { return Index(text, secret) >= 0 })
 }
 
 // match returns how many bytes of text's beginning stand for the secret, 0 if they do not.

@@ -56,3 +56,15 @@ func TestBytesAllocs(t *testing.T) {
 	text := []byte(`{"ev":"status","status":"success","message":"subscribed to: T.\u0041"}`)
 	require.Zero(t, testing.AllocsPerRun(100, func() { redact.Bytes(text, "s3cret-s3cret-s3cret-s3cret-s3cret") }))
 }
+
+// TestSecrets: of several that have each other in them nothing is left.
+func TestSecrets(t *testing.T) {
+	s := redact.NewSecrets("key", "", "the-key-of-all", "of", "key")
+	require.Equal(t, "[redacted] [redacted], [redacted] it", s.String("the-key-of-all key, of it"))
+	require.Equal(t, "[redacted]!", string(s.Bytes([]byte(`the-k\u0065y-of-all!`))))
+	require.True(t, s.In([]byte(`"\u006bey"`)))
+	require.False(t, s.In([]byte("kez")))
+	clean := []byte("nothing")
+	require.Same(t, &clean[0], &s.Bytes(clean)[0])
+	require.Empty(t, redact.NewSecrets("", ""))
+}

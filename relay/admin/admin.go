@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/gate"
 	"github.com/tickstorm/tickstorm/relay"
 )
 
@@ -41,8 +42,13 @@ type Config struct {
 	// name is refused, because a page of somebody else's could have it point here.
 	Hosts []string
 	// MaxViewers is how many may have the page, or another stream of events, open at once; default
-	// 32.
+	// 32. Beyond that a stream is refused by 503.
 	MaxViewers int
+	// MaxConns is how many connections [Admin.Serve] has at once; default 64 more than MaxViewers.
+	// Beyond that a request is refused by 503, and what more than some come with is closed at
+	// once. Another machine has a quarter of them, at least 16. One that says nothing is closed
+	// after 5 s, and who takes nothing for 10 s loses its own.
+	MaxConns int
 	// Version is what the page says it is of; "" is that of the build.
 	Version string
 	// Logger receives what the HTTP server has to complain of; nil is silent.
@@ -70,6 +76,9 @@ type Admin struct {
 func New(source Source, cfg Config) *Admin {
 	if cfg.MaxViewers <= 0 {
 		cfg.MaxViewers = 32
+	}
+	if cfg.MaxConns <= 0 {
+		cfg.MaxConns = cfg.MaxViewers + 64
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -123,15 +132,16 @@ func (a *Admin) Serve(ctx context.Context, l net.Listener) error {
 	defer stop(nil)
 	web := &http.Server{
 		Handler:           a,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       5 * time.Second,
-		IdleTimeout:       time.Minute,
+		ReadHeaderTimeout: silence,
+		ReadTimeout:       silence,
+		IdleTimeout:       silence,
 		MaxHeaderBytes:    16 << 10,
+		ConnContext:       placed,
 		ErrorLog:          slog.NewLogLogger(a.cfg.Logger.Handler(), slog.LevelDebug),
 	}
 	var serving sync.WaitGroup
 	serving.Go(func() {
-		if err := web.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := web.Serve(a.limit(l)); !errors.Is(err, http.ErrServerClosed) {
 			stop(fmt.Errorf("admin: %w", err))
 		}
 	})
@@ -144,6 +154,28 @@ func (a *Admin) Serve(ctx context.Context, l net.Listener) error {
 	return err
 }
 
+const (
+	// silence is how long a connection may say nothing, before a request, within it and behind it.
+	silence = 5 * time.Second
+	// refusals is how many connections beyond Config.MaxConns may be open, to be refused in words.
+	refusals = 16
+)
+
+// limit returns a listener that lets in so many as there are places for.
+func (a *Admin) limit(l net.Listener) net.Listener {
+	return &gate.Listener{Listener: l, Most: a.cfg.MaxConns + refusals, Share: gate.Share(a.cfg.MaxConns)}
+}
+
+// placeKey is where a request's context has the place of its connection.
+type placeKey struct{}
+
+func placed(ctx context.Context, c net.Conn) context.Context {
+	if c, ok := c.(*gate.Conn); ok {
+		return context.WithValue(ctx, placeKey{}, c.Place)
+	}
+	return ctx
+}
+
 // ServeHTTP answers. The paths are from the root: mount it below a prefix by [http.StripPrefix].
 func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// Where there is no such deadline a viewer may hang. What is told piece by piece sets it anew.
@@ -153,6 +185,12 @@ func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	if place, _ := r.Context().Value(placeKey{}).(int); place > a.cfg.MaxConns {
+		h.Set("Connection", "close")
+		h.Set("Retry-After", "5")
+		http.Error(w, "too many connections", http.StatusServiceUnavailable)
+		return
+	}
 	if !a.known(r.Host) {
 		http.Error(w, "this name is not known here", http.StatusMisdirectedRequest)
 		return

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"net"
 	"net/http"
@@ -609,3 +610,83 @@ func TestServeListenerFails(t *testing.T) {
 	require.NoError(t, l.Close())
 	require.ErrorIs(t, admin.New(stocks(relay.MarketStats{}), admin.Config{}).Serve(t.Context(), l), net.ErrClosed)
 }
+
+// TestServeMany: connections are bounded, whatever they do: what is beyond is refused in words, then without,
+// and the silent ones do not keep their places.
+func TestServeMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const most, refused = 4, 16
+		l := &memoryListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+		a := admin.New(stocks(relay.MarketStats{Up: true}), admin.Config{MaxConns: most, MaxViewers: 1})
+		ctx, cancel := context.WithCancel(t.Context())
+		served := make(chan error, 1)
+		go func() { served <- a.Serve(ctx, l) }()
+		say := func(c net.Conn, path string) *http.Response {
+			_, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path)
+			require.NoError(t, err)
+			r, err := http.ReadResponse(bufio.NewReader(c), nil)
+			require.NoError(t, err)
+			return r
+		}
+		viewer := l.dial()
+		require.Equal(t, http.StatusOK, say(viewer, "/events").StatusCode)
+		go func() { _, _ = io.Copy(io.Discard, viewer) }()
+		another := l.dial()
+		require.Equal(t, http.StatusServiceUnavailable, say(another, "/events").StatusCode)
+		silent := []net.Conn{another}
+		for len(silent) < most-1 {
+			silent = append(silent, l.dial())
+		}
+		for range refused {
+			c := l.dial()
+			r := say(c, "/healthz")
+			require.Equal(t, http.StatusServiceUnavailable, r.StatusCode)
+			require.True(t, r.Close)
+			synctest.Wait()
+		}
+		for range refused { // and say nothing
+			silent = append(silent, l.dial())
+		}
+		beyond := l.dial()
+		_, err := beyond.Read(make([]byte, 1))
+		require.ErrorIs(t, err, io.EOF, "at once")
+		began := time.Now()
+		for _, c := range silent {
+			_, _ = io.Copy(io.Discard, c)
+		}
+		require.LessOrEqual(t, time.Since(began), 5*time.Second)
+		c := l.dial()
+		require.Equal(t, http.StatusOK, say(c, "/healthz").StatusCode)
+		cancel()
+		require.ErrorIs(t, <-served, context.Canceled)
+	})
+}
+
+// memoryListener hands out one end of pipes.
+type memoryListener struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (l *memoryListener) dial() net.Conn {
+	near, far := net.Pipe()
+	l.conns <- far
+	return near
+}
+
+func (l *memoryListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *memoryListener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+func (l *memoryListener) Addr() net.Addr { return &net.UnixAddr{Name: "memory", Net: "unix"} }

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/past"
 )
 
 // MaxSymbols is how many symbols are told apart; the events of others count for their channel alone.
@@ -15,12 +16,14 @@ const streams = int(tickstorm.LaunchpadAggregates) + 1
 
 // A Tally is a handler that counts events by stream and symbol, and keeps the last ones of the symbol
 // that is looked at. It belongs to one consumer; what it has counted may be asked for from anywhere.
-// Events wait for the end of their message, so that the lock is taken once for all of them.
+// Events wait for the end of their message, so that the lock is taken once for all of them. What a relay
+// sends of the past is none of them.
 type Tally struct {
 	tickstorm.NopHandler
 
 	middles bool // the market has no trades: the middle of a quote is a price
 	pending []sighting
+	past    past.Events
 
 	watched atomic.Uint32 // the number of the symbol that is looked at, 0 for none
 
@@ -72,13 +75,20 @@ var (
 	_ tickstorm.MessageEndHandler = (*Tally)(nil)
 )
 
-// see takes note of an event.
-func (t *Tally) see(h *tickstorm.Header, price float64) {
+// see takes note of an event, and reports whether it counts.
+func (t *Tally) see(h *tickstorm.Header, price float64) bool {
+	if t.past.Has(h.Received) {
+		return false
+	}
 	t.pending = append(t.pending, sighting{h.Received, price, h.SymbolID, uint32(len(h.Raw)), h.Stream})
 	if len(t.pending) == maxPending {
 		t.OnMessageEnd()
 	}
+	return true
 }
+
+// OnStatus hears where the past begins and ends.
+func (t *Tally) OnStatus(s *tickstorm.Status) { t.past.Status(s.Status, s.Received) }
 
 // OnMessageEnd enters what was seen into the books.
 func (t *Tally) OnMessageEnd() {
@@ -119,8 +129,7 @@ func (t *Tally) enter(s *sighting) {
 
 // OnTrade and the other methods implement [tickstorm.Handler].
 func (t *Tally) OnTrade(e *tickstorm.Trade) {
-	t.see(&e.Header, e.Price)
-	if t.looksAt(&e.Header) {
+	if t.see(&e.Header, e.Price) && t.looksAt(&e.Header) {
 		size := e.Size
 		if e.Has.All(tickstorm.TradeSizeDecimal) {
 			size = e.SizeDecimal.Value
@@ -138,24 +147,21 @@ func (t *Tally) OnQuote(e *tickstorm.Quote) {
 	if t.middles {
 		price = (e.BidPrice + e.AskPrice) / 2
 	}
-	t.see(&e.Header, price)
-	if t.looksAt(&e.Header) {
+	if t.see(&e.Header, price) && t.looksAt(&e.Header) {
 		t.keep(rowOf(&e.Header, tickstorm.KindQuote, e.Timestamp, e.BidSize, e.BidPrice, e.AskPrice, e.AskSize))
 	}
 }
 
 // OnAggregate counts a bar.
 func (t *Tally) OnAggregate(e *tickstorm.Aggregate) {
-	t.see(&e.Header, e.Close)
-	if t.looksAt(&e.Header) {
+	if t.see(&e.Header, e.Close) && t.looksAt(&e.Header) {
 		t.keep(rowOf(&e.Header, tickstorm.KindAggregate, e.Start, e.Open, e.High, e.Low, e.Close, e.Volume))
 	}
 }
 
 // OnBook counts a book, of which the best level is kept.
 func (t *Tally) OnBook(e *tickstorm.Book) {
-	t.see(&e.Header, 0)
-	if t.looksAt(&e.Header) {
+	if t.see(&e.Header, 0) && t.looksAt(&e.Header) {
 		var bid, ask tickstorm.Level
 		if len(e.Bids) > 0 {
 			bid = e.Bids[0]
@@ -169,24 +175,21 @@ func (t *Tally) OnBook(e *tickstorm.Book) {
 
 // OnLULD counts a limit.
 func (t *Tally) OnLULD(e *tickstorm.LULD) {
-	t.see(&e.Header, 0)
-	if t.looksAt(&e.Header) {
+	if t.see(&e.Header, 0) && t.looksAt(&e.Header) {
 		t.keep(rowOf(&e.Header, tickstorm.KindLULD, e.Timestamp, e.LowerBand, e.UpperBand))
 	}
 }
 
 // OnImbalance counts an imbalance.
 func (t *Tally) OnImbalance(e *tickstorm.Imbalance) {
-	t.see(&e.Header, 0)
-	if t.looksAt(&e.Header) {
+	if t.see(&e.Header, 0) && t.looksAt(&e.Header) {
 		t.keep(rowOf(&e.Header, tickstorm.KindImbalance, e.Timestamp, float64(e.Imbalance), float64(e.Paired), e.BookClearingPrice))
 	}
 }
 
 // OnValue counts a value.
 func (t *Tally) OnValue(e *tickstorm.Value) {
-	t.see(&e.Header, e.Val)
-	if t.looksAt(&e.Header) {
+	if t.see(&e.Header, e.Val) && t.looksAt(&e.Header) {
 		t.keep(rowOf(&e.Header, tickstorm.KindValue, e.Timestamp, e.Val))
 	}
 }

@@ -2,6 +2,7 @@ package top_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,6 +48,21 @@ func (b *books) see(id uint32) {
 
 func trade(symbol string, price float64) string {
 	return fmt.Sprintf(`[{"ev":"T","sym":%q,"x":4,"i":"1","z":3,"p":%v,"s":100,"c":[12,37],"t":%d,"q":1}]`, symbol, price, day.UnixMilli())
+}
+
+// TestPast: what a relay sends of the past is no event that has come.
+func TestPast(t *testing.T) {
+	b := newBooks(tickstorm.Stocks, tickstorm.Topic{Channel: "T", Symbol: "*"})
+	piece := `[{"ev":"status","status":"snapshot_begin","message":"topics=T.*"},` + strings.Trim(trade("A", 1), "[]") +
+		`,{"ev":"status","status":"snapshot_end","message":"events=1 next=live"}]`
+	b.feed(t, day, piece, trade("B", 2))
+	s := b.Sample(day.Add(time.Second), true)
+	require.EqualValues(t, 1, s.Events)
+	require.Equal(t, 1.0, s.EventRate)
+	require.Len(t, b.Rank(top.Query{Rows: 5}), 1)
+	b.feed(t, day.Add(time.Second), strings.Replace(piece, "snapshot_end", "lost", 1))
+	b.feed(t, day.Add(2*time.Second), trade("A", 3))
+	require.EqualValues(t, 2, b.Sample(day.Add(3*time.Second), true).Events)
 }
 
 // TestMeter: events are counted by channel and symbol, and rates are of the time between two samples.
