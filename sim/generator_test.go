@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/poison"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -337,6 +338,9 @@ func TestCorpora(t *testing.T) {
 }
 
 func TestGeneratorAllocatesNothing(t *testing.T) {
+	if poison.On {
+		t.Skip("allocations are counted without the race detector")
+	}
 	for _, m := range tickstorm.Markets() {
 		g := sim.NewGenerator(m, 1)
 		everything(t, g, m)
@@ -356,6 +360,9 @@ func TestGeneratorAllocatesNothing(t *testing.T) {
 // TestGeneratorMemory: a generator of more symbols than any other takes memory in its first
 // minutes, and no more later.
 func TestGeneratorMemory(t *testing.T) {
+	if poison.On {
+		t.Skip("allocations are counted without the race detector")
+	}
 	g := sim.NewGenerator(tickstorm.Options, 1)
 	everything(t, g, tickstorm.Options)
 	now := noon

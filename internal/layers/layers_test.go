@@ -67,7 +67,7 @@ var house = map[string]layer{
 	"internal/intern":   {knows: []string{"internal/swar", "unsafe"}, tests: []string{testify}},
 	"internal/swar":     {tests: []string{testify}},
 
-	"sim":                 {knows: []string{".", "frame", "internal/dialogue", "internal/redact", ws}, tests: []string{"internal/leak", testify}},
+	"sim":                 {knows: []string{".", "frame", "internal/dialogue", "internal/redact", ws}, tests: []string{"internal/leak", "internal/poison", testify}},
 	"relay/admin":         {knows: []string{".", "relay"}, tests: []string{"internal/leak", testify}},
 	"relay/admin/browser": {tests: []string{".", "relay", "relay/admin", "sim", testify}},
 
