@@ -178,16 +178,32 @@ proof: ## prove what takes long: races, repeated runs, fuzzing, soak; half an ho
 	./.ci/repeat ./epoll $(call share,30) 300
 	./.ci/repeat ./internal/faults $(call share,30) 300
 	$(MAKE) fuzz test-safe FUZZTIME=$(call share,200000)x
+	$(MAKE) -j4 $(PROOFS)
+
+# These wait for programs and servers most of the time, and do so beside each other.
+PROVE = go test $(PARALLEL) -count=1 -timeout 1h
+PROOFS = $(addprefix proof-,soak relay record flags sink nats nats-faults kafka postgres parquet)
+.PHONY: $(PROOFS)
+proof-soak:
 	$(MAKE) soak SOAK=$(call share,600)s
-	TICKSTORM_OPERATIONS=$(call share,1000000) TICKSTORM_CLIENTS=$(call share,10000) go test -count=1 -run 'Model|NothingIsLeft' ./relay
-	cd record && TICKSTORM_KILLS=$(call share,100) go test -count=1 -run Kill ./examples/record
-	cd cmd/tickstorm && TICKSTORM_FLAGS=$(call share,40) go test -count=1 -run Flags .
-	cd sink && TICKSTORM_KILLS=$(call share,300) go test -count=1 -run 'Kills|Rivals' .
-	cd sink/nats && TICKSTORM_KILLS=$(call share,200) go test -count=1 -timeout 30m -run 'Killed|StreamOnce' .
-	cd sink/nats/internal/faults && TICKSTORM_KILLS=$(call share,60) go test -count=1 -timeout 30m .
-	cd sink/kafka && TICKSTORM_KILLS=$(call share,400) go test -count=1 -timeout 30m -run 'Faults|Killed|Once' .
-	cd sink/postgres && TICKSTORM_KILLS=$(call share,300) go test -count=1 -timeout 30m -run Kills .
-	cd sink/parquet && TICKSTORM_KILLS=$(call share,300) go test -count=1 -run Kills .
+proof-relay:
+	TICKSTORM_OPERATIONS=$(call share,1000000) TICKSTORM_CLIENTS=$(call share,10000) $(PROVE) -run 'Model|NothingIsLeft' ./relay
+proof-record:
+	cd record && TICKSTORM_KILLS=$(call share,100) $(PROVE) -run Kill ./examples/record
+proof-flags:
+	cd cmd/tickstorm && TICKSTORM_FLAGS=$(call share,40) $(PROVE) -run Flags .
+proof-sink:
+	cd sink && TICKSTORM_KILLS=$(call share,300) $(PROVE) -run 'Kills|Rivals' .
+proof-nats:
+	cd sink/nats && TICKSTORM_KILLS=$(call share,200) $(PROVE) -run 'Killed|StreamOnce' .
+proof-nats-faults:
+	cd sink/nats/internal/faults && TICKSTORM_KILLS=$(call share,60) $(PROVE) .
+proof-kafka:
+	cd sink/kafka && TICKSTORM_KILLS=$(call share,400) $(PROVE) -run 'Faults|Killed|Once' .
+proof-postgres:
+	cd sink/postgres && TICKSTORM_KILLS=$(call share,300) $(PROVE) -run Kills .
+proof-parquet:
+	cd sink/parquet && TICKSTORM_KILLS=$(call share,300) $(PROVE) -run Kills .
 
 .PHONY: nats-figures
 nats-figures: ## measure what README says of sink/nats and print its table's rows, medians of ROUNDS=9; takes five minutes

@@ -212,6 +212,46 @@ func TestRecorderMidnight(t *testing.T) {
 	})
 }
 
+// TestRecorderLate: what was received before a segment's time was up, and comes to the recorder behind that, is
+// in its order: the end of the one segment says nothing of the time that the next begins with.
+func TestRecorderLate(t *testing.T) {
+	for name, end := range map[string]func(*badDisk){
+		"time is up": func(*badDisk) {},
+		"no space": func(d *badDisk) {
+			d.setFree(0)
+			time.Sleep(2 * time.Second)
+			d.setFree(1)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := &badDisk{free: 1}
+				tp := newTape(t, func(cfg *Config) { cfg.fs, cfg.MinFree, cfg.Rotate = d, 1, 10*time.Second })
+				tp.say(1)
+				time.Sleep(5 * time.Second)
+				received := time.Now().UnixNano()
+				end(d)
+				time.Sleep(6 * time.Second)
+				require.NotEmpty(t, tp.told(EventClosed))
+				tp.OnMessage([]byte(`[{"ev":"T","q":2}]`), received)
+				tp.end()
+				r, err := Open(tp.dir)
+				require.NoError(t, err)
+				defer r.Close()
+				messages := 0
+				for e, err := range r.All(t.Context()) {
+					require.NoError(t, err)
+					require.Nil(t, e.Damage)
+					if e.Raw != nil {
+						messages++
+					}
+				}
+				require.Equal(t, 2, messages)
+			})
+		})
+	}
+}
+
 // TestRecorderSyncLate: a sync that fails after its segment has ended is told, though the disk
 // says it once.
 func TestRecorderSyncLate(t *testing.T) {

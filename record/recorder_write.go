@@ -39,6 +39,7 @@ type openSegment struct {
 	sw           *segmentWriter
 	header, good int64 // bytes of the header, and of whole frames with it
 	lines        bool  // there is more than a header
+	last         int64 // when what the last line says was received
 	from, until  int64 // a message received in between is in its place here
 }
 
@@ -152,6 +153,7 @@ func (w *writer) feed(now time.Time) error {
 			}
 		}
 		w.read += size
+		w.seg.last = received
 		err := w.seg.sw.message(received, msg)
 		if err = w.wrote(err, tally{pos: w.read, messages: 1, bytes: uint64(len(msg)), newest: received}, now); err != nil {
 			return err
@@ -181,6 +183,7 @@ func (w *writer) mark(m mark, now time.Time) error {
 
 // control writes a control line.
 func (w *writer) control(c Control, t tally, now time.Time) error {
+	w.seg.last = c.Received
 	err := w.seg.sw.control(c)
 	if errors.Is(err, ErrTooLong) {
 		w.r.tell(RecorderEvent{Kind: EventError, Path: w.seg.path(), Err: &WriteError{"write control", w.seg.path(), err}})
@@ -288,7 +291,7 @@ func (w *writer) lookAfter(now time.Time) error {
 		w.dirty, w.syncDue = false, now.Add(cfg.SyncEvery-2*w.poll)
 	}
 	if now.UnixNano() >= w.seg.until && w.seg.lines && !w.r.buf.pending(w.read) { // nothing came that would have ended it
-		return w.finish(Control{Kind: Rotate, Received: now.UnixNano()}, now)
+		return w.finish(Control{Kind: Rotate, Received: w.seg.last}, now) // not now: what comes next may have been received before
 	}
 	if now.Before(w.checkDue) {
 		return nil
@@ -299,7 +302,7 @@ func (w *writer) lookAfter(now time.Time) error {
 	}
 	if err := w.space(); err != nil {
 		text := err.Error()
-		if ferr := w.finish(Control{Kind: Status, Received: now.UnixNano(), Text: text}, now); ferr != nil {
+		if ferr := w.finish(Control{Kind: Status, Received: w.seg.last, Text: text}, now); ferr != nil {
 			return ferr
 		}
 		return err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/internal/fixture"
+	"github.com/tickstorm/tickstorm/internal/poison"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -320,6 +321,9 @@ func TestCorpora(t *testing.T) {
 }
 
 func TestGeneratorAllocatesNothing(t *testing.T) {
+	if poison.On {
+		t.Skip("allocations are counted without the race detector")
+	}
 	for _, m := range tickstorm.Markets() {
 		g := fixture.Generator(t, m, 1)
 		now := noon
@@ -338,6 +342,9 @@ func TestGeneratorAllocatesNothing(t *testing.T) {
 // TestGeneratorMemory: a generator of more symbols than any other takes memory in its first
 // minutes, and no more later.
 func TestGeneratorMemory(t *testing.T) {
+	if poison.On {
+		t.Skip("allocations are counted without the race detector")
+	}
 	g := fixture.Generator(t, tickstorm.Options, 1)
 	now := noon
 	var buf []byte
