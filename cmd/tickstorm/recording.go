@@ -177,7 +177,7 @@ func (p *picking) reader(paths []string, from, until time.Time) (*record.Reader,
 
 // firstMarket is the market of the message that comes first, whose clocks are shown, and whether there is one. That there is no
 // recording at all is an error.
-func (p *picking) firstMarket(ctx context.Context, paths []string, from, until time.Time) (_ tickstorm.Market, any bool, err error) {
+func (p *picking) firstMarket(ctx context.Context, paths []string, from, until time.Time) (_ tickstorm.Market, found bool, err error) {
 	r, err := p.reader(paths, from, until)
 	if err != nil {
 		return "", false, err

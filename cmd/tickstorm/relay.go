@@ -76,6 +76,9 @@ func (c *relayCmd) check() error {
 	if err := c.access.check(c.Listen); err != nil {
 		return err
 	}
+	if err := c.checkPage(); err != nil {
+		return err
+	}
 	if err := c.late.check(); err != nil {
 		return err
 	}

@@ -84,19 +84,27 @@ func (c *relayCmd) listen(ctx context.Context, server *relay.Server) (all []net.
 	return all, addresses, nil
 }
 
+// checkPage reports what is wrong with the page's address, before anything is begun.
+func (c *relayCmd) checkPage() error {
+	if c.Admin == "" {
+		return nil
+	}
+	if err := checkAddress(c.Admin); err != nil {
+		return err
+	}
+	a, err := net.ResolveTCPAddr("tcp", c.Admin)
+	if err == nil && !a.IP.IsLoopback() && !c.AdminRemote {
+		return fmt.Errorf("%w: --admin is for this machine alone, and not %s, unless there is --admin-remote", relay.ErrNotLoopback, c.Admin)
+	}
+	return nil // where a name leads to nothing listening says it
+}
+
 // listenForPage listens at an address of this machine, or of any with --admin-remote.
 func (c *relayCmd) listenForPage() (net.Listener, error) {
-	if err := checkAddress(c.Admin); err != nil {
-		return nil, err
-	}
 	if c.AdminRemote {
 		return net.Listen("tcp", c.Admin)
 	}
-	l, err := relay.Listen("tcp", c.Admin)
-	if errors.Is(err, relay.ErrNotLoopback) {
-		err = fmt.Errorf("%w: --admin is for this machine alone, and not %s, unless there is --admin-remote", relay.ErrNotLoopback, c.Admin)
-	}
-	return l, err
+	return relay.Listen("tcp", c.Admin)
 }
 
 func closeAll(listeners []net.Listener) {

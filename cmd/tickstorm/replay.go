@@ -71,13 +71,13 @@ func (c *replayCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	market, any, err := c.firstMarket(working, paths, from, until)
+	market, found, err := c.firstMarket(working, paths, from, until)
 	if err != nil {
 		return err
 	}
 	stop()
 	if c.Serve != "" {
-		if !any { // which nobody who connects would be told
+		if !found { // which nobody who connects would be told
 			a.nothing()
 		}
 		return c.serve(ctx, a, paths, from, until, speed)

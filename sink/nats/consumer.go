@@ -146,7 +146,8 @@ func (c *Consumer) Stats() ConsumerStats { return c.counts.Snapshot() }
 
 // Run reads until Stop is called (nil, with everything saved that was handled) or ctx ends (its
 // error; what was not saved another consumer handles again). What goes wrong between is tried
-// again, for ever: a cluster that elects, a stream that no sink has made yet.
+// again, for ever: a cluster that elects, a stream that no sink has made yet. That the stream of the
+// group cannot be made, such as for want of room, or is one of another kind, is a [*sink.PermanentError].
 func (c *Consumer) Run(ctx context.Context) error {
 	ctx, ok := c.life.Begin(ctx)
 	if !ok {
@@ -193,7 +194,11 @@ func (c *Consumer) lead(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err != nil {
+		switch {
+		case err == nil:
+		case g == nil && !sink.Retryable(err): // they never have
+			return err
+		default:
 			c.cfg.Logger.Warn("consumers of a group cannot meet", "error", err)
 		}
 		select {

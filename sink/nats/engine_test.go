@@ -1,6 +1,7 @@
 package nats_test
 
 import (
+	"context"
 	"encoding/json"
 	"path/filepath"
 	"strconv"
@@ -141,6 +142,25 @@ func TestLongSubject(t *testing.T) {
 			require.EqualValues(t, 3, r.Stats().Rows)
 			require.Zero(t, nc.Stats().Reconnects)
 		})
+	}
+}
+
+// TestGroupImpossible: a consumer that will never meet its group does not wait for it.
+func TestGroupImpossible(t *testing.T) {
+	nc := fixture.Connect(t, fixture.Start(t, 1))
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "md-group_other", Subjects: []string{"other"}})
+	require.NoError(t, err)
+	for why, cfg := range map[string]sinknats.ConsumerConfig{"replicas": {Replicas: 3}, "its subjects are": {Group: "other"}} {
+		cfg.Market, cfg.Handler = tickstorm.Stocks, tickstorm.NopHandler{}
+		c, err := sinknats.NewConsumer(nc, cfg)
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		err = c.Run(ctx)
+		require.ErrorContains(t, err, why)
+		require.False(t, sink.Retryable(err), err)
 	}
 }
 

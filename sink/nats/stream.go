@@ -86,7 +86,7 @@ func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.St
 			return nil, fmt.Errorf("nats: stream %s: %w", want.Name, err)
 		}
 		if err := checkStream(&want, &s.CachedInfo().Config); err != nil {
-			return nil, err
+			return nil, sink.Permanent(err)
 		}
 		return s, nil
 	}
