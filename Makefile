@@ -38,16 +38,16 @@ binaries: ## build the command line tool for all its platforms, bin/tickstorm-OS
 		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -C cmd/tickstorm -trimpath -ldflags=-s -o "../../bin/$$name" .; \
 	done
 
-# Tests that are parallel wait for something else, a program or a server, most of the time.
+# Tests that are parallel wait for a program or a server most of the time, and so do some modules as a whole.
 PARALLEL = -parallel 8
 
 .PHONY: test
 test: ## run the tests
-	./.ci/each go test $(PARALLEL) ./...
+	./.ci/each -j 2 go test $(PARALLEL) ./...
 
 .PHONY: race
 race: ## run the tests with the race detector, which also poisons lent memory
-	./.ci/each go test $(PARALLEL) -race -count=$(COUNT) ./...
+	./.ci/each -j 2 go test $(PARALLEL) -race -count=$(COUNT) ./...
 
 .PHONY: test-inline
 test-inline: ## run the tests of clients without a queue between reader and handler
@@ -56,7 +56,7 @@ test-inline: ## run the tests of clients without a queue between reader and hand
 # The server that the tests of sink/nats embed has 64-bit atomics that 32-bit platforms do not align.
 .PHONY: test-386
 test-386: ## run the tests on a 32-bit platform, where int and alignment differ
-	GOARCH=386 MODULES="$(filter-out sink/nats,$(LIBRARIES))" ./.ci/each go test $(PARALLEL) ./...
+	GOARCH=386 MODULES="$(filter-out sink/nats,$(LIBRARIES))" ./.ci/each -j 2 go test $(PARALLEL) ./...
 
 .PHONY: test-safe
 test-safe: ## run the tests of the form without package unsafe, which is in internal/intern
