@@ -67,5 +67,9 @@ func TestAllocs(t *testing.T) {
 	require.Zero(t, h.Lent())
 }
 
-// TestHotLine: what every event needs of an outlet is in one line of memory, where pointers have 8 bytes.
-func TestHotLine(t *testing.T) { require.LessOrEqual(t, fanout.HotLine(), uintptr(64)) }
+// TestHotLine: what every event needs of an outlet is in one line of memory, and so are a symbol and who
+// holds it, where pointers have 8 bytes.
+func TestHotLine(t *testing.T) {
+	require.LessOrEqual(t, fanout.HotLine(), uintptr(64))
+	require.LessOrEqual(t, fanout.SymbolLine(), uintptr(64))
+}

@@ -20,9 +20,7 @@ func (h *Hub) Symbols() int {
 	defer h.mu.Unlock()
 	n := 0
 	for i := range h.channels {
-		if s := h.channels[i].symbols; s != nil {
-			n += s.Len()
-		}
+		n += h.channels[i].symbols.len()
 	}
 	return n
 }
@@ -74,6 +72,9 @@ func HotLine() uintptr {
 	f, _ := reflect.TypeFor[Outlet]().FieldByName("stats")
 	return f.Offset + 8
 }
+
+// SymbolLine is how many bytes of a table of symbols each has.
+func SymbolLine() uintptr { return reflect.TypeFor[holders]().Size() }
 
 // Age has the history be one that so many bytes have come to, or a few less. It is for a hub that no
 // message has come to.

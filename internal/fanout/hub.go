@@ -144,11 +144,8 @@ func (h *Hub) Last(t tickstorm.Topic) int64 {
 	if all {
 		return c.last
 	}
-	if c.symbols == nil {
-		return 0
-	}
-	if _, id := c.symbols.Find([]byte(symbol)); id != 0 {
-		return c.holders.Lookup(id).last
+	if list := c.symbols.find(h.hash, []byte(symbol)); list != nil {
+		return list.last
 	}
 	return 0
 }

@@ -205,6 +205,7 @@ func (h *Hub) endRecall(o *Outlet, j *recall) *piece {
 		}
 		to = max(to, h.message.received+1)
 		h.mu.Unlock()
+		h.tidy()
 	}
 	p.gap(from, to, j.cause, p.first.Topics...)
 	p.end(to, false)
@@ -330,6 +331,7 @@ func (h *Hub) recallNext(o *Outlet) []*buffer {
 		j.tape.stop()
 		o.recalls = append(o.recalls[:0:0], o.recalls[1:]...)
 	}
+	h.tidy() // for what went live
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if waits && len(o.recalls[0].tape.past.ready) > 0 { // in the meantime

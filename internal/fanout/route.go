@@ -19,6 +19,7 @@ type message struct {
 
 	elements []element // those that somebody wants
 	present  uint32    // their channels' bits
+	size     int       // of all these in an array, in bytes
 	touched  []int32   // the outlets that want some
 	links    []link
 	picks    []int32 // what one outlet wants
@@ -89,7 +90,7 @@ func (h *Hub) find(msg []byte, received int64) {
 	m := &h.message
 	m.text, m.received = msg, received
 	m.number++
-	m.elements, m.touched, m.links, m.present = m.elements[:0], m.touched[:0], m.links[:0], 0
+	m.elements, m.touched, m.links, m.present, m.size = m.elements[:0], m.touched[:0], m.links[:0], 0, 1
 	m.keys, m.symbols, m.keyed = m.keys[:0], m.symbols[:0], h.conflating.Load() > 0
 	unwanted := 0
 	s := m.splitter
@@ -110,8 +111,8 @@ func (h *Hub) find(msg []byte, received int64) {
 		}
 		wanted := len(c.wild) > 0
 		if c.held > 0 && symbol != nil {
-			if _, id := c.symbols.Find(symbol); id != 0 {
-				wanted = h.pick(c.holders.Lookup(id), c.bit) || wanted
+			if list := c.symbols.find(h.hash, symbol); list != nil {
+				wanted = h.pick(list, c.bit) || wanted
 			}
 		}
 		if !wanted {
@@ -120,6 +121,7 @@ func (h *Hub) find(msg []byte, received int64) {
 		}
 		m.elements = append(m.elements, element{int32(e.Start), int32(e.End), stream})
 		m.present |= c.bit
+		m.size += e.End - e.Start + 1
 		if m.keyed {
 			h.key(e, stream)
 		}
@@ -215,7 +217,7 @@ func (h *Hub) deliver(place int32) {
 	case int(r.picked) == len(m.elements):
 		mask = m.present
 	}
-	if mask != 0 && o.putFrame(mask) {
+	if mask != 0 && m.size >= shareFrom && o.putFrame(mask) { // of less nothing is better shared
 		return
 	}
 	h.gather(r, wild)

@@ -2,11 +2,9 @@ package fanout
 
 import (
 	"maps"
-	"math"
 	"slices"
 
 	"github.com/tickstorm/tickstorm"
-	"github.com/tickstorm/tickstorm/internal/intern"
 )
 
 // This file is the table of topics: who holds which.
@@ -15,75 +13,19 @@ import (
 // unknown stands for all that the market does not have: its symbols are their names.
 type channel struct {
 	bit       uint32
-	stored    bool                   // the last element of each symbol is kept
-	conflates bool                   // only the latest event of a symbol matters
-	wild      []int32                // the outlets that hold all symbols
-	symbols   *intern.Table          // that somebody holds, or held; nil is none
-	holders   *intern.Pages[holders] // of a symbol, by its number
-	held      int                    // symbols with holders
-	events    uint64                 // that came
-	last      int64                  // when the last one came
+	stored    bool    // the last element of each symbol is kept
+	conflates bool    // only the latest event of a symbol matters
+	wild      []int32 // the outlets that hold all symbols
+	symbols   symbols
+	held      int    // symbols with holders
+	events    uint64 // that came
+	last      int64  // when the last one came
 }
 
 const (
 	maxStreams = 31 // of channel.bit
 	unknown    = maxStreams
 )
-
-// holders are the outlets that hold a symbol. Most are held by few, which stand in the line of
-// memory that has to be fetched for their number.
-type holders struct {
-	n    int32 // of all
-	few  [few]int32
-	more *[]int32
-	last int64 // when the last event came
-}
-
-const few = 3
-
-func (h *holders) add(place int32) {
-	switch {
-	case h.n < few:
-		h.few[h.n] = place
-	case h.more == nil:
-		h.more = &[]int32{place}
-	default:
-		*h.more = append(*h.more, place)
-	}
-	h.n++
-}
-
-// remove takes a place out, if it is there, and puts the last in its place.
-func (h *holders) remove(place int32) {
-	at := slices.Index(h.few[:min(h.n, few)], place)
-	if at < 0 && h.more != nil {
-		if at = slices.Index(*h.more, place); at >= 0 {
-			at += few
-		}
-	}
-	if at < 0 {
-		return
-	}
-	h.n--
-	*h.at(at) = *h.at(int(h.n))
-	if h.more != nil {
-		*h.more = (*h.more)[:h.n-few]
-		if h.n == few {
-			h.more = nil
-		}
-	}
-}
-
-func (h *holders) at(i int) *int32 {
-	if i < few {
-		return &h.few[i]
-	}
-	return &(*h.more)[i-few]
-}
-
-func (h *holders) has(place int32) bool {
-	return slices.Contains(h.few[:min(h.n, few)], place) || h.more != nil && slices.Contains(*h.more, place)
-}
 
 // conflates reports whether a stream's older events do not matter where there is a later one:
 // the rule of [tickstorm.OverflowConflate].
@@ -189,14 +131,7 @@ func (h *Hub) add(o *Outlet, t tickstorm.Topic) {
 		h.routes[o.place].wild |= c.bit
 		return
 	}
-	if c.symbols == nil {
-		c.symbols, c.holders = intern.New(math.MaxUint32), new(intern.Pages[holders])
-	}
-	_, id, ok := c.symbols.Insert([]byte(symbol))
-	if !ok {
-		return // it is longer than any symbol
-	}
-	list := c.holders.At(id)
+	list := c.symbols.insert(h.hash, []byte(symbol))
 	if list.n == 0 {
 		c.held++
 	} else if c.bit == 1<<unknown && list.has(o.place) {
@@ -219,11 +154,9 @@ func (h *Hub) remove(o *Outlet, t tickstorm.Topic) {
 			}
 		}
 	}
-	if _, id := c.symbols.Find([]byte(symbol)); id != 0 {
-		if list := c.holders.At(id); list.n > 0 {
-			if list.remove(o.place); list.n == 0 {
-				c.held--
-			}
+	if list := c.symbols.find(h.hash, []byte(symbol)); list != nil && list.n > 0 {
+		if list.remove(o.place); list.n == 0 {
+			c.held--
 		}
 	}
 }
@@ -249,28 +182,36 @@ func without(list []int32, place int32) []int32 {
 // maxUnheld is how many symbols that nobody holds a channel keeps beside as many as are held.
 const maxUnheld = 1 << 10
 
-// tidy forgets symbols that nobody holds, where they are many. Messages wait for a stride of it at
-// most: only who holds the lock of those who edit changes what it reads, but for the times of
-// events, of which one that comes meanwhile may be forgotten.
+// tidy forgets symbols that nobody holds, where they are many, and makes room for more before a topic
+// has to. Messages wait for a stride of it at most: only who holds the lock of those who edit changes
+// what it reads, but for the times of events, of which one that comes meanwhile may be forgotten.
 func (h *Hub) tidy() {
 	for i := range h.channels {
 		c := &h.channels[i]
-		if c.symbols == nil || c.symbols.Len() <= 2*c.held+maxUnheld {
+		old := &c.symbols
+		if old.len() <= 2*c.held+maxUnheld && !old.crowded() {
 			continue
 		}
-		symbols, lists := intern.New(math.MaxUint32), new(intern.Pages[holders])
-		for from, end := 0, c.symbols.Len()+1; from < end; from += stride {
+		next := symbols{slots: make([]holders, slotsFor(c.held))}
+		for some := range slices.Chunk(old.slots, stride) {
 			h.mu.Lock()
-			for id := from; id < min(from+stride, end); id++ {
-				if list := c.holders.Lookup(uint32(id)); list != nil && list.n > 0 {
-					_, to, _ := symbols.Insert([]byte(c.symbols.Text(uint32(id))))
-					*lists.At(to) = *list
+			for i := range some {
+				if some[i].n > 0 {
+					next.put(h.hash, &some[i])
 				}
 			}
 			h.mu.Unlock()
 		}
+		for symbol, list := range old.long {
+			if list.n > 0 {
+				if next.long == nil {
+					next.long = map[string]*holders{}
+				}
+				next.long[symbol] = list
+			}
+		}
 		h.mu.Lock()
-		c.symbols, c.holders = symbols, lists
+		c.symbols = next
 		h.mu.Unlock()
 	}
 }

@@ -84,6 +84,6 @@ func (t *Table) hashOf(e *slot) uint64 {
 	if n > Inline {
 		return t.hasher.Hash([]byte(t.longText(e)))
 	}
-	return t.hasher.words(binary.LittleEndian.Uint64(e.text[:8]), binary.LittleEndian.Uint64(e.text[8:16]),
+	return t.hasher.Words(binary.LittleEndian.Uint64(e.text[:8]), binary.LittleEndian.Uint64(e.text[8:16]),
 		binary.LittleEndian.Uint64(e.text[16:]), n)
 }

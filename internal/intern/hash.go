@@ -25,16 +25,16 @@ func product(x, y uint64) uint64 {
 
 // Hash returns the hash of a text.
 func (h Hasher) Hash(text []byte) uint64 {
-	a, b, c := words(text[:min(len(text), Inline)])
-	hash := h.words(a, b, c, len(text))
+	a, b, c := Words(text[:min(len(text), Inline)])
+	hash := h.Words(a, b, c, len(text))
 	for i := Inline; i < len(text); i += 8 {
 		hash = Fold(hash, swar.Short(text[i:min(i+8, len(text))]))
 	}
 	return hash
 }
 
-// words is Hash for a text of n bytes whose first 24 are given as words.
-func (h Hasher) words(a, b, c uint64, n int) uint64 {
+// Words is Hash for a text of n bytes whose first 24 are given as words.
+func (h Hasher) Words(a, b, c uint64, n int) uint64 {
 	if n < 8 {
 		return h.word(a)
 	}
@@ -44,8 +44,8 @@ func (h Hasher) words(a, b, c uint64, n int) uint64 {
 // word is Hash for a text of fewer than eight bytes, given as a word.
 func (h Hasher) word(w uint64) uint64 { return Fold(h.seed, w) }
 
-// words returns a text of at most 24 bytes as three words, zeros behind it.
-func words(text []byte) (a, b, c uint64) {
+// Words returns a text of at most [Inline] bytes as three words, zeros behind it.
+func Words(text []byte) (a, b, c uint64) {
 	switch n := len(text); {
 	case n < 8:
 		return swar.Short(text), 0, 0

@@ -117,7 +117,7 @@ func (t *Table) Find(text []byte) (string, uint32) {
 	if len(text) > Inline {
 		return t.findLong(text)
 	}
-	a, b, c := words(text)
+	a, b, c := Words(text)
 	return t.FindWords(a, b, c, len(text))
 }
 
@@ -135,7 +135,7 @@ func (t *Table) FindWord(word uint64, n int) (string, uint32) {
 // FindWords is Find for a text of n bytes, at most [Inline], given as three words with zeros
 // behind the text.
 func (t *Table) FindWords(a, b, c uint64, n int) (string, uint32) {
-	h := t.hasher.words(a, b, c, n)
+	h := t.hasher.Words(a, b, c, n)
 	e := t.candidate(h, markOf(h, n))
 	if m := e.load(); m.mark() == markOf(h, n) && m != 0 && e.is(a, b, c) {
 		return t.texts.of(e, m), m.id()
@@ -177,7 +177,7 @@ func (t *Table) search(a, b, c uint64, n int, hash uint64) (string, uint32) {
 }
 
 // Hash returns the hash of a text that is given as for FindWords, to be touched.
-func (t *Table) Hash(a, b, c uint64, n int) uint64 { return t.hasher.words(a, b, c, n) }
+func (t *Table) Hash(a, b, c uint64, n int) uint64 { return t.hasher.Words(a, b, c, n) }
 
 // Touch fetches the lines where the searches for texts of these hashes would begin, and returns
 // something of them, which the caller must keep from being optimized away. It is a short loop,
