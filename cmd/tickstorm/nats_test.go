@@ -67,7 +67,9 @@ func TestNatsDemo(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
 	code := make(chan int, 1)
-	go func() { code <- run(ctx, []string{"sink", "nats", "--demo", "--listen", "127.0.0.1:0", little}, s.world) }()
+	go func() {
+		code <- run(ctx, []string{"sink", "nats", "--demo", "--listen", "127.0.0.1:0", little}, s.world)
+	}()
 	require.True(t, s.out.await("\n"), s.err)
 	url := strings.TrimSpace(s.out.String())
 	other := newScene(t)
