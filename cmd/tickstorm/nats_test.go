@@ -37,12 +37,15 @@ func natsServer(t *testing.T) (url string, messages func(subject string) int) {
 	}
 }
 
+// little bounds a stream: a server reserves all that it may have.
+const little = "--max-bytes=268435456"
+
 // TestNatsFolder: what was recorded comes out of NATS, each element once, whoever shares the work and
 // however often the sink runs.
 func TestNatsFolder(t *testing.T) {
 	t.Parallel()
 	url, messages := natsServer(t)
-	throughFolder(t, "nats", func() int { return messages("md.>") }, []string{"--url", url}, "--ids")
+	throughFolder(t, "nats", func() int { return messages("md.>") }, []string{"--url", url}, "--ids", little)
 }
 
 // TestNatsLive: what a connection receives comes out of NATS, and what has come is in it when a sink ends.
@@ -51,7 +54,7 @@ func TestNatsLive(t *testing.T) {
 	url, messages := natsServer(t)
 	_, flags := start(t, sim.Config{Rate: 2000})
 	s := newScene(t)
-	require.Equal(t, exitOK, s.run(t, slices.Concat([]string{"sink", "nats", "--url", url, "--prefix", "x", "--for", "300ms", "T.AAPL", "Q.MSFT"}, flags)...), s.err)
+	require.Equal(t, exitOK, s.run(t, slices.Concat([]string{"sink", "nats", "--url", url, little, "--prefix", "x", "--for", "300ms", "T.AAPL", "Q.MSFT"}, flags)...), s.err)
 	want := messages("x.stocks.T.AAPL") + messages("x.stocks.Q.MSFT")
 	require.NotZero(t, want)
 	require.Equal(t, sunkElements(t, s), want+messages("x.stocks.status.*"), "statuses are elements too")
@@ -67,7 +70,9 @@ func TestNatsDemo(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
 	code := make(chan int, 1)
-	go func() { code <- run(ctx, []string{"sink", "nats", "--demo", "--listen", "127.0.0.1:0"}, s.world) }()
+	go func() {
+		code <- run(ctx, []string{"sink", "nats", "--demo", "--listen", "127.0.0.1:0", little}, s.world)
+	}()
 	require.True(t, s.out.await("\n"), s.err)
 	url := strings.TrimSpace(s.out.String())
 	other := newScene(t)

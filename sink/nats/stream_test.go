@@ -26,7 +26,7 @@ func TestStreamConfig(t *testing.T) {
 	require.NoError(t, err)
 	dir, _ := sinktest.Recorded(t, false, 1)
 	write := func(cfg sinknats.Config) error {
-		engine, err := sinknats.NewEngine(nc, cfg)
+		engine, err := sinknats.NewEngine(nc, cfg) // with the defaults
 		require.NoError(t, err)
 		defer engine.Close()
 		r, err := sink.NewRunner(engine, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}}), sink.Config{})
@@ -95,9 +95,7 @@ func TestTooLong(t *testing.T) {
 	tp.OnMessage([]byte(`[{"ev":"T","sym":"AAPL","c":"`+strings.Repeat("x", 2000)+`"}]`), time.Now().UnixNano())
 	tp.Say(50)
 	tp.End()
-	engine, err := sinknats.NewEngine(nc, sinknats.Config{})
-	require.NoError(t, err)
-	defer engine.Close()
+	engine := fixture.NewEngine(t, nc, sinknats.Config{})
 	r, err := sink.NewRunner(engine, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}}), sink.Config{DeadLetters: filepath.Join(t.TempDir(), "dead")})
 	require.NoError(t, err)
 	require.NoError(t, r.Run(t.Context()))
