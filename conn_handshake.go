@@ -86,7 +86,10 @@ func handshake(nc net.Conn, u *url.URL, header http.Header, secrets redact.Secre
 	a, err := r.ask(nc, req, func(status int) bool { return status == http.StatusSwitchingProtocols })
 	if err != nil {
 		var refused *refusal
-		if errors.As(err, &refused) && refused.status == http.StatusBadRequest && u.Scheme == "ws" {
+		switch bad := errors.As(err, &refused) && refused.status == http.StatusBadRequest; {
+		case bad && u.RawQuery != "":
+			return nil, fmt.Errorf("%w (a relay answers a query like this that makes no sense, or asks for what it does not keep)", err)
+		case bad && u.Scheme == "ws":
 			return nil, fmt.Errorf("%w (a port with TLS answers ws:// like this: perhaps the feed is wss://)", err)
 		}
 		return nil, err

@@ -597,6 +597,10 @@ func TestHandshakeWrongPort(t *testing.T) {
 		status  int
 	}{
 		{"ws to net/http with TLS", tickstorm.Feed("ws://" + secure.Listener.Addr().String()), nil, "wss://", 400},
+		{"a query that a relay refuses", "ws://host?since=yesterday", pipeTo(func(nc net.Conn) {
+			_, _, _ = fixture.Accept(nc)
+			_, _ = io.WriteString(nc, "HTTP/1.1 400 Bad Request\r\n\r\n")
+		}), "query", 400},
 		{"ws to an alert", "ws://host", pipeTo(func(nc net.Conn) {
 			_, _, _ = fixture.Accept(nc)
 			_, _ = nc.Write([]byte{0x15, 3, 1, 0, 2, 2, 70})

@@ -59,8 +59,13 @@ func (h LogHandler) OnStatus(e *Status) {
 	switch e.Code() {
 	case StatusAuthFailed, StatusNoPlan, StatusAuthTimeout, StatusMaxConnections:
 		level = slog.LevelError
-	case StatusNotAuthorized, StatusSubscriptionLimit, StatusNotRealTime, StatusRefused, StatusBadRequest, StatusOther:
+	case StatusNotAuthorized, StatusSubscriptionLimit, StatusNotRealTime, StatusRefused, StatusBadRequest:
 		level = slog.LevelWarn
+	case StatusOther:
+		var ok bool
+		if level, ok = relayed(e.Status); !ok {
+			level = slog.LevelWarn
+		}
 	}
 	h.logger().Log(context.Background(), level, "status",
 		"code", e.Code().String(), "status", string(e.Status), "message", string(e.Message))

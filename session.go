@@ -2,6 +2,7 @@ package tickstorm
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -558,7 +559,12 @@ func (s *Session) onStatus(e *Status) {
 	case StatusBadRequest:
 		s.cfg.Logger.Warn("bad request", "err", statusError(e, s.parser.secrets))
 	default:
-		s.cfg.Logger.Warn("unknown status", "err", statusError(e, s.parser.secrets))
+		said := statusError(e, s.parser.secrets)
+		if level, ok := relayed(e.Status); ok {
+			s.cfg.Logger.Log(context.Background(), level, "the relay says", "status", said.Status, "message", said.Message)
+			return
+		}
+		s.cfg.Logger.Warn("unknown status", "err", said)
 		if bytes.EqualFold(bytes.TrimSpace(e.Status), []byte("success")) {
 			s.ledger.doubt(s.now)
 		}

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"iter"
+	"log/slog"
 	"strings"
 	"unicode"
 
+	"github.com/tickstorm/tickstorm/internal/past"
 	"github.com/tickstorm/tickstorm/internal/redact"
 )
 
@@ -104,6 +106,18 @@ func (s *Status) Code() StatusCode {
 		return errorCode(text)
 	}
 	return StatusOther
+}
+
+// relayed reports whether a status is one that a relay says and the vendor has no word for, as package relay has
+// them, and the level of what it means.
+func relayed(status []byte) (level slog.Level, ok bool) {
+	switch string(status) {
+	case "upstream_connected", past.SnapshotBegin, past.SnapshotEnd, past.HistoryBegin, past.HistoryEnd:
+		return slog.LevelInfo, true
+	case "upstream_disconnected", "gap", "dropped", "pending", "withdrawn":
+		return slog.LevelWarn, true
+	}
+	return slog.LevelInfo, false
 }
 
 func successCode(text, message []byte) StatusCode {

@@ -3,6 +3,7 @@ package relay_test
 import (
 	"context"
 	"log/slog"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -61,6 +62,37 @@ func TestUpstreamBreaks(t *testing.T) {
 	}
 	require.Equal(t, dialogue.UpstreamDisconnected, said(t, idle.next()).Status)
 	require.EqualValues(t, 3, b.relay.Stats().Markets[0].Gaps)
+}
+
+// TestWordsAreKnown: what a relay says is unknown to no client of this library, and gets into its log at the level
+// of what it means.
+func TestWordsAreKnown(t *testing.T) {
+	up := fixture.Start(t, quiet)
+	log := &safeBuffer{}
+	cfg := up.ClientConfig(tickstorm.Stocks)
+	cfg.Logger = slog.New(slog.NewTextHandler(log, nil))
+	client, err := tickstorm.NewClient(cfg, tickstorm.NopHandler{})
+	require.NoError(t, err)
+	require.NoError(t, client.Start(t.Context()))
+	defer client.Close()
+	topics := []tickstorm.Topic{{Channel: "T", Symbol: "A"}}
+	for level, notes := range map[slog.Level][]dialogue.Status{
+		slog.LevelInfo: {
+			{Status: dialogue.UpstreamConnected, Message: "stocks"}, dialogue.SnapshotBeginNote(topics), dialogue.SnapshotEndNote(1, false),
+			dialogue.HistoryBeginNote(1, topics), dialogue.HistoryEndNote(2, 1, false),
+		},
+		slog.LevelWarn: {
+			{Status: dialogue.UpstreamDisconnected, Message: "EOF"}, dialogue.GapNote(1, 2, "EOF"), dialogue.DroppedNote(7),
+			dialogue.PendingNote("T.A"), dialogue.WithdrawnNote("T.A"),
+		},
+	} {
+		for _, n := range notes {
+			up.Broadcast(dialogue.AppendMessage(nil, n))
+			line := regexp.MustCompile("level=" + level.String() + ` msg="the relay says" .*status=` + n.Status)
+			require.Eventually(t, func() bool { return line.MatchString(log.String()) }, patience, time.Millisecond, "%v", n)
+		}
+	}
+	require.NotContains(t, log.String(), "unknown status")
 }
 
 // TestUpstreamIsDown: who asks meanwhile is told that it is pending, and gets its answer when
