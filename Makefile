@@ -76,7 +76,7 @@ fuzz: ## run each fuzz target for FUZZTIME, by count: a time can fail by itself
 
 .PHONY: bench
 bench: ## run every benchmark for BENCHTIME
-	go test -run '^$$' -bench . -benchtime=$(BENCHTIME) ./...
+	go test -run '^$$' -bench . -benchtime=$(BENCHTIME) $(if $(filter 1x,$(BENCHTIME)),-short) ./...
 
 .PHONY: ratios
 ratios: ## measure what README states as ratios; takes a minute

@@ -8,7 +8,8 @@ import (
 )
 
 // BenchmarkRatio puts the sides of the other benchmarks next to each other. A round of a
-// [bench.Contest] is an operation, and there are at least bench.ContestRounds of them.
+// [bench.Contest] is an operation, and there are at least bench.ContestRounds of them; with
+// -short there may be less, for who only wants to see that it runs.
 //
 // parse reports how many times as fast the library's engines are as the others, stream
 // what part of the rate of a bare drain is left for frames and for whole events, by
@@ -71,7 +72,7 @@ func compete(b *testing.B, contests ...*bench.Contest) {
 	for b.Loop() {
 		round()
 	}
-	for contests[0].Rounds() < bench.ContestRounds {
+	for !testing.Short() && contests[0].Rounds() < bench.ContestRounds {
 		round()
 	}
 	b.ReportMetric(0, "ns/op") // an operation is of no interest

@@ -3,6 +3,7 @@ package kafka_test
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"slices"
@@ -56,7 +57,11 @@ func (c *cluster) at() sinkkafka.Cluster {
 	at := sinkkafka.Cluster{Brokers: c.ListenAddrs(), Options: []kgo.Opt{kgo.MetadataMinAge(10 * time.Millisecond)}}
 	if c.proxies != nil {
 		at.Options = append(at.Options, kgo.Dialer(func(ctx context.Context, network, host string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, c.proxies[host].Addr())
+			p := c.proxies[host]
+			if p == nil { // of another cluster, which has a port that was this one's: a consumer outlives its failed test
+				return nil, fmt.Errorf("no broker of this cluster: %s", host)
+			}
+			return new(net.Dialer).DialContext(ctx, network, p.Addr())
 		}))
 	}
 	return at
