@@ -30,8 +30,9 @@ func TestTopOnce(t *testing.T) {
 	t.Parallel()
 	for _, m := range tickstorm.Markets() {
 		t.Run(string(m), func(t *testing.T) {
+			t.Parallel()
 			s := newScene(t)
-			require.Equal(t, exitOK, s.run(t, "top", "--demo", "--once", "-d", "200ms", "-n", "3", "-m", string(m)), s.err)
+			require.Equal(t, exitOK, s.run(t, "top", "--demo", "--once", "-d", "1s", "-n", "3", "-m", string(m)), s.err)
 			var found snapshotRead
 			require.NoError(t, json.Unmarshal([]byte(s.out.String()), &found))
 			require.Equal(t, m, found.Market)
