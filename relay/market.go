@@ -73,6 +73,7 @@ func (m *market) bury(c *conn) {
 	m.past.Written += out.Written
 	m.past.Dropped += out.Dropped
 	m.past.Conflated += out.Conflated
+	m.past.Left += out.Left
 	m.past.Recalled += out.Recalled
 	m.past.Delay.Merge(&out.Delay)
 }

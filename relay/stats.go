@@ -49,11 +49,11 @@ type MarketStats struct {
 	// Channels are the Events of each channel.
 	Channels []tickstorm.ChannelCount
 	// Written are the events that clients have taken, those that have gone among them, Dropped
-	// those that they were too slow for, and Conflated those that gave way to later ones. Recalled are
-	// those that late joiners have taken of what was before they came. Delay is that of [ClientStats],
-	// of all of them.
-	Written, Dropped, Conflated, Recalled uint64
-	Delay                                 tickstorm.Histogram
+	// those that they were too slow for, and Conflated those that gave way to later ones. Left are those
+	// that waited for clients which went, or until the relay ended. Recalled are those that late joiners
+	// have taken of what was before they came. Delay is that of [ClientStats], of all of them.
+	Written, Dropped, Conflated, Left, Recalled uint64
+	Delay                                       tickstorm.Histogram
 	// Past is what is kept for late joiners.
 	Past PastStats
 	// Last is when the last message came, the zero time before the first.
@@ -151,6 +151,7 @@ func (st *MarketStats) count(out *fanout.OutletStats) {
 	st.Written += out.Written
 	st.Dropped += out.Dropped
 	st.Conflated += out.Conflated
+	st.Left += out.Left
 	st.Recalled += out.Recalled
 	st.Delay.Merge(&out.Delay)
 }

@@ -316,7 +316,7 @@ func (o *Outlet) end(reason error) {
 
 // hangup ends the outlet with these frames instead of what waits.
 func (o *Outlet) hangup(frames []byte) {
-	o.discard()
+	o.discard(o.reason)
 	o.finish(frames)
 }
 
@@ -340,7 +340,7 @@ func (o *Outlet) wake() {
 func (o *Outlet) Done() <-chan struct{} { return o.done }
 
 // OutletStats is the state of an outlet and what it has counted. Events is the sum of Written,
-// Dropped, Conflated and those that wait.
+// Dropped, Conflated, Left and those that wait.
 type OutletStats struct {
 	// Events are those that were to be written, also those that were dropped at once.
 	Events uint64
@@ -355,7 +355,8 @@ type OutletStats struct {
 	// often it was written to, and Octets how many bytes it took, answers and notes included.
 	Written, Frames, Writes, Octets uint64
 	// Dropped are the events that were dropped, and Conflated those that gave way to a later one.
-	Dropped, Conflated uint64
+	// Left are those that waited when the outlet ended, for another reason than ErrTooSlow.
+	Dropped, Conflated, Left uint64
 	// Recalled are events of the past that were written, which are none of the Events.
 	Recalled uint64
 	// Delay is the time from received to written, of the oldest event of each frame.
@@ -367,7 +368,12 @@ func (o *Outlet) Stats() OutletStats {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	st := o.stats
-	st.Waiting = int(st.Events - st.Written - st.Dropped - st.Conflated)
+	st.Waiting = st.waiting()
 	st.Bytes, st.Conflating, st.Dropping = o.bytes, o.conflating, o.dropping
 	return st
+}
+
+// waiting returns how many events are in the queue or being written.
+func (s *OutletStats) waiting() int {
+	return int(s.Events - s.Written - s.Dropped - s.Conflated - s.Left)
 }

@@ -55,7 +55,7 @@ func (j *joined) over(t *testing.T) error {
 	st := j.Stats()
 	require.Zero(t, st.Waiting)
 	require.Zero(t, st.Bytes)
-	require.Equal(t, st.Events, st.Written+st.Dropped+st.Conflated)
+	require.Equal(t, st.Events, st.Written+st.Dropped+st.Conflated+st.Left)
 	return err
 }
 
@@ -241,6 +241,11 @@ func TestEnds(t *testing.T) {
 					require.ErrorIs(t, err, c.reason)
 				}
 				require.LessOrEqual(t, time.Since(start), c.within)
+				st := j.Stats()
+				require.EqualValues(t, 2, st.Written+st.Dropped+st.Left)
+				if c.reason != fanout.ErrTooSlow {
+					require.Zero(t, st.Dropped, "who goes is not too slow")
+				}
 
 				// All that comes then does nothing.
 				j.hub.Message([]byte(`[{"ev":"T","n":3}]`), 1)

@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"errors"
 	"math"
 	"slices"
 
@@ -347,26 +348,35 @@ func (o *Outlet) endConflating() {
 	}
 }
 
-// discard drops all events and notes that wait, and tells nothing any more.
-func (o *Outlet) discard() {
+// discard drops all events and notes that wait, since the outlet ends for a reason, and tells nothing any more.
+func (o *Outlet) discard(reason error) {
 	o.shut()
 	var gone []*buffer
 	for o.waiting.n > 0 {
 		b := o.waiting.pop()
 		o.bytes -= b.cost()
-		o.stats.Dropped += uint64(b.events)
+		o.lose(b.events, reason)
 		gone = append(gone, b)
 	}
 	for o.latest.n > 0 {
 		s := o.latest.pop()
 		o.bytes -= s.cost()
-		o.stats.Dropped++
+		o.lose(1, reason)
 		gone = append(gone, s.buf)
 	}
 	o.hub.pool.put(gone)
 	o.inLatest, o.inNotes = 0, 0
 	o.drops, o.holes, o.untold, o.dropping = Drops{}, Drops{}, false, false
 	o.endConflating()
+}
+
+// lose counts events that waited when the outlet ends for a reason.
+func (o *Outlet) lose(events int, reason error) {
+	if errors.Is(reason, ErrTooSlow) {
+		o.stats.Dropped += uint64(events)
+	} else {
+		o.stats.Left += uint64(events)
+	}
 }
 
 func (o *Outlet) pushNote(b *buffer) {

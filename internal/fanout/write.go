@@ -43,14 +43,14 @@ func (o *Outlet) write() {
 		o.flush.timer.Stop() // if it has fired it finds nothing to do
 	}
 	o.stopPace()
-	o.discard()
+	o.discard(err)
 	if o.spare != nil {
 		o.hub.pool.putOne(o.spare)
 		o.spare = nil
 	}
 	o.answers = nil
 	o.bytes = 0
-	o.stats.Dropped = o.stats.Events - o.stats.Written - o.stats.Conflated
+	o.lose(o.stats.waiting(), err)
 	o.mu.Unlock()
 	if o.cfg.OnEnd != nil {
 		o.cfg.OnEnd(err)

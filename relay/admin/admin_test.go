@@ -390,7 +390,7 @@ func TestOffice(t *testing.T) {
 
 func TestMetrics(t *testing.T) {
 	m := relay.MarketStats{
-		Market: tickstorm.Stocks, Up: true, Messages: 3, Events: 40, Dropped: 5, Written: 30, Gaps: 2,
+		Market: tickstorm.Stocks, Up: true, Messages: 3, Events: 40, Dropped: 5, Left: 6, Written: 30, Gaps: 2,
 		Channels: []tickstorm.ChannelCount{{Channel: "T", Count: 38}, {Channel: "Q"}, {Channel: `a"\` + "\n", Count: 2}},
 		Clients:  2, Queued: 400, Longest: 300,
 	}
@@ -409,6 +409,7 @@ func TestMetrics(t *testing.T) {
 		`tickstorm_relay_queued_bytes{market="stocks"} 400`,
 		`tickstorm_relay_longest_queue_bytes{market="stocks"} 300`,
 		`tickstorm_relay_dropped_events_total{market="stocks"} 5`,
+		`tickstorm_relay_left_events_total{market="stocks"} 6`,
 		`tickstorm_relay_channel_events_total{market="stocks",channel="T"} 38`,
 		`tickstorm_relay_channel_events_total{market="stocks",channel="a\"\\\n"} 2`,
 		`tickstorm_relay_delay_seconds_bucket{market="stocks",le="2.048e-06"} 0`,

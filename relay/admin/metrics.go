@@ -45,6 +45,7 @@ func (a *Admin) metrics(w http.ResponseWriter, _ *http.Request) {
 	each("tickstorm_relay_written_events_total", "counter", "Events that clients have taken.", func(i int) float64 { return float64(m[i].Written) })
 	each("tickstorm_relay_dropped_events_total", "counter", "Events that clients were too slow for.", func(i int) float64 { return float64(m[i].Dropped) })
 	each("tickstorm_relay_conflated_events_total", "counter", "Events that gave way to later ones in a client's queue.", func(i int) float64 { return float64(m[i].Conflated) })
+	each("tickstorm_relay_left_events_total", "counter", "Events that waited for clients which went.", func(i int) float64 { return float64(m[i].Left) })
 	t.past(now, m)
 	t.family("tickstorm_relay_last_message_age_seconds", "gauge", "Age of the last message from upstream.")
 	for i := range m {
