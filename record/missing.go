@@ -33,6 +33,16 @@ func missing(e *Entry) (c Control, ok bool) {
 	return Control{}, false
 }
 
+// PastGap is the gap that stands for a message which a relay sends of the past. What came between the message
+// before it and this one, in nanoseconds since 1970, may be nowhere but in such messages: until they end,
+// topics are not live.
+func PastGap(before, received int64) *Control {
+	return &Control{
+		Kind: Gap, Received: received, Cause: "what came meanwhile is in the past that a relay sent",
+		From: tickstorm.Moment{Received: timeAt(before)}, To: tickstorm.Moment{Received: timeAt(received)},
+	}
+}
+
 // Gap returns what the row of an entry in the schema "gaps" says: what is missing there, as far as that
 // is known, or that a connection ends or begins. ok is false if it has none, as messages and other
 // controls have. A row of kind [Up] has no number: nothing is missing behind it that was not before.

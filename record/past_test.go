@@ -81,6 +81,16 @@ func TestPast(t *testing.T) {
 	require.Equal(t, live, got)
 	require.Empty(t, past)
 
+	var gaps [][2]int64 // what came while topics were not live is nowhere else
+	for e, err := range open(t, dir).All(t.Context()) {
+		require.NoError(t, err)
+		if c, ok := e.Gap(); ok && c.Kind == Gap {
+			require.Contains(t, c.Cause, "past")
+			gaps = append(gaps, [2]int64{nanos(c.From.Received), nanos(c.To.Received)})
+		}
+	}
+	require.Equal(t, [][2]int64{{at(1), at(5)}, {at(20), at(25)}, {at(27), at(28)}}, gaps)
+
 	all := open(t, dir)
 	all.Past()
 	got, past = read(all)

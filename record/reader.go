@@ -122,7 +122,9 @@ func (r *Reader) Until(t time.Time) {
 // of each symbol or a history, is in a recording that was made behind it as it came: between two
 // statuses that say so, at the time at which it came, and often beside the same events as they were live. Whoever took
 // them for live would have them twice, so they are left out by default, these statuses and all. Each such message is one
-// by itself: wherever reading begins, ends or is damaged, no other is left out for it.
+// by itself: wherever reading begins, ends or is damaged, no other is left out for it. In its place stands a [Gap] since the
+// entry before, because topics are not live until the last such message has come, and what came in that time may be
+// nowhere else.
 func (r *Reader) Past() { r.past = true }
 
 // Follow has the reader wait for more at the end, instead of ending, and look for it this often;

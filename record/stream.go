@@ -265,7 +265,7 @@ func (st *stream) nextLine() (bool, error) {
 			continue
 		}
 		if e.Past = !l.control && past.Message(l.raw); e.Past && !st.r.past {
-			continue
+			e.Past, e.Control = false, PastGap(st.last, e.Received)
 		}
 		if st.r.seeking && !st.begun && !st.reached(&e, l.raw) {
 			continue

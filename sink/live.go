@@ -34,6 +34,7 @@ type Live struct {
 	in     liveBuffer
 	lost   record.Control // what was dropped since in took something; Count is 0 if nothing
 	all    uint64         // that was dropped
+	heard  int64          // when the last message came
 	closed bool
 
 	more  chan struct{} // has room for one: in has something, or it is closed
@@ -71,10 +72,17 @@ func NewLive(m tickstorm.Market, buffer int) *Live {
 	return &Live{market: m, segment: name, half: buffer / 2, more: make(chan struct{}, 1)}
 }
 
-// OnMessage copies a message into the buffer. It implements [tickstorm.Tap].
+// OnMessage copies a message into the buffer, but of the past that a relay sends it notes that it came,
+// as a gap. It implements [tickstorm.Tap].
 func (l *Live) OnMessage(msg []byte, received int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	before := l.heard
+	l.heard = received
+	if past.Message(msg) {
+		l.note(record.PastGap(before, received))
+		return
+	}
 	if !l.room(len(msg)) {
 		l.drop(len(msg), received)
 		return
@@ -139,6 +147,11 @@ func (l *Live) wake() {
 func (l *Live) control(c *record.Control) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.note(c)
+}
+
+// note puts a control in; l.mu is held.
+func (l *Live) note(c *record.Control) {
 	size := sizeOf(c)
 	switch {
 	case l.closed:
@@ -175,22 +188,17 @@ func (l *Live) Close() error {
 func (l *Live) begin() error { return nil }
 
 func (l *Live) next(ctx context.Context) (*record.Entry, error) {
-	for {
-		if err := l.wait(ctx); err != nil {
-			return nil, err
-		}
-		item := &l.out.items[l.place]
-		l.place++
-		l.entry = record.Entry{Market: l.market, Received: item.received, Control: item.control, Segment: l.segment, Sequence: l.count}
-		l.count++
-		if item.control == nil {
-			l.entry.Raw = l.out.raw[item.start:item.end:item.end]
-			if past.Message(l.entry.Raw) {
-				continue
-			}
-		}
-		return &l.entry, nil
+	if err := l.wait(ctx); err != nil {
+		return nil, err
 	}
+	item := &l.out.items[l.place]
+	l.place++
+	l.entry = record.Entry{Market: l.market, Received: item.received, Control: item.control, Segment: l.segment, Sequence: l.count}
+	l.count++
+	if item.control == nil {
+		l.entry.Raw = l.out.raw[item.start:item.end:item.end]
+	}
+	return &l.entry, nil
 }
 
 // wait waits until out has something that was not taken. The error is io.EOF if nothing will come, or ctx's.

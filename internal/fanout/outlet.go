@@ -355,7 +355,8 @@ type OutletStats struct {
 	// often it was written to, and Octets how many bytes it took, answers and notes included.
 	Written, Frames, Writes, Octets uint64
 	// Dropped are the events that were dropped, and Conflated those that gave way to a later one.
-	// Left are those that waited when the outlet ended, for another reason than ErrTooSlow.
+	// Left are those that waited when the outlet ended, or came while it did, for another reason than
+	// ErrTooSlow.
 	Dropped, Conflated, Left uint64
 	// Recalled are events of the past that were written, which are none of the Events.
 	Recalled uint64

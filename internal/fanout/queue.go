@@ -152,7 +152,7 @@ func (o *Outlet) putByPolicy(picks []int32) {
 		text := m.text[e.start:e.end]
 		switch {
 		case o.ending:
-			o.stats.Dropped++
+			o.lose(1, o.reason)
 		case o.tooLong(len(text)) || costFor(len(text)) > o.cfg.High:
 			o.drop(m.received)
 		default:
