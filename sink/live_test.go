@@ -107,7 +107,7 @@ func TestLiveDrops(t *testing.T) {
 	came, dropped := 0, uint64(0)
 	for _, k := range e.rows {
 		switch k.notice {
-		case "":
+		case "", "gap":
 			came++
 		case "dropped":
 			var n sink.Notice
@@ -117,9 +117,9 @@ func TestLiveDrops(t *testing.T) {
 		}
 	}
 	require.Less(t, came, said)
-	require.EqualValues(t, said+1, came+int(dropped))
+	require.EqualValues(t, said+2, came+int(dropped), "the first, and the gap, for which there may be room or not")
 	require.Equal(t, dropped+1, r.Stats().Dropped)
-	require.Equal(t, sink.NoticeKind("gap"), e.rows[len(e.rows)-1].notice)
+	require.Contains(t, []sink.NoticeKind{"gap", "dropped"}, e.rows[len(e.rows)-1].notice)
 }
 
 // TestStopLive: Stop writes what was read, and does not wait longer than its context.
