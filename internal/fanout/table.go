@@ -179,7 +179,8 @@ func without(list []int32, place int32) []int32 {
 	return list
 }
 
-// maxUnheld is how many symbols that nobody holds a channel keeps beside as many as are held.
+// maxUnheld is how many symbols that nobody holds a channel keeps at most, beside as many as are held. Where its
+// table is crowded it keeps none.
 const maxUnheld = 1 << 10
 
 // tidy forgets symbols that nobody holds, where they are many, and makes room for more before a topic
