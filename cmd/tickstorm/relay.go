@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -191,9 +192,8 @@ func (c *relayCmd) serve(ctx context.Context, a *app, server *relay.Server, reco
 		}
 	}
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
-	var serving sync.WaitGroup
-	defer serving.Wait()
 	defer stop()
+	var serving sync.WaitGroup
 	ended := make(chan error, 2)
 	serving.Go(func() { ended <- c.run(life, a, server, recorders) })
 	if c.Admin != "" {
@@ -210,13 +210,26 @@ func (c *relayCmd) serve(ctx context.Context, a *app, server *relay.Server, reco
 	if server.Shutdown(grace) != nil {
 		err = worse(err, fmt.Errorf("programs were cut off that did not take within %v what was queued for them", c.Drain))
 	}
+	stop()
+	serving.Wait()
+	close(ended)
+	for late := range ended { // what failed after something else had ended it
+		if !errors.Is(late, context.Canceled) {
+			err = worse(err, late)
+		}
+	}
 	return err
 }
 
 // run waits for the lock, if there is one, serves clients, and says what they got.
 func (c *relayCmd) run(ctx context.Context, a *app, server *relay.Server, recorders *recorders) error {
 	listeners, addresses, err := c.listen(ctx, server)
-	if err != nil {
+	switch {
+	case err == nil:
+	case ctx.Err() != nil || errors.Is(err, tickstorm.ErrEnded): // before it served anybody, which is no failure
+		c.sum(a, server)
+		return nil
+	default:
 		return err
 	}
 	if err := recorders.start(); err != nil {
@@ -228,14 +241,21 @@ func (c *relayCmd) run(ctx context.Context, a *app, server *relay.Server, record
 		return outputError(err)
 	}
 	err = server.Serve(ctx, listeners...)
-	if s := server.Stats(); !a.Quiet {
-		var written, dropped uint64
-		for _, m := range s.Markets {
-			written, dropped = written+m.Written, dropped+m.Dropped
-		}
-		a.sayf("tickstorm: relayed to %d programs: %d events, %d dropped", s.Accepted, written, dropped)
-	}
+	c.sum(a, server)
 	return err
+}
+
+// sum says what programs got.
+func (c *relayCmd) sum(a *app, server *relay.Server) {
+	if a.Quiet {
+		return
+	}
+	s := server.Stats()
+	var written, dropped uint64
+	for _, m := range s.Markets {
+		written, dropped = written+m.Written, dropped+m.Dropped
+	}
+	a.sayf("tickstorm: relayed to %d programs: %d events, %d dropped", s.Accepted, written, dropped)
 }
 
 // show shows the relay to people at a listener. Without one it listens as soon as the address is free: the

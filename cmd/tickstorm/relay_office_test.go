@@ -145,6 +145,8 @@ func TestRelayOfficeUsage(t *testing.T) {
 		{[]string{"--admin", "0.0.0.0:0", "--admin-remote", "--for", "10ms"}, exitOK, "shows it"},
 		{[]string{"--flush-interval", "-1ms"}, exitUsage, "--flush-interval"},
 		{[]string{"--flush-interval", "0", "--for", "10ms"}, exitOK, "relayed to 0 programs"},
+		{[]string{"--for", "1ns"}, exitOK, "relayed to 0 programs"},
+		{[]string{"--lock", filepath.Join(dir, "lock"), "--for", "1ns"}, exitOK, "relayed to 0 programs"},
 		{[]string{"--listen", "127.0.0.1:99999"}, exitUsage, "no address"},
 		{[]string{"--admin", "127.0.0.1:99999"}, exitUsage, "no address"},
 		{[]string{"--origin", "desk.example.com"}, exitUsage, "https://desk.example.com"},
