@@ -32,6 +32,8 @@ type running struct {
 	url   string
 	roots *x509.CertPool // of its certificate; nil without TLS
 	begin func()         // what it sends need not come before this was called
+	// queues: its acknowledgements overtake events, so that some come behind the end of their topic.
+	queues bool
 	// recorded is all that it sends; nil if there is always more.
 	recorded *recording
 }
@@ -74,7 +76,7 @@ func relayed(t *testing.T, m tickstorm.Market, tls bool) running {
 		web.Close()
 		require.NoError(t, up.Close())
 	})
-	return running{url: scheme + web.Listener.Addr().String(), roots: pool, begin: func() {}}
+	return running{url: scheme + web.Listener.Addr().String(), roots: pool, begin: func() {}, queues: true}
 }
 
 func serve(t *testing.T, cfg sim.Config) running {

@@ -12,6 +12,10 @@
 // each gets its own topics in the bytes that the vendor sent. A tool that can send one message
 // only, or none, subscribes in the URL: ws://127.0.0.1:8765/stocks?subscribe=T.AAPL,Q.*
 //
+// Acknowledgements do not wait behind events, so that a client hears from the relay however much is
+// queued for it. Nothing of a topic comes before it is acknowledged; what waited when it was ended
+// still comes, behind the acknowledgement of that.
+//
 // What the vendor has no words for is told by statuses that its clients pass over:
 // upstream_disconnected and upstream_connected, gap ("from=1 to=2 cause=text", in nanoseconds since
 // 1970), dropped ("1234 events", of a client that reads too slowly), pending ("pending:
