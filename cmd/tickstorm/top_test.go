@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -31,10 +32,12 @@ func TestTopOnce(t *testing.T) {
 	for _, m := range tickstorm.Markets() {
 		t.Run(string(m), func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t)
-			require.Equal(t, exitOK, s.run(t, "top", "--demo", "--once", "-d", "1s", "-n", "3", "-m", string(m)), s.err)
 			var found snapshotRead
-			require.NoError(t, json.Unmarshal([]byte(s.out.String()), &found))
+			once(t, func(out string) bool {
+				found = snapshotRead{}
+				require.NoError(t, json.Unmarshal([]byte(out), &found))
+				return found.Events > 0
+			}, "-n", "3", "-m", string(m))
 			require.Equal(t, m, found.Market)
 			require.True(t, found.Simulator)
 			require.Equal(t, "streaming", found.State)
@@ -46,12 +49,25 @@ func TestTopOnce(t *testing.T) {
 			require.Zero(t, found.Queue.Dropped)
 		})
 	}
-	s := newScene(t)
-	require.Equal(t, exitOK, s.run(t, "top", "--demo", "--once", "-d", "100ms", "-f", "delimited", "-l", ";", "--filter", "NVDA", "T.*"))
+	s := once(t, func(out string) bool { return strings.Contains(out, "\nsymbol;NVDA;events;") },
+		"-f", "delimited", "-l", ";", "--filter", "NVDA", "T.*")
 	require.Contains(t, s.out.String(), "of;name;figure;value\nfeed;stocks;at;")
-	require.Contains(t, s.out.String(), "\nsymbol;NVDA;events;")
 	require.NotContains(t, s.out.String(), "AAPL")
 	require.NotContains(t, s.out.String(), "channel;Q;")
+}
+
+// once takes snapshots of longer and longer intervals until something has come in one.
+func once(t *testing.T, came func(out string) bool, args ...string) *scene {
+	t.Helper()
+	for interval := 100 * time.Millisecond; interval < patience; interval *= 2 {
+		s := newScene(t)
+		require.Equal(t, exitOK, s.run(t, append([]string{"top", "--demo", "--once", "-d", interval.String()}, args...)...), s.err)
+		if came(s.out.String()) {
+			return s
+		}
+	}
+	require.FailNow(t, "nothing came")
+	return nil
 }
 
 // TestTopPlain: where nobody can look at a screen there is a line an interval.
