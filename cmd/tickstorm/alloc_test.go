@@ -36,7 +36,7 @@ func TestAllocations(t *testing.T) {
 				}
 			}
 			all() // it has seen all symbols
-			require.Zero(t, testing.AllocsPerRun(10, all))
+			require.Zero(t, testing.AllocsPerRun(100, all), "the runtime's own for a thread or two are less than one a run")
 			require.NotZero(t, s.lines)
 		})
 	}
