@@ -22,7 +22,7 @@ func TestSplitterAllocs(t *testing.T) {
 		for _, validate := range []bool{false, true} {
 			s := tickstorm.NewSplitter(sim.CorpusMarket(name))
 			s.SetValidate(validate)
-			require.Zero(t, testing.AllocsPerRun(10, func() {
+			require.Zero(t, testing.AllocsPerRun(100, func() {
 				for _, m := range messages {
 					for s.Reset(m); s.Next(); {
 					}
