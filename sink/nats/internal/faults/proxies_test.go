@@ -4,10 +4,13 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
+
+	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
 )
 
 // proxies are the network between clients and servers, which a test can spoil.
@@ -36,8 +39,8 @@ func (all proxies) down() {
 
 func (all proxies) up(t *testing.T) {
 	t.Helper()
-	for _, p := range all {
-		require.NoError(t, p.Start())
+	for _, p := range all { // whose port may be another's for a moment
+		require.Eventually(t, func() bool { return p.Start() == nil }, sinktest.Patience, 10*time.Millisecond)
 	}
 }
 
