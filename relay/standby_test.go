@@ -200,7 +200,7 @@ func (h *heir) says(t *testing.T, want string) (rest string) {
 func TestProcesses(t *testing.T) {
 	up := fixture.Start(t, sim.Config{Numbered: true, Rate: 2000})
 	lock := filepath.Join(t.TempDir(), "lock")
-	active := startProcess(t, up.Feed(), "127.0.0.1:0", lock)
+	active := startProcess(t, up.Feed(), fixture.Loopback()+":0", lock)
 	address := active.says(t, "listens")
 
 	audit := &witness{}

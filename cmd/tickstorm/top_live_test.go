@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm/cmd/tickstorm/internal/screen"
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -230,7 +231,7 @@ func TestDisplay(t *testing.T) {
 // TestTopFeedLost: a feed that is lost is seen, with why, and so is that it has come back.
 func TestTopFeedLost(t *testing.T) {
 	t.Parallel()
-	server, err := sim.Start(sim.Config{})
+	server, err := sim.Start(sim.Config{Address: fixture.Loopback() + ":0"})
 	require.NoError(t, err)
 	address := strings.TrimPrefix(string(server.Feed()), "ws://")
 	v := sit(t, 100, 24, []string{"MASSIVE_API_KEY=k", "NO_COLOR=1"}, "top", "-d", "100ms", "--feed", string(server.Feed()))

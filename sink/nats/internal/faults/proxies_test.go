@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
 )
 
@@ -22,7 +23,7 @@ func newProxies(t *testing.T, servers []string) (all proxies, urls string) {
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 	var list []string
 	for _, u := range servers {
-		p := toxiproxy.NewProxy(server, u, "127.0.0.1:0", strings.TrimPrefix(u, "nats://"))
+		p := toxiproxy.NewProxy(server, u, fixture.Loopback()+":0", strings.TrimPrefix(u, "nats://"))
 		require.NoError(t, p.Start())
 		t.Cleanup(p.Stop)
 		all, list = append(all, p), append(list, "nats://"+p.Listen)
