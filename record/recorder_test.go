@@ -689,11 +689,19 @@ func TestRecorderClose(t *testing.T) {
 	if _, err := os.Stat("/bin/sh"); err != nil {
 		t.Skip("no shell")
 	}
-	tp := newTape(t, func(cfg *Config) { cfg.Command = []string{"/bin/sh", "-c", "exec sleep 1000"} })
+	begun := filepath.Join(t.TempDir(), "begun")
+	tp := newTape(t, func(cfg *Config) { cfg.Command = []string{"/bin/sh", "-c", ": >'" + begun + "'; exec sleep 1000"} })
 	tp.say(1)
 	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(50*time.Millisecond, cancel)
-	require.NoError(t, tp.Close(ctx), "all is written")
+	defer cancel()
+	closed := make(chan error, 1)
+	go func() { closed <- tp.Close(ctx) }()
+	require.Eventually(t, func() bool {
+		_, err := os.Stat(begun)
+		return err == nil
+	}, time.Minute, time.Millisecond)
+	cancel()
+	require.NoError(t, <-closed, "all is written")
 	require.Equal(t, upTo(1), tp.messages())
 	require.ErrorIs(t, tp.told(EventHook)[0].Err, context.Canceled)
 

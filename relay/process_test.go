@@ -38,10 +38,10 @@ func process() {
 	})
 	check(err)
 	go func() { // Listen waits
-		time.Sleep(2 * lockPoll)
-		if s.Stats().Standby {
-			fmt.Println("standby")
+		for !s.Stats().Standby {
+			time.Sleep(lockPoll)
 		}
+		fmt.Println("standby")
 	}()
 	l, err := s.Listen(ctx, "tcp", os.Getenv(addressVariable))
 	check(err)

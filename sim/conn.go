@@ -62,7 +62,7 @@ type Conn struct {
 	messages  int
 	bytes     int64
 
-	// mu guards the following. It is never held while another lock is taken.
+	// mu guards the following. It is never held while another lock is taken but out's own.
 	mu            sync.Mutex
 	authenticated bool
 	key           string

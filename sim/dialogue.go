@@ -135,18 +135,14 @@ func (c *Conn) auth(key string) {
 		return
 	}
 	c.admit(key, plan)
-	c.sendStatuses(dialogue.AuthSuccess)
-	if plan.NotRealTime {
-		c.sendStatuses(dialogue.NotRealTime)
-	}
 	if !s.cfg.Quiet || s.cfg.Replay != nil {
 		c.workers.Go(c.stream)
 	}
 	s.change()
 }
 
-// admit makes the connection an authenticated one, and another one leave if it is one
-// too many.
+// admit makes the connection an authenticated one, which is told with it, and another one
+// leave if it is one too many.
 func (c *Conn) admit(key string, plan Plan) {
 	s := c.server
 	s.admission.Lock()
@@ -165,6 +161,10 @@ func (c *Conn) admit(key string, plan Plan) {
 	}
 	c.mu.Lock()
 	c.authenticated, c.key, c.plan, c.excess = true, key, plan, excess
+	c.sendStatuses(dialogue.AuthSuccess)
+	if plan.NotRealTime {
+		c.sendStatuses(dialogue.NotRealTime)
+	}
 	c.mu.Unlock()
 }
 
@@ -197,6 +197,7 @@ func (c *Conn) subscribe(params string) {
 	var refused []dialogue.Status
 	var accepted []string
 	var added []tickstorm.Topic
+	seen := make(map[tickstorm.Topic]struct{})
 	c.mu.Lock()
 	topics := dialogue.Topics(c.market, params)
 	if n := dialogue.OverLimit(c.market, c.server.cfg.OptionLimit, c.held, topics); n > 0 {
@@ -210,10 +211,11 @@ func (c *Conn) subscribe(params string) {
 			refused = append(refused, dialogue.NotAuthorized)
 			continue
 		}
-		if _, held := c.held[t.ID]; held {
+		_, held := c.held[t.ID]
+		if _, twice := seen[t.ID]; held || twice {
 			continue
 		}
-		c.held[t.ID] = struct{}{}
+		seen[t.ID] = struct{}{}
 		added = append(added, t.ID)
 		accepted = append(accepted, t.Topic.String())
 	}
@@ -223,7 +225,7 @@ func (c *Conn) subscribe(params string) {
 			c.generator.Subscribe(t)
 			c.wants.set(t, true)
 		}
-	})
+	}, func() { maps.Copy(c.held, seen) })
 	if excess {
 		c.evict(Close(int(ws.StatusPolicyViolation), ""))
 	}
@@ -232,11 +234,13 @@ func (c *Conn) subscribe(params string) {
 func (c *Conn) unsubscribe(params string) {
 	var accepted []string
 	var removed []tickstorm.Topic
+	seen := make(map[tickstorm.Topic]struct{})
 	c.mu.Lock()
 	if c.authenticated {
 		for _, t := range dialogue.Topics(c.market, params) {
-			if _, held := c.held[t.ID]; held {
-				delete(c.held, t.ID)
+			_, held := c.held[t.ID]
+			if _, twice := seen[t.ID]; held && !twice {
+				seen[t.ID] = struct{}{}
 				removed = append(removed, t.ID)
 				accepted = append(accepted, t.Topic.String())
 			}
@@ -251,6 +255,10 @@ func (c *Conn) unsubscribe(params string) {
 		for _, t := range removed {
 			c.generator.Unsubscribe(t)
 			c.wants.set(t, false)
+		}
+	}, func() {
+		for _, t := range removed {
+			delete(c.held, t)
 		}
 	})
 }
@@ -276,11 +284,15 @@ func (c *Conn) acks(what, preposition string, topics []string) []dialogue.Status
 
 // answer sends the answers to a request and then lets the change take effect on the
 // stream: no event of a topic comes before it is acknowledged, and none after it has
-// been given up.
-func (c *Conn) answer(refused, accepted []dialogue.Status, change func()) {
+// been given up. What the connection holds changes with the answers: what a test sends
+// because it does comes behind them.
+func (c *Conn) answer(refused, accepted []dialogue.Status, change, hold func()) {
 	c.streaming.Lock()
 	change()
+	c.mu.Lock()
+	hold()
 	c.sendStatuses(append(refused, accepted...)...)
+	c.mu.Unlock()
 	c.streaming.Unlock()
 	signal(c.subscribed)
 	c.server.change()

@@ -431,3 +431,31 @@ func TestTLSInMemory(t *testing.T) {
 		require.Equal(t, 100*time.Millisecond, time.Since(begun))
 	})
 }
+
+// TestHeldIsTold: who sees a key or a topic in the server's counts sends behind the answer to it.
+func TestHeldIsTold(t *testing.T) {
+	s := start(t, sim.Config{Quiet: true, MaxConnections: -1})
+	sent := []byte(`[{"ev":"T","sym":"A"}]`)
+	for range 5 {
+		c := connect(t, s, tickstorm.Stocks)
+		conn := s.Conns()[0]
+		c.next()
+		after := func(request, answer string, there func() bool) {
+			t.Helper()
+			c.send(request)
+			for begun := time.Now(); !there(); { // without a pause, which would be over too late
+				require.Less(t, time.Since(begun), patience)
+			}
+			require.NoError(t, conn.Send(sent))
+			c.expect("[" + answer + "]")
+			c.expect(string(sent))
+		}
+		after(`{"action":"auth","params":"any"}`, fixture.Status("auth_success", "authenticated"), conn.Authenticated)
+		for range 50 {
+			after(subscribe("T.A"), fixture.Acks("T.A")[0], func() bool { return len(conn.Topics()) == 1 })
+			after(`{"action":"unsubscribe","params":"T.A"}`, fixture.Status("success", "unsubscribed to: T.A"), func() bool { return len(conn.Topics()) == 0 })
+		}
+		require.NoError(t, c.nc.Close())
+		<-conn.Done()
+	}
+}

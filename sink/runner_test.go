@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -160,8 +161,9 @@ func TestTwoRunners(t *testing.T) {
 	dir := recording(t, 1, 10)
 	cursor := cursorIn(t)
 	running := make(chan struct{})
+	begun := sync.OnceFunc(func() { close(running) })
 	first := &memory{fail: func(*sink.Batch) (int, error) {
-		close(running)
+		begun()
 		return 0, nil
 	}}
 	r, err := sink.NewRunner(first, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}, Cursor: cursor, Follow: time.Millisecond}), sink.Config{})
@@ -429,7 +431,7 @@ func TestFlusher(t *testing.T) {
 	folder := func() sink.Source {
 		return sink.NewFolder(sink.FolderConfig{Paths: []string{dir}, Cursor: cursor, Save: time.Nanosecond})
 	}
-	cfg := sink.Config{MaxRows: 10, FlushRows: 30, MinWait: time.Nanosecond, MaxWait: time.Nanosecond}
+	cfg := sink.Config{MaxRows: 10, Linger: time.Hour, FlushRows: 30, MinWait: time.Nanosecond, MaxWait: time.Nanosecond}
 	r, err := sink.NewRunner(e, folder(), cfg)
 	require.NoError(t, err)
 	require.ErrorIs(t, r.Run(ctx), context.Canceled)
@@ -508,7 +510,7 @@ func TestDamage(t *testing.T) {
 		}
 		return 0, nil
 	}
-	r, err := sink.NewRunner(e, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}, Cursor: cursor, Save: 1}), sink.Config{MaxRows: 10})
+	r, err := sink.NewRunner(e, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}, Cursor: cursor, Save: 1}), sink.Config{MaxRows: 10, Linger: time.Hour})
 	require.NoError(t, err)
 	require.ErrorIs(t, r.Run(ctx), context.Canceled)
 	e.fail = nil

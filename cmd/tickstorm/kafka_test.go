@@ -53,11 +53,10 @@ func TestKafkaLive(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte(password+"\n"), 0o600))
 	to := []string{"--brokers", brokers, "--prefix", "x.y", "--sasl", "SCRAM-SHA-256", "--user", "ticks", "--password-file", file}
 	_, flags := start(t, sim.Config{Rate: 2000})
-	s := newScene(t)
-	require.Equal(t, exitOK, s.run(t, slices.Concat([]string{"sink", "kafka", "-v", "--for", "300ms", "T.AAPL", "Q.MSFT"}, to, flags)...), s.err)
+	s, _ := sunkLive(t, func() bool { return kafkaStored(c, "x.y.stocks.T") > 0 && kafkaStored(c, "x.y.stocks.Q") > 0 },
+		slices.Concat([]string{"sink", "kafka", "-v", "T.AAPL", "Q.MSFT"}, to, flags)...)
 	require.NotContains(t, s.err.String(), password)
 	want := kafkaStored(c, "x.y.stocks.T", "x.y.stocks.Q")
-	require.NotZero(t, want)
 	outputs := consumers(t, "kafka", want, append(to, "-f", "{ev}.{sym}"))
 	require.Equal(t, []string{"Q.MSFT", "T.AAPL"}, slices.Compact(lines(outputs...)))
 }

@@ -68,10 +68,9 @@ func TestPostgres(t *testing.T) {
 	})
 	t.Run("live", func(t *testing.T) {
 		_, flags := start(t, sim.Config{Rate: 2000})
-		s := newScene(t)
-		require.Equal(t, exitOK, s.run(t, slices.Concat([]string{"sink", "postgres", "--schema", "live", "--layout", "plain", "--for", "300ms", "T.AAPL", "Q.MSFT"}, flags)...), s.err)
-		require.Equal(t, sunkElements(t, s), elements("live"))
-		require.NotZero(t, count("SELECT count(*) FROM live.trades"))
+		_, sunk := sunkLive(t, func() bool { return count("SELECT count(*) FROM live.trades") > 0 },
+			slices.Concat([]string{"sink", "postgres", "--schema", "live", "--layout", "plain", "T.AAPL", "Q.MSFT"}, flags)...)
+		require.Equal(t, sunk, elements("live"))
 		require.Zero(t, count("SELECT count(*) FROM live.trades WHERE symbol <> 'AAPL'"))
 		require.Zero(t, count("SELECT count(*) FROM pg_inherits WHERE inhparent = 'live.trades'::regclass"))
 	})

@@ -250,14 +250,11 @@ func TestRelayStandby(t *testing.T) {
 	t.Parallel()
 	server, flags := start(t, sim.Config{Rate: 1000})
 	dir := t.TempDir()
-	probe, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	page := probe.Addr().String()
-	require.NoError(t, probe.Close())
 	flags = append(flags, "--lock", filepath.Join(dir, "lock"), "--listen", "unix:"+filepath.Join(dir, "s"), "--record", filepath.Join(dir, "recording"))
-	first := startRelay(t, append(flags, "--admin", page)...)
+	first := startRelay(t, append(flags, "--admin", "127.0.0.1:0")...)
 	require.Equal(t, "unix:"+filepath.Join(dir, "s"), first.feed())
 	require.True(t, first.err.await("shows it"))
+	page := regexp.MustCompile(`http://(\S+)`).FindStringSubmatch(first.err.String())[1]
 	second := startRelay(t, append(flags, "--admin", "127.0.0.1:0")...)
 	third := startRelay(t, append(flags, "--admin", page)...) // where the first one has its page
 	require.True(t, second.err.await("is a standby"), second.err)

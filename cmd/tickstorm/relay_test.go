@@ -155,7 +155,7 @@ func TestRelayEvicted(t *testing.T) {
 	s := newScene(t).with("MASSIVE_API_KEY=k")
 	ended := make(chan int, 1)
 	go func() { ended <- s.run(t, append([]string{"relay", "--listen", "127.0.0.1:0"}, flags...)...) }()
-	require.Eventually(t, func() bool { return server.Stats().Open == 1 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return server.Stats().Authenticated == 1 }, patience, time.Millisecond)
 	other := newScene(t).with("MASSIVE_API_KEY=k")
 	require.Equal(t, exitOK, other.run(t, append([]string{"sub", "-n", "1", "T.AAPL"}, flags...)...), other.err)
 	require.Equal(t, exitEvicted, <-ended, s.err)

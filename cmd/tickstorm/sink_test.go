@@ -45,6 +45,19 @@ func sunkElements(t *testing.T, s *scene) int {
 	return n
 }
 
+// sunkLive runs a sink of a connection for a moment, and again where none of what comes has come in that, as on a
+// machine that is busy elsewhere. It returns the last run, and how many elements all have taken.
+func sunkLive(t *testing.T, came func() bool, args ...string) (s *scene, sunk int) {
+	t.Helper()
+	for begun := time.Now(); sunk == 0 || !came(); {
+		require.Less(t, time.Since(begun), patience, "nothing comes")
+		s = newScene(t)
+		require.Equal(t, exitOK, s.run(t, append(args, "--for", "300ms")...), s.err)
+		sunk += sunkElements(t, s)
+	}
+	return s, sunk
+}
+
 // consumers run verbs until their outputs have so many lines, and then interrupts them.
 func consumers(t *testing.T, engine string, want int, commands ...[]string) (outputs []*buffer) {
 	t.Helper()

@@ -184,7 +184,11 @@ func (a *app) simulator(rate int) (*sim.Server, error) {
 	if a.DemoRate != 0 {
 		rate = a.DemoRate
 	}
-	server, err := sim.Start(sim.Config{Rate: rate, Seed: a.DemoSeed, Now: a.simNow, MaxConnections: -1})
+	cfg := sim.Config{Rate: rate, Seed: a.DemoSeed, Now: a.simNow, MaxConnections: -1}
+	if rate > 0 && rate <= demoSubRate {
+		cfg.Batch = [2]int{1, 1} // the same messages each time: else those that are late are longer
+	}
+	server, err := sim.Start(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("the simulator does not start: %w", err)
 	}

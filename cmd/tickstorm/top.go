@@ -188,8 +188,8 @@ func everything(m tickstorm.Market) []tickstorm.Topic {
 	return topics
 }
 
-// beside runs what is looked at while do has a turn each interval, once it is ready. done ends it, and so
-// does an error.
+// beside runs what is looked at while do has a turn each interval, once it is ready, and one at the end if time
+// is up before the first. done ends it, and so does an error.
 func (c *topCmd) beside(ctx context.Context, s shown, do func(now time.Time) (done bool, err error)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -200,21 +200,24 @@ func (c *topCmd) beside(ctx context.Context, s shown, do func(now time.Time) (do
 		<-ended
 		return err
 	}
+	over := func(err error, had bool) error {
+		if err == nil && !had {
+			_, err = do(time.Now())
+		}
+		return err
+	}
 	select {
 	case err := <-ended:
-		return err
+		return over(err, false)
 	case <-s.ready():
 	}
 	s.Sample(time.Now(), true)
 	tick := time.NewTicker(c.Interval)
 	defer tick.Stop()
-	for {
+	for had := false; ; had = true {
 		select {
 		case err := <-ended:
-			if err == nil && c.Once {
-				_, err = do(time.Now())
-			}
-			return err
+			return over(err, had)
 		case now := <-tick.C:
 			if done, err := do(now); done || err != nil {
 				return stop(err)

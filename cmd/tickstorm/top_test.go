@@ -49,11 +49,14 @@ func TestTopOnce(t *testing.T) {
 			require.Zero(t, found.Queue.Dropped)
 		})
 	}
-	s := once(t, func(out string) bool { return strings.Contains(out, "\nsymbol;NVDA;events;") },
-		"-f", "delimited", "-l", ";", "--filter", "NVDA", "T.*")
-	require.Contains(t, s.out.String(), "of;name;figure;value\nfeed;stocks;at;")
-	require.NotContains(t, s.out.String(), "AAPL")
-	require.NotContains(t, s.out.String(), "channel;Q;")
+	t.Run("delimited", func(t *testing.T) {
+		t.Parallel()
+		s := once(t, func(out string) bool { return strings.Contains(out, "\nsymbol;NVDA;events;") },
+			"-f", "delimited", "-l", ";", "--filter", "NVDA", "T.*")
+		require.Contains(t, s.out.String(), "of;name;figure;value\nfeed;stocks;at;")
+		require.NotContains(t, s.out.String(), "AAPL")
+		require.NotContains(t, s.out.String(), "channel;Q;")
+	})
 }
 
 // once takes snapshots of longer and longer intervals until something has come in one.
@@ -113,6 +116,7 @@ func TestTopEnds(t *testing.T) {
 		{"channels that are not in the plan", sim.Config{Keys: map[string]sim.Plan{"k": {Channels: []string{"Z"}}}}, "k", nil, exitPlan, "not authorized"},
 		{"silence", sim.Config{Quiet: true}, "k", []string{"--stale", "50ms"}, exitStale, "no event came for"},
 		{"time is up before the interval is", sim.Config{}, "k", []string{"-d", "1h", "--for", "100ms"}, exitOK, ""},
+		{"time is up at once", sim.Config{}, "k", []string{"-d", "1h", "--for", "1ns"}, exitOK, ""},
 	} {
 		for _, form := range []string{"--plain", "--once"} {
 			t.Run(c.name+form, func(t *testing.T) {
@@ -121,6 +125,7 @@ func TestTopEnds(t *testing.T) {
 				args := append([]string{"top", form}, flags...)
 				require.Equal(t, c.code, s.run(t, append(args, c.args...)...), s.err)
 				require.Contains(t, s.err.String(), c.says)
+				require.Equal(t, c.code == exitOK, s.out.String() != "", "what there is, once time is up")
 			})
 		}
 	}

@@ -87,10 +87,10 @@ var house = map[string]layer{
 	"sink/internal/life":         {},
 	"sink/internal/sinktest":     {knows: []string{".", "record", "sim", "sink", testify}},
 	"sink/kafka":                 {knows: []string{".", "record", "sink", "sink/internal/again", "sink/internal/counts", "sink/internal/life"}, tests: []string{"internal/cputime", "internal/leak", "internal/selfsigned", "sim", "sink/internal/sinktest", testify}},
-	"sink/nats":                  {knows: []string{".", "sink", "sink/internal/again", "sink/internal/counts", "sink/internal/life"}, tests: []string{"internal/leak", "record", "sim", "sink/internal/sinktest", "sink/nats/embedded", "sink/nats/internal/fixture", testify}},
+	"sink/nats":                  {knows: []string{".", "sink", "sink/internal/again", "sink/internal/counts", "sink/internal/life"}, tests: []string{"internal/fixture", "internal/leak", "record", "sim", "sink/internal/sinktest", "sink/nats/embedded", "sink/nats/internal/fixture", testify}},
 	"sink/nats/embedded":         {knows: []string{"internal/filelock"}},
-	"sink/nats/internal/faults":  {tests: []string{".", "internal/leak", "sink", "sink/internal/sinktest", "sink/nats", "sink/nats/internal/fixture", testify}},
-	"sink/nats/internal/fixture": {knows: []string{".", "sink", "sink/internal/sinktest", "sink/nats", "sink/nats/embedded", testify}},
+	"sink/nats/internal/faults":  {tests: []string{".", "internal/fixture", "internal/leak", "sink", "sink/internal/sinktest", "sink/nats", "sink/nats/internal/fixture", testify}},
+	"sink/nats/internal/fixture": {knows: []string{".", "internal/fixture", "sink", "sink/internal/sinktest", "sink/nats", "sink/nats/embedded", testify}},
 	"sink/nats/examples/*":       {knows: []string{".", "record", "sim", "sink", "sink/nats", "sink/nats/embedded"}},
 
 	"sink/postgres": {knows: []string{".", "internal/redact", "record", "sink", "sink/internal/counts"}, tests: []string{"internal/cputime", "internal/fixture", "internal/leak", "internal/pgserver", "sim", "sink/internal/sinktest", testify}},

@@ -234,6 +234,7 @@ type stall struct {
 	release  chan struct{}
 	answered chan struct{} // has room for one: a heartbeat was answered after that
 	over     atomic.Bool
+	answers  atomic.Int32 // since
 }
 
 func (s *stall) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, _ error) {
@@ -245,7 +246,8 @@ func (s *stall) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.
 }
 
 func (s *stall) OnBrokerE2E(_ kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2E) {
-	if key == int16(kmsg.Heartbeat) && s.over.Load() && e2e.Err() == nil && e2e.DurationE2E() < 500*time.Millisecond { // not the one that was held
+	if key == int16(kmsg.Heartbeat) && s.over.Load() && e2e.Err() == nil &&
+		(s.answers.Add(1) > 1 || e2e.DurationE2E() < 500*time.Millisecond) { // not the one that was held
 		select {
 		case s.answered <- struct{}{}:
 		default:

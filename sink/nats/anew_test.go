@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
+	machine "github.com/tickstorm/tickstorm/internal/fixture"
 	"github.com/tickstorm/tickstorm/sink"
 	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
 	sinknats "github.com/tickstorm/tickstorm/sink/nats"
@@ -71,7 +72,7 @@ func TestForgotten(t *testing.T) {
 	}{{"beside a consumer", true, 20}, {"without", false, 20}, {"without, longer than before", false, 100}} {
 		t.Run(c.name, func(t *testing.T) {
 			folder, before := t.TempDir(), filepath.Join(t.TempDir(), "before")
-			cluster, err := embedded.Start(embedded.Config{Dir: folder, Patience: sinktest.Patience})
+			cluster, err := embedded.Start(embedded.Config{Dir: folder, Host: machine.Loopback(), Patience: sinktest.Patience})
 			require.NoError(t, err)
 			t.Cleanup(cluster.Close)
 			dir := t.TempDir()

@@ -106,17 +106,24 @@ func TestConnections(t *testing.T) {
 func TestPatience(t *testing.T) {
 	d := newDatabase(t)
 	cfg := d.config(t)
+	require.NoError(t, newEngine(t, cfg).Write(t.Context(), batch(0, 1))) // makes the tables, for which there is more time
 	cfg.Patience = 500 * time.Millisecond
 	e := newEngine(t, cfg)
-	require.NoError(t, e.Write(t.Context(), batch(0, 1)))
+	again := func(what func() error) { // on a busy machine more than once
+		t.Helper()
+		require.Eventually(t, func() bool { return what() == nil }, time.Minute, time.Millisecond)
+	}
+	again(func() error { return e.Connect(t.Context()) })
+	before := e.Stats().Connections
 	d.exec(t, "BEGIN; LOCK TABLE tickstorm.trades IN ACCESS EXCLUSIVE MODE")
 	err := e.Write(t.Context(), batch(1, 1))
 	require.Error(t, err)
 	require.True(t, sink.Retryable(err), "%v", err)
+	require.Equal(t, before, e.Stats().Connections)
 	d.exec(t, "ROLLBACK")
-	require.NoError(t, e.Write(t.Context(), batch(1, 1)))
+	again(func() error { return e.Write(t.Context(), batch(1, 1)) })
 	require.Equal(t, 2, d.count(t, "SELECT count(*) FROM tickstorm.trades"))
-	require.EqualValues(t, 2, e.Stats().Connections)
+	require.Greater(t, e.Stats().Connections, before)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -67,6 +67,9 @@ func Start(cfg Config) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("embedded: %w", err)
 	}
+	if cfg.Nodes == 1 { // it need not be known before it listens, until when others may take it
+		ports[0] = server.RANDOM_PORT
+	}
 	if cfg.Port != 0 {
 		ports[0] = cfg.Port
 	}
@@ -142,10 +145,14 @@ func (c *Cluster) start(i int) error {
 // ready waits until all that run are ready.
 func (c *Cluster) ready() error {
 	until := time.Now().Add(c.cfg.Patience)
-	for _, s := range c.nodes {
-		if s != nil && !s.ReadyForConnections(time.Until(until)) {
+	for i, s := range c.nodes {
+		if s == nil {
+			continue
+		}
+		if !s.ReadyForConnections(time.Until(until)) {
 			return ErrNotReady
 		}
+		c.options[i].Port = s.Addr().(*net.TCPAddr).Port // which it has again when it is restarted
 	}
 	for c.cfg.Nodes > 1 {
 		for _, s := range c.nodes {

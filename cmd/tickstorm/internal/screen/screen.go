@@ -26,6 +26,7 @@ type Screen struct {
 	vt      *vt.Emulator
 	changed chan struct{}
 	written int
+	turns   int
 	over    bool
 }
 
@@ -36,6 +37,7 @@ func Open(width, height int) (*Screen, error) {
 		return nil, err
 	}
 	s := &Screen{master: master, terminal: terminal, vt: vt.NewEmulator(width, height), changed: make(chan struct{})}
+	s.vt.SetCallbacks(vt.Callbacks{AltScreen: func(bool) { s.turns++ }}) // by show
 	if err := s.Resize(width, height); err != nil {
 		return nil, errors.Join(err, master.Close(), terminal.Close())
 	}
@@ -144,6 +146,14 @@ func (s *Screen) Alternate() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.vt.IsAltScreen()
+}
+
+// Turns is how often the program has turned to a screen of its own and back, each counted: that of a moment is
+// seen by nobody who looks now and then.
+func (s *Screen) Turns() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.turns
 }
 
 // Written is how many bytes the program has written.

@@ -4,10 +4,14 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
+
+	"github.com/tickstorm/tickstorm/internal/fixture"
+	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
 )
 
 // proxies are the network between clients and servers, which a test can spoil.
@@ -19,7 +23,7 @@ func newProxies(t *testing.T, servers []string) (all proxies, urls string) {
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 	var list []string
 	for _, u := range servers {
-		p := toxiproxy.NewProxy(server, u, "127.0.0.1:0", strings.TrimPrefix(u, "nats://"))
+		p := toxiproxy.NewProxy(server, u, fixture.Loopback()+":0", strings.TrimPrefix(u, "nats://"))
 		require.NoError(t, p.Start())
 		t.Cleanup(p.Stop)
 		all, list = append(all, p), append(list, "nats://"+p.Listen)
@@ -36,8 +40,8 @@ func (all proxies) down() {
 
 func (all proxies) up(t *testing.T) {
 	t.Helper()
-	for _, p := range all {
-		require.NoError(t, p.Start())
+	for _, p := range all { // whose port may be another's for a moment
+		require.Eventually(t, func() bool { return p.Start() == nil }, sinktest.Patience, 10*time.Millisecond)
 	}
 }
 
