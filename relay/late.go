@@ -159,9 +159,6 @@ func (w *wish) readSince(value string, now time.Time) (wrong string) {
 	return ""
 }
 
-// mostNamed is how many topics the snapshot that has nothing names in one message.
-const mostNamed = 100
-
 // grant acknowledges topics, and routes them to the client: from now on, or from when it has asked
 // for. It is called under the ledger's lock.
 func (c *conn) grant(statuses []dialogue.Status, topics []tickstorm.Topic) {
@@ -183,7 +180,7 @@ func (c *conn) grant(statuses []dialogue.Status, topics []tickstorm.Topic) {
 		}
 		// What nothing is kept of is live at once, behind a snapshot that has nothing.
 		frames := dialogue.AppendStatuses(nil, statuses...)
-		for some := range slices.Chunk(others, mostNamed) {
+		for some := range slices.Chunk(others, dialogue.MostNamed) {
 			frames = dialogue.AppendFrame(frames, ws.OpText, dialogue.AppendMessage(nil,
 				dialogue.SnapshotBeginNote(some), dialogue.SnapshotEndNote(0, false)))
 		}
