@@ -313,15 +313,7 @@ func mark(dst []byte, m fanout.Mark) []byte {
 		if m.Snapshot {
 			cause = "snapshot: " + m.Cause
 		}
-		for i, t := range m.Topics {
-			if i == 0 {
-				cause += ": "
-			} else {
-				cause += ","
-			}
-			cause += t.String()
-		}
-		s = dialogue.GapNote(m.From, m.To, cause)
+		s = dialogue.GapNote(m.From, m.To, because(cause, m.Topics))
 	case m.Snapshot && m.Kind == fanout.MarkBegin:
 		s = dialogue.SnapshotBeginNote(m.Topics)
 	case m.Snapshot:
@@ -332,6 +324,19 @@ func mark(dst []byte, m fanout.Mark) []byte {
 		s = dialogue.HistoryEndNote(m.To, m.Events, m.More)
 	}
 	return dialogue.AppendStatus(dst, s)
+}
+
+// because is a gap's cause, with the topics that it is about, or as many as a note names.
+func because(cause string, topics []tickstorm.Topic) string {
+	for i, t := range topics[:min(len(topics), dialogue.MostNamed)] {
+		if i == 0 {
+			cause += ": "
+		} else {
+			cause += ","
+		}
+		cause += t.String()
+	}
+	return cause
 }
 
 // tells reports whether a status of the past is one that late joiners are told in its place: that
