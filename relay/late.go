@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -67,6 +69,30 @@ type wish struct {
 	ago      time.Duration // how far back the history is to reach
 	since    int64         // or from when on, in nanoseconds since 1970
 	every    time.Duration
+}
+
+// snapshotHeader says in the handshake, where the query does not, whether its client wishes for a snapshot: "0" is that it
+// wants none, whatever its policy says.
+const snapshotHeader = "Tickstorm-Snapshot"
+
+// askForNoPast returns the header of a handshake with an upstream, which may be a relay and send the past unasked: nobody
+// would get it, and until it has ended topics would not be live. It is no query, which the feed may have, in which the
+// user says otherwise, and which other servers may refuse, as they pass over a header. The vendor need not know.
+func askForNoPast(feed tickstorm.Feed, header http.Header) http.Header {
+	u, err := url.Parse(string(feed))
+	if err != nil || u.Host == "" || isVendor(strings.ToLower(u.Hostname())) || header.Get(snapshotHeader) != "" {
+		return header
+	}
+	if header = header.Clone(); header == nil {
+		header = http.Header{}
+	}
+	header.Set(snapshotHeader, "0")
+	return header
+}
+
+// isVendor reports whether a host is the vendor's, under its name of today or the one before.
+func isVendor(host string) bool {
+	return strings.HasSuffix("."+host, ".massive.com") || strings.HasSuffix("."+host, ".polygon.io")
 }
 
 // past reports whether the client asks for what was before it came.

@@ -50,6 +50,7 @@ func newMarket(s *Server, upstream tickstorm.Config) (*market, error) {
 	m.why = "connecting"
 	upstream.Queue = tickstorm.QueueConfig{Inline: true}
 	upstream.KeepCase = false
+	upstream.Header = askForNoPast(upstream.Feed, upstream.Header)
 	upstream.Tap = tap{m, upstream.Tap}
 	client, err := tickstorm.NewClient(upstream, ears{m: m})
 	if err != nil {

@@ -1,7 +1,10 @@
 package relay_test
 
 import (
+	"context"
 	"fmt"
+	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -271,9 +274,10 @@ func TestPastIsMissingInHistory(t *testing.T) {
 	})
 }
 
-// TestChainPast: where a relay gets the past of another, its clients are told what that costs them.
+// TestChainPast: a relay does not get the past of another, whatever its key's policy says, unless its feed asks for it; then
+// its clients are told what that costs them.
 func TestChainPast(t *testing.T) {
-	for query, want := range map[string]int{"": 1, "?conflate=1s": 1, "?snapshot=0": 0, "?snapshot=1": 1, "?since=-1h": 1} {
+	for query, want := range map[string]int{"": 0, "?conflate=1s": 0, "?snapshot=0": 0, "?snapshot=1": 1, "?since=-1h": 1} {
 		keys := newKeys(t, relay.Key{Name: "next", Token: token("next"), Policy: relay.Policy{SnapshotOnSubscribe: true}})
 		b := start(t, quiet, tickstorm.Stocks, func(c *relay.Config) { c.Snapshots.Bytes, c.History, c.Keys = 1, 1, keys })
 		b.streaming(0)
@@ -295,5 +299,41 @@ func TestChainPast(t *testing.T) {
 		b.up.Broadcast([]byte("[" + oddTrade + "]"))
 		c.expect("[" + oddTrade + "]")
 		require.EqualValues(t, want, second.relay.Stats().Markets[0].Gaps, query)
+	}
+}
+
+// TestAsksForNoPast: who may be a relay is asked to send nothing of the past; the vendor is told nothing.
+func TestAsksForNoPast(t *testing.T) {
+	const name = "Tickstorm-Snapshot"
+	asked := make(chan http.Header, 1)
+	feed := fixture.Listen(t, func(nc net.Conn) {
+		if r, _, err := fixture.Accept(nc); err == nil {
+			asked <- r.Header
+		}
+	})
+	for _, tc := range []struct {
+		feed tickstorm.Feed
+		with http.Header
+		want []string
+	}{
+		{"ws://relay.example.com", nil, []string{"0"}},
+		{"ws://relay.example.com/office?since=-1m", http.Header{"X-Desk": {"1"}}, []string{"0"}},
+		{"ws://relay.example.com", http.Header{name: {"1"}}, []string{"1"}},
+		{"ws://massive.com.example.com", nil, []string{"0"}},
+		{"ws://notmassive.com", nil, []string{"0"}},
+		{"ws://socket.massive.com", nil, nil},
+		{"ws://Delayed.Massive.com:80", nil, nil},
+		{"ws://socket.polygon.io", nil, nil},
+	} {
+		cfg := tickstorm.Config{Key: "key", Market: tickstorm.Stocks, Feed: tc.feed, Proxy: tickstorm.NoProxy, Header: tc.with}
+		cfg.NetDial = func(context.Context, string, string) (net.Conn, error) {
+			return net.Dial("tcp", strings.TrimPrefix(string(feed), "ws://"))
+		}
+		before := tc.with.Clone()
+		startAt(t, nil, cfg, func(c *relay.Config) { c.Upstreams[0].Backoff.MaxAttempts = 1 })
+		h := <-asked
+		require.Equal(t, tc.want, h.Values(name), tc.feed)
+		require.Equal(t, tc.with.Get("X-Desk"), h.Get("X-Desk"))
+		require.Equal(t, before, tc.with, "it is the caller's")
 	}
 }
