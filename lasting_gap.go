@@ -12,7 +12,9 @@ import (
 
 // Gap is a window of time of which events are missing: from when a connection broke
 // until the next one had subscribed again. What the server sent meanwhile is lost, and
-// nothing in the stream says so. It is no claim of more: gaps that the server leaves
+// nothing in the stream says so. A topic of which a relay sends the past first is not live before
+// that has ended, so that the window lasts until then: what happened in it is in the past alone, all of it
+// or the last event of each symbol. It is no claim of more: gaps that the server leaves
 // within a connection are not noticed, and nothing need have happened in the window.
 type Gap struct {
 	Market Market
@@ -34,13 +36,13 @@ type Gap struct {
 // Moment is one end of a [Gap].
 type Moment struct {
 	// Event is the event's own time: in From of the newest among the last events of each
-	// kind, in To of the first one in its message that has a time. An aggregate's is its
-	// end. It is zero if that is not known: in From if nothing was decoded, in To if nothing
-	// came within a second after all topics were answered, or what came first is what a relay sends
-	// of the past.
+	// kind, in To of the first one in its message that has a time, nothing of the past that a
+	// relay sends. An aggregate's is its end. It is zero if that is not known: in From if nothing was
+	// decoded, in To if nothing came within a second after all topics were answered and such a past
+	// had ended.
 	Event time.Time
 	// Received is when the message came; where nothing came in To, when the topics had been
-	// answered.
+	// answered, or the last message of the past came.
 	Received time.Time
 }
 
@@ -52,10 +54,11 @@ func (g *Gap) String() string {
 
 // GapHandler is an optional ability of a [Handler] that a [Client] calls, and any other driver
 // of a [Lasting]: OnGap is told of
-// each [Gap], after the connection was made again and before its first event. A
+// each [Gap], after the connection was made again and before its first event that is live. A
 // connection that breaks again before that makes it a longer gap, not another. Many topics
-// are asked for in several requests: those that were not acknowledged when the first event
-// came have a Gap of their own. It ends with the first event after all are answered, and is
+// are asked for in several requests, and a relay sends the past of each by itself: those that were
+// not acknowledged and live when the first event
+// came have a Gap of their own. It ends with the first event after all are, and is
 // told before that; behind a [Queue], where the last answer and the event are in one message,
 // after that message. The gap is the handler's to keep.
 type GapHandler interface {
@@ -102,11 +105,15 @@ func setOf(topics []Topic) map[Topic]bool {
 	return set
 }
 
-// scan sees the connection's messages before they are delivered: until one has events, and
-// where some topics were not answered by then, until one has events after those are.
+// scan sees the connection's messages before they are delivered: until one has events that are live, and
+// where some topics were not live by then, until one has events after all are.
 func (k *link) scan(msg []byte) {
 	l, s := k.lasting, k.session
-	if k.late != nil && k.settled.IsZero() && !mayHaveStatus(msg) {
+	if past.Message(msg) {
+		k.catchUp(msg)
+		return
+	}
+	if k.late != nil && (k.settled.IsZero() || k.behind()) && !mayHaveStatus(msg) {
 		return // the last answer is not in it
 	}
 	k.preview.begin(s.parser.stats.Events[KindStatus])
@@ -115,15 +122,12 @@ func (k *link) scan(msg []byte) {
 	if !came {
 		return
 	}
-	if past.Message(msg) {
-		first = 0 // which happened before, and perhaps long before the gap began
-	}
 	switch to := s.moment(first); {
 	case !k.events:
 		k.events = true
 		k.split()
 		l.tellGap(to)
-	case !k.settled.IsZero():
+	case !k.settled.IsZero() && !k.behind():
 		k.tellLate(to)
 	}
 }
@@ -137,18 +141,18 @@ func (s *Session) moment(event int64) Moment {
 	return m
 }
 
-// split makes a gap of its own of the topics whose turn to be asked for comes after the
-// first event: they are missed for longer. Where nothing is acknowledged yet, the event is of
-// what was asked for first.
+// split makes a gap of its own of the topics that are not live when the first event comes: their turn to be asked
+// for comes after it, or a relay has not sent all yet of what was before it. They are missed for longer.
 func (k *link) split() {
-	gap, ledger := k.lasting.missed, &k.session.ledger
-	if gap == nil || !k.settled.IsZero() {
+	gap := k.lasting.missed
+	if gap == nil {
 		return
 	}
+	k.caught.unsure = true
 	late, topics := *gap, gap.Topics
 	gap.Topics, late.Topics = nil, nil
 	for _, t := range topics {
-		if h, held := ledger.held[t]; h&granted != 0 || held && ledger.grants == 0 {
+		if k.isLive(t) {
 			gap.Topics = append(gap.Topics, t)
 		} else {
 			late.Topics = append(late.Topics, t)
@@ -159,12 +163,26 @@ func (k *link) split() {
 	}
 }
 
-// awaitEnd is called when all is answered. What is missed until then ends with the next event,
-// which may be behind the last answer in one message, and without one after a while.
+// isLive reports whether the events of a topic come. Where nothing is acknowledged yet, those that come are of
+// what was asked for first; and what has had no answer in its time may get none.
+func (k *link) isLive(t Topic) bool {
+	h, held := k.session.ledger.held[t]
+	switch {
+	case h&granted != 0:
+		return k.caught.live == nil || k.caught.live[t]
+	case !k.settled.IsZero():
+		return true
+	}
+	return held && k.session.ledger.grants == 0
+}
+
+// awaitEnd is called when all is answered. What is missed until then ends with the next event of a time when all
+// topics are live. That may be behind the last answer in one message; without one the gap ends after a while.
 func (k *link) awaitEnd() {
 	s := k.session
+	k.caught.unsure = true
 	if k.late != nil && s.answering {
-		if next, came := k.preview.behind(s.parser.stats.Events[KindStatus]); came {
+		if next, came := k.preview.behind(s.parser.stats.Events[KindStatus]); came && !k.behind() {
 			k.tellLate(s.moment(next))
 		}
 	}
@@ -211,6 +229,72 @@ func (l *Lasting) tell(gap *Gap, to Moment) {
 	}
 	l.driver.OnGap(gap)
 }
+
+// caught is how far a relay has caught up with topics that it sends the past of.
+type caught struct {
+	live   map[Topic]bool // those that it has sent some of: whether they are live now; nil if it sends nothing of the past
+	behind bool           // some of the late gap's topics are not live
+	unsure bool           // that has to be looked at anew
+}
+
+// catchUp takes a message of the past. All of it happened before what is live, and perhaps long before the gap began,
+// but topics are live only behind the last message of it: a relay that has sent some of one topic sends it of all that
+// the connection has asked for.
+func (k *link) catchUp(msg []byte) {
+	l, s := k.lasting, k.session
+	k.preview.begin(s.parser.stats.Events[KindStatus]) // nothing in it ends a gap
+	if l.missed == nil && k.late == nil {
+		return
+	}
+	var p pastPiece
+	_ = l.scanner.Parse(msg, &p)
+	if k.caught.live == nil {
+		k.caught.live = map[Topic]bool{}
+	}
+	for _, name := range p.Topics {
+		if t, err := ParseTopic(name); err == nil {
+			k.caught.live[s.ledger.market.canonical(t, s.ledger.keepCase)] = !p.More
+		}
+	}
+	if p.Others {
+		for t, h := range s.ledger.held {
+			if h&granted != 0 {
+				k.caught.live[t] = k.caught.live[t] || !p.More
+			}
+		}
+	}
+	k.caught.unsure = true
+	if !k.settled.IsZero() {
+		k.quiet = s.now.Add(gapPatience)
+	}
+}
+
+// behind reports whether topics of the late gap are not live, though they were acknowledged.
+func (k *link) behind() bool {
+	if c := &k.caught; c.unsure {
+		c.unsure = false
+		c.behind = k.late != nil && slices.ContainsFunc(k.late.Topics, func(t Topic) bool { return !k.isLive(t) })
+	}
+	return k.caught.behind
+}
+
+// catching reports whether a relay is still to send more of the past of some topic.
+func (k *link) catching() bool {
+	for t, live := range k.caught.live {
+		if !live && k.session.ledger.held[t]&granted != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// pastPiece hears what a piece of the past says of itself.
+type pastPiece struct {
+	NopHandler
+	past.Piece
+}
+
+func (p *pastPiece) OnStatus(s *Status) { p.Status(s.Status, s.Message) }
 
 // preview is what there is in a message, before it is delivered.
 type preview struct {

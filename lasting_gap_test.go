@@ -64,29 +64,237 @@ func TestGap(t *testing.T) {
 	})
 }
 
-// TestGapPast: what a relay sends of the past, once it is connected again, comes behind the gap, and says
-// nothing of when that has ended.
+// TestGapPast: what a relay sends of the past, once it is connected again, belongs to the gap: that of a topic ends
+// with the first event behind the piece that says that the topic is live.
 func TestGapPast(t *testing.T) {
-	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+	at := func(symbol string, ago time.Duration) string {
+		return strings.Trim(string(tradeMessageAt(symbol, time.Now().Add(-ago))), "[]")
+	}
+	piece := func(kind, begin, end string) string {
+		return fixture.Status(kind+"_begin", begin) + "," + at("P", time.Hour) + "," + fixture.Status(kind+"_end", "events=1 next="+end)
+	}
+	snapshot := func(topics, next string) string { return piece("snapshot", "topics="+topics, next) }
+	history := func(topics, next string) string { return piece("history", "from=1 topics="+topics, next) }
+	many := strings.TrimSuffix(strings.Repeat("T.X,", 100), ",")
+	type gap struct {
+		topics   string
+		received time.Duration // when it ends, from when the topics were answered
+		event    bool          // an event ends it
+	}
+	for _, tc := range []struct {
+		name  string
+		do    func(send func(after time.Duration, elements ...string))
+		lines string
+		gaps  []gap
+		next  bool // the last gap is told behind the next connection, as this one breaks
+	}{
+		{
+			name: "a snapshot",
+			do: func(send func(time.Duration, ...string)) {
+				send(0, snapshot("T.A,T.B", "live"))
+				send(time.Millisecond, "A")
+				send(time.Millisecond, "B")
+			},
+			lines: "P, gap, A, B", gaps: []gap{{"T.A,T.B", time.Millisecond, true}},
+		},
+		{
+			name: "in the same read",
+			do: func(send func(time.Duration, ...string)) {
+				send(0, snapshot("T.A,T.B", "live"))
+				send(0, "A", "B")
+			},
+			lines: "P, gap, A, B", gaps: []gap{{"T.A,T.B", 0, true}},
+		},
+		{
+			name: "a snapshot in pieces, slow ones",
+			do: func(send func(time.Duration, ...string)) {
+				send(900*time.Millisecond, snapshot("T.A,T.B", "snapshot"))
+				for range 3 {
+					send(3*time.Second, snapshot("T.A,T.B", "snapshot"))
+				}
+				send(time.Second, snapshot("T.A,T.B", "live"))
+				send(100*time.Millisecond, "A")
+			},
+			lines: "P, P, P, P, P, gap, A", gaps: []gap{{"T.A,T.B", 11 * time.Second, true}},
+		},
+		{
+			name: "a history of many topics, which are not all named",
+			do: func(send func(time.Duration, ...string)) {
+				send(0, history(many, "history"))
+				send(2*time.Second, history(many, "live"))
+				send(time.Millisecond, "A")
+			},
+			lines: "P, P, gap, A", gaps: []gap{{"T.A,T.B", 2*time.Second + time.Millisecond, true}},
+		},
+		{
+			name: "one topic after the other, in another spelling",
+			do: func(send func(time.Duration, ...string)) {
+				send(0, snapshot("T.a", "live"))
+				send(time.Millisecond, "A", at("A", 0))
+				send(time.Millisecond, "A")
+				send(time.Millisecond, snapshot("T.b", "live"))
+				send(time.Millisecond, "A")
+				send(time.Millisecond, "B")
+			},
+			lines: "P, gap, A, A, A, P, gap, A, B", gaps: []gap{{"T.A", time.Millisecond, true}, {"T.B", 4 * time.Millisecond, true}},
+		},
+		{
+			name: "a history of one while the other is live",
+			do: func(send func(time.Duration, ...string)) {
+				send(0, snapshot("T.B", "live"))
+				send(time.Millisecond, history("T.A", "history"))
+				for range 3 {
+					send(time.Second, "B")
+				}
+				send(time.Second, history("T.A", "live"))
+				send(time.Second/2, fixture.Status("dropped", "1 events"))
+				send(time.Second/4, fixture.Status("dropped", "1 events"), "B")
+			},
+			lines: "P, P, gap, B, B, B, P, gap, B",
+			gaps:  []gap{{"T.B", time.Second + time.Millisecond, true}, {"T.A", 4*time.Second + 751*time.Millisecond, true}},
+		},
+		{
+			name: "nothing comes behind it",
+			do: func(send func(time.Duration, ...string)) {
+				send(300*time.Millisecond, snapshot("T.A", "live"))
+				send(300*time.Millisecond, snapshot("T.B", "live"))
+				send(1500*time.Millisecond, "A")
+			},
+			lines: "P, P, gap, A", gaps: []gap{{"T.A,T.B", 600 * time.Millisecond, false}},
+		},
+		{
+			name: "one topic is never sent",
+			do: func(send func(time.Duration, ...string)) {
+				send(0, snapshot("T.A", "live"))
+				send(300*time.Millisecond, "A")
+				send(300*time.Millisecond, "A")
+				send(1500*time.Millisecond, "B")
+			},
+			lines: "P, gap, A, A, gap, B", gaps: []gap{{"T.A", 300 * time.Millisecond, true}, {"T.B", 600 * time.Millisecond, false}},
+		},
+		{
+			name: "its end is lost",
+			do: func(send func(time.Duration, ...string)) {
+				send(0, fixture.Status("history_begin", "from=1 topics=T.A,T.B"), at("P", time.Hour))
+				send(time.Millisecond, "A")
+			},
+			lines: "P, gap, A", gaps: []gap{{"T.A,T.B", time.Millisecond, true}},
+		},
+		{
+			name: "it never ends",
+			do: func(send func(time.Duration, ...string)) {
+				send(0, snapshot("T.A,T.B", "snapshot"))
+				send(time.Millisecond, at("P", 0)) // nobody has asked for it
+			},
+			lines: "P, P", gaps: []gap{{"T.A,T.B", 0, true}}, next: true,
+		},
+		{
+			name: "it never ends for one",
+			do: func(send func(time.Duration, ...string)) {
+				send(0, snapshot("T.A", "live"))
+				send(0, snapshot("T.B", "snapshot"))
+				send(time.Millisecond, "A")
+			},
+			lines: "P, P, gap, A", gaps: []gap{{"T.A", time.Millisecond, true}, {"T.A,T.B", 0, true}}, next: true,
+		},
+	} {
+		for queue, qc := range map[string]tickstorm.QueueConfig{"inline": {Inline: true}, "queue": {}} {
+			t.Run(tc.name+", "+queue, func(t *testing.T) {
+				fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+					d := new(diary)
+					c := simClientWith(t, server, d, func(cfg *tickstorm.Config) { cfg.Queue = qc })
+					require.NoError(t, c.SubscribeTopics(t.Context(), fixture.Topics(t, "T.A,T.B")...))
+					running := fixture.Runs(t.Context(), c)
+					fixture.Settled(t, server, 1, 2)
+					last := time.Now()
+					server.Broadcast(tradeMessageAt("A", last))
+					synctest.Wait()
+					time.Sleep(time.Minute)
+					server.Conns()[0].Cut()
+					fixture.Settled(t, server, 2, 2)
+					answered := time.Now()
+					tc.do(func(after time.Duration, elements ...string) {
+						time.Sleep(after)
+						for i, e := range elements {
+							if len(e) == 1 { // a symbol: something live, that can end a gap
+								elements[i] = at(e, 7*time.Millisecond)
+							}
+						}
+						server.Broadcast([]byte("[" + strings.Join(elements, ",") + "]"))
+						synctest.Wait()
+					})
+					time.Sleep(time.Minute)
+					synctest.Wait()
+					require.True(t, strings.HasSuffix(d.text(), "streaming, "+tc.lines), "%s, not %s", d.text(), tc.lines)
+					check := func(from int, answered time.Time) {
+						for i, got := range d.gaps[from:] {
+							want := tc.gaps[from+i]
+							require.Equal(t, want.topics, fixture.Listed(got.Topics))
+							require.True(t, got.From.Received.Equal(last), "%d: the last that was live", i)
+							end := answered.Add(want.received)
+							require.True(t, got.To.Received.Equal(end), "%d: %v after %v", i, got.To.Received.Sub(answered), want.received)
+							if !want.event {
+								require.Zero(t, got.To.Event, i)
+								continue
+							}
+							event := end.Add(-7 * time.Millisecond).Truncate(time.Millisecond)
+							require.True(t, got.To.Event.Equal(event), "%d: %v, not %v", i, got.To.Event, event)
+						}
+					}
+					check(0, answered)
+					told := len(d.gaps)
+					if tc.next {
+						server.Conns()[0].Cut()
+						fixture.Settled(t, server, 3, 2)
+						server.Broadcast([]byte("[" + at("A", 7*time.Millisecond) + "]"))
+						synctest.Wait()
+						check(told, time.Now())
+					}
+					require.Len(t, d.gaps, len(tc.gaps))
+					require.NoError(t, c.Close())
+					require.NoError(t, <-running)
+				})
+			})
+		}
+	}
+}
+
+// TestGapPastLate: a topic that was answered late is not live before what a relay sends of the past of it has ended.
+func TestGapPastLate(t *testing.T) {
+	fixture.InBubble(t, sim.Config{Quiet: true, Acks: sim.AckNothing}, func(t *testing.T, server *sim.Server) {
 		d := new(diary)
-		c := simClient(t, server, d)
-		require.NoError(t, c.Subscribe(t.Context(), tickstorm.Trades, "A"))
+		c := simClientWith(t, server, d, func(cfg *tickstorm.Config) { cfg.ChunkTopics = 1 })
+		require.NoError(t, c.SubscribeTopics(t.Context(), fixture.Topics(t, "T.A,T.B")...))
 		running := fixture.Runs(t.Context(), c)
 		fixture.Settled(t, server, 1, 1)
+		acked(t, server, "T.A", "T.B")
 		server.Broadcast(tradeMessageAt("A", time.Now()))
 		synctest.Wait()
-		time.Sleep(time.Minute)
 		server.Conns()[0].Cut()
 		fixture.Settled(t, server, 2, 1)
-		came := time.Now()
-		server.Broadcast(fmt.Appendf(nil, "[%s,%s,%s]", fixture.Status("snapshot_begin", "topics=T.A"),
-			strings.Trim(string(tradeMessageAt("A", time.Now().Add(-time.Hour))), "[]"), fixture.Status("snapshot_end", "events=1 next=live")))
-		server.Broadcast(tradeMessageAt("A", time.Now()))
-		synctest.Wait()
-		require.True(t, strings.HasSuffix(d.text(), "streaming, gap, A, A"), d.text())
+		send := func(elements ...string) {
+			server.Broadcast([]byte("[" + strings.Join(elements, ",") + "]"))
+			synctest.Wait()
+			time.Sleep(10 * time.Millisecond)
+		}
+		past := func(topic, next string) []string {
+			return []string{fixture.Status("snapshot_begin", "topics="+topic), fixture.Status("snapshot_end", "events=0 next="+next)}
+		}
+		trade := func() string { return strings.Trim(string(tradeMessageAt("A", time.Now())), "[]") }
+		acked(t, server, "T.A")
+		send(past("T.A", "live")...)
+		send(trade())
+		send(fixture.Status("success", "subscribed to: T.B"), trade()) // which was on its way
 		require.Len(t, d.gaps, 1)
-		require.Zero(t, d.gaps[0].To.Event)
-		require.True(t, d.gaps[0].To.Received.Equal(came))
+		send(past("T.B", "snapshot")...)
+		send(trade())
+		send(past("T.B", "live")...)
+		require.Len(t, d.gaps, 1)
+		end := time.Now()
+		send(trade())
+		require.Len(t, d.gaps, 2)
+		require.Equal(t, "T.B", fixture.Listed(d.gaps[1].Topics))
+		require.True(t, d.gaps[1].To.Received.Equal(end), "%v", d.gaps[1].To.Received.Sub(end))
 		require.NoError(t, c.Close())
 		require.NoError(t, <-running)
 	})

@@ -15,8 +15,9 @@ type link struct {
 	settled time.Time // when all that was wanted had been answered; zero before
 	events  bool      // some came
 	quiet   time.Time // when a gap is told though no event came; zero for never
-	late    *Gap      // of topics that the server had not acknowledged when they came
+	late    *Gap      // of topics that were not live when they came
 	preview preview   // of the message at hand, as long as a gap needs it
+	caught  caught
 	waiting []*errand // for topics of the first request
 }
 
@@ -121,9 +122,17 @@ func (k *link) advance(now time.Time) {
 	if k.quiet.IsZero() || now.Before(k.quiet) {
 		return
 	}
+	if k.catching() {
+		k.quiet = now.Add(gapPatience)
+		return
+	}
 	k.quiet = time.Time{}
-	k.lasting.tellGap(Moment{Received: k.settled})
-	k.tellLate(Moment{Received: k.settled})
+	to := Moment{Received: k.settled}
+	if last := time.Unix(0, k.session.received); k.caught.live != nil && last.After(k.settled) {
+		to.Received = last
+	}
+	k.lasting.tellGap(to)
+	k.tellLate(to)
 }
 
 // healthy reports whether the connection streamed for long enough.

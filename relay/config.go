@@ -22,7 +22,8 @@ type Config struct {
 	// Upstreams are the connections to share, one per market, each with its key and feed. The
 	// feed may be another relay, or a recording that is served. Queue and KeepCase are not
 	// heeded: the relay has queues of its own, one per client. A Tap gets messages before the
-	// relay does.
+	// relay does. An upstream that is not the vendor's is told by a header, Tickstorm-Snapshot: 0, that
+	// the relay wants nothing of the past, unless the Feed asks for it or the Header says otherwise.
 	Upstreams []tickstorm.Config
 
 	// Linger is how long a topic is kept upstream that no client wants any more, so that who

@@ -32,7 +32,8 @@
 //
 // Several relays with one key of the vendor take turns by Config.Lock: one is active, the others
 // are standbys. Where the upstream is a relay itself, its key is a token of that relay's keys, and
-// what that tells of the upstream, of gaps and drops and of topics that it withdraws is passed on.
+// what that tells of the upstream, of gaps and drops and of topics that it withdraws is passed on. What that
+// sends of the past is not: those who have the topics are told a gap in its place.
 //
 // A client that joins late may ask in its URL for what was before it came, where the [Config] keeps
 // it, and for quotes at a pace of its own:

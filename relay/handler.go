@@ -38,6 +38,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if code == 0 && err != nil {
 		code, reason = http.StatusBadRequest, err.Error()
 	}
+	wish.said = wish.said || r.Header.Get(snapshotHeader) == "0"
 	if code == 0 && !s.enter() {
 		code, reason = http.StatusServiceUnavailable, "the relay has too many clients, or is ending"
 	}

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -67,6 +69,30 @@ type wish struct {
 	ago      time.Duration // how far back the history is to reach
 	since    int64         // or from when on, in nanoseconds since 1970
 	every    time.Duration
+}
+
+// snapshotHeader says in the handshake, where the query does not, whether its client wishes for a snapshot: "0" is that it
+// wants none, whatever its policy says.
+const snapshotHeader = "Tickstorm-Snapshot"
+
+// askForNoPast returns the header of a handshake with an upstream, which may be a relay and send the past unasked: nobody
+// would get it, and until it has ended topics would not be live. It is no query, which the feed may have, in which the
+// user says otherwise, and which other servers may refuse, as they pass over a header. The vendor need not know.
+func askForNoPast(feed tickstorm.Feed, header http.Header) http.Header {
+	u, err := url.Parse(string(feed))
+	if err != nil || u.Host == "" || isVendor(strings.ToLower(u.Hostname())) || header.Get(snapshotHeader) != "" {
+		return header
+	}
+	if header = header.Clone(); header == nil {
+		header = http.Header{}
+	}
+	header.Set(snapshotHeader, "0")
+	return header
+}
+
+// isVendor reports whether a host is the vendor's, under its name of today or the one before.
+func isVendor(host string) bool {
+	return strings.HasSuffix("."+host, ".massive.com") || strings.HasSuffix("."+host, ".polygon.io")
 }
 
 // past reports whether the client asks for what was before it came.
@@ -159,9 +185,6 @@ func (w *wish) readSince(value string, now time.Time) (wrong string) {
 	return ""
 }
 
-// mostNamed is how many topics the snapshot that has nothing names in one message.
-const mostNamed = 100
-
 // grant acknowledges topics, and routes them to the client: from now on, or from when it has asked
 // for. It is called under the ledger's lock.
 func (c *conn) grant(statuses []dialogue.Status, topics []tickstorm.Topic) {
@@ -183,7 +206,7 @@ func (c *conn) grant(statuses []dialogue.Status, topics []tickstorm.Topic) {
 		}
 		// What nothing is kept of is live at once, behind a snapshot that has nothing.
 		frames := dialogue.AppendStatuses(nil, statuses...)
-		for some := range slices.Chunk(others, mostNamed) {
+		for some := range slices.Chunk(others, dialogue.MostNamed) {
 			frames = dialogue.AppendFrame(frames, ws.OpText, dialogue.AppendMessage(nil,
 				dialogue.SnapshotBeginNote(some), dialogue.SnapshotEndNote(0, false)))
 		}
@@ -316,15 +339,7 @@ func mark(dst []byte, m fanout.Mark) []byte {
 		if m.Snapshot {
 			cause = "snapshot: " + m.Cause
 		}
-		for i, t := range m.Topics {
-			if i == 0 {
-				cause += ": "
-			} else {
-				cause += ","
-			}
-			cause += t.String()
-		}
-		s = dialogue.GapNote(m.From, m.To, cause)
+		s = dialogue.GapNote(m.From, m.To, because(cause, m.Topics))
 	case m.Snapshot && m.Kind == fanout.MarkBegin:
 		s = dialogue.SnapshotBeginNote(m.Topics)
 	case m.Snapshot:
@@ -335,6 +350,19 @@ func mark(dst []byte, m fanout.Mark) []byte {
 		s = dialogue.HistoryEndNote(m.To, m.Events, m.More)
 	}
 	return dialogue.AppendStatus(dst, s)
+}
+
+// because is a gap's cause, with the topics that it is about, or as many as a note names.
+func because(cause string, topics []tickstorm.Topic) string {
+	for i, t := range topics[:min(len(topics), dialogue.MostNamed)] {
+		if i == 0 {
+			cause += ": "
+		} else {
+			cause += ","
+		}
+		cause += t.String()
+	}
+	return cause
 }
 
 // tells reports whether a status of the past is one that late joiners are told in its place: that

@@ -133,7 +133,7 @@ func TestPastIsWithdrawn(t *testing.T) {
 	c.expect("[" + oddTrade + "]")
 }
 
-// TestPastIsNotLive: what an upstream that is a relay was asked for of the past goes to nobody.
+// TestPastIsNotLive: what an upstream that is a relay was asked for of the past goes to nobody, who are told so.
 func TestPastIsNotLive(t *testing.T) {
 	b := start(t, quiet, tickstorm.Stocks)
 	b.streaming(0)
@@ -141,6 +141,7 @@ func TestPastIsNotLive(t *testing.T) {
 	c.take("T.*")
 	for _, begin := range []string{"snapshot_begin", "history_begin"} {
 		b.up.Broadcast([]byte("[" + fixture.Status(begin, "topics=T.*") + "," + oddTrade + "," + fixture.Status("gap", "from=1 to=2 cause=x") + "," + fixture.Status("x_end", "") + "]"))
+		require.Equal(t, dialogue.Gap, said(t, c.next()).Status)
 	}
 	b.up.Broadcast([]byte("[" + other + "]"))
 	c.expect("[" + other + "]")

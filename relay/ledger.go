@@ -55,6 +55,8 @@ type entry struct {
 	holds map[subscriber]*hold
 	until *time.Time // when it is given up, if nobody wants it by then; nil for never
 	gone  bool       // it is not in the ledger any more
+
+	catching catching
 }
 
 // hold is what a subscriber has of a topic.
@@ -89,6 +91,7 @@ type ledger struct {
 	topicLimit  int           // topics of one subscriber
 	linger      time.Duration // how long what nobody wants is kept
 	patience    time.Duration // how long an answer is waited for without a word
+	heard       func() int64  // when the upstream's last message was received, in nanoseconds since 1970
 
 	mu        sync.Mutex // protects what follows
 	up        upstream
@@ -98,6 +101,8 @@ type ledger struct {
 	idle      int        // of them, those that are still meant
 	timer     *time.Timer
 	closed    bool
+	recalls   bool  // the upstream's connection has sent something of the past
+	reached   int64 // it has sent it of topics that were acknowledged before, or will not
 }
 
 // lingerer is an entry that was to be given up at a time; if that has changed, it is not meant.
@@ -109,7 +114,10 @@ type lingerer struct {
 func (l lingerer) meant() bool { return !l.e.gone && l.e.until == l.at }
 
 func newLedger(m tickstorm.Market, up upstream) *ledger {
-	return &ledger{market: m, up: up, channels: map[string]*channel{}, members: map[subscriber]*membership{}}
+	return &ledger{
+		market: m, up: up, channels: map[string]*channel{}, members: map[subscriber]*membership{},
+		heard: func() int64 { return time.Now().UnixNano() },
+	}
 }
 
 // join makes somebody a subscriber. Before that, and after leave, it is nobody.
@@ -313,6 +321,7 @@ func (l *ledger) request(need []*entry, then func(error)) {
 	for i, e := range need {
 		ids[i] = e.id
 		e.up = asked
+		e.catching = catching{owed: e.catching.owed}
 		e.open++
 	}
 	done := func(err error) {
@@ -407,6 +416,7 @@ func refusal(err error) dialogue.Status {
 // grant puts down that the upstream has a topic, and acknowledges it, or all that it carries.
 func (l *ledger) grant(e *entry, r *replies) {
 	e.up = granted
+	e.catching.since = l.heard()
 	if e.since == 0 {
 		if e.since = e.grantedSince(); e.since == 0 {
 			e.since = time.Now().UnixNano()
@@ -434,7 +444,7 @@ func (e *entry) acknowledge(r *replies) {
 // refuse puts down that the upstream does not have a topic, and returns what has to be asked for
 // instead.
 func (l *ledger) refuse(e *entry, words dialogue.Status, r *replies) []*entry {
-	e.up, e.since = absent, 0
+	e.up, e.since, e.catching = absent, 0, catching{}
 	if e.carrier() == e {
 		l.dismiss(e, words, r)
 	}
@@ -561,15 +571,17 @@ func (l *ledger) acked(t tickstorm.Topic) {
 }
 
 // down is told that the upstream's connection has broken: the next one has to be granted all
-// anew.
-func (l *ledger) down() {
+// anew. It returns what topics lack of which that one was still sending the past.
+func (l *ledger) down() missing {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	m := l.interrupt()
 	for e := range l.entries() {
 		if e.up == granted {
 			e.up = asked
 		}
 	}
+	return m
 }
 
 // streaming is told that the upstream's next connection has answers to all that it was asked for.

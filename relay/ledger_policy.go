@@ -72,7 +72,7 @@ func (l *ledger) withdrawn(t tickstorm.Topic) {
 	if l.closed || e == nil || e.up == absent {
 		return
 	}
-	e.up, e.since = absent, 0
+	e.up, e.since, e.catching = absent, 0, catching{}
 	r := replies{}
 	if e.carrier() == e {
 		for m := range e.holds {

@@ -27,12 +27,13 @@ type market struct {
 	last   atomic.Int64  // when the last message came
 
 	// The reading goroutine's.
-	started  bool   // begun is closed
-	beyond   bool   // an upstream that is a relay has lost its own
-	mixed    []byte // a message with statuses, until those have been acted on
-	at       int64  // when it came
-	recalled bool   // the message at hand is of the past
-	count    uint   // messages
+	started  bool       // begun is closed
+	beyond   bool       // an upstream that is a relay has lost its own
+	mixed    []byte     // a message with statuses, until those have been acted on
+	at       int64      // when it came
+	recalled bool       // the message at hand is of the past
+	count    uint       // messages
+	piece    past.Piece // which that is
 
 	mu      sync.Mutex // protects what follows
 	members map[*conn]struct{}
@@ -49,6 +50,7 @@ func newMarket(s *Server, upstream tickstorm.Config) (*market, error) {
 	m.why = "connecting"
 	upstream.Queue = tickstorm.QueueConfig{Inline: true}
 	upstream.KeepCase = false
+	upstream.Header = askForNoPast(upstream.Feed, upstream.Header)
 	upstream.Tap = tap{m, upstream.Tap}
 	client, err := tickstorm.NewClient(upstream, ears{m: m})
 	if err != nil {
@@ -62,6 +64,7 @@ func newMarket(s *Server, upstream tickstorm.Config) (*market, error) {
 	m.ledger = newLedger(m.name, client)
 	m.ledger.linger, m.ledger.patience, m.ledger.topicLimit = max(0, s.cfg.Linger), s.cfg.AckTimeout, s.cfg.MaxTopics
 	m.ledger.optionLimit = cmp.Or(upstream.MaxOptionQuotes, 1000)
+	m.ledger.heard = m.last.Load
 	return m, nil
 }
 
@@ -162,8 +165,44 @@ func (m *market) tell(s dialogue.Status) {
 
 // tellGap tells all clients that something is missing, those that come later and ask for history too.
 func (m *market) tellGap(s dialogue.Status) {
-	m.hub.Remember(dialogue.AppendStatus(nil, s), time.Now().UnixNano())
+	m.remember(s)
 	m.tell(s)
+}
+
+// remember keeps what tells that something is missing for those who come later and ask for history.
+func (m *market) remember(s dialogue.Status) {
+	m.hub.Remember(dialogue.AppendStatus(nil, s), time.Now().UnixNano())
+}
+
+// countGap counts a gap. One that goes on where the last began is the same.
+func (m *market) countGap(g Gap) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.gaps == 0 || !g.From.Equal(m.lastGap.From) || g.Cause != m.lastGap.Cause {
+		m.gaps++
+	}
+	m.lastGap = g
+}
+
+// passedOver is why a gap is told where the upstream sends the past.
+const passedOver = "the upstream has sent what came meanwhile as of the past"
+
+// tellPast tells those whom it concerns, and those who come later and ask for history, what is missing because it was
+// in the past that the upstream has sent until now.
+func (m *market) tellPast(lack missing) {
+	if len(lack.topics) == 0 {
+		return
+	}
+	to := m.last.Load()
+	note := func(h *hole) dialogue.Status {
+		return dialogue.GapNote(h.from, to, because(passedOver, h.topics))
+	}
+	m.countGap(Gap{time.Unix(0, lack.from), time.Unix(0, to), passedOver})
+	m.server.log.Warn("relay: events were missed", "market", string(m.name), "topics", len(lack.topics), "cause", passedOver)
+	m.remember(note(&lack.hole))
+	for s, h := range lack.of {
+		s.(*conn).note(note(h))
+	}
 }
 
 // down tells that the upstream has gone, once.
@@ -207,6 +246,7 @@ func (t tap) OnMessage(msg []byte, received int64) {
 	t.m.last.Store(received)
 	switch t.m.recalled = past.Message(msg); {
 	case t.m.recalled: // an upstream that is a relay was asked for it, or sends it unasked: nothing of it is live
+		t.m.piece = past.Piece{}
 	case mayHaveStatus(msg):
 		t.m.mixed, t.m.at = append(t.m.mixed[:0], msg...), received
 	default:
@@ -238,7 +278,7 @@ func (t tap) OnState(change *tickstorm.StateChange) {
 		}
 	case tickstorm.StateBackoff:
 		m.beyond = false
-		m.ledger.down()
+		m.tellPast(m.ledger.down())
 		m.down(change.Err.Error())
 	}
 }
@@ -251,10 +291,8 @@ func (t tap) OnGap(gap *tickstorm.Gap) {
 	if gap.Cause != nil {
 		cause = gap.Cause.Error()
 	}
-	t.m.mu.Lock()
-	t.m.gaps++
-	t.m.lastGap = Gap{gap.From.Received, gap.To.Received, cause}
-	t.m.mu.Unlock()
+	t.m.ledger.told(gap.Topics)
+	t.m.countGap(Gap{gap.From.Received, gap.To.Received, cause})
 	t.m.tellGap(dialogue.GapNote(nanoseconds(gap.From.Received), nanoseconds(gap.To.Received), cause))
 }
 
@@ -264,6 +302,14 @@ func nanoseconds(t time.Time) int64 {
 		return 0
 	}
 	return t.UnixNano()
+}
+
+// timeAt is a time of so many nanoseconds since 1970, the zero time of 0.
+func timeAt(ns int64) time.Time {
+	if ns == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, ns)
 }
 
 // ears is the handler of the upstream, which is about statuses alone.
@@ -289,10 +335,14 @@ func (e ears) OnStatus(s *tickstorm.Status) {
 		}
 	}
 	if e.m.recalled {
+		e.m.piece.Status(s.Status, s.Message)
 		return
 	}
 	switch word, message := string(s.Status), string(s.Message); word {
 	case dialogue.Gap, dialogue.Dropped:
+		if from, to, cause, ok := dialogue.ParseGap(message); ok {
+			e.m.countGap(Gap{timeAt(from), timeAt(to), cause})
+		}
 		e.m.tellGap(dialogue.Status{Status: word, Message: message})
 	case dialogue.Withdrawn:
 		if t, ok := dialogue.ParseWithdrawn(message); ok {
@@ -307,8 +357,12 @@ func (e ears) OnStatus(s *tickstorm.Status) {
 	}
 }
 
-// OnMessageEnd hands on the message whose statuses have been acted on.
+// OnMessageEnd hands on the message whose statuses have been acted on, or tells what is missing instead of it.
 func (e ears) OnMessageEnd() {
+	if e.m.recalled {
+		e.m.recalled = false
+		e.m.tellPast(e.m.ledger.recalled(&e.m.piece, e.m.last.Load()))
+	}
 	if len(e.m.mixed) > 0 {
 		e.m.hub.Message(e.m.mixed, e.m.at)
 		e.m.mixed = e.m.mixed[:0]

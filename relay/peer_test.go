@@ -301,7 +301,8 @@ func (c *client) read() error {
 // next returns the next message.
 func (c *client) next() string {
 	c.t.Helper()
-	for len(c.messages) == 0 {
+	for deadline := time.Now().Add(patience); len(c.messages) == 0; {
+		require.True(c.t, time.Now().Before(deadline), "nothing but pings")
 		if err := c.more(); len(c.messages) == 0 {
 			require.NoError(c.t, err)
 		}

@@ -35,7 +35,8 @@ type MarketStats struct {
 	State tickstorm.State
 	Err   error
 	// Up is whether the upstream delivers, if it is a relay as far as that tells; Why is why it
-	// does not. Gaps is how many there were.
+	// does not. Gaps is how many there were, with those that such a relay has told and those in which it has
+	// sent the past.
 	Up      bool
 	Why     string
 	Gaps    uint64
@@ -67,7 +68,8 @@ type MarketStats struct {
 }
 
 // Gap is a time from which upstream events are missing: from the last message before it to the
-// first behind it, as far as they are known.
+// first behind it, as far as they are known. Where an upstream that is a relay has sent the past of topics, it is
+// from their acknowledgement to the end of that.
 type Gap struct {
 	From, To time.Time
 	Cause    string

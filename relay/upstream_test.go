@@ -291,7 +291,11 @@ func TestChain(t *testing.T) {
 	b.up.Broadcast([]byte("[" + oddTrade + "]"))
 	require.Equal(t, dialogue.Gap, said(t, c.next()).Status)
 	c.expect("[" + oddTrade + "]")
-	require.True(t, second.relay.Stats().Markets[0].Up)
+	st := second.relay.Stats().Markets[0]
+	require.True(t, st.Up)
+	require.EqualValues(t, 1, st.Gaps, "what the first has told")
+	require.True(t, st.LastGap.From.Before(st.LastGap.To))
+	require.NotEmpty(t, st.LastGap.Cause)
 
 	require.NoError(t, b.up.Close()) // for longer
 	require.Equal(t, dialogue.UpstreamDisconnected, said(t, c.next()).Status)

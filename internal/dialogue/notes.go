@@ -37,6 +37,9 @@ const (
 	HistoryBegin, HistoryEnd = past.HistoryBegin, past.HistoryEnd
 )
 
+// MostNamed is how many topics a note names at most.
+const MostNamed = past.MostNamed
+
 // GapNote is the status of a gap: from and to are in nanoseconds since 1970, as far as they are
 // known, else 0, and cause is for people. The message is "from=1 to=2 cause=text", with cause
 // up to its end.
@@ -102,8 +105,8 @@ func SnapshotEndNote(events int, more bool) Status {
 }
 
 // HistoryBeginNote is the status before events of topics that were received at a time, in
-// nanoseconds since 1970, or later. The message is "from=1 topics=T.A,T.B"; of many topics it has
-// some.
+// nanoseconds since 1970, or later. The message is "from=1 topics=T.A,T.B"; of more than [MostNamed] topics it
+// has so many.
 func HistoryBeginNote(from int64, topics []tickstorm.Topic) Status {
 	return Status{HistoryBegin, fmt.Sprintf("from=%d topics=%s", from, joined(topics))}
 }
@@ -116,15 +119,7 @@ func HistoryEndNote(to int64, events int, more bool) Status {
 
 // ParsePastEnd takes the message of a SnapshotEndNote or a HistoryEndNote apart: how many events
 // there were, and whether what comes next is live; ok is false if it is none.
-func ParsePastEnd(message string) (events int, live, ok bool) {
-	head, next, found := strings.Cut(message, " next=")
-	_, count, counted := strings.Cut(head, "events=")
-	events, err := strconv.Atoi(count)
-	if !found || !counted || err != nil {
-		return 0, false, false
-	}
-	return events, next == "live", true
-}
+func ParsePastEnd(message string) (events int, live, ok bool) { return past.ParseEnd(message) }
 
 func next(more bool, what string) string {
 	if more {

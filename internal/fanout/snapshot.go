@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/dialogue"
 )
 
 // This file is snapshots. Those of single symbols are made at once. That of all symbols of a
@@ -64,7 +65,7 @@ func (h *Hub) Keeps(channel string) bool {
 }
 
 // maxNamed is how many topics a mark names.
-const maxNamed = 100
+const maxNamed = dialogue.MostNamed
 
 // snapshotSome makes the piece of some symbols.
 func (h *Hub) snapshotSome(o *Outlet, j *recall) *piece {

@@ -6,6 +6,8 @@ package past
 import (
 	"bytes"
 	"encoding/json"
+	"strconv"
+	"strings"
 )
 
 // The words of the statuses around a piece.
@@ -31,6 +33,54 @@ func Message(msg []byte) bool {
 	}
 	var first struct{ Ev, Status string }
 	return d.Decode(&first) == nil && first.Ev == "status" && (first.Status == SnapshotBegin || first.Status == HistoryBegin)
+}
+
+// MostNamed is how many topics the status that begins a piece names at most.
+const MostNamed = 100
+
+// Piece is what the statuses of one piece say of it, once Status was told all of them in their order. The zero
+// Piece has been told none.
+type Piece struct {
+	// Topics are those that it names, such as "T.AAPL". Others is whether it may be of more.
+	Topics []string
+	Others bool
+	// More is whether another piece of the same topics follows. Otherwise they are live behind this one, also
+	// where its last status was lost.
+	More bool
+	// Empty is whether there is nothing in it for certain: no event, and nothing that tells of missing ones.
+	Empty bool
+
+	history, tells bool
+}
+
+// Status is told a status of the piece.
+func (p *Piece) Status(status, message []byte) {
+	switch word := string(status); word {
+	case SnapshotBegin, HistoryBegin:
+		*p = Piece{history: word == HistoryBegin}
+		if _, list, named := strings.Cut(string(message), "topics="); named && list != "" {
+			p.Topics = strings.Split(list, ",")
+		}
+	case SnapshotEnd, HistoryEnd:
+		events, live, ok := ParseEnd(string(message))
+		p.More, p.Empty = ok && !live, ok && events == 0 && !p.tells
+	default:
+		p.tells, p.Empty = true, false
+	}
+	// A snapshot names all of its topics, unless it was given up.
+	p.Others = len(p.Topics) == 0 || len(p.Topics) >= MostNamed && (p.history || p.tells)
+}
+
+// ParseEnd takes the message of a status that ends a piece apart: how many events there were, and whether
+// what comes next is live; ok is false if it is none.
+func ParseEnd(message string) (events int, live, ok bool) {
+	head, next, found := strings.Cut(message, " next=")
+	_, count, counted := strings.Cut(head, "events=")
+	events, err := strconv.Atoi(count)
+	if !found || !counted || err != nil {
+		return 0, false, false
+	}
+	return events, next == "live", true
 }
 
 // Events tells events of the past for who is shown no messages, but their events and statuses one by one, in

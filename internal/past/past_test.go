@@ -1,6 +1,7 @@
 package past_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -39,6 +40,46 @@ func TestMessage(t *testing.T) {
 		{"almost empty", `[{"ev":"`, false},
 	} {
 		require.Equal(t, tc.want, past.Message([]byte(tc.msg)), tc.name)
+	}
+}
+
+// TestPiece: what a piece is of, and what comes behind it, is in its statuses.
+func TestPiece(t *testing.T) {
+	some := []tickstorm.Topic{{Channel: "T", Symbol: "A"}, {Channel: "Q", Symbol: "*"}}
+	many := make([]tickstorm.Topic, past.MostNamed)
+	for i := range many {
+		many[i] = tickstorm.Topic{Channel: "T", Symbol: fmt.Sprint("S", i)}
+	}
+	gap := dialogue.GapNote(1, 2, "EOF")
+	for _, tc := range []struct {
+		name                string
+		statuses            []dialogue.Status
+		named               int
+		others, more, empty bool
+	}{
+		{"a snapshot", []dialogue.Status{dialogue.SnapshotBeginNote(some), dialogue.SnapshotEndNote(1, false)}, 2, false, false, false},
+		{"one of several", []dialogue.Status{dialogue.SnapshotBeginNote(some), dialogue.SnapshotEndNote(1, true)}, 2, false, true, false},
+		{"one that has nothing", []dialogue.Status{dialogue.SnapshotBeginNote(some), dialogue.SnapshotEndNote(0, false)}, 2, false, false, true},
+		{"one of many topics", []dialogue.Status{dialogue.SnapshotBeginNote(many), dialogue.SnapshotEndNote(0, false)}, 100, false, false, true},
+		{"one of many that is given up", []dialogue.Status{dialogue.SnapshotBeginNote(many), gap, dialogue.SnapshotEndNote(0, false)}, 100, true, false, false},
+		{"a history", []dialogue.Status{dialogue.HistoryBeginNote(1, some), dialogue.HistoryEndNote(2, 1, false)}, 2, false, false, false},
+		{"one of several", []dialogue.Status{dialogue.HistoryBeginNote(1, some), dialogue.HistoryEndNote(2, 0, true)}, 2, false, true, true},
+		{"one with a gap only", []dialogue.Status{dialogue.HistoryBeginNote(1, some), gap, dialogue.HistoryEndNote(2, 0, false)}, 2, false, false, false},
+		{"one of many topics", []dialogue.Status{dialogue.HistoryBeginNote(1, many), dialogue.HistoryEndNote(2, 0, false)}, 100, true, false, true},
+		{"without its end", []dialogue.Status{dialogue.SnapshotBeginNote(some)}, 2, false, false, false},
+		{"with another", []dialogue.Status{dialogue.SnapshotBeginNote(some), {Status: past.SnapshotEnd, Message: "done"}}, 2, false, false, false},
+		{"of nothing that is known", []dialogue.Status{{Status: past.HistoryBegin, Message: "all"}, dialogue.HistoryEndNote(2, 1, false)}, 0, true, false, false},
+		{"of none", []dialogue.Status{dialogue.HistoryBeginNote(1, nil), dialogue.HistoryEndNote(2, 1, false)}, 0, true, false, false},
+	} {
+		var p past.Piece
+		for _, s := range tc.statuses {
+			p.Status([]byte(s.Status), []byte(s.Message))
+		}
+		require.Len(t, p.Topics, tc.named, tc.name)
+		if tc.named == 2 {
+			require.Equal(t, []string{"T.A", "Q.*"}, p.Topics, tc.name)
+		}
+		require.Equal(t, []bool{tc.others, tc.more, tc.empty}, []bool{p.Others, p.More, p.Empty}, tc.name)
 	}
 }
 
