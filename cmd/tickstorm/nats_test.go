@@ -103,6 +103,8 @@ func TestNatsEnds(t *testing.T) {
 		{"sink nats --demo --listen nowhere", exitUsage, "no address"},
 		{"sink nats --demo --creds " + dir + "/none", exitKey, "credentials"},
 		{"sink nats --demo --url nats://127.0.0.1:1", exitFailure, "nats: "},
+		{"sink nats --demo --url nats://127.0.0.1:1,nats://me:sesame@127.0.0.1:1", exitUsage, "never an argument"},
+		{"consume nats --url sesame@127.0.0.1:1", exitUsage, "never an argument"},
 		{"sink nats --demo --nonsense", exitUsage, "see tickstorm sink nats --help"},
 		{"consume nats --url nats://127.0.0.1:1", exitFailure, "nats: "},
 		{"consume nats --demo --url nats://127.0.0.1:1", exitUsage, "say one of them"},
@@ -111,5 +113,5 @@ func TestNatsEnds(t *testing.T) {
 		{"consume nats --demo --for -1s", exitUsage, "--for"},
 		{"consume nats --demo --for 10ms", exitOK, "SIMULATOR"},
 		{"consume nats --demo XT.*", exitUsage, "-m crypto"},
-	})
+	}, "sesame")
 }
