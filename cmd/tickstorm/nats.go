@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tickstorm/tickstorm/internal/redact"
 	sinknats "github.com/tickstorm/tickstorm/sink/nats"
@@ -58,8 +60,11 @@ func (f *natsFlags) layout() sinknats.Layout {
 	return sinknats.Layout{Prefix: f.Prefix, Partitions: f.Partitions}
 }
 
-// connect connects to servers, for good: one that goes away later is waited for.
-func (f *natsFlags) connect(a *app, url string) (*nats.Conn, error) {
+// natsPatience is how long a server has to say at the beginning whether it has JetStream.
+const natsPatience = 2 * time.Second
+
+// connect connects to servers with JetStream, for good: one that goes away later is waited for.
+func (f *natsFlags) connect(ctx context.Context, a *app, url string) (*nats.Conn, error) {
 	options := []nats.Option{
 		nats.Name("tickstorm"), nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
@@ -75,8 +80,7 @@ func (f *natsFlags) connect(a *app, url string) (*nats.Conn, error) {
 	}
 	if user := a.env(natsUser); user != "" {
 		options = append(options, nats.UserInfo(user, a.env(natsPassword)))
-	}
-	if token := a.env(natsToken); token != "" {
+	} else if token := a.env(natsToken); token != "" {
 		options = append(options, nats.Token(token))
 	}
 	nc, err := nats.Connect(url, options...)
@@ -86,12 +90,23 @@ func (f *natsFlags) connect(a *app, url string) (*nats.Conn, error) {
 	case err != nil:
 		return nil, err // which begins with nats: itself
 	}
-	return nc, nil
+	ctx, cancel := context.WithTimeout(ctx, natsPatience)
+	defer cancel()
+	switch err := sinknats.Reach(ctx, nc); {
+	case errors.Is(err, jetstream.ErrJetStreamNotEnabled):
+		err = fmt.Errorf("nats: the server at %s has no JetStream, which nats-server -js has", nc.ConnectedUrlRedacted())
+		nc.Close()
+		return nil, err
+	case errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
+		nc.Close()
+		return nil, &exitError{exitKey, "nats: the account has no JetStream at this server"}
+	}
+	return nc, nil // another error may end, and if it does not the engine says so
 }
 
 // engine is JetStream at some servers, through a connection of its own; stop ends both.
-func (f *natsFlags) engine(a *app, url string, cfg sinknats.Config) (_ *sinknats.Engine, stop func(), err error) {
-	nc, err := f.connect(a, url)
+func (f *natsFlags) engine(ctx context.Context, a *app, url string, cfg sinknats.Config) (_ *sinknats.Engine, stop func(), err error) {
+	nc, err := f.connect(ctx, a, url)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -109,6 +109,9 @@ func TestPostgres(t *testing.T) {
 			require.NotContains(t, s.err.String(), password)
 		}
 	})
+	t.Run("never", func(t *testing.T) { // no other try mends it
+		ends(t, []end{{"sink postgres --demo --url postgres://postgres@/nosuch?host=" + s.Socket(), exitFailure, "3D000"}})
+	})
 }
 
 // TestPostgresEnds: what keeps a sink from being one has its message and its code, and no password is
