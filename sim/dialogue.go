@@ -166,6 +166,7 @@ func (c *Conn) admit(key string, plan Plan) {
 	c.mu.Lock()
 	c.authenticated, c.key, c.plan, c.excess = true, key, plan, excess
 	c.mu.Unlock()
+	c.place.Trust()
 }
 
 // evict ends a connection that is one too many.

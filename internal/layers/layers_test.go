@@ -72,7 +72,7 @@ var house = map[string]layer{
 	"internal/intern":     {knows: []string{"internal/swar", "unsafe"}, tests: []string{testify}},
 	"internal/swar":       {tests: []string{testify}},
 
-	"sim":                 {knows: []string{".", "frame", "internal/dialogue", "internal/redact", "internal/selfsigned", ws}, tests: []string{"internal/fixture", "internal/leak", "internal/poison", testify}},
+	"sim":                 {knows: []string{".", "frame", "internal/dialogue", "internal/gate", "internal/redact", "internal/selfsigned", ws}, tests: []string{"internal/fixture", "internal/leak", "internal/poison", testify}},
 	"relay/admin":         {knows: []string{".", "internal/buckets", "internal/gate", "relay"}, tests: []string{"internal/leak", testify}},
 	"relay/admin/browser": {tests: []string{".", "relay", "relay/admin", "sim", testify}},
 
