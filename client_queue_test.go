@@ -379,17 +379,17 @@ func TestErrorsWithoutKey(t *testing.T) {
 	for _, inline := range []bool{false, true} {
 		fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 			h := new(errorTexts)
-			c := simClientWith(t, server, h, func(cfg *tickstorm.Config) { cfg.Queue.Inline = inline })
+			c := simClientWith(t, server, h, func(cfg *tickstorm.Config) { cfg.Key, cfg.Queue.Inline = fixture.Key, inline })
 			running := fixture.Runs(t.Context(), c)
 			fixture.Settled(t, server, 1, 0)
-			server.Broadcast([]byte(`[{"ev":"status","message":"not the key ` + sim.Key + `" x}]`))
-			server.Broadcast([]byte(`not the key ` + sim.Key))
+			server.Broadcast([]byte(`[{"ev":"status","message":"not the key ` + fixture.Key + `" x}]`))
+			server.Broadcast([]byte(`not the key ` + fixture.Key))
 			synctest.Wait()
 			require.NoError(t, c.Close())
 			require.NoError(t, <-running)
 			require.Len(t, h.texts, 2)
 			for _, text := range h.texts {
-				require.NotContains(t, text, sim.Key)
+				require.NotContains(t, text, fixture.Key)
 				require.Contains(t, text, "not the key [redacted]")
 			}
 		})
@@ -401,16 +401,16 @@ func TestStatusesWithoutKey(t *testing.T) {
 	for _, inline := range []bool{false, true} {
 		fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
 			h := new(texts)
-			c := simClientWith(t, server, h, func(cfg *tickstorm.Config) { cfg.Queue.Inline = inline })
+			c := simClientWith(t, server, h, func(cfg *tickstorm.Config) { cfg.Key, cfg.Queue.Inline = fixture.Key, inline })
 			running := fixture.Runs(t.Context(), c)
 			fixture.Settled(t, server, 1, 0)
-			server.Broadcast([]byte("[" + fixture.Status("error", "not authorized, "+sim.Key) + "]"))
+			server.Broadcast([]byte("[" + fixture.Status("error", "not authorized, "+fixture.Key) + "]"))
 			synctest.Wait()
 			require.NoError(t, c.Close())
 			require.NoError(t, <-running)
 			require.Contains(t, h.texts, "not authorized, [redacted]")
 			for _, text := range h.texts {
-				require.NotContains(t, text, sim.Key)
+				require.NotContains(t, text, fixture.Key)
 			}
 		})
 	}

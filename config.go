@@ -25,14 +25,17 @@ import (
 // A Config prints without its key, but not as an unexported field of a struct of yours:
 // fmt does not ask it there. Keep a *Config in such a field.
 type Config struct {
-	// Key is the API key.
+	// Key is the API key. What a server says is searched for it before anybody gets that: errors if it has
+	// four bytes or more, statuses and other data if it has eight, since a shorter one may be a
+	// part of anything. No key of the vendor's or of a relay's is that short.
 	Key string
 	// Market is what to connect to. One connection carries one market.
 	Market Market
 	// Feed is the host to connect to; default [RealTime]. A query in it, as a relay reads one, goes
 	// behind the market: "ws://127.0.0.1:8765?snapshot=1" asks for ws://127.0.0.1:8765/stocks?snapshot=1,
-	// with each connection. Nothing prints it; a token in it is a secret, as the Key is, and what
-	// cannot be meant is an [ErrBadFeed], a key among it.
+	// with each connection. Nothing prints it; what is a secret in it by its name, such as a token or a
+	// password in any spelling, is kept as the Key is. What cannot be meant is an [ErrBadFeed], an API
+	// key in it and a user before the host among it.
 	Feed Feed
 
 	// TLS configures wss connections; nil means the system's roots. ServerName is
@@ -49,7 +52,8 @@ type Config struct {
 	// is never a proxy. http and https proxies are supported.
 	Proxy func(*http.Request) (*url.URL, error)
 	// Header is sent along with the WebSocket handshake, such as a User-Agent, of which
-	// there is none by default. What the handshake says itself is an [ErrBadHeader]: Host,
+	// there is none by default. What is a secret by its name, such as Authorization, is kept as the Key is.
+	// What the handshake says itself is an [ErrBadHeader]: Host,
 	// Connection, Upgrade, Sec-WebSocket-* and what would announce a body. A feed behind
 	// another address is reached with NetDial.
 	Header http.Header
@@ -292,8 +296,7 @@ func (c *Config) url() (*url.URL, error) {
 		return nil, c.badFeed(": its query is none")
 	}
 	for name := range values {
-		switch strings.ToLower(name) {
-		case "key", "apikey", "api_key":
+		if redact.NamesKey(name) {
 			return nil, c.badFeed(": a key in its query, where servers do not look for it: set Config.Key")
 		}
 	}
@@ -302,23 +305,19 @@ func (c *Config) url() (*url.URL, error) {
 }
 
 func (c *Config) badFeed(why string) error {
-	return fmt.Errorf("%w: %q%s", ErrBadFeed, clip(c.Feed.shown()), why)
+	return fmt.Errorf("%w: %q%s", ErrBadFeed, clip(c.shown()), why)
 }
 
-// secrets are what no text may have that leaves the program: the key, and tokens in the Feed, as they are
-// meant and as they are spelled.
+// shown is the Feed, which has been parted, as it may be shown: what is a query may be the end of a password.
+func (c *Config) shown() string { return Feed(string(c.Feed) + "?" + c.query.text).shown() }
+
+// secrets are what no text may have that leaves the program: the key, and what is a secret by its name in
+// the Feed's query and in the Header.
 func (c *Config) secrets() redact.Secrets {
 	parted := *c
 	parted.part()
-	all := []string{c.Key}
-	for pair := range strings.SplitSeq(parted.query.text, "&") {
-		name, spelled, _ := strings.Cut(pair, "=")
-		if name, err := url.QueryUnescape(name); err == nil && strings.HasSuffix(strings.ToLower(name), "token") {
-			meant, _ := url.QueryUnescape(spelled)
-			all = append(all, meant, spelled)
-		}
-	}
-	return redact.NewSecrets(all...)
+	all := append([]string{c.Key}, redact.Query(parted.query.text)...)
+	return redact.NewSecrets(append(all, redact.Header(c.Header)...)...)
 }
 
 // String describes the Config without its key.
@@ -329,7 +328,7 @@ func (c Config) String() string {
 	if c.Key != "" {
 		key = redact.Mask
 	}
-	return fmt.Sprintf("tickstorm.Config{%s/%s, key %s}", c.Feed.shown(), c.Market, key)
+	return fmt.Sprintf("tickstorm.Config{%s/%s, key %s}", c.shown(), c.Market, key)
 }
 
 // GoString is String, so that %#v does not print the key either.

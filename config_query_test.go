@@ -2,6 +2,7 @@ package tickstorm_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -143,4 +144,83 @@ func TestFeedToken(t *testing.T) {
 			kept(t, string(b))
 		})
 	}
+}
+
+// TestFeedSecrets: what is a secret by its name is kept, however that is spelled and in whatever spelling a
+// server repeats it: in a redirect, in the words of its answer, in a status and in a close frame.
+func TestFeedSecrets(t *testing.T) {
+	const secret = "s3cr3t/t0ken+" // of which no text has even the beginning
+	const spelled = "s3cr3t%2ft0ken%2B"
+	for name, set := range map[string]func(*tickstorm.Config){
+		"token":           func(c *tickstorm.Config) { c.Feed += "?token=" + spelled },
+		"access-key":      func(c *tickstorm.Config) { c.Feed += "?x=1&access-key=" + spelled },
+		"auth":            func(c *tickstorm.Config) { c.Feed += "?auth=" + spelled },
+		"secret":          func(c *tickstorm.Config) { c.Feed += "?Secret=" + spelled },
+		"password":        func(c *tickstorm.Config) { c.Feed += "?pass%77ord=" + spelled },
+		"a header's":      func(c *tickstorm.Config) { c.Header = http.Header{"X-Api-Key": {secret}} },
+		"a bearer's":      func(c *tickstorm.Config) { c.Header = http.Header{"authorization": {"Bearer " + secret}} },
+		"the key, itself": func(c *tickstorm.Config) { c.Key = secret },
+	} {
+		t.Run(name, func(t *testing.T) {
+			for where, answer := range map[string]string{
+				"as it is":            "302 X\r\nLocation: https://else.where/?" + secret,
+				"in capitals":         "302 X\r\nLocation: https://else.where/?x=s3cr3t%2Ft0ken%2B",
+				"each letter":         "302 X\r\nLocation: https://else.where/%733cr3t%2Ft0ken+",
+				"in another's query":  "307 X\r\nLocation: /login?next=%2Fstocks%3Fx%3Ds3cr3t%252ft0ken%252B",
+				"in Base64":           "302 X\r\nLocation: /login?state=" + base64.RawURLEncoding.EncodeToString([]byte(`{"token":"`+secret+`"}`)),
+				"another's of a user": "302 X\r\nLocation: https://me:s3%zzcr3t@else.where/?access_token=s3cr3t-of-its-own",
+			} {
+				cfg := fixture.DialConfig(fixture.Listen(t, func(nc net.Conn) {
+					if _, _, err := fixture.Accept(nc); err == nil {
+						_, _ = nc.Write([]byte("HTTP/1.1 " + answer + "\r\nContent-Length: 0\r\n\r\n"))
+					}
+				}))
+				set(&cfg)
+				_, err := tickstorm.Dial(t.Context(), cfg, nil)
+				require.ErrorContains(t, err, "which is not followed")
+				require.NotContains(t, err.Error(), "3cr3t", where)
+				require.NotContains(t, err.Error(), base64.RawStdEncoding.EncodeToString([]byte(secret))[4:12], where)
+				require.NotContains(t, err.Error(), base64.RawStdEncoding.EncodeToString([]byte("xx" + secret))[4:12], where)
+				require.NotContains(t, err.Error(), base64.RawStdEncoding.EncodeToString([]byte("x" + secret))[4:12], where)
+			}
+			cfg := fixture.DialConfig("ws://host")
+			set(&cfg)
+			o := hears(t, cfg, "["+fixture.Status("connected", "hello "+secret+" or "+spelled)+"]", `[{"ev":"T","sym":"A","i":"`+secret+`"}]`)
+			require.NotContains(t, o.text.String(), "3cr3t")
+			require.NotContains(t, cfg.String(), "3cr3t")
+		})
+	}
+}
+
+// hears has a session of cfg hear messages, and returns what its handler and its Tap were told.
+func hears(t *testing.T, cfg tickstorm.Config, messages ...string) *overheard {
+	o := &overheard{}
+	cfg.Tap = o
+	s, err := tickstorm.NewSession(cfg, o)
+	require.NoError(t, err)
+	for _, msg := range messages {
+		require.NoError(t, s.Feed(fixture.Wire(false, true, ws.OpText, msg)))
+	}
+	return o
+}
+
+// TestShortSecrets: what is too short to guard anything does not have data destroyed of which it is a part.
+func TestShortSecrets(t *testing.T) {
+	const message = `[{"ev":"status","status":"connected","message":"1 of 1: none, hunter2"},{"ev":"T","sym":"A","i":"1","p":11.1,"s":none}]`
+	for _, set := range []func(*tickstorm.Config){
+		func(c *tickstorm.Config) { c.Key = "1" },
+		func(c *tickstorm.Config) { c.Key = "none" },
+		func(c *tickstorm.Config) { c.Feed += "?token=1&password=hunter2" },
+		func(c *tickstorm.Config) { c.Header = http.Header{"Cookie": {"none"}} },
+	} {
+		cfg := fixture.DialConfig("ws://host")
+		set(&cfg)
+		text := hears(t, cfg, message).text.String()
+		require.NotContains(t, text, "[redacted]")
+		require.True(t, strings.HasPrefix(text, message), "its Tap")
+		require.Contains(t, text[len(message):], "1 of 1: none, hunter2", "its handler")
+	}
+	cfg := fixture.DialConfig("ws://host")
+	cfg.Key = "hunter22"
+	require.NotContains(t, hears(t, cfg, "["+fixture.Status("connected", "no hunter22")+"]").text.String(), "hunter22")
 }

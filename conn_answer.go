@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/textproto"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -108,7 +107,7 @@ func (r *answerReader) ask(w io.Writer, req *http.Request, wanted func(status in
 	case a != nil && !wanted(a.status):
 		refused := &refusal{status: a.status, retryAfter: a.retryAfter(), cut: err}
 		if a.status/100 == 3 {
-			refused.location = r.quotable(withoutUser(a.header.Get("Location")))
+			refused.location = r.quotable(redact.Address(r.secrets.String(a.header.Get("Location"))))
 		}
 		return nil, refused
 	case writeErr != nil:
@@ -200,20 +199,10 @@ func (r *answerReader) line() (line []byte, err error) {
 	}
 }
 
-// withoutUser takes user and password from a URL.
-func withoutUser(location string) string {
-	u, err := url.Parse(location)
-	if err != nil || u.User == nil {
-		return location
-	}
-	u.User = nil
-	return u.String()
-}
-
 // quotable returns what a peer wrote as an error may show it.
 func (r *answerReader) quotable(text string) string {
 	const most = 200
-	if text = hide(strings.TrimSpace(text), r.secrets); len(text) > most {
+	if text = r.secrets.String(strings.TrimSpace(text)); len(text) > most {
 		text = text[:most] + "…"
 	}
 	return text

@@ -58,7 +58,7 @@ func open(ctx context.Context, cfg *Config) (nc net.Conn, early []byte, err erro
 	if ctx.Err() == nil && bounded.Err() != nil {
 		err = fmt.Errorf("not open within %v: %w", cfg.DialTimeout, err)
 	}
-	e := &DialError{Host: u.Host, Err: withoutSecrets(err, cfg.secrets())}
+	e := &DialError{Host: u.Host, Err: withoutSecrets(err, cfg.secrets().InBase64())}
 	var refused *refusal
 	if errors.As(err, &refused) {
 		e.Status, e.RetryAfter = refused.status, refused.retryAfter
@@ -101,7 +101,7 @@ func connect(ctx context.Context, cfg *Config, u *url.URL) (nc net.Conn, early [
 // climb goes from the TCP connection, which is to the proxy if that is not nil, up to the
 // WebSocket.
 func climb(ctx context.Context, cfg *Config, u, proxy *url.URL, nc net.Conn) (_ net.Conn, early []byte, err error) {
-	secrets := redact.NewSecrets(append(credentials(proxy), cfg.secrets()...)...)
+	secrets := redact.NewSecrets(append(credentials(proxy), cfg.secrets()...)...).InBase64()
 	if proxy != nil {
 		if nc, err = tunnel(ctx, nc, proxy, net.JoinHostPort(nameOf(u), portOf(u)), secrets); err != nil {
 			return nil, nil, ofProxy(proxy, err)
@@ -171,20 +171,10 @@ func (e *redactedError) Unwrap() error { return e.error }
 
 func withoutSecrets(err error, secrets redact.Secrets) error {
 	text := err.Error()
-	if clean := hide(text, secrets); clean != text {
+	if clean := secrets.String(text); clean != text {
 		return &redactedError{err, clean}
 	}
 	return err
-}
-
-// hide takes secrets out of a text, also as a URL spells them.
-func hide(text string, secrets redact.Secrets) string {
-	for _, secret := range secrets {
-		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
-			text = redact.String(text, form)
-		}
-	}
-	return text
 }
 
 // Opened is an open WebSocket that nobody drives yet, for event loops of a program's own:

@@ -60,10 +60,9 @@ type MessageEndHandler interface {
 // they return. A [Session] calls OnMessage alone, a [Lasting] the others as well.
 type Tap interface {
 	// OnMessage gets each text message whole, statuses among them, with the time at which
-	// it was read in nanoseconds since 1970. The API key, which a server may echo, reads
-	// "[redacted]"; one of less than eight characters is looked for in messages with statuses
-	// only, because it may be part of any event. Binary messages, which the vendor does not send, go to
-	// OnError alone.
+	// it was read in nanoseconds since 1970. The API key and the other secrets of the Config, which a
+	// server may echo, read "[redacted]"; one of less than eight bytes is not looked for, because it may
+	// be part of any event. Binary messages, which the vendor does not send, go to OnError alone.
 	OnMessage(msg []byte, received int64)
 	// OnState and OnGap are those of [Config].OnState and OnGap, in their order among the
 	// messages: a gap comes before the message that ended it.

@@ -47,21 +47,11 @@ type Feed string
 
 // shown is a feed without what nobody is to read: its query, and whom it names.
 func (f Feed) shown() string {
-	text := string(f)
+	text := redact.Address(string(f))
 	if end := strings.IndexAny(text, "?#"); end >= 0 {
 		text = text[:end]
 	}
-	scheme, rest, ok := strings.Cut(text, "://")
-	if !ok {
-		scheme, rest = "", text
-	}
-	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
-		rest = redact.Mask + rest[at:]
-	}
-	if ok {
-		return scheme + "://" + rest
-	}
-	return rest
+	return text
 }
 
 // The vendor's feeds. Which of them a key may use depends on its plan.

@@ -430,7 +430,7 @@ func (p *Parser) deliver(e Event, kind Kind, hs *handlers) {
 		if p.onStatus != nil {
 			p.onStatus(&p.status)
 		}
-		p.status.redact(p.secrets)
+		p.status.redact(p.secrets.InData())
 		if !p.halted() { // by what the session has told
 			hs.OnStatus(&p.status)
 		}
@@ -446,7 +446,7 @@ func (p *Parser) deliver(e Event, kind Kind, hs *handlers) {
 func (p *Parser) fail(err error, raw []byte, hs *handlers) {
 	p.countError(err, raw)
 	p.clearSpoiled()
-	raw = p.secrets.Bytes(raw) // for the sake of handlers that print it
+	raw = p.secrets.InData().Bytes(raw) // for the sake of handlers that print it
 	p.failure = EventError{Err: err, Market: p.market, Received: p.received, Raw: raw[:len(raw):len(raw)]}
 	hs.OnError(&p.failure)
 	if poison.On {

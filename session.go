@@ -627,14 +627,11 @@ func (f sessionFrames) OnMessage(op ws.OpCode, p []byte) error {
 	return s.err
 }
 
-// minSecret is how long a secret must be not to be taken for a part of an event.
-const minSecret = 8
-
-// tap gives a message to the Tap, without the key.
+// tap gives a message to the Tap, without secrets.
 func (s *Session) tap(msg []byte) {
 	may := mayHaveStatus(msg)
-	for _, secret := range s.parser.secrets {
-		if may || len(secret) >= minSecret && bytes.Contains(msg, []byte(secret)) {
+	for _, secret := range s.parser.secrets.InData() {
+		if may || bytes.Contains(msg, []byte(secret)) {
 			msg = redact.Bytes(msg, secret)
 		}
 	}

@@ -74,7 +74,7 @@ func FuzzStatus(f *testing.F) {
 	})
 }
 
-// codes notes what statuses mean, and sees that none has the key in it.
+// codes notes what statuses mean, and sees that none has a key in it that is one.
 type codes struct {
 	tickstorm.NopHandler
 	t     *testing.T
@@ -84,6 +84,9 @@ type codes struct {
 
 func (h *codes) OnStatus(s *tickstorm.Status) {
 	h.codes = append(h.codes, s.Code())
+	if len(h.key) < 8 { // it may be a part of anything
+		return
+	}
 	for _, text := range [][]byte{s.Raw, s.Status, s.Message} {
 		require.NotContains(h.t, string(text), h.key)
 	}

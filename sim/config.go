@@ -30,6 +30,7 @@ const (
 	DefaultSlowTimeout    = 5 * time.Second
 	DefaultAuthTimeout    = 10 * time.Second
 	DefaultMaxConnections = 1
+	DefaultMaxClients     = 1000
 	DefaultOptionLimit    = 1000 // contracts
 )
 
@@ -88,6 +89,11 @@ type Config struct {
 	MaxConnections int
 	// Eviction is what happens beyond MaxConnections.
 	Eviction Eviction
+	// MaxClients is how many connections there may be at once, of any key and before one is shown; who
+	// comes then is hung up on at once, and is in none of the Stats. Of another machine (IPv6: a
+	// network of 64 bits) a quarter may have shown no key that is good, or 16 if that is more. 0 means
+	// DefaultMaxClients.
+	MaxClients int
 	// OptionLimit is how many contracts one connection may hold in each of an option
 	// market's Q, FMV and LV; 0 means DefaultOptionLimit, negative any number. A request
 	// that would go beyond is refused as a whole, with one error for each contract in it.
@@ -171,9 +177,10 @@ const (
 	usualBatch     = 30
 	lateBatch      = 500
 	handshakeLimit = 10 * time.Second
-	linger         = time.Second      // for the client's side of a close
-	finishLimit    = 10 * time.Second // for what was sent before the end
-	chunk          = 128 << 10        // written at once when there is no pace to keep
+	linger         = time.Second           // for the client's side of a close
+	finishLimit    = 10 * time.Second      // for what was sent before the end
+	acceptPause    = 50 * time.Millisecond // when nobody can be let in
+	chunk          = 128 << 10             // written at once when there is no pace to keep
 )
 
 func (c Config) withDefaults() Config {
@@ -182,6 +189,7 @@ func (c Config) withDefaults() Config {
 	c.FirstNumber = cmp.Or(c.FirstNumber, 1)
 	c.AuthTimeout = cmp.Or(c.AuthTimeout, DefaultAuthTimeout)
 	c.MaxConnections = cmp.Or(c.MaxConnections, DefaultMaxConnections)
+	c.MaxClients = cmp.Or(c.MaxClients, DefaultMaxClients)
 	c.OptionLimit = cmp.Or(c.OptionLimit, DefaultOptionLimit)
 	c.SlowTimeout = cmp.Or(c.SlowTimeout, DefaultSlowTimeout)
 	if c.Now == nil {
@@ -214,8 +222,8 @@ func (c *Config) check() error {
 	if c.Batch[0] < 0 || c.Batch[1] < c.Batch[0] || c.Batch[0] == 0 && c.Batch[1] > 0 {
 		return fmt.Errorf("sim: Config.Batch of %v", c.Batch)
 	}
-	if c.SendBuffer < 0 {
-		return errors.New("sim: negative Config.SendBuffer")
+	if c.SendBuffer < 0 || c.MaxClients < 0 {
+		return errors.New("sim: negative Config.SendBuffer or MaxClients")
 	}
 	if r := c.Replay; r != nil && (r.Open == nil || !(r.Speed >= 0) || math.IsInf(r.Speed, 1) || r.MaxIdle < 0) {
 		return errors.New("sim: Config.Replay without Open, or with a negative speed or MaxIdle")

@@ -16,6 +16,7 @@ import (
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/frame"
 	"github.com/tickstorm/tickstorm/internal/dialogue"
+	"github.com/tickstorm/tickstorm/internal/gate"
 )
 
 // ErrSlow is returned by [Conn.Send] when the client's backlog is full.
@@ -29,6 +30,7 @@ var ErrEnded = errors.New("sim: the connection has ended")
 type Conn struct {
 	server *Server
 	id     int
+	place  *gate.Conn // among all; raw is closed through it
 	raw    net.Conn
 	nc     net.Conn // raw, or TLS on top of it
 	out    *outbox
@@ -75,9 +77,10 @@ type Conn struct {
 	happened []bool
 }
 
-func newConn(s *Server, id int, raw net.Conn) *Conn {
+func newConn(s *Server, id int, place *gate.Conn) *Conn {
+	raw := place.Conn
 	c := &Conn{
-		server: s, id: id, raw: raw, nc: raw, out: newOutbox(),
+		server: s, id: id, place: place, raw: raw, nc: raw, out: newOutbox(),
 		dying: make(chan struct{}), written: make(chan struct{}), done: make(chan struct{}),
 		subscribed: make(chan struct{}, 1),
 		held:       make(map[tickstorm.Topic]struct{}),
@@ -197,7 +200,7 @@ func (c *Conn) Cut() {
 // own close would wait for a writer that is stuck.
 func (c *Conn) die() {
 	c.once.Do(func() { close(c.dying) })
-	_ = c.raw.Close()
+	_ = c.place.Close()
 }
 
 func (c *Conn) sendBuffer() int {

@@ -166,6 +166,7 @@ func (c *Conn) admit(key string, plan Plan) {
 		c.sendStatuses(dialogue.NotRealTime)
 	}
 	c.mu.Unlock()
+	c.place.Trust()
 }
 
 // evict ends a connection that is one too many.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/gate"
 	"github.com/tickstorm/tickstorm/internal/selfsigned"
 )
 
@@ -23,7 +25,7 @@ const tenYears = 10 * 365 * 24 * time.Hour
 // Server is a running simulator. Its methods may be called concurrently.
 type Server struct {
 	cfg      Config
-	listener net.Listener
+	listener *gate.Listener
 	pipe     *pipeListener // nil on loopback
 	tls      *tls.Config   // nil for ws
 	pool     *x509.CertPool
@@ -74,7 +76,8 @@ func StartPipe(cfg Config) (*Server, error) {
 
 func start(cfg Config, listener net.Listener, pipe *pipeListener) (*Server, error) {
 	cfg = cfg.withDefaults()
-	s := &Server{cfg: cfg, listener: listener, pipe: pipe, key: Key, changed: make(chan struct{})}
+	gated := &gate.Listener{Listener: listener, Most: cfg.MaxClients, Share: gate.Share(cfg.MaxClients)}
+	s := &Server{cfg: cfg, listener: gated, pipe: pipe, key: Key, changed: make(chan struct{})}
 	s.number.Store(cfg.FirstNumber - 1)
 	if err := cfg.check(); err != nil {
 		_ = listener.Close() // the error that matters is err
@@ -108,8 +111,13 @@ func start(cfg Config, listener net.Listener, pipe *pipeListener) (*Server, erro
 func (s *Server) accept() {
 	for {
 		nc, err := s.listener.Accept()
-		if err != nil {
+		switch {
+		case errors.Is(err, net.ErrClosed):
 			return // Close
+		case err != nil: // there are no descriptors left, most likely
+			s.cfg.Logger.Error("sim: nobody is let in", "err", err)
+			time.Sleep(acceptPause)
+			continue
 		}
 		s.mu.Lock()
 		if s.closed {
@@ -118,7 +126,7 @@ func (s *Server) accept() {
 			return
 		}
 		s.last++
-		c := newConn(s, s.last, nc)
+		c := newConn(s, s.last, nc.(*gate.Conn))
 		s.conns = append(s.conns, c)
 		s.counters.opened.Add(1) // before a client can have an answer
 		s.running.Go(c.serve)

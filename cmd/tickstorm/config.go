@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/tickstorm/tickstorm/internal/redact"
 )
 
 // configuration is the file of contexts.
@@ -157,8 +159,7 @@ func (c *configuration) members(d *json.Decoder) error {
 
 // strange is what is wrong with a name that means nothing.
 func strange(name string, known []string) error {
-	switch strings.ToLower(name) {
-	case "key", "api_key", "apikey", "token":
+	if redact.Named(name) {
 		return errors.New("a key does not stand there: key_file names a file that has it")
 	}
 	return fmt.Errorf("no member %q is known: there are %s", name, strings.Join(known, ", "))

@@ -48,7 +48,7 @@ func (c *consumeNatsCmd) Run(ctx context.Context, a *app) (err error) {
 				return nil, nil, err
 			}
 		}
-		nc, err := c.connect(a, url)
+		nc, err := c.connect(ctx, a, url)
 		if err != nil {
 			stop()
 			return nil, nil, err
@@ -87,7 +87,7 @@ func (c *consumeNatsCmd) demo(ctx context.Context, a *app, market tickstorm.Mark
 		src.close()
 		return "", nil, err
 	}
-	e, disconnect, err := c.engine(a, url, sinknats.Config{Layout: c.layout()})
+	e, disconnect, err := c.engine(ctx, a, url, sinknats.Config{Layout: c.layout()})
 	if err != nil {
 		end()
 		src.close()

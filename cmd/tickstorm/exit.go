@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/cmd/tickstorm/internal/format"
 	"github.com/tickstorm/tickstorm/cmd/tickstorm/internal/when"
@@ -37,6 +39,8 @@ var codes = []struct {
 	{tickstorm.ErrNoKey, exitKey},
 	{tickstorm.ErrAuthFailed, exitKey},
 	{tickstorm.ErrMaxConnections, exitEvicted},
+	{nats.ErrAuthorization, exitKey},
+	{nats.ErrPermissionViolation, exitKey},
 	{errStale, exitStale},
 	{errUsage, exitUsage},
 	{tickstorm.ErrBadTopic, exitUsage},

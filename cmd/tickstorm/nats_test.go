@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
@@ -83,6 +84,44 @@ func TestNatsDemo(t *testing.T) {
 	require.NotZero(t, sunkElements(t, s))
 }
 
+// TestNatsNever: a server that will never do ends a sink and a consumer at once, and says who one is to one
+// that asks.
+func TestNatsNever(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	account := server.NewAccount("ticks")
+	o := server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true, StoreDir: dir}
+	serve := func(o server.Options) string {
+		s, err := server.NewServer(&o)
+		require.NoError(t, err)
+		go s.Start()
+		t.Cleanup(func() {
+			s.Shutdown()
+			s.WaitForShutdown()
+		})
+		require.True(t, s.ReadyForConnections(patience))
+		return s.ClientURL()
+	}
+	url := serve(o)
+	ends(t, []end{
+		{"sink nats --demo --url " + url, exitFailure, "has no JetStream"},
+		{"consume nats --url " + url, exitFailure, "has no JetStream"},
+	})
+	o.JetStream, o.Accounts = true, []*server.Account{account}
+	o.Users = []*server.User{{Username: "me", Password: "sesame", Account: account}}
+	url = serve(o)
+	ends(t, []end{{"consume nats --url " + url, exitKey, "Authorization Violation"}}, "sesame")
+	for _, verb := range []string{"sink nats --demo", "consume nats"} {
+		s := newScene(t).with("NATS_USER=me", "NATS_PASSWORD=sesame")
+		require.Equal(t, exitKey, s.run(t, strings.Fields(verb+" --url "+url)...), s.err)
+		require.Contains(t, s.err.String(), "the account has no JetStream")
+		require.NotContains(t, s.err.String(), "sesame")
+	}
+	o.Accounts, o.Users, o.Authorization = nil, nil, "sesame-token"
+	s := newScene(t).with("NATS_TOKEN=sesame-token")
+	require.Equal(t, exitOK, s.run(t, "sink", "nats", "--demo", "--for", "100ms", little, "--url", serve(o)), s.err)
+}
+
 // TestNatsEnds: what keeps a sink or a consumer from being one has its message and its code.
 func TestNatsEnds(t *testing.T) {
 	t.Parallel()
@@ -102,6 +141,8 @@ func TestNatsEnds(t *testing.T) {
 		{"sink nats --demo --listen nowhere", exitUsage, "no address"},
 		{"sink nats --demo --creds " + dir + "/none", exitKey, "credentials"},
 		{"sink nats --demo --url nats://127.0.0.1:1", exitFailure, "nats: "},
+		{"sink nats --demo --url nats://127.0.0.1:1,nats://me:sesame@127.0.0.1:1", exitUsage, "never an argument"},
+		{"consume nats --url sesame@127.0.0.1:1", exitUsage, "never an argument"},
 		{"sink nats --demo --nonsense", exitUsage, "see tickstorm sink nats --help"},
 		{"consume nats --url nats://127.0.0.1:1", exitFailure, "nats: "},
 		{"consume nats --demo --url nats://127.0.0.1:1", exitUsage, "say one of them"},
@@ -110,5 +151,5 @@ func TestNatsEnds(t *testing.T) {
 		{"consume nats --demo --for -1s", exitUsage, "--for"},
 		{"consume nats --demo --for 10ms", exitOK, "SIMULATOR"},
 		{"consume nats --demo XT.*", exitUsage, "-m crypto"},
-	})
+	}, "sesame")
 }

@@ -108,6 +108,9 @@ func TestPostgres(t *testing.T) {
 			require.NotContains(t, s.err.String(), password)
 		}
 	})
+	t.Run("never", func(t *testing.T) { // no other try mends it
+		ends(t, []end{{"sink postgres --demo --url postgres://postgres@/nosuch?host=" + s.Socket(), exitFailure, "3D000"}})
+	})
 }
 
 // TestPostgresEnds: what keeps a sink from being one has its message and its code, and no password is
@@ -132,6 +135,8 @@ func TestPostgresEnds(t *testing.T) {
 		{"sink postgres --demo --url postgres://u:sesame@10.0.0.1/x", exitUsage, "never an argument"},
 		{"sink postgres --demo --url postgres://u:ses%zzame@10.0.0.1/x", exitUsage, "--url is none"},
 		{"sink postgres --demo --url postgres://u@10.0.0.1/x?password=sesame", exitUsage, "never an argument"},
+		{"sink postgres --demo --url postgres://u@10.0.0.1/x?pass%77ord=sesame", exitUsage, "never an argument"},
+		{"sink postgres --demo --url postgres://u@10.0.0.1/x?sslPassword=sesame", exitUsage, "never an argument"},
 		{"sink postgres --demo --url password=sesame", exitUsage, "never an argument"},
 		{"sink postgres --demo --url mysql://x", exitUsage, "--url is none"},
 		{"sink postgres --demo --url postgres://127.0.0.1:1/x", exitFailure, "`user=me database=x`: 127.0.0.1:1"},

@@ -17,6 +17,7 @@ import (
 	"github.com/tickstorm/tickstorm/cmd/tickstorm/internal/format"
 	"github.com/tickstorm/tickstorm/cmd/tickstorm/internal/when"
 	"github.com/tickstorm/tickstorm/cmd/tickstorm/internal/where"
+	"github.com/tickstorm/tickstorm/internal/redact"
 	"github.com/tickstorm/tickstorm/record"
 	"github.com/tickstorm/tickstorm/sim"
 	sinkkafka "github.com/tickstorm/tickstorm/sink/kafka"
@@ -202,10 +203,12 @@ func asUsage(err error) error {
 // keyArgument reports whether somebody has put a key on the command line, which is not repeated.
 func keyArgument(args []string) bool {
 	for _, arg := range args {
-		switch name, _, _ := strings.Cut(arg, "="); name {
-		case "--":
+		name, _, _ := strings.Cut(arg, "=")
+		switch {
+		case name == "--":
 			return false
-		case "--key", "--api-key", "--apikey", "--api_key", "--token":
+		case name == "--tls-key": // the name of a file
+		case strings.HasPrefix(name, "--") && redact.Named(name):
 			return true
 		}
 	}

@@ -48,7 +48,7 @@ func (c *sinkNatsCmd) check(a *app) error {
 }
 
 // engine is NATS, through a connection that is made and a server that is started for it.
-func (c *sinkNatsCmd) engine(a *app) (_ sink.Engine, stop func(), err error) {
+func (c *sinkNatsCmd) engine(ctx context.Context, a *app) (_ sink.Engine, stop func(), err error) {
 	url, end := c.URL, func() {}
 	if url == "" {
 		dir := c.Store
@@ -63,7 +63,7 @@ func (c *sinkNatsCmd) engine(a *app) (_ sink.Engine, stop func(), err error) {
 			return nil, nil, outputError(err)
 		}
 	}
-	e, disconnect, err := c.natsFlags.engine(a, url, sinknats.Config{
+	e, disconnect, err := c.natsFlags.engine(ctx, a, url, sinknats.Config{
 		Layout: c.layout(), Limits: sinknats.Limits{MaxAge: c.MaxAge, MaxBytes: c.MaxBytes, Replicas: c.Replicas}, MessageIDs: c.IDs,
 	})
 	if err != nil {
@@ -81,5 +81,5 @@ func (c *sinkNatsCmd) Run(ctx context.Context, a *app) error {
 	if err := c.check(a); err != nil {
 		return err
 	}
-	return c.run(ctx, a, sink.Config{}, func() (sink.Engine, func(), error) { return c.engine(a) })
+	return c.run(ctx, a, sink.Config{}, func() (sink.Engine, func(), error) { return c.engine(ctx, a) })
 }

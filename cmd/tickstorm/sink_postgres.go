@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/tickstorm/tickstorm/internal/redact"
 	"github.com/tickstorm/tickstorm/sink"
 	"github.com/tickstorm/tickstorm/sink/postgres"
 )
@@ -57,7 +58,7 @@ func (c *sinkPostgresCmd) database() (*pgx.ConnConfig, error) {
 		u, err := url.Parse(c.URL)
 		scheme := strings.HasPrefix(c.URL, "postgres://") || strings.HasPrefix(c.URL, "postgresql://")
 		switch {
-		case strings.Contains(strings.ToLower(c.URL), "password"), err == nil && u.User != nil && hasPassword(u):
+		case !scheme && strings.Contains(strings.ToLower(c.URL), "password"), err == nil && hasPassword(u):
 			return nil, usagef("a password is never an argument, where every user of this machine can see it: put it in PGPASSWORD, ~/.pgpass or a service file")
 		case !scheme || err != nil:
 			return nil, usagef("--url is none: write one like postgres://writer@10.0.0.1/market")
@@ -71,8 +72,10 @@ func (c *sinkPostgresCmd) database() (*pgx.ConnConfig, error) {
 }
 
 func hasPassword(u *url.URL) bool {
+	q := u.Query()  // what of it can be read
+	q.Del("sslkey") // the name of a file
 	_, ok := u.User.Password()
-	return ok
+	return ok || len(redact.Query(q.Encode())) > 0
 }
 
 // engine is the database, through a connection that stands.

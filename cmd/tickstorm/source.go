@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/internal/redact"
 	"github.com/tickstorm/tickstorm/sim"
 )
 
@@ -132,22 +133,10 @@ func (c *upstream) feed(s settings) (tickstorm.Feed, error) {
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "ws" && u.Scheme != "wss":
 		return "", usagef("the address of a feed is like wss://socket.massive.com or ws://127.0.0.1:8765: ws or wss, a host, and a port if need be")
-	case u.User != nil || u.Fragment != "" || hasSecret(u.RawQuery):
-		return "", usagef("the address of a feed has nothing but host, port, path and a query, %s://%s here: a key is never in it, nor a token, where others can see them", u.Scheme, u.Host)
+	case u.User != nil || u.Fragment != "" || len(redact.Query(u.RawQuery)) > 0:
+		return "", usagef("the address of a feed has nothing but host, port, path and a query, %s://%s here: a key is never in it, nor a token or a password, where others can see them", u.Scheme, u.Host)
 	}
 	return tickstorm.Feed(name), nil
-}
-
-// hasSecret reports whether a query names a key or a token.
-func hasSecret(query string) bool {
-	values, _ := url.ParseQuery(query) // what of it can be read
-	for name := range values {
-		name = strings.ToLower(name)
-		if strings.HasSuffix(name, "key") || strings.HasSuffix(name, "token") {
-			return true
-		}
-	}
-	return false
 }
 
 // asksForPast reports whether an address asks a relay for what was before.

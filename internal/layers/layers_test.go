@@ -72,7 +72,7 @@ var house = map[string]layer{
 	"internal/intern":     {knows: []string{"internal/swar", "unsafe"}, tests: []string{testify}},
 	"internal/swar":       {tests: []string{testify}},
 
-	"sim":                 {knows: []string{".", "frame", "internal/dialogue", "internal/redact", "internal/selfsigned", ws}, tests: []string{"internal/fixture", "internal/leak", "internal/poison", testify}},
+	"sim":                 {knows: []string{".", "frame", "internal/dialogue", "internal/gate", "internal/redact", "internal/selfsigned", ws}, tests: []string{"internal/fixture", "internal/leak", "internal/poison", testify}},
 	"relay/admin":         {knows: []string{".", "internal/buckets", "internal/gate", "relay"}, tests: []string{"internal/leak", testify}},
 	"relay/admin/browser": {tests: []string{".", "relay", "relay/admin", "sim", testify}},
 
@@ -105,11 +105,11 @@ var house = map[string]layer{
 	"bench/relay":         {knows: []string{".", "internal/cputime", "internal/dialogue", "relay", "sim", "syscall"}, tests: []string{testify}},
 	"fuzz":                {tests: []string{".", "frame", "internal/jsonscan", "internal/redact", "sim", testify, ws}},
 
-	"cmd/tickstorm":                  {knows: []string{".", "cmd/tickstorm/internal/format", "cmd/tickstorm/internal/top", "cmd/tickstorm/internal/when", "cmd/tickstorm/internal/where", "internal/past", "record", "relay", "relay/admin", "sim", "sink", "sink/kafka", "sink/nats", "sink/nats/embedded", "sink/parquet", "sink/postgres", "syscall"}, tests: []string{"cmd/tickstorm/internal/screen", "internal/fixture", "internal/leak", "internal/pgserver", testify, ws}},
+	"cmd/tickstorm":                  {knows: []string{".", "cmd/tickstorm/internal/format", "cmd/tickstorm/internal/top", "cmd/tickstorm/internal/when", "cmd/tickstorm/internal/where", "internal/past", "internal/redact", "record", "relay", "relay/admin", "sim", "sink", "sink/kafka", "sink/nats", "sink/nats/embedded", "sink/parquet", "sink/postgres", "syscall"}, tests: []string{"cmd/tickstorm/internal/screen", "internal/fixture", "internal/leak", "internal/pgserver", testify, ws}},
 	"cmd/tickstorm/internal/format":  {knows: []string{".", "record"}, tests: []string{"internal/fixture", testify}},
 	"cmd/tickstorm/internal/picture": {knows: []string{"cmd/tickstorm/internal/screen", "sim"}},
 	"cmd/tickstorm/internal/screen":  {knows: []string{"syscall"}, tests: []string{"internal/leak", testify}},
-	"cmd/tickstorm/internal/top":     {knows: []string{".", "internal/past"}, tests: []string{"cmd/tickstorm/internal/screen", "internal/fixture", "internal/leak", "sim", testify}},
+	"cmd/tickstorm/internal/top":     {knows: []string{".", "internal/past", "internal/redact"}, tests: []string{"cmd/tickstorm/internal/screen", "internal/fixture", "internal/leak", "sim", testify}},
 	"cmd/tickstorm/internal/when":    {tests: []string{testify}},
 	"cmd/tickstorm/internal/where":   {knows: []string{"."}, tests: []string{testify}},
 

@@ -4,6 +4,7 @@ package redact
 
 import (
 	"cmp"
+	"encoding/base64"
 	"slices"
 	"strings"
 	"unicode/utf16"
@@ -17,13 +18,14 @@ const Mask = "[redacted]"
 const otherMask = "***"
 
 // Index returns where the secret begins in text for the first time, -1 if it does not. Its
-// characters may be escaped as in JSON or in Go's quoted strings. The empty secret is nowhere.
+// characters may be escaped as in JSON or in Go's quoted strings, or as in URLs, also those in the
+// queries of others. The empty secret is nowhere.
 func Index[T ~string | ~[]byte](text T, secret string) int {
 	if secret == "" {
 		return -1
 	}
 	for i := range len(text) {
-		if c := text[i]; (c == secret[0] || c == '\\') && match(text[i:], secret) > 0 {
+		if c := text[i]; (c == secret[0] || c == '\\' || c == '%' || c == '+') && match(text[i:], secret) > 0 {
 			return i
 		}
 	}
@@ -69,12 +71,47 @@ func Bytes(text []byte, secret string) []byte {
 // Secrets are all that is kept out of the same texts.
 type Secrets []string
 
-// NewSecrets returns those that are not empty. The longest goes first, since it may have another in it,
+// The least lengths of secrets, in bytes. What is shorter guards nothing: the vendor's keys have 32, and
+// tokens of a relay at least 16.
+const (
+	// least is that of any: what is shorter is in every text.
+	least = 4
+	// leastInData is that of those that are taken out of data, of which a shorter one may be a part.
+	leastInData = 8
+)
+
+// NewSecrets returns those that have a length. The longest goes first, since it may have another in it,
 // without which the rest of it would be left.
 func NewSecrets(all ...string) Secrets {
-	all = slices.DeleteFunc(slices.Clone(all), func(secret string) bool { return secret == "" })
+	all = slices.DeleteFunc(slices.Clone(all), func(secret string) bool { return len(secret) < least })
 	slices.SortStableFunc(all, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
 	return Secrets(slices.Compact(all))
+}
+
+// InData returns those that are taken out of data as well, where a mask in the wrong place destroys what
+// is kept.
+func (s Secrets) InData() Secrets {
+	for i, secret := range s {
+		if len(secret) < leastInData {
+			return s[:i:i]
+		}
+	}
+	return s
+}
+
+// InBase64 returns the secrets, and what is to be found of each, wherever in a text it stands, if that is
+// written in Base64.
+func (s Secrets) InBase64() Secrets {
+	all := slices.Clone(s)
+	for _, secret := range s.InData() {
+		for before := range 3 { // bytes of its group
+			text := base64.StdEncoding.EncodeToString(append(make([]byte, before), secret...))
+			// Characters that have bits of what is beside the secret can be any.
+			text = text[(before*8+5)/6 : (before+len(secret))*8/6]
+			all = append(all, text, strings.NewReplacer("+", "-", "/", "_").Replace(text))
+		}
+	}
+	return NewSecrets(all...)
 }
 
 // String returns text without the secrets, as the function String does.
@@ -108,21 +145,62 @@ func match[T ~string | ~[]byte](text T, secret string) int {
 		if i == len(text) {
 			return 0
 		}
-		if text[i] != '\\' {
-			if text[i] != left[0] {
+		switch c := text[i]; {
+		case c == '\\':
+			var c [utf8.UTFMax]byte
+			size, n := unescape(&c, text[i:])
+			if n == 0 || len(left) < size || left[:size] != string(c[:size]) {
 				return 0
 			}
-			i, left = i+1, left[1:]
+			i, left = i+n, left[size:]
 			continue
-		}
-		var c [utf8.UTFMax]byte
-		size, n := unescape(&c, text[i:])
-		if n == 0 || len(left) < size || left[:size] != string(c[:size]) {
+		case c == '%':
+			n := percent(text[i:], left)
+			if n == 0 {
+				return 0
+			}
+			i += n
+		case c == left[0] || c == '+' && left[0] == ' ':
+			i++
+		default:
 			return 0
 		}
-		i, left = i+n, left[size:]
+		left = left[1:]
 	}
 	return i
+}
+
+// percent returns the length of what stands for the secret's first byte at text's beginning, which is a
+// percent sign: that itself, or an escape as in a URL, whose sign may be escaped in its turn. It is 0 if
+// nothing does.
+func percent[T ~string | ~[]byte](text T, secret string) int {
+	const sign = "%25"
+	n := 1
+	if secret[0] == '%' && len(text) >= len(sign) && string(text[:len(sign)]) == sign && !strings.HasPrefix(secret, sign) {
+		return len(sign)
+	}
+	for c := byte('%'); c != secret[0]; {
+		if c != '%' || len(text) < n+2 {
+			return 0
+		}
+		high, low := hex(text[n]), hex(text[n+1])
+		if high < 0 || low < 0 {
+			return 0
+		}
+		c, n = byte(high<<4|low), n+2
+	}
+	return n
+}
+
+// hex is the value of a hexadecimal digit, -1 if it is none.
+func hex(c byte) rune {
+	switch {
+	case '0' <= c && c <= '9':
+		return rune(c - '0')
+	case 'a' <= c|0x20 && c|0x20 <= 'f':
+		return rune(c | 0x20 - 'a' + 10)
+	}
+	return -1
 }
 
 // unescape puts the character that the escape at text's beginning stands for into c, and
@@ -165,14 +243,11 @@ func codeUnit[T ~string | ~[]byte](text T, n int) (rune, int) {
 	}
 	var r rune
 	for i := 2; i < n; i++ {
-		switch c := text[i]; {
-		case '0' <= c && c <= '9':
-			r = r<<4 | rune(c-'0')
-		case 'a' <= c|0x20 && c|0x20 <= 'f':
-			r = r<<4 | rune(c|0x20-'a'+10)
-		default:
+		digit := hex(text[i])
+		if digit < 0 {
 			return 0, 0
 		}
+		r = r<<4 | digit
 	}
 	return r, n
 }

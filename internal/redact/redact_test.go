@@ -1,6 +1,9 @@
 package redact_test
 
 import (
+	"encoding/base64"
+	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -34,6 +37,16 @@ func TestString(t *testing.T) {
 		{"quoted by Go", `"\x00\u00e9\U0001f600\a"`, "\x00é😀\a", `"[redacted]"`},
 		{"cut escape", `\u006`, "a", `\u006`},
 		{"escape that is none", `\q\u00zz\`, "q\x00z", `\q\u00zz\`},
+		{"as in a URL", "?token=s3%63ret&x", "s3cret", "?token=[redacted]&x"},
+		{"another spelling of it", "s3cret%2fT", "s3cret/T", "[redacted]"},
+		{"capitals", "s3cret%2FT", "s3cret/T", "[redacted]"},
+		{"within the query of another", "?next=%2F%3Ftoken%3Ds3cret%252FT%26x", "s3cret/T", "?next=%2F%3Ftoken%3D[redacted]%26x"},
+		{"three times", "s3cret%25252FT", "s3cret/T", "[redacted]"},
+		{"space in a query", "s3+c%20ret", "s3 c ret", "[redacted]"},
+		{"percent sign", "s3%25cr%et", "s3%cr%et", "[redacted]"},
+		{"sign that escapes nothing", "s3%zzret%2", "s3cret", "s3%zzret%2"},
+		{"escaped otherwise", "s3%64ret", "s3cret", "s3%64ret"},
+		{"escaped in both ways", `s3\u0063%72et`, "s3cret", "[redacted]"},
 		{"behind a cut one", `s3s3cre\u0074`, "s3cret", `s3[redacted]`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -57,14 +70,38 @@ func TestBytesAllocs(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(100, func() { redact.Bytes(text, "s3cret-s3cret-s3cret-s3cret-s3cret") }))
 }
 
-// TestSecrets: of several that have each other in them nothing is left.
+// TestSecrets: of several that have each other in them nothing is left, and what is in every text is none.
 func TestSecrets(t *testing.T) {
-	s := redact.NewSecrets("key", "", "the-key-of-all", "of", "key")
-	require.Equal(t, "[redacted] [redacted], [redacted] it", s.String("the-key-of-all key, of it"))
-	require.Equal(t, "[redacted]!", string(s.Bytes([]byte(`the-k\u0065y-of-all!`))))
-	require.True(t, s.In([]byte(`"\u006bey"`)))
-	require.False(t, s.In([]byte("kez")))
+	s := redact.NewSecrets("a-key", "", "that-a-key-of-all", "of-a", "a-key", "it!", "1")
+	require.Equal(t, "[redacted] [redacted], [redacted] it! 1", s.String("that-a-key-of-all a-key, of-a it! 1"))
+	require.Equal(t, "[redacted]!", string(s.Bytes([]byte(`that-a-k\u0065y-of-all!`))))
+	require.True(t, s.In([]byte(`"a-\u006bey"`)))
+	require.False(t, s.In([]byte("a-kez")))
 	clean := []byte("nothing")
 	require.Same(t, &clean[0], &s.Bytes(clean)[0])
 	require.Empty(t, redact.NewSecrets("", ""))
+
+	require.Equal(t, redact.Secrets{"that-a-key-of-all"}, s.InData(), "a shorter one may be part of anything")
+	require.Empty(t, redact.NewSecrets("a-key").InData())
+	require.Equal(t, redact.Secrets{"12345678"}, redact.NewSecrets("12345678").InData())
+}
+
+// TestInBase64: a secret is found in what is encoded, wherever it stands there.
+func TestInBase64(t *testing.T) {
+	const secret = "s3cret~~?>>>t0ken"
+	s := redact.NewSecrets(secret).InBase64()
+	for before := range 7 {
+		for after := range 4 {
+			text := strings.Repeat("x", before) + secret + strings.Repeat("y", after)
+			for _, e := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
+				for _, spelled := range []string{e.EncodeToString([]byte(text)), url.QueryEscape(e.EncodeToString([]byte(text)))} {
+					clean := s.String("state=" + spelled)
+					require.Contains(t, clean, redact.Mask)
+					require.Less(t, len(clean)-len("state="+redact.Mask), (before+after)*4/3+12, "%s: no more than some bits of it are left", clean)
+				}
+			}
+		}
+	}
+	require.Equal(t, secret[:5], redact.NewSecrets(secret[:5]).InBase64()[0], "what would be found by chance is not looked for")
+	require.Len(t, redact.NewSecrets(secret[:5]).InBase64(), 1)
 }

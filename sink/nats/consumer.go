@@ -92,7 +92,9 @@ func (c ConsumerConfig) withDefaults() (ConsumerConfig, error) {
 // silent for a Lease they are taken.
 type Consumer struct {
 	cfg    ConsumerConfig
+	nc     *nats.Conn
 	js     jetstream.JetStream
+	absent absence // Run's
 	member string
 	shared sync.Mutex // held while the handler runs, if all partitions have the same
 	counts counts.Of[ConsumerStats]
@@ -136,7 +138,7 @@ func NewConsumer(nc *nats.Conn, cfg ConsumerConfig) (*Consumer, error) {
 		return nil, err
 	}
 	return &Consumer{
-		cfg: cfg, js: js, member: rand.Text(), life: life.New(),
+		cfg: cfg, nc: nc, js: js, absent: absence{patience: cfg.Lease}, member: rand.Text(), life: life.New(),
 		made: time.Now(), readers: map[int]*reader{},
 	}, nil
 }
@@ -146,16 +148,20 @@ func (c *Consumer) Stats() ConsumerStats { return c.counts.Snapshot() }
 
 // Run reads until Stop is called (nil, with everything saved that was handled) or ctx ends (its
 // error; what was not saved another consumer handles again). What goes wrong between is tried
-// again, for ever: a cluster that elects, a stream that no sink has made yet. That the stream of the
-// group cannot be made, such as for want of room, or is one of another kind, is a [*sink.PermanentError].
+// again, for ever: a cluster that elects, a stream that no sink has made yet. What no other try mends is a
+// [*sink.PermanentError]: the stream of the group cannot be made, such as for want of room, or is one of
+// another kind; the server has no JetStream, or none for who asks, for as long as a Lease; the
+// connection was closed.
 func (c *Consumer) Run(ctx context.Context) error {
 	ctx, ok := c.life.Begin(ctx)
 	if !ok {
 		return ErrRan
 	}
 	defer c.life.End()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	c.ctx = ctx
-	return c.lead(ctx)
+	return c.lead(ctx, cancel)
 }
 
 // Stop has Run call no handler any more, save, let go of the partitions, and return. It waits for
@@ -183,20 +189,21 @@ func (c *Consumer) letGo(ctx context.Context, tick *time.Ticker, g *group) {
 	}
 }
 
-// lead keeps the partitions that are this consumer's, until it is stopped.
-func (c *Consumer) lead(ctx context.Context) error {
+// lead keeps the partitions that are this consumer's, until it is stopped. giveUp ends ctx.
+func (c *Consumer) lead(ctx context.Context, giveUp func()) error {
 	tick := time.NewTicker(max(c.cfg.Lease/5, time.Millisecond))
 	defer tick.Stop()
 	var g *group
 	defer func() { c.letGo(ctx, tick, g) }()
 	for {
-		err := c.share(ctx, &g)
+		err := c.absent.judge(c.nc, classify(c.share(ctx, &g)))
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		switch {
 		case err == nil:
-		case g == nil && !sink.Retryable(err): // they never have
+		case !sink.Retryable(err) && (g == nil || c.nc.IsClosed()): // they never have, or never will again
+			time.AfterFunc(c.cfg.patience(), giveUp) // what can be saved elsewhere is
 			return err
 		default:
 			c.cfg.Logger.Warn("consumers of a group cannot meet", "error", err)
@@ -227,7 +234,7 @@ func (c *Consumer) share(ctx context.Context, g **group) error {
 		if err != nil {
 			return err
 		}
-		*g = opened
+		*g, c.absent.found = opened, true
 	}
 	members, err := (*g).here(ctx, c.cfg.Lease)
 	if err != nil {

@@ -30,7 +30,8 @@ type Config struct {
 	MessageIDs bool
 	// Duplicates is the window of these ids, of a stream that is made; default 2 min.
 	Duplicates time.Duration
-	// Patience is how long an answer of a server is waited for; default 5 s.
+	// Patience is how long an answer of a server is waited for, and JetStream at the beginning, where
+	// nobody answers for it; default 5 s.
 	Patience time.Duration
 }
 
@@ -54,6 +55,7 @@ type Engine struct {
 	lanes  map[tickstorm.Market][]*lane
 	routes routes
 	flight *flight
+	absent absence
 	msg    nats.Msg
 	stamp  []byte
 }
@@ -87,7 +89,7 @@ func NewEngine(nc *nats.Conn, cfg Config) (*Engine, error) {
 	}
 	e := &Engine{
 		cfg: cfg, nc: nc, js: js, flight: newFlight(nc.NewInbox() + "."),
-		lanes: map[tickstorm.Market][]*lane{}, routes: newRoutes(cfg.Layout),
+		lanes: map[tickstorm.Market][]*lane{}, routes: newRoutes(cfg.Layout), absent: absence{patience: cfg.Patience},
 	}
 	e.msg.Header = nats.Header{StampHeader: {""}}
 	if cfg.MessageIDs {
@@ -105,7 +107,8 @@ func NewEngine(nc *nats.Conn, cfg Config) (*Engine, error) {
 // Close ends what the engine has on the connection.
 func (e *Engine) Close() error { return e.sub.Unsubscribe() }
 
-// Write implements [sink.Engine].
+// Write implements [sink.Engine]. A server that has no JetStream, or none for who asks, is a
+// [*sink.PermanentError], once Patience is over; where it was there before it is waited for.
 func (e *Engine) Write(ctx context.Context, b *sink.Batch) error {
 	for {
 		progress, err := e.round(ctx, b)
@@ -129,7 +132,7 @@ func (e *Engine) round(ctx context.Context, b *sink.Batch) (progress bool, err e
 	if err == nil {
 		err = failed
 	}
-	return progress, classify(err)
+	return progress, e.absent.judge(e.nc, classify(err))
 }
 
 // publish publishes it all, without waiting for answers.

@@ -46,7 +46,7 @@ func (e *Engine) sync(ctx context.Context, l *lane) error {
 			l.found.segment = id.Segment
 		}
 	}
-	l.synced = true
+	l.synced, e.absent.found = true, true
 	return nil
 }
 

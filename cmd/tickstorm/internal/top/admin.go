@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/tickstorm/tickstorm/internal/redact"
 )
 
 // An Admin reads the admin server of a relay. Its methods may be called from any goroutine.
@@ -38,7 +40,7 @@ func NewAdmin(address string) (*Admin, error) {
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("%q is no address of an admin server: write one like 127.0.0.1:8766", address)
+		return nil, fmt.Errorf("%q is no address of an admin server: write one like 127.0.0.1:8766", redact.Address(address))
 	}
 	return &Admin{address: u.JoinPath("events").String(), client: &http.Client{}, latest: Relay{Address: u.String()}, answered: make(chan struct{}), turn: make(chan struct{})}, nil
 }

@@ -1,0 +1,108 @@
+package nats_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/sink"
+	"github.com/tickstorm/tickstorm/sink/internal/sinktest"
+	sinknats "github.com/tickstorm/tickstorm/sink/nats"
+)
+
+// serve runs a server as it is told, and connects.
+func serve(t *testing.T, o server.Options, options ...nats.Option) *nats.Conn {
+	o.Host, o.Port, o.StoreDir, o.NoLog, o.NoSigs = "127.0.0.1", server.RANDOM_PORT, t.TempDir(), true, true
+	s, err := server.NewServer(&o)
+	require.NoError(t, err)
+	go s.Start()
+	t.Cleanup(func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+	})
+	require.True(t, s.ReadyForConnections(sinktest.Patience))
+	nc, err := nats.Connect(s.ClientURL(), options...)
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	return nc
+}
+
+// TestNoJetStream: where JetStream will never be, for want of it or of rights, a sink and a consumer end
+// and say so, instead of trying for ever.
+func TestNoJetStream(t *testing.T) {
+	t.Parallel()
+	account := server.NewAccount("ticks")
+	for name, c := range map[string]struct {
+		serve   func(t *testing.T) *nats.Conn
+		is      error
+		reached bool // whether the server may not even be asked
+	}{
+		"none": {func(t *testing.T) *nats.Conn { return serve(t, server.Options{}) }, jetstream.ErrJetStreamNotEnabled, false},
+		"none for the account": {func(t *testing.T) *nats.Conn {
+			return serve(t, server.Options{
+				JetStream: true, Accounts: []*server.Account{account}, Users: []*server.User{{Username: "u", Password: "p", Account: account}},
+			}, nats.UserInfo("u", "p"))
+		}, jetstream.ErrJetStreamNotEnabledForAccount, false},
+		"no rights": {func(t *testing.T) *nats.Conn {
+			return serve(t, server.Options{JetStream: true, Users: []*server.User{{Username: "u", Password: "p", Permissions: &server.Permissions{
+				Publish: &server.SubjectPermission{Deny: []string{"$JS.API.>"}},
+			}}}}, nats.UserInfo("u", "p"))
+		}, nats.ErrPermissionViolation, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			nc := c.serve(t)
+			if c.reached {
+				soon, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+				require.ErrorIs(t, sinknats.Reach(soon, nc), context.DeadlineExceeded)
+				cancel()
+			} else {
+				err := sinknats.Reach(t.Context(), nc)
+				require.ErrorIs(t, err, c.is)
+				require.False(t, sink.Retryable(err))
+			}
+
+			dir, _ := sinktest.Recorded(t, false, 1)
+			engine, err := sinknats.NewEngine(nc, sinknats.Config{Patience: 100 * time.Millisecond})
+			require.NoError(t, err)
+			r, err := sink.NewRunner(engine, sink.NewFolder(sink.FolderConfig{Paths: []string{dir}}), sink.Config{})
+			require.NoError(t, err)
+			err = r.Run(t.Context())
+			require.ErrorIs(t, err, c.is)
+			require.False(t, sink.Retryable(err))
+			require.NoError(t, engine.Close())
+
+			consumer, err := sinknats.NewConsumer(nc, sinknats.ConsumerConfig{Market: tickstorm.Stocks, Handler: tickstorm.NopHandler{}, Lease: 200 * time.Millisecond})
+			require.NoError(t, err)
+			err = consumer.Run(t.Context())
+			require.ErrorIs(t, err, c.is)
+			require.False(t, sink.Retryable(err))
+		})
+	}
+}
+
+// TestConnectionClosed: a consumer whose connection is closed for good has ended.
+func TestConnectionClosed(t *testing.T) {
+	t.Parallel()
+	nc := serve(t, server.Options{JetStream: true})
+	require.NoError(t, sinknats.Reach(t.Context(), nc))
+	b := sinktest.NewBooks()
+	consumer, err := sinknats.NewConsumer(nc, sinknats.ConsumerConfig{Market: tickstorm.Stocks, Handler: sinktest.Ear{Books: b}, Lease: 200 * time.Millisecond})
+	require.NoError(t, err)
+	over := make(chan error, 1)
+	go func() { over <- consumer.Run(t.Context()) }()
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		_, err := js.Stream(t.Context(), "md-group_tickstorm")
+		return err == nil
+	}, sinktest.Patience, 5*time.Millisecond)
+	nc.Close()
+	require.ErrorIs(t, <-over, nats.ErrConnectionClosed)
+}
