@@ -242,7 +242,7 @@ func TestReplayLoopOfStatuses(t *testing.T) {
 // set out, and so many that these are late.
 func TestReplayBegins(t *testing.T) {
 	recording := [][]byte{[]byte(`[{"ev":"T","sym":"A","q":0}]`), []byte(`[{"ev":"T","sym":"A","q":1}]`)}
-	s := startPipe(t, sim.Config{MaxConnections: 1000, Replay: sim.ReplayMessages(recording, 0)})
+	s := startPipe(t, sim.Config{MaxConnections: 1000, AuthTimeout: -1, SlowTimeout: -1, Replay: sim.ReplayMessages(recording, 0)})
 	topics := "T.A" // and some more that take a while to be acknowledged
 	for i := range 500 {
 		topics += fmt.Sprintf(",T.%d", i)
