@@ -143,9 +143,9 @@ func TestGapPast(t *testing.T) {
 			do: func(send func(time.Duration, ...string)) {
 				send(0, snapshot("T.B", "live"))
 				send(time.Millisecond, history("T.A", "history"))
-				for range 3 {
-					send(time.Second, "B")
-				}
+				send(time.Second, "B")
+				send(time.Second, fixture.Status("dropped", "1 events"), "B")
+				send(time.Second, "B")
 				send(time.Second, history("T.A", "live"))
 				send(time.Second/2, fixture.Status("dropped", "1 events"))
 				send(time.Second/4, fixture.Status("dropped", "1 events"), "B")

@@ -362,6 +362,9 @@ func because(cause string, topics []tickstorm.Topic) string {
 		}
 		cause += t.String()
 	}
+	if more := len(topics) - dialogue.MostNamed; more > 0 {
+		cause += fmt.Sprintf(" and %d more", more)
+	}
 	return cause
 }
 

@@ -3,9 +3,12 @@ package relay_test
 import (
 	"context"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -142,6 +145,28 @@ func TestPastIsMissing(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestPastOfAll: who has a symbol that the upstream has acknowledged by itself, and caught up with, lacks nothing while it sends
+// the past of all of the channel.
+func TestPastOfAll(t *testing.T) {
+	inBubble(t, quiet, tickstorm.Stocks, atOnce, func(b *bench) {
+		t := b.t
+		begun := time.Now()
+		one, all := b.login("/stocks"), b.login("/stocks")
+		one.take("T.A")
+		b.up.Broadcast([]byte(pastOf("snapshot", "T.A", "live")))
+		require.Equal(t, lacks{0, 0, "T.A"}, lackOf(t, one.next(), begun))
+		time.Sleep(time.Second)
+		all.take("T.*")
+		time.Sleep(time.Second)
+		b.up.Broadcast([]byte(pastOf("snapshot", "T.*", "live")))
+		require.Equal(t, lacks{time.Second, 2 * time.Second, "T.*"}, lackOf(t, all.next(), begun))
+		trade := `[{"ev":"T","sym":"A","p":1}]`
+		b.up.Broadcast([]byte(trade))
+		all.expect(trade)
+		one.expect(trade)
+	})
 }
 
 // lackOf takes a gap of the past apart.
@@ -335,5 +360,162 @@ func TestAsksForNoPast(t *testing.T) {
 		require.Equal(t, tc.want, h.Values(name), tc.feed)
 		require.Equal(t, tc.with.Get("X-Desk"), h.Get("X-Desk"))
 		require.Equal(t, before, tc.with, "it is the caller's")
+	}
+}
+
+// TestChainPastIsTold: whoever subscribes, unsubscribes and is cut off meanwhile, behind a relay that gets the past of another,
+// has each event from the acknowledgement on, or was told a gap of its topic since the event before.
+func TestChainPastIsTold(t *testing.T) {
+	const symbols = 220
+	holes := 0
+	for seed, query := range []string{"?snapshot=1", "?since=-1s", "?since=-1h"} {
+		inBubble(t, quiet, tickstorm.Stocks, func(c *relay.Config) {
+			c.Snapshots.Bytes, c.History, c.Linger = 1<<20, 1<<20, -1
+			c.Past = func(ctx context.Context, _ tickstorm.Market, _, _ time.Time) (relay.Source, error) {
+				return &slowly{ctx, 9}, nil
+			}
+		}, func(b *bench) {
+			t, r := b.t, rand.New(rand.NewPCG(17, uint64(seed)))
+			var way net.Conn // between the relays
+			dialer := func(dial func() (net.Conn, error)) func(context.Context, string, string) (net.Conn, error) {
+				return func(context.Context, string, string) (net.Conn, error) { return dial() }
+			}
+			l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+			serve(t, relay.Config{Linger: -1, Upstreams: []tickstorm.Config{{
+				Key: "key", Market: tickstorm.Stocks, Feed: tickstorm.Feed("ws://relay.test" + query), Proxy: tickstorm.NoProxy, ChunkTopics: 60,
+				NetDial: dialer(func() (nc net.Conn, err error) {
+					way, err = b.dial()
+					return way, err
+				}),
+			}}}, l)
+			h := &holder{last: map[string]int64{}, told: map[string]bool{}}
+			client, err := tickstorm.NewClient(tickstorm.Config{
+				Key: "key", Market: tickstorm.Stocks, Feed: "ws://relay.test", Proxy: tickstorm.NoProxy, NetDial: dialer(l.dial),
+				Queue: tickstorm.QueueConfig{Inline: true},
+			}, h)
+			require.NoError(t, err)
+			require.NoError(t, client.Start(t.Context()))
+			stop, stopped := make(chan struct{}), make(chan struct{})
+			go func() {
+				defer close(stopped)
+				for {
+					select {
+					case <-stop:
+						return
+					case <-time.After(20 * time.Millisecond):
+					}
+					var all []string
+					for i := range symbols {
+						all = append(all, fmt.Sprintf(`{"ev":"T","sym":"S%d","q":%d}`, i, h.sent.Load()+1))
+					}
+					b.up.Broadcast([]byte("[" + strings.Join(all, ",") + "]"))
+					h.sent.Add(1)
+				}
+			}()
+			for range 8 {
+				some := []string{tickstorm.All}
+				if r.IntN(3) > 0 {
+					some = nil
+					from := r.IntN(symbols / 2)
+					for n := range 1 + r.IntN(symbols/2) {
+						some = append(some, fmt.Sprint("S", from+n))
+					}
+				}
+				require.NoError(t, client.Subscribe(t.Context(), tickstorm.Trades, some...))
+				time.Sleep(time.Duration(r.IntN(300)) * time.Millisecond)
+				if r.IntN(4) == 0 {
+					_ = way.Close()
+					time.Sleep(time.Duration(r.IntN(300)) * time.Millisecond)
+				}
+				if r.IntN(2) == 0 {
+					require.NoError(t, client.Unsubscribe(t.Context(), tickstorm.Trades, some...))
+				}
+			}
+			close(stop)
+			<-stopped
+			require.NoError(t, client.Close())
+			require.Empty(t, h.untold, query)
+			require.NotZero(t, h.events)
+			holes += h.holes
+		})
+	}
+	require.NotZero(t, holes)
+}
+
+// slowly is a Source that takes its time.
+type slowly struct {
+	ctx  context.Context
+	left int
+}
+
+func (s *slowly) Next() ([]byte, int64, error) {
+	if s.left == 0 {
+		return nil, 0, io.EOF
+	}
+	s.left--
+	select {
+	case <-s.ctx.Done():
+	case <-time.After(20 * time.Millisecond):
+	}
+	return []byte(`[{"ev":"T","sym":"S1","q":0}]`), 0, nil
+}
+
+// holder holds what it gets of each symbol against what was sent since its acknowledgement, and what was told.
+type holder struct {
+	tickstorm.NopHandler
+	sent          atomic.Int64
+	last          map[string]int64 // number of the last event that has come of a symbol that it has, or was sent before
+	told          map[string]bool  // a gap since then
+	events, holes int
+	untold        []string
+}
+
+func (h *holder) OnTrade(e *tickstorm.Trade) {
+	last, has := h.last[e.Symbol]
+	if !has || e.Sequence <= last {
+		return
+	}
+	h.events++
+	if e.Sequence > last+1 {
+		h.holes++
+		if !h.told[e.Symbol] {
+			h.untold = append(h.untold, fmt.Sprintf("%s: %d to %d", e.Symbol, last+1, e.Sequence-1))
+		}
+	}
+	h.last[strings.Clone(e.Symbol)] = e.Sequence
+	delete(h.told, e.Symbol)
+}
+
+func (h *holder) OnStatus(s *tickstorm.Status) {
+	each := func(symbol string, do func(symbol string)) {
+		if symbol != tickstorm.All {
+			do(symbol)
+			return
+		}
+		for i := range 220 {
+			do(fmt.Sprint("S", i))
+		}
+	}
+	for t := range s.Topics() {
+		each(t.Symbol, func(symbol string) {
+			switch _, has := h.last[symbol]; {
+			case s.Code() == tickstorm.StatusUnsubscribed:
+				delete(h.last, symbol)
+			case !has:
+				h.last[symbol] = h.sent.Load()
+				delete(h.told, symbol)
+			}
+		})
+	}
+	_, _, cause, ok := dialogue.ParseGap(string(s.Message))
+	if !ok {
+		return
+	}
+	_, list, named := strings.Cut(cause, "as of the past: ")
+	if !named || strings.HasSuffix(list, "more") {
+		list = "T.*"
+	}
+	for topic := range strings.SplitSeq(list, ",") {
+		each(strings.TrimPrefix(topic, "T."), func(symbol string) { h.told[symbol] = true })
 	}
 }
