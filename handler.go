@@ -92,6 +92,8 @@ type handlers struct {
 	Handler
 	raw RawHandler
 	end MessageEndHandler
+	// past is told, behind a queue that does not tell all statuses, what is of a relay's past.
+	past interface{ tellPast(received int64, is bool) }
 }
 
 func resolve(h Handler) handlers {
@@ -104,5 +106,6 @@ func resolve(h Handler) handlers {
 		hs.raw = nil // nobody behind it asks for messages
 	}
 	hs.end, _ = h.(MessageEndHandler)
+	hs.past, _ = h.(interface{ tellPast(received int64, is bool) })
 	return hs
 }

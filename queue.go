@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tickstorm/tickstorm/internal/past"
 	"github.com/tickstorm/tickstorm/internal/ring"
 )
 
@@ -308,8 +309,13 @@ func (q *Queue) push(msg []byte, received int64) bool {
 	}
 	if !ok {
 		q.scanner.all(msg, wholeMessage)
-	} else if skipped > 0 {
-		q.skipped.Add(uint64(skipped))
+	} else {
+		if skipped > 0 {
+			q.skipped.Add(uint64(skipped))
+		}
+		if q.scanner.tags && past.Message(msg) {
+			q.scanner.tag(pastElement)
+		}
 	}
 	return q.put(msg, received)
 }

@@ -142,6 +142,9 @@ func (s *shard) handle(hs *handlers) {
 		msg := b.Buf[r.Start:r.End:r.End]
 		p.SetReceived(r.Received)
 		seen, told := p.elementsSeen(), p.elementsTold()
+		if s.q.scanner.tags {
+			s.tellPast(hs, r)
+		}
 		sampled := s.runs%decodeEvery == 0
 		s.runs++
 		var began time.Time
@@ -149,7 +152,7 @@ func (s *shard) handle(hs *handlers) {
 			began = s.q.now()
 		}
 		switch { // OnError is told of what is wrong, so that errors need no other way
-		case r.Flags&ring.Tag != 0:
+		case r.Flags&binaryMessage == binaryMessage:
 			p.fail(ErrBinary, msg, hs)
 		case hs.raw != nil: // also what was split for the handler before this one
 			_ = p.parse(msg, hs)
@@ -180,6 +183,16 @@ func (s *shard) handle(hs *handlers) {
 		s.limit = max(s.limit/4, 1)
 	case s.limit < maxBatch:
 		s.limit = min(2*s.limit, maxBatch)
+	}
+}
+
+// tellPast says whether a run is of a relay's past, to the parser and to a Watch: statuses say so to the first
+// consumer alone, and may be dropped without what they stand around.
+func (s *shard) tellPast(hs *handlers, r *ring.Run) {
+	is := r.Flags&(ring.Alone|pastElement) == pastElement
+	s.parser.past.Place(r.Received, is)
+	if hs.past != nil {
+		hs.past.tellPast(r.Received, is)
 	}
 }
 

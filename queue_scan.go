@@ -16,6 +16,9 @@ const (
 	binaryMessage = ring.Alone | ring.Tag
 )
 
+// pastElement is what an element of a relay's past has in the ring, where statuses do not tell.
+const pastElement = ring.Tag
+
 // maxElements is the most elements that a message is split into: the feed sends hundreds.
 const maxElements = 1 << 14
 
@@ -26,6 +29,7 @@ type scanner struct {
 	channels []string      // their names; the first is that of what was not understood
 	known    []scanChannel
 	keyed    bool // symbols matter
+	tags     bool // what is of a relay's past is tagged
 	shards   int
 	hash     intern.Hasher
 
@@ -42,6 +46,7 @@ type scanChannel struct {
 func (c *scanner) init(p *Parser, qc QueueConfig) {
 	c.shards, c.wanted = qc.Consumers, p.wanted
 	c.keyed = qc.Consumers > 1 || qc.Overflow == OverflowConflate || p.wanted != nil
+	c.tags = qc.Consumers > 1 || qc.Overflow == OverflowDropOldest
 	c.elements = make([][]ring.Entry, c.shards)
 	c.hash = intern.NewHasher()
 	c.splitter = NewSplitter(p.market)
@@ -116,6 +121,15 @@ func (c *scanner) split(msg []byte) (skipped int, ok bool) {
 		c.elements[shard] = append(c.elements[shard], el)
 	}
 	return skipped, s.Err() == nil
+}
+
+// tag gives all elements a flag.
+func (c *scanner) tag(flags ring.Flags) {
+	for _, mine := range c.elements {
+		for i := range mine {
+			mine[i].SetFlags(flags)
+		}
+	}
 }
 
 // shardOf returns the shard of a symbol's events.

@@ -30,7 +30,7 @@ import (
 // consumers each has a part of the Watch for itself, and all write into the same books.
 //
 // What a relay sends of the past between its statuses is passed on and leaves no trace, as what is
-// backfilled does; but not behind several consumers, of which the first alone is told statuses.
+// backfilled does.
 type Watch struct {
 	handlers
 	state   StateHandler
@@ -184,6 +184,14 @@ func (w *Watch) OnValue(v *Value) {
 func (w *Watch) OnStatus(s *Status) {
 	w.past.Status(s.Status, s.Received)
 	w.Handler.OnStatus(s)
+}
+
+// tellPast is told by a queue whose consumers are not told all statuses.
+func (w *Watch) tellPast(received int64, is bool) {
+	w.past.Place(received, is)
+	if w.handlers.past != nil {
+		w.handlers.past.tellPast(received, is)
+	}
 }
 
 // OnRaw is part of [RawHandler]: it asks the other handler if that is one. Events of

@@ -2,6 +2,7 @@ package tickstorm_test
 
 import (
 	"fmt"
+	"slices"
 	"iter"
 	"strings"
 	"testing"
@@ -346,6 +347,59 @@ func TestWatchConsumers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestWatchPastConsumers: what a relay sends of the past leaves no trace behind several consumers either, of which one
+// alone is told statuses, neither in a Watch nor in the lag; what is live behind it does, if it was read with it too.
+// Nor does it where the status before it was dropped.
+func TestWatchPastConsumers(t *testing.T) {
+	const symbols = 40
+	events := func(name string, at time.Time) string {
+		var msg strings.Builder
+		for i := range symbols {
+			fmt.Fprintf(&msg, `,{"ev":"T","sym":"%s%d","q":%d,"t":%d}`, name, i, i+1, at.UnixMilli())
+		}
+		return msg.String()
+	}
+	for _, consumers := range []int{1, 2, 4} {
+		for _, kind := range []string{"snapshot", "history"} {
+			w := tickstorm.NewWatch(nil, tickstorm.WatchConfig{})
+			q := newQueue(t, tickstorm.QueueConfig{Consumers: consumers}, w)
+			piece := "[" + fixture.Status(kind+"_begin", "topics=T.*") + events("P", began.Add(-time.Hour)) + "," + fixture.Status(kind+"_end", "events=40") + "]"
+			q.OnRaw([]byte(piece), began.UnixNano())
+			q.OnRaw([]byte(piece), began.UnixNano())
+			q.OnRaw([]byte("["+events("L", began)[1:]+"]"), began.UnixNano()) // of the same read
+			q.OnRaw([]byte(piece), began.Add(time.Second).UnixNano())
+			drainQueue(t, q)
+			require.EqualValues(t, 4*symbols, q.ParserStats().Events[tickstorm.KindTrade], "it is passed on")
+			require.Len(t, slices.Collect(w.Symbols()), symbols)
+			for s := range w.Symbols() {
+				require.True(t, strings.HasPrefix(s.Symbol, "L"), s.Symbol)
+			}
+			require.Zero(t, w.Stats().Duplicates)
+			require.True(t, w.Stats().LastReceived.Equal(began))
+			lag := q.ParserStats().Lag
+			require.NotZero(t, lag.Count())
+			require.Less(t, lag.Quantile(1), time.Minute)
+		}
+	}
+}
+
+// TestWatchPastDropped: the status before the past is the oldest there is, and the first to be dropped.
+func TestWatchPastDropped(t *testing.T) {
+	w := tickstorm.NewWatch(nil, tickstorm.WatchConfig{})
+	q := newQueue(t, tickstorm.QueueConfig{Bytes: 4 << 10, Overflow: tickstorm.OverflowDropOldest}, w)
+	var msg strings.Builder
+	for i := range 100 {
+		fmt.Fprintf(&msg, `,{"ev":"T","sym":"P%d","q":1,"t":%d}`, i, began.Add(-time.Hour).UnixMilli())
+	}
+	q.OnRaw([]byte("["+fixture.Status("history_begin", "topics=T.*")+msg.String()+"]"), began.UnixNano())
+	drainQueue(t, q)
+	require.NotZero(t, q.Stats().Dropped)
+	require.NotZero(t, q.ParserStats().Events[tickstorm.KindTrade])
+	require.Zero(t, q.ParserStats().Events[tickstorm.KindStatus])
+	require.Empty(t, slices.Collect(w.Symbols()))
+	require.Zero(t, q.ParserStats().Lag.Count())
 }
 
 // TestWatchFromHandler: the other handler may ask while it runs, and others at any time.

@@ -565,6 +565,9 @@ func TestRecorderLowSpace(t *testing.T) {
 		require.Len(t, tp.told(EventResumed), 1)
 		tp.end()
 		require.Equal(t, upTo(2), tp.messages())
+		b, err := os.ReadFile(filepath.Join(tp.dir, tp.segments()[0]))
+		require.NoError(t, err)
+		require.Regexp(t, `"text":"record: [^"]+, at 2000-01-01T00:00:(0[5-9]|10)[.0-9]*Z"`, unpack(t, b), "whenever the last line was")
 
 		d.setFree(5)
 		r, err := NewRecorder(Config{Dir: tp.dir, Market: tickstorm.Stocks, MinFree: 100, fs: d})

@@ -2,6 +2,7 @@ package record
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"time"
 )
@@ -301,7 +302,8 @@ func (w *writer) lookAfter(now time.Time) error {
 		return err
 	}
 	if err := w.space(); err != nil {
-		text := err.Error()
+		// Received is not now, as of what else ends a segment before something has come; the text says when it was.
+		text := fmt.Sprintf("%v, at %s", err, now.UTC().Format(time.RFC3339Nano))
 		if ferr := w.finish(Control{Kind: Status, Received: w.seg.last, Text: text}, now); ferr != nil {
 			return ferr
 		}

@@ -10,7 +10,8 @@ import (
 
 // A backlog is text on its way to writers that may take nothing for a while: a pager, a terminal that was
 // stopped by Ctrl-S, a pipe that nobody reads. Whoever has something to write does not wait for that. What waits
-// is written in its order; what has no room is left out, and that is told in its place.
+// is written in its order; what has no room is left out, and that is told in its place, unless whoever wrote it
+// wants to know of it and tells himself.
 type backlog struct {
 	missed func(lines int) // writes that lines are missing; may be nil
 
@@ -34,12 +35,15 @@ type chunk struct {
 // errUnread: somebody has the other end open, and does not read.
 var errUnread = errors.New("nobody reads what is written")
 
-// put has a copy of b written; false if there is no room. wrote, if it is not nil, is told what became of it.
+// put has a copy of b written; false if there is no room, which there is for anything where nothing waits. wrote, if it
+// is not nil, is told what became of it.
 func (l *backlog) put(to io.Writer, b []byte, wrote func(error)) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.missing > 0 || l.length > 0 && l.length+len(b) > mostWaiting {
-		l.missing += bytes.Count(b, []byte{'\n'})
+		if wrote == nil {
+			l.missing += bytes.Count(b, []byte{'\n'})
+		}
 		return false
 	}
 	l.length += len(b)

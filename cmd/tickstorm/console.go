@@ -23,20 +23,17 @@ type console struct {
 
 // Write implements [io.Writer]. It does not wait, and never fails: there is nobody else to tell.
 func (c *console) Write(b []byte) (int, error) {
-	c.through(c.w, b, nil)
+	_ = c.through(c.w, b, nil) // what has no room is told
 	return len(b), nil
 }
 
-// through has something written to what may be the same terminal, in place of the line. wrote, if it is not nil,
-// is called once, with errUnread if too much waits already.
-func (c *console) through(to io.Writer, b []byte, wrote func(error)) {
+// through has something written to what may be the same terminal, in place of the line; false if too much waits
+// already. wrote, if it is not nil, is told what became of it otherwise.
+func (c *console) through(to io.Writer, b []byte, wrote func(error)) bool {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.wipe()
-	waits := c.lines.put(to, b, wrote)
-	c.mu.Unlock()
-	if !waits && wrote != nil {
-		wrote(errUnread)
-	}
+	return c.lines.put(to, b, wrote)
 }
 
 // show shows a line in place of the one before. It does with spaces, which older consoles of Windows
@@ -90,9 +87,24 @@ func (a *app) sayf(format string, args ...any) {
 	a.console.soon()
 }
 
-// result writes to standard output, in place of a progress line if both are on the terminal.
-func (a *app) result(text string) error {
+// result writes to standard output, in place of a progress line if both are on the terminal. It waits for its turn
+// and for its reader, whatever its length, until ctx ends.
+func (a *app) result(ctx context.Context, text string) error {
 	wrote := make(chan error, 1)
-	a.results.through(a.stdout, []byte(text), func(err error) { wrote <- err })
-	return <-wrote
+	for !a.results.through(a.stdout, []byte(text), func(err error) { wrote <- err }) {
+		if !a.results.lines.settle(ctx) {
+			return errUnread
+		}
+	}
+	select {
+	case err := <-wrote:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-wrote:
+		return err
+	case <-time.After(lastly):
+		return errUnread
+	}
 }

@@ -32,8 +32,8 @@ func TestConsole(t *testing.T) {
 	require.True(t, a.console.end())
 	show("22 of 22")
 	show("2 of 2")
-	require.NoError(t, a.result("a.tsr.zst\n"))
-	require.NoError(t, a.result("b.tsr.zst\n"))
+	require.NoError(t, a.result(t.Context(), "a.tsr.zst\n"))
+	require.NoError(t, a.result(t.Context(), "b.tsr.zst\n"))
 	line.clear()
 	require.True(t, a.console.end())
 	require.Regexp(t, `^\r1 of 2\r {6}\rtime=\S+ level=WARN msg=gap\n\r22 of 22\r2 of 2  \r {6}\ra.tsr.zst\nb.tsr.zst\n$`, s.err)
@@ -53,10 +53,8 @@ func TestConsoleStuck(t *testing.T) {
 			a.log.Error(name + line)
 			a.progress().showf("nobody looks on")
 		}
-		a.results.through(errs, []byte("a result\n"), func(err error) {
-			require.Equal(t, errUnread, err)
-			a.log.Error(err.Error())
-		})
+		require.False(t, a.results.through(errs, []byte("a result\n"), func(error) { t.Error("it has no room") }))
+		a.log.Error("it is told that it has none")
 		a.log.Info("not logged")
 		require.Zero(t, time.Since(begun), "it does not wait")
 		require.False(t, a.console.end())
@@ -68,9 +66,41 @@ func TestConsoleStuck(t *testing.T) {
 		require.True(t, a.console.end())
 		text := strings.ReplaceAll(s.err.String(), line, "")
 		require.Regexp(t, `^`+strings.Repeat(`\{"time":"[^"]+","level":"ERROR","msg":"[a-g]"\}\n`, 7)+
-			`\{"time":"[^"]+","level":"ERROR","msg":"left out here, since nobody read standard error","lines":7\}\n`+
+			`\{"time":"[^"]+","level":"ERROR","msg":"left out here, since nobody read standard error","lines":6\}\n`+
 			`\{"time":"[^"]+","level":"ERROR","msg":"m"\}\n$`, text)
 		require.Equal(t, unread, time.Since(begun), "once somebody reads nothing waits")
+	})
+}
+
+// TestResultLong: a result that is longer than what may wait is written whole, behind what waits on the same terminal,
+// whatever was left out meanwhile.
+func TestResultLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		errs := newBlocking(s.err)
+		s.stdout, s.stdoutTerminal, s.stderrTerminal = errs, true, true
+		a := newApp(s.world, &console{w: errs}, globals{})
+		a.log.Warn("begins")
+		long := strings.Repeat("x", 3*mostWaiting) + "\n"
+		written := make(chan error, 1)
+		go func() { written <- a.result(t.Context(), long) }()
+		synctest.Wait()
+		require.Empty(t, written)
+		for range 3 {
+			a.log.Warn(strings.Repeat("y", mostWaiting/2))
+		}
+		close(errs.free)
+		require.NoError(t, <-written)
+		require.True(t, a.console.end())
+		require.Contains(t, s.err.String(), "\n"+long)
+		require.NotContains(t, s.err.String(), long+long)
+
+		errs = newBlocking(nil) // whoever does not read a result keeps nobody from ending
+		a.world.stdout = errs
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.ErrorIs(t, a.result(ctx, long), errUnread)
+		close(errs.free)
 	})
 }
 
@@ -85,7 +115,7 @@ func TestConsoleFails(t *testing.T) {
 	a := newApp(s.world, &console{w: w}, globals{})
 	a.sayf("lost")
 	require.True(t, a.console.end())
-	require.Equal(t, full, a.result("lost"))
+	require.Equal(t, full, a.result(t.Context(), "lost"))
 }
 
 // TestStderrUnread: nobody reads what is logged, and what verbs do goes on.

@@ -6,7 +6,9 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -52,6 +54,41 @@ func TestParquetDemo(t *testing.T) {
 	dir, _ := demoFolder(t)
 	s = newScene(t)
 	require.Equal(t, exitInterrupted, s.until(t, s.out, ".parquet", "sink", "parquet", "--from", dir, "--to", t.TempDir(), "--follow", "1ms"), s.err)
+}
+
+// TestParquetUnread: nobody reads the paths, and the files are made all the same.
+func TestParquetUnread(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"a.tsr.zst", "b.tsr.zst"} {
+		require.NoError(t, os.Rename(demo(t, newScene(t)), filepath.Join(dir, name)))
+	}
+	s, to := newScene(t), t.TempDir()
+	out := newBlocking(s.out)
+	s.stdout = out
+	code := make(chan int, 1)
+	go func() { code <- s.run(t, "sink", "parquet", "--from", dir, "--to", to, "--follow", "0") }()
+	<-out.begun
+	require.Eventually(t, func() bool {
+		made, err := filepath.Glob(filepath.Join(to, "market=stocks", "ev=*", "dt=*", "*.parquet"))
+		require.NoError(t, err)
+		segments := map[string]bool{}
+		for _, p := range made {
+			segments[strings.TrimSuffix(filepath.Base(p), "-000.parquet")] = true
+		}
+		return len(segments) == 2
+	}, patience, time.Millisecond)
+	close(out.free)
+	require.Equal(t, exitOK, <-code, s.err)
+	for _, p := range lines(s.out) {
+		require.FileExists(t, filepath.FromSlash(p))
+	}
+
+	s = newScene(t)
+	s.stdout = &failing{err: syscall.ENOSPC}
+	require.Equal(t, exitFailure, s.run(t, "sink", "parquet", "--from", dir, "--to", t.TempDir(), "--follow", "0"))
+	require.Contains(t, s.err.String(), "no longer written")
+	require.Contains(t, s.err.String(), "rows in", "the files are made")
 }
 
 // TestParquetEnds: what keeps a sink from being one has its message and its code.

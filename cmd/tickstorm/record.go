@@ -75,13 +75,8 @@ func (c *recordCmd) Run(ctx context.Context, a *app) error {
 	}
 	defer src.close()
 	rc := c.config(a, c.Out, &src.Config, topics)
-	var untold atomic.Pointer[error] // what standard output has failed with: the recording goes on
-	wrote := func(err error) {
-		if err := outputError(err); err != nil && untold.CompareAndSwap(nil, &err) {
-			a.log.Error("the paths of closed segments are no longer written", "err", err)
-		}
-	}
-	rc.OnClosed = func(path string) { a.results.through(a.stdout, []byte(path+"\n"), wrote) } // no segment waits for a reader
+	closed := &paths{a: a}
+	rc.OnClosed = closed.tell
 	rec, err := record.NewRecorder(rc)
 	if err != nil {
 		return &usageError{err.Error()}
@@ -103,12 +98,7 @@ func (c *recordCmd) Run(ctx context.Context, a *app) error {
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	err = worse(err, rec.Close(closing))
-	if !a.results.end() {
-		wrote(errUnread)
-	}
-	if lost := untold.Load(); lost != nil {
-		err = worse(err, *lost)
-	}
+	err = worse(err, closed.end())
 	line.clear()
 	s := rec.Stats()
 	if !a.Quiet {

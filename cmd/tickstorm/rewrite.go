@@ -47,7 +47,7 @@ func (c *recoverCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	return a.wrote(to, fmt.Sprintf("%d frames with %d messages and %d controls; %d places were damaged", r.Frames, r.Messages, r.Controls, a.damage(r.Damage)))
+	return a.wrote(ctx, to, fmt.Sprintf("%d frames with %d messages and %d controls; %d places were damaged", r.Frames, r.Messages, r.Controls, a.damage(r.Damage)))
 }
 
 type cutCmd struct {
@@ -117,11 +117,11 @@ func rewrite(ctx context.Context, a *app, from *recording, t *target, what strin
 	if err != nil {
 		return err
 	}
-	return a.wrote(to, fmt.Sprintf("%d messages, %s to %s, %s as %s; %d places were damaged", r[0].Messages,
+	return a.wrote(ctx, to, fmt.Sprintf("%d messages, %s to %s, %s as %s; %d places were damaged", r[0].Messages,
 		r[0].FirstReceived.UTC().Format(time.RFC3339Nano), r[0].LastReceived.UTC().Format(time.RFC3339Nano), megabytes(r[0].Raw), megabytes(r[0].Packed), places))
 }
 
 // wrote says what was written, to where.
-func (a *app) wrote(path, what string) error {
-	return outputError(a.result(fmt.Sprintf("%s: %s\n", path, what)))
+func (a *app) wrote(ctx context.Context, path, what string) error {
+	return outputError(a.result(ctx, fmt.Sprintf("%s: %s\n", path, what)))
 }

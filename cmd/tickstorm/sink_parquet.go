@@ -70,14 +70,12 @@ func (c *sinkParquetCmd) Run(ctx context.Context, a *app) error {
 	}
 	life, end := context.WithCancelCause(ctx)
 	defer end(nil)
+	done := &paths{a: a, gone: func() { end(errOver) }}
 	s, err := parquet.New(parquet.Config{
 		From: []string{from}, To: c.To, Follow: c.Follow, Settle: c.Settle, Sort: c.Sort, RowGroup: c.RowGroup, Memory: c.Memory, Logger: a.log,
 		OnDone: func(_ string, parts []string) {
 			for _, p := range parts {
-				if err := a.result(filepath.ToSlash(p) + "\n"); err != nil {
-					end(outputError(err))
-					return
-				}
+				done.tell(filepath.ToSlash(p))
 			}
 		},
 	})
@@ -97,13 +95,14 @@ func (c *sinkParquetCmd) Run(ctx context.Context, a *app) error {
 	if errors.Is(err, errOver) {
 		err = nil
 	}
+	err = worse(err, done.end())
 	if whole := c.done(a, s.Stats()); err == nil && !whole {
 		return &exitError{exitFailure, ""}
 	}
 	return err
 }
 
-// errOver: it has run for as long as it was to.
+// errOver: it has run for as long as it was to, or as somebody read what it has done.
 var errOver = errors.New("over")
 
 // done says what was made, and what was not. It reports whether something was of all files that are closed.

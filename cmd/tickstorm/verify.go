@@ -64,7 +64,7 @@ func (c *verifyCmd) Run(ctx context.Context, a *app) error {
 			if !r.OK() {
 				bad++
 			}
-			if err := c.tell(a, r); err != nil {
+			if err := c.tell(ctx, a, r); err != nil {
 				return outputError(err)
 			}
 		}
@@ -80,7 +80,7 @@ func (c *verifyCmd) Run(ctx context.Context, a *app) error {
 }
 
 // tell writes what was found of a segment.
-func (c *verifyCmd) tell(a *app, r *record.Report) error {
+func (c *verifyCmd) tell(ctx context.Context, a *app, r *record.Report) error {
 	if c.Format == "json" {
 		v := verdict{Path: r.Path, OK: r.OK(), Frames: r.Frames, Messages: r.Messages, Damages: r.Damages}
 		for _, d := range r.Damage {
@@ -90,7 +90,7 @@ func (c *verifyCmd) tell(a *app, r *record.Report) error {
 		if err != nil {
 			return err
 		}
-		return a.result(string(text) + "\n")
+		return a.result(ctx, string(text)+"\n")
 	}
 	word := "ok"
 	if !r.OK() {
@@ -106,5 +106,5 @@ func (c *verifyCmd) tell(a *app, r *record.Report) error {
 		}
 		fmt.Fprintf(&b, "    at byte %d, %d bytes: %s\n", d.Offset, d.Length, d.Reason)
 	}
-	return a.result(b.String())
+	return a.result(ctx, b.String())
 }

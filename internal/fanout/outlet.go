@@ -19,6 +19,8 @@ var (
 	ErrTooSlow = errors.New("fanout: too slow")
 	// ErrControlFull: too many answers and notes wait, of a client that asks and does not read.
 	ErrControlFull = errors.New("fanout: answers are not read")
+	// ErrGone: the connection did not take the last frames of an [Outlet.Hangup]. Who goes need not read.
+	ErrGone = errors.New("fanout: gone")
 	// ErrCut: [Outlet.Cut] was called.
 	ErrCut = errors.New("fanout: cut")
 )
@@ -168,6 +170,7 @@ type Outlet struct {
 	answers  []byte
 	last     []byte
 	reason   error     // of the end
+	leaving  bool      // Hangup was called
 	cut      bool      // nothing more is written
 	ended    bool      // the goroutine has nothing more to do with the connection
 	deadline time.Time // of the connection's writing
@@ -283,11 +286,12 @@ func (o *Outlet) Close(code ws.StatusCode, reason string) {
 }
 
 // Hangup ends the outlet with these frames, such as the answer to a close frame, behind what is
-// being written and the answers that wait, in CloseTimeout. Events and notes that wait are
-// dropped. frames is copied.
+// being written and the answers that wait, in CloseTimeout, or else with [ErrGone]. Events and notes that
+// wait are left. frames is copied. Where a Close goes on it is only the reason that changes.
 func (o *Outlet) Hangup(frames []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.leaving = true
 	if !o.ending {
 		o.hangup(append([]byte(nil), frames...))
 	}

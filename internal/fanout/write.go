@@ -91,6 +91,8 @@ func (o *Outlet) failed(err error) error {
 	switch {
 	case o.reason != nil:
 		return o.reason
+	case errors.Is(err, os.ErrDeadlineExceeded) && o.leaving:
+		return fmt.Errorf("%w: %w", ErrGone, err)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return fmt.Errorf("%w: %w", ErrTooSlow, err)
 	}

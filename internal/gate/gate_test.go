@@ -93,5 +93,6 @@ func TestAddress(t *testing.T) {
 		}
 	}
 	require.Equal(t, 16, gate.Share(1))
+	require.Equal(t, 24, gate.Share(96), "of an admin server's, by default")
 	require.Equal(t, 250, gate.Share(1000))
 }

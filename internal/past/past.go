@@ -98,5 +98,13 @@ func (e *Events) Status(status []byte, received int64) {
 	}
 }
 
+// Place is told whether what comes now, and was received at that time, is of the past, where statuses do not come.
+func (e *Events) Place(received int64, is bool) {
+	e.received = 0
+	if is {
+		e.received = received
+	}
+}
+
 // Has reports whether an event that comes now, and was received at that time, is of the past.
 func (e *Events) Has(received int64) bool { return e.received != 0 && received == e.received }

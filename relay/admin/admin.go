@@ -42,11 +42,14 @@ type Config struct {
 	// name is refused, because a page of somebody else's could have it point here.
 	Hosts []string
 	// MaxViewers is how many may have the page, or another stream of events, open at once; default
-	// 32. Beyond that a stream is refused by 503.
+	// 32. Beyond that a stream is refused by 503. With [Admin.Serve] each is one of the MaxConns too,
+	// and so another machine, or a proxy on one, has no more viewers than its share of those: 24 by
+	// default.
 	MaxViewers int
 	// MaxConns is how many connections [Admin.Serve] has at once; default 64 more than MaxViewers.
 	// Beyond that a request is refused by 503, and what more than some come with is closed at
-	// once. Another machine has a quarter of them, at least 16. One that says nothing is closed
+	// once. Another machine (IPv6: a network of 64 bits) has a quarter of them, or 16 if that is
+	// more; this one may have all. One that says nothing is closed
 	// after 5 s, and who takes nothing for 10 s loses its own.
 	MaxConns int
 	// Version is what the page says it is of; "" is that of the build.
