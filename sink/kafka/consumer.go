@@ -127,7 +127,9 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	if c.common, err = cfg.Cluster.options(cfg.Logger); err != nil {
 		return nil, err
 	}
-	if err := kgo.ValidateOpts(newSession(context.Background(), c).options()...); err != nil {
+	s := newSession(context.Background(), c)
+	defer s.kill()
+	if err := kgo.ValidateOpts(s.options()...); err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)
 	}
 	if _, sharded := cfg.Handler.(tickstorm.ShardHandler); cfg.Lanes == nil && !sharded {

@@ -129,8 +129,9 @@ func TestCutOffWhileJoining(t *testing.T) {
 			g := newGated(b, 0)
 			first := c.goConsumer(t, sinkkafka.ConsumerConfig{Cluster: at, Layout: layout, Handler: g, Save: time.Hour, Lease: time.Minute})
 			<-g.came
+			before := tp.Said()
 			tp.Say(20)
-			has.await(t, tp.Said())
+			has.await(t, before+1)
 			if refusals > 0 {
 				c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Err: kerr.RebalanceInProgress, Count: refusals})
 			}
@@ -272,12 +273,15 @@ func TestLaneComesBack(t *testing.T) {
 	tp.Say(20)
 	l := sinktest.NewLedger()
 	end := &stuck{LedgerClient: l.Client(), at: map[string]uint64{}}
-	consumer := c.consumer(t, sinkkafka.ConsumerConfig{Layout: layout, Lanes: end.Lane, Watermarks: end, Lease: time.Second})
-	first := sinktest.Go(consumer.Run, consumer.Stop, nil)
+	before := c.goConsumer(t, sinkkafka.ConsumerConfig{Layout: layout, Lanes: end.Lane, Watermarks: end})
 	l.Await(t, tp.Said())
+	before.Halt(t)
 	end.stick()
+	told := tp.Said()
 	tp.Say(20)
-	require.Eventually(t, func() bool { return consumer.Stats().Rows == uint64(tp.Said()) }, sinktest.Patience, time.Millisecond)
+	consumer := c.consumer(t, sinkkafka.ConsumerConfig{Layout: layout, Lanes: end.Lane, Watermarks: end, Save: time.Hour, Lease: time.Second})
+	first := sinktest.Go(consumer.Run, consumer.Stop, nil)
+	require.Eventually(t, func() bool { return consumer.Stats().Rows == uint64(tp.Said()-told) }, sinktest.Patience, time.Millisecond)
 	var killed context.Context
 	idle := c.consumer(t, sinkkafka.ConsumerConfig{Layout: layout, Lanes: func(string) tickstorm.Handler { // which is told nothing
 		<-killed.Done()
@@ -357,4 +361,29 @@ func TestSavesAsItGoes(t *testing.T) {
 	close(g.let)
 	b.Whole(t, said, 0, 1)
 	r.Halt(t)
+}
+
+// TestUnsaved: while it cannot be saved how far a consumer is, nothing is handled, since whoever takes the
+// partition would handle it again.
+func TestUnsaved(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	dir := t.TempDir()
+	tp := sinktest.NewTape(t, dir, false)
+	s := c.goSink(t, dir, "", sinkkafka.Config{})
+	tp.Say(10)
+	b := sinktest.NewBooks()
+	r := c.goConsumer(t, sinkkafka.ConsumerConfig{Handler: sharded{sinktest.Ear{Books: b}}})
+	b.Await(t, tp.Said())
+	commits := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Err: kerr.RebalanceInProgress, Count: -1})
+	tp.Say(1) // so that there is something to save
+	require.NoError(t, commits.Wait(t.Context(), 2))
+	handled := b.Count()
+	tp.Say(100)
+	require.NoError(t, commits.Wait(t.Context(), commits.Hits()+5))
+	require.Equal(t, handled, b.Count())
+	commits.Remove()
+	b.Whole(t, tp.Said(), 0, 1)
+	r.Halt(t)
+	s.Halt(t)
 }

@@ -53,8 +53,10 @@ type batch struct {
 type session struct {
 	c      *Consumer
 	ctx    context.Context // Run's, for what the client library calls with its own
-	client *kgo.Client     // which calls back before whoever makes it has it
-	ready  chan struct{}   // closed when there is a client
+	life   context.Context // the client's
+	kill   context.CancelFunc
+	client *kgo.Client   // which calls back before whoever makes it has it
+	ready  chan struct{} // closed when there is a client
 	began  time.Time
 	until  atomic.Int64 // when others may take this one for gone, in nanoseconds since it began
 
@@ -62,7 +64,8 @@ type session struct {
 	lanes  map[place]*lane
 	shards map[int32]tickstorm.Handler // of partitions, if each has its own
 	saved  time.Time
-	room   int // bytes for metadata
+	stuck  bool // watermarks could not be saved the last time
+	room   int  // bytes for metadata
 	over   bool
 	fatal  error
 	// joining is that partitions move: nothing is handled meanwhile, for nobody could save it if the
@@ -79,7 +82,9 @@ type session struct {
 }
 
 func newSession(ctx context.Context, c *Consumer) *session {
-	return &session{c: c, ctx: ctx, began: time.Now(), ready: make(chan struct{}), lanes: map[place]*lane{}, shards: map[int32]tickstorm.Handler{}, room: maxMetadata}
+	s := &session{c: c, ctx: ctx, began: time.Now(), ready: make(chan struct{}), lanes: map[place]*lane{}, shards: map[int32]tickstorm.Handler{}, room: maxMetadata}
+	s.life, s.kill = context.WithCancel(context.Background())
+	return s
 }
 
 var errSilent = errors.New("kafka: the group has not heard of this consumer")
@@ -95,7 +100,7 @@ func (s *session) options() []kgo.Opt {
 		kgo.ConsumeRegex(), kgo.ConsumeTopics(c.cfg.pattern(c.cfg.Market, c.cfg.Channels)), kgo.ConsumerGroup(c.cfg.Group),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.Balancers(newBalancer()), kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
 		kgo.SessionTimeout(c.cfg.Lease), kgo.HeartbeatInterval(max(c.cfg.Lease/5, time.Millisecond)), kgo.RebalanceTimeout(c.cfg.rebalance()),
-		kgo.MetadataMaxAge(c.cfg.Discover), kgo.WithHooks(s),
+		kgo.MetadataMaxAge(c.cfg.Discover), kgo.WithHooks(s), kgo.WithContext(s.life),
 		kgo.AdjustFetchOffsetsFn(s.assigned), kgo.OnPartitionsAssigned(s.joined), kgo.OnPartitionsRevoked(s.gone), kgo.OnPartitionsLost(s.gone),
 		kgo.OnPartitionsCallbackBlocked(func(context.Context, *kgo.Client) { s.asked.Store(true) }),
 	)
@@ -104,6 +109,7 @@ func (s *session) options() []kgo.Opt {
 // session joins the group and reads until something ends that.
 func (c *Consumer) session(ctx context.Context) (err error) {
 	s := newSession(ctx, c)
+	defer s.kill()
 	if s.client, err = kgo.NewClient(s.options()...); err != nil {
 		return fmt.Errorf("kafka: %w", err)
 	}
@@ -161,7 +167,7 @@ func (s *session) poll(ctx, polling context.Context) error {
 		cancel()
 		wait, cancel = context.WithTimeout(polling, max(time.Millisecond, time.Until(s.saved.Add(s.c.cfg.Save))))
 	}
-	joining, fatal, waits := s.joining, s.fatal, len(s.hand) > 0
+	joining, stuck, fatal, waits := s.joining, s.stuck, s.fatal, len(s.hand) > 0
 	s.polled = cancel
 	s.mu.Unlock()
 	defer cancel()
@@ -173,7 +179,10 @@ func (s *session) poll(ctx, polling context.Context) error {
 		return nil
 	}
 	var fetched kgo.Fetches
-	if !waits {
+	switch {
+	case stuck:
+		s.again(wait)
+	case !waits:
 		fetched = s.client.PollFetches(wait)
 		defer s.client.AllowRebalance()
 	}
@@ -188,21 +197,23 @@ func (s *session) poll(ctx, polling context.Context) error {
 	if s.joining { // since the poll began
 		return nil
 	}
-	err := s.handle(ctx)
-	if ctx.Err() != nil { // handlers that have let go since then have not handled what they were told: nobody saves it
-		s.over = true
-		return ctx.Err()
-	}
-	if err != nil {
-		return err
-	}
-	if s.dirty() && s.due() {
-		if err := s.save(ctx, s.all(), false); err != nil && ctx.Err() == nil {
-			if isAny(err, takenAway) || errors.Is(err, sink.ErrFenced) {
-				return err
-			}
-			s.c.cfg.Logger.Warn("kafka: watermarks were not saved", "error", err)
+	if !stuck { // else another would handle again what is handled now
+		err := s.handle(ctx)
+		if ctx.Err() != nil { // handlers that have let go since then have not handled what they were told: nobody saves it
+			s.over = true
+			return ctx.Err()
 		}
+		if err != nil || !s.dirty() || !s.due() {
+			return err
+		}
+	}
+	err := s.save(ctx, s.all(), false)
+	s.stuck = err != nil && !isAny(err, unheard) // who removes a topic holds up no other
+	switch {
+	case isAny(err, takenAway), errors.Is(err, sink.ErrFenced):
+		return err
+	case err != nil && ctx.Err() == nil:
+		s.c.cfg.Logger.Warn("kafka: watermarks were not saved", "error", err)
 	}
 	return nil
 }
@@ -397,6 +408,8 @@ func (s *session) leave() {
 	s.client.AllowRebalance()
 	leaving, cancel := context.WithTimeout(context.Background(), s.c.cfg.patience())
 	defer cancel()
-	_ = s.client.LeaveGroupContext(leaving) // else the lease ends by itself
+	if err := s.client.LeaveGroupContext(leaving); err != nil { // the lease ends by itself
+		s.kill() // or a join that nobody answers would be waited for
+	}
 	s.client.CloseAllowingRebalance()
 }
