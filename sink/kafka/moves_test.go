@@ -387,3 +387,19 @@ func TestUnsaved(t *testing.T) {
 	r.Halt(t)
 	s.Halt(t)
 }
+
+// TestBeginsAgain: a partition of which a broker does not say where to begin is not left alone for that.
+func TestBeginsAgain(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	dir, said := sinktest.Recorded(t, false, 20)
+	_, err := run(t, c.newEngine(t, sinkkafka.Config{}), dir, sink.Config{})
+	require.NoError(t, err)
+	c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetFetch}, Partitions: []int32{0, 1, 2, 3, 4, 5, 6, 7}, Err: kerr.UnknownServerError, When: func(r kmsg.Request) bool {
+		return r.(*kmsg.OffsetFetchRequest).RequireStable // the client library's own
+	}})
+	b := sinktest.NewBooks()
+	r := c.goConsumer(t, sinkkafka.ConsumerConfig{Handler: sharded{sinktest.Ear{Books: b}}})
+	b.Whole(t, said, 0, 1)
+	r.Halt(t)
+}

@@ -241,10 +241,15 @@ func (s *session) all() []*lane {
 // take has in hand what has come of lanes.
 func (s *session) take(fetched kgo.Fetches) (failed error) {
 	fetched.EachPartition(func(p kgo.FetchTopicPartition) {
+		l := s.lanes[place{p.Topic, p.Partition}]
 		if p.Err != nil {
-			failed = errors.Join(failed, s.failed(p.Err))
+			err := s.failed(p.Err)
+			if err == nil && l == nil && p.Topic != "" && p.Partition >= 0 { // the client library will not try again
+				err = fmt.Errorf("kafka: %s/%d cannot be begun: %w", p.Topic, p.Partition, p.Err)
+			}
+			failed = errors.Join(failed, err)
 		}
-		if l := s.lanes[place{p.Topic, p.Partition}]; l != nil && len(p.Records) > 0 {
+		if l != nil && len(p.Records) > 0 {
 			s.hand = append(s.hand, batch{l, p.Records, p.LogStartOffset})
 		}
 	})
