@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -63,7 +64,7 @@ func TestAuth(t *testing.T) {
 					resp.ErrorCode = kerr.SaslAuthenticationFailed.Code
 					return resp, nil, true
 				})
-				var log bytes.Buffer
+				var log journal
 				logger := slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 				logger.Info("cluster", "auth", at.Auth, "all", fmt.Sprintf("%+v", at))
 				e := c.newEngine(t, sinkkafka.Config{Cluster: at, Logger: logger, Patience: time.Minute})
@@ -83,6 +84,24 @@ func TestAuth(t *testing.T) {
 			})
 		}
 	}
+}
+
+// journal is what was logged, by clients that may still be at it when they are closed.
+type journal struct {
+	mu  sync.Mutex
+	all bytes.Buffer
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.all.Write(p)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.all.String()
 }
 
 // TestForbidden: who may not write, or may not read for a group, is told so.

@@ -45,7 +45,7 @@ type ConsumerConfig struct {
 	// nothing begins at its beginning.
 	Watermarks sink.Watermarks
 	// Save is how often watermarks are saved, and so how much another consumer repeats of one that
-	// was killed; default 500 ms.
+	// was killed; default 500 ms. They are saved before partitions move as well.
 	Save time.Duration
 	// Lease is how long a consumer may be silent until others take its partitions; default 10 s.
 	// Brokers allow no less than 6 s unless they are told to (group.min.session.timeout.ms).
@@ -88,8 +88,8 @@ func (c ConsumerConfig) withDefaults() (ConsumerConfig, error) {
 // Consumers of one group share the partitions evenly, by number: whoever has one of a topic has that of all
 // topics, and so all of its symbols; more consumers than partitions have some idle. When one comes or
 // goes, all save, who has to lets go of a partition, and the next goes on behind that; they wait for each
-// other, and have what they fetched of the other partitions when they go on. A consumer that is silent
-// for a Lease loses its partitions.
+// other, and have what they fetched of the other partitions when they go on. A handler that is slow keeps
+// nobody waiting for longer than one call. A consumer that is silent for a Lease loses its partitions.
 type Consumer struct {
 	cfg    ConsumerConfig
 	common []kgo.Opt
@@ -127,7 +127,9 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	if c.common, err = cfg.Cluster.options(cfg.Logger); err != nil {
 		return nil, err
 	}
-	if err := kgo.ValidateOpts(newSession(context.Background(), c).options()...); err != nil {
+	s := newSession(context.Background(), c)
+	defer s.kill()
+	if err := kgo.ValidateOpts(s.options()...); err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)
 	}
 	if _, sharded := cfg.Handler.(tickstorm.ShardHandler); cfg.Lanes == nil && !sharded {
@@ -137,14 +139,14 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 }
 
 // Stats returns what was done so far. Its Partitions are those of all topics, and Fenced those that
-// another had taken before they were saved.
+// went before they were saved.
 func (c *Consumer) Stats() sink.ConsumerStats { return c.counts.Snapshot() }
 
 // Run reads until Stop is called (nil, with everything saved that was handled, but for partitions that
 // the group gave to another before they were: that one handles it again, and Stats has them as Fenced), ctx ends (its error;
 // what was not saved another consumer handles again), or something will not get better: the cluster
-// refuses who asks, which [Refused] says, or a topic is a [*TopicError]. What else goes wrong is
-// tried again, for ever.
+// refuses who asks, which [Refused] says, or a topic is a [*TopicError]; then for as long as a Lease it tries
+// to save what was handled. What else goes wrong is tried again, for ever.
 func (c *Consumer) Run(ctx context.Context) error {
 	ctx, ok := c.life.Begin(ctx)
 	if !ok {

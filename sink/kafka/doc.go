@@ -13,9 +13,14 @@
 // has acknowledged, such as by an unclean election, is lost; min.insync.replicas is against that.
 //
 // From Kafka into a handler: each once, in the order of its channel and symbol, where consumers are
-// stopped, partitions move, or connections are lost for less than a lease. Of a consumer that was
-// killed, or cut off for longer, or just while partitions move, another repeats what came since it saved its watermark last, by default
-// 500 ms, unless the handler keeps the watermarks with its own results ([ConsumerConfig].Watermarks). The
+// stopped or end with an error, partitions move, topics are made, and connections are lost, all of that at
+// once if need be. Before partitions move a consumer saves how far it is, and then handles nothing until it
+// has joined again. What it was told since it saved last, by default 500 ms, is told again, to whoever has
+// the partition next, in these cases only: the process was killed, or Run's context ended; brokers heard
+// nothing of the consumer for a lease; one call of its handler took longer than a lease, and than a minute,
+// while partitions had to move; or the cluster refused for a lease, while they had to or while the consumer
+// ended, to store how far it was. Not even then is it told again where the handler keeps the watermarks with
+// its own results ([ConsumerConfig].Watermarks). The
 // watermarks are in the metadata of the group's offsets, of as many segments as have room there (some
 // 80), so that both move at once, and only who has the partition moves them. Who removes a topic
 // removes them with it.

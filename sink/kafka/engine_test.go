@@ -1,7 +1,6 @@
 package kafka_test
 
 import (
-	"bytes"
 	"fmt"
 	"log/slog"
 	"os"
@@ -282,7 +281,7 @@ func TestOld(t *testing.T) {
 	}
 	tp.Say(10)
 	tp.End()
-	var log bytes.Buffer
+	var log journal
 	_, err := run(t, c.newEngine(t, sinkkafka.Config{Topics: sinkkafka.Topics{Retention: time.Hour}, Logger: slog.New(slog.NewTextHandler(&log, nil))}), dir, sink.Config{})
 	require.NoError(t, err)
 	require.Equal(t, 1, strings.Count(log.String(), "events are older than their topic keeps"), log.String())

@@ -2,9 +2,12 @@ package kafka
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/tickstorm/tickstorm"
@@ -21,6 +24,7 @@ func (s *session) assigned(ctx context.Context, offsets map[string]map[int32]kgo
 	if err != nil {
 		return nil, err
 	}
+	handlers := s.handlers(offsets)
 	marks, err := s.load(ctx, offsets)
 	if err != nil {
 		return nil, err
@@ -30,6 +34,7 @@ func (s *session) assigned(ctx context.Context, offsets map[string]map[int32]kgo
 	if s.over {
 		return nil, kgo.ErrClientClosed
 	}
+	member, _ := s.client.GroupMetadata()
 	for topic, partitions := range offsets {
 		for p := range partitions {
 			w, next := marks[place{topic, p}], int64(-1)
@@ -41,7 +46,7 @@ func (s *session) assigned(ctx context.Context, offsets map[string]map[int32]kgo
 			} else if s.c.cfg.Watermarks != nil {
 				partitions[p] = kgo.NewOffset().AtStart() // whatever the group has committed
 			}
-			s.begin(place{topic, p}, w, next, ids[topic])
+			s.begin(&lane{place: place{topic, p}, log: ids[topic], member: member, mark: w, next: next}, handlers[place{topic, p}])
 		}
 	}
 	s.saved = time.Now()
@@ -79,43 +84,63 @@ func (s *session) check(ctx context.Context, offsets map[string]map[int32]kgo.Of
 	return ids, nil
 }
 
-func (s *session) begin(at place, w sink.Watermark, next int64, log string) {
+// handlers are those of lanes that come. Watermarks that are kept with what handlers make of the events are
+// saved as soon as they are loaded: nothing that a handler was told before is to be saved with them.
+func (s *session) handlers(offsets map[string]map[int32]kgo.Offset) map[place]tickstorm.Handler {
 	cfg := &s.c.cfg
-	l := &lane{place: at, name: cfg.Lane(at.topic, int(at.partition)), form: formOf(at.topic), log: log, mark: w, next: next, epoch: -1}
-	handler := cfg.Handler
-	sharded, ok := handler.(tickstorm.ShardHandler)
-	switch {
-	case cfg.Lanes != nil:
-		handler = cfg.Lanes(l.name)
-	case ok:
-		if handler = s.shards[at.partition]; handler == nil {
-			handler = sharded.Shard(int(at.partition), cfg.Partitions)
-			s.shards[at.partition] = handler
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	handlers := map[place]tickstorm.Handler{}
+	for topic, partitions := range offsets {
+		for p := range partitions {
+			if before := s.lanes[place{topic, p}]; before != nil { // the client library has found its topic again
+				s.forget([]*lane{before})
+			}
+			handler := cfg.Handler
+			sharded, ok := handler.(tickstorm.ShardHandler)
+			switch {
+			case cfg.Lanes != nil:
+				handler = cfg.Lanes(cfg.Lane(topic, int(p)))
+			case ok:
+				if handler = s.shards[p]; handler == nil {
+					handler = sharded.Shard(int(p), cfg.Partitions)
+					s.shards[p] = handler
+				}
+			case formOf(topic) == formNotice:
+				handler = s.c.notices
+			}
+			handlers[place{topic, p}] = handler
 		}
-	case l.form == formNotice:
-		handler = s.c.notices
 	}
-	marks := w.Marks.Clone()
-	if seen, ok := s.c.seen[l.name]; ok { // before it was lost
+	return handlers
+}
+
+// begin has a lane read from its watermark on.
+func (s *session) begin(l *lane, handler tickstorm.Handler) {
+	cfg := &s.c.cfg
+	l.name, l.form, l.epoch = cfg.Lane(l.topic, int(l.partition)), formOf(l.topic), -1
+	marks := l.mark.Marks.Clone()
+	if seen, ok := s.c.seen[l.name]; ok {
 		for _, id := range seen.All() {
 			marks.Add(&id)
 		}
 	}
 	l.told = sink.NewLane(cfg.Market, handler, cfg.Symbols, marks)
-	if s.lanes[at] == nil {
-		s.c.counts.Add(func(st *sink.ConsumerStats) { st.Partitions++ })
-	}
-	s.lanes[at] = l
-	cfg.Logger.Info("kafka: has a partition", "lane", l.name, "offset", next)
+	s.lanes[l.place] = l
+	s.c.counts.Add(func(st *sink.ConsumerStats) { st.Partitions++ })
+	cfg.Logger.Info("kafka: has a partition", "lane", l.name, "offset", l.next)
 }
 
 // gone saves the lanes that go to others, and lets go of them. Where they were lost, it may be that the
 // group has not heard of this consumer and that it has not heard of the group; who has a partition
-// by now a broker knows, and refuses who has not.
+// by now a broker knows, and refuses who has not. The rest is saved as well: until this consumer has joined
+// again nobody can save it, and if it never does, others go on behind what was saved here.
 func (s *session) gone(ctx context.Context, _ *kgo.Client, places map[string][]int32) {
 	<-s.ready
+	s.waiting.Add(1)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.waiting.Add(-1)
 	if s.over {
 		return
 	}
@@ -123,20 +148,27 @@ func (s *session) gone(ctx context.Context, _ *kgo.Client, places map[string][]i
 	if s.polled != nil {
 		s.polled()
 	}
-	lanes := s.these(places)
 	trying, cancel := context.WithTimeout(ctx, s.c.cfg.Lease)
 	defer cancel()
 	defer context.AfterFunc(s.ctx, cancel)()
-	err := s.save(trying, lanes, true)
-	for err != nil && !isAny(err, takenAway) && s.again(trying) {
-		err = s.save(trying, lanes, true)
-	}
-	if err != nil {
-		s.c.cfg.Logger.Warn("kafka: watermarks were not saved before partitions went", "error", err)
-	}
-	s.forget(lanes)
-	if err := s.save(trying, s.all(), false); err != nil { // the rest: until it has joined again nobody may save
+	lost := s.these(places)
+	s.part(trying, lost, true)
+	s.forget(lost)
+	s.part(trying, s.all(), false)
+}
+
+// part saves lanes before others may have them; the session's lock is held. What a broker refuses since the
+// group is in another generation it never takes of this one.
+func (s *session) part(ctx context.Context, lanes []*lane, release bool) {
+	for began := time.Now(); ; {
+		err := s.save(ctx, lanes, release)
+		if err == nil {
+			return
+		}
 		s.c.cfg.Logger.Warn("kafka: watermarks were not saved before partitions move", "error", err)
+		if s.hopeless(err, began) || errors.Is(err, kerr.IllegalGeneration) || !s.again(ctx) {
+			return
+		}
 	}
 }
 
@@ -149,11 +181,19 @@ func (s *session) OnGroupManageError(err error) {
 	}
 }
 
-// joined has what comes handled again.
+// joined has what comes handled again. Who had to join as another was taken for gone meanwhile: others
+// may have had its partitions, and where they have come to only a new session finds out.
 func (s *session) joined(context.Context, *kgo.Client, map[string][]int32) {
+	<-s.ready
+	member, _ := s.client.GroupMetadata()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.joining = false
+	for _, l := range s.lanes {
+		if l.member != member || l.fenced {
+			s.fatal = errExpelled
+		}
+	}
 }
 
 func (s *session) these(places map[string][]int32) (lanes []*lane) {
@@ -168,12 +208,16 @@ func (s *session) these(places map[string][]int32) (lanes []*lane) {
 }
 
 // forget ends lanes. What was told and not saved is known as long as this consumer runs, for the case
-// that they come back.
+// that they come back; but where a handler of the lane's own keeps the watermark with its results, these
+// have gone with it.
 func (s *session) forget(lanes []*lane) {
 	for _, l := range lanes {
 		delete(s.lanes, l.place)
+		s.hand = slices.DeleteFunc(s.hand, func(b batch) bool { return b.lane == l })
 		if l.dirty {
-			s.c.seen[l.name] = l.told.Marks().Clone()
+			if s.c.cfg.Watermarks == nil || s.c.cfg.Lanes == nil {
+				s.c.seen[l.name] = l.told.Marks().Clone()
+			}
 			s.c.counts.Add(func(st *sink.ConsumerStats) { st.Fenced++ })
 		}
 		last := true

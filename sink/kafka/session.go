@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,24 +28,35 @@ type place struct {
 // lane is a partition that this consumer has.
 type lane struct {
 	place
-	name  string
-	form  form
-	told  *sink.Lane
-	log   string         // the topic's id, which another of its name has not; "" if brokers have none
-	mark  sink.Watermark // as it was loaded, or saved last
-	next  int64          // offset that is to come; -1 if nobody knows
-	epoch int32          // of the record before it
-	dirty bool           // it is ahead of what was saved
-	ticks uint
-	count sink.LaneStats // that the consumer has counted
+	name   string
+	form   form
+	told   *sink.Lane
+	log    string         // the topic's id, which another of its name has not; "" if brokers have none
+	member string         // as whom the group gave it to this consumer
+	mark   sink.Watermark // as it was loaded, or saved last
+	next   int64          // offset that is to come; -1 if nobody knows
+	epoch  int32          // of the record before it
+	dirty  bool           // it is ahead of what was saved
+	fenced bool           // another has saved its watermark since: this one saves nothing more
+	ticks  uint
+	count  sink.LaneStats // that the consumer has counted
+}
+
+// batch is what has come of a lane.
+type batch struct {
+	*lane
+	records  []*kgo.Record
+	logStart int64 // offset of the first record that the broker had then
 }
 
 // session is a membership.
 type session struct {
 	c      *Consumer
 	ctx    context.Context // Run's, for what the client library calls with its own
-	client *kgo.Client     // which calls back before whoever makes it has it
-	ready  chan struct{}   // closed when there is a client
+	life   context.Context // the client's
+	kill   context.CancelFunc
+	client *kgo.Client   // which calls back before whoever makes it has it
+	ready  chan struct{} // closed when there is a client
 	began  time.Time
 	until  atomic.Int64 // when others may take this one for gone, in nanoseconds since it began
 
@@ -52,26 +64,28 @@ type session struct {
 	lanes  map[place]*lane
 	shards map[int32]tickstorm.Handler // of partitions, if each has its own
 	saved  time.Time
-	room   int // bytes for metadata
-	most   int // records of a poll
+	stuck  bool // watermarks could not be saved the last time
+	room   int  // bytes for metadata
 	over   bool
 	fatal  error
 	// joining is that partitions move: nothing is handled meanwhile, for nobody could save it if the
 	// connection went. polled ends the poll that waits.
 	joining bool
 	polled  context.CancelFunc
+	// hand is what has come and was not handled yet, for partitions moved or it was time to save. It is
+	// handled before anything else is polled.
+	hand []batch
+	// Handlers are called no more while partitions are to move: asked is that who moves them waits for the
+	// poll's end, or Stop for all of it, and waiting is how many wait for mu.
+	asked   atomic.Bool
+	waiting atomic.Int32
 }
 
 func newSession(ctx context.Context, c *Consumer) *session {
-	return &session{c: c, ctx: ctx, began: time.Now(), ready: make(chan struct{}), lanes: map[place]*lane{}, shards: map[int32]tickstorm.Handler{}, room: maxMetadata, most: firstPoll}
+	s := &session{c: c, ctx: ctx, began: time.Now(), ready: make(chan struct{}), lanes: map[place]*lane{}, shards: map[int32]tickstorm.Handler{}, room: maxMetadata}
+	s.life, s.kill = context.WithCancel(context.Background())
+	return s
 }
-
-// How many records are handled until partitions may move: what a handler does in about a second, for
-// members wait for each other. The more they are, the more the next are fetched meanwhile.
-const (
-	minPoll, firstPoll, maxPoll = 64, 8192, 1 << 20
-	quickPoll, slowPoll         = 100 * time.Millisecond, time.Second
-)
 
 var errSilent = errors.New("kafka: the group has not heard of this consumer")
 
@@ -86,14 +100,16 @@ func (s *session) options() []kgo.Opt {
 		kgo.ConsumeRegex(), kgo.ConsumeTopics(c.cfg.pattern(c.cfg.Market, c.cfg.Channels)), kgo.ConsumerGroup(c.cfg.Group),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.Balancers(newBalancer()), kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
 		kgo.SessionTimeout(c.cfg.Lease), kgo.HeartbeatInterval(max(c.cfg.Lease/5, time.Millisecond)), kgo.RebalanceTimeout(c.cfg.rebalance()),
-		kgo.MetadataMaxAge(c.cfg.Discover), kgo.WithHooks(s),
+		kgo.MetadataMaxAge(c.cfg.Discover), kgo.WithHooks(s), kgo.WithContext(s.life),
 		kgo.AdjustFetchOffsetsFn(s.assigned), kgo.OnPartitionsAssigned(s.joined), kgo.OnPartitionsRevoked(s.gone), kgo.OnPartitionsLost(s.gone),
+		kgo.OnPartitionsCallbackBlocked(func(context.Context, *kgo.Client) { s.asked.Store(true) }),
 	)
 }
 
 // session joins the group and reads until something ends that.
 func (c *Consumer) session(ctx context.Context) (err error) {
 	s := newSession(ctx, c)
+	defer s.kill()
 	if s.client, err = kgo.NewClient(s.options()...); err != nil {
 		return fmt.Errorf("kafka: %w", err)
 	}
@@ -108,6 +124,7 @@ func (c *Consumer) session(ctx context.Context) (err error) {
 	waiting.Go(func() {
 		select {
 		case <-c.life.Stopping():
+			s.asked.Store(true)
 			stopPolling()
 		case <-stop:
 		}
@@ -118,12 +135,16 @@ func (c *Consumer) session(ctx context.Context) (err error) {
 	for {
 		err := s.poll(ctx, polling)
 		switch {
-		case err != nil:
-			return err
 		case ctx.Err() != nil:
 			return ctx.Err()
+		case err != nil: // the group may still count on this consumer, which may save what it has handled
+			saving, cancel := context.WithTimeout(ctx, c.cfg.Lease)
+			defer cancel()
+			s.settle(saving)
+			return err
 		case polling.Err() != nil:
-			return s.finish(ctx)
+			s.settle(ctx)
+			return ctx.Err()
 		}
 	}
 }
@@ -146,7 +167,7 @@ func (s *session) poll(ctx, polling context.Context) error {
 		cancel()
 		wait, cancel = context.WithTimeout(polling, max(time.Millisecond, time.Until(s.saved.Add(s.c.cfg.Save))))
 	}
-	joining, fatal := s.joining, s.fatal
+	joining, stuck, fatal, waits := s.joining, s.stuck, s.fatal, len(s.hand) > 0
 	s.polled = cancel
 	s.mu.Unlock()
 	defer cancel()
@@ -157,38 +178,48 @@ func (s *session) poll(ctx, polling context.Context) error {
 		_ = again.Pause(wait, 5*time.Millisecond) // the session looks at why it ended
 		return nil
 	}
-	fetched := s.client.PollRecords(wait, s.most)
-	defer s.client.AllowRebalance()
+	var fetched kgo.Fetches
+	switch {
+	case stuck:
+		s.again(wait)
+	case !waits:
+		fetched = s.client.PollFetches(wait)
+		defer s.client.AllowRebalance()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fatal != nil {
 		return s.fatal
 	}
-	began := time.Now()
-	err := s.handle(ctx, fetched)
-	if ctx.Err() != nil { // handlers that have let go since then have not handled what they were told: nobody saves it
-		s.over = true
-		return ctx.Err()
-	}
-	if err != nil {
+	if err := s.take(fetched); err != nil {
 		return err
 	}
-	switch took := time.Since(began); {
-	case took > slowPoll:
-		s.most = max(minPoll, s.most/2)
-	case took < quickPoll:
-		s.most = min(maxPoll, 2*s.most)
+	if s.joining { // since the poll began
+		return nil
 	}
-	if s.dirty() && time.Since(s.saved) >= s.c.cfg.Save {
-		if err := s.save(ctx, s.all(), false); err != nil && ctx.Err() == nil {
-			if errors.Is(err, sink.ErrFenced) {
-				return err
-			}
-			s.c.cfg.Logger.Warn("kafka: watermarks were not saved", "error", err)
+	if !stuck { // else another would handle again what is handled now
+		err := s.handle(ctx)
+		if ctx.Err() != nil { // handlers that have let go since then have not handled what they were told: nobody saves it
+			s.over = true
+			return ctx.Err()
 		}
+		if err != nil || !s.dirty() || !s.due() {
+			return err
+		}
+	}
+	err := s.save(ctx, s.all(), false)
+	s.stuck = err != nil && !isAny(err, unheard) // who removes a topic holds up no other
+	switch {
+	case isAny(err, takenAway), errors.Is(err, sink.ErrFenced):
+		return err
+	case err != nil && ctx.Err() == nil:
+		s.c.cfg.Logger.Warn("kafka: watermarks were not saved", "error", err)
 	}
 	return nil
 }
+
+// due reports whether it is time to save.
+func (s *session) due() bool { return time.Since(s.saved) >= s.c.cfg.Save }
 
 func (s *session) dirty() bool {
 	for _, l := range s.lanes {
@@ -207,34 +238,42 @@ func (s *session) all() []*lane {
 	return lanes
 }
 
-// handle has handlers called: one after the other if they are one.
-func (s *session) handle(ctx context.Context, fetched kgo.Fetches) error {
-	shared := s.c.notices != nil
-	shares := map[int32][]func() error{} // by partition
-	var failed error
+// take has in hand what has come of lanes.
+func (s *session) take(fetched kgo.Fetches) (failed error) {
 	fetched.EachPartition(func(p kgo.FetchTopicPartition) {
 		l := s.lanes[place{p.Topic, p.Partition}]
 		if p.Err != nil {
-			failed = errors.Join(failed, s.failed(p.Err))
+			err := s.failed(p.Err)
+			if err == nil && l == nil && p.Topic != "" && p.Partition >= 0 { // the client library will not try again
+				err = fmt.Errorf("kafka: %s/%d cannot be begun: %w", p.Topic, p.Partition, p.Err)
+			}
+			failed = errors.Join(failed, err)
 		}
-		if l == nil || len(p.Records) == 0 {
-			return
+		if l != nil && len(p.Records) > 0 {
+			s.hand = append(s.hand, batch{l, p.Records, p.LogStartOffset})
 		}
-		share := p.Partition
-		if shared {
+	})
+	return failed
+}
+
+// handle has handlers called with what is in hand, one after the other if they are one, until it is time to
+// save or partitions are to move. The rest stays in hand.
+func (s *session) handle(ctx context.Context) error {
+	shares := map[int32][]*batch{} // by partition
+	for i := range s.hand {
+		b := &s.hand[i]
+		share := b.partition
+		if s.c.notices != nil {
 			share = 0
 		}
-		shares[share] = append(shares[share], func() error { return s.records(ctx, l, &p.FetchPartition) })
-	})
-	if failed != nil {
-		return failed
+		shares[share] = append(shares[share], b)
 	}
 	errs := make(chan error, len(shares))
 	var others sync.WaitGroup
 	for _, share := range shares {
 		do := func() {
-			for _, f := range share {
-				if err := f(); err != nil {
+			for _, b := range share {
+				if err := s.records(ctx, b); err != nil {
 					errs <- err
 					return
 				}
@@ -247,6 +286,8 @@ func (s *session) handle(ctx context.Context, fetched kgo.Fetches) error {
 		}
 	}
 	others.Wait()
+	s.asked.Store(false)
+	s.hand = slices.DeleteFunc(s.hand, func(b batch) bool { return len(b.records) == 0 })
 	select {
 	case err := <-errs:
 		return err
@@ -268,22 +309,31 @@ func (s *session) failed(err error) error {
 	return nil
 }
 
-// records tells a lane's handler what has come.
-func (s *session) records(ctx context.Context, l *lane, p *kgo.FetchPartition) error {
-	if first := p.Records[0].Offset; l.next >= 0 && first > l.next && p.LogStartOffset > l.next {
-		s.expired(l, min(first, p.LogStartOffset)-l.next)
-	}
+// records tells a lane's handler what has come, and takes it out of the batch.
+func (s *session) records(ctx context.Context, b *batch) error {
+	l := b.lane
 	if !s.leased() {
 		return errSilent
 	}
-	foreign := uint64(0)
-	for _, r := range p.Records {
+	if first := b.records[0].Offset; l.next >= 0 && first > l.next && b.logStart > l.next {
+		missing := min(first, b.logStart) - l.next
+		l.next, l.epoch, l.dirty = l.next+missing, -1, true
+		s.expired(l, missing)
+	}
+	foreign, told := uint64(0), 0
+	for _, r := range b.records {
+		if s.asked.Load() || s.waiting.Load() > 0 {
+			break
+		}
 		if l.ticks++; l.ticks%64 == 1 {
 			if !s.leased() {
 				return errSilent
 			}
 			if ctx.Err() != nil {
 				return ctx.Err()
+			}
+			if told > 0 && s.due() {
+				break
 			}
 		}
 		if s.c.notices != nil && l.form == formNotice {
@@ -293,11 +343,13 @@ func (s *session) records(ctx context.Context, l *lane, p *kgo.FetchPartition) e
 			foreign++
 		}
 		l.next, l.epoch, l.dirty = r.Offset+1, r.LeaderEpoch, true
+		told++
 		if l.ticks%64 == 1 {
 			s.tally(l, foreign, true)
 			foreign = 0
 		}
 	}
+	b.records = b.records[told:]
 	s.tally(l, foreign, false)
 	return nil
 }
@@ -325,20 +377,26 @@ func (s *session) expired(l *lane, n int64) {
 	s.c.counts.Add(func(st *sink.ConsumerStats) { st.Expired += uint64(n) })
 }
 
-// finish saves all that was handled, however often that has to be tried. Between tries partitions may
+// settle saves all that was handled, however often that has to be tried. Between tries partitions may
 // go, which saves theirs.
-func (s *session) finish(ctx context.Context) error {
-	for {
+func (s *session) settle(ctx context.Context) {
+	for began := time.Now(); ; {
 		s.mu.Lock()
 		err := s.save(ctx, s.all(), true)
 		s.mu.Unlock()
 		if err != nil {
 			s.c.cfg.Logger.Warn("kafka: watermarks were not saved", "error", err)
 		}
-		if err == nil || isAny(err, takenAway) || !s.again(ctx) {
-			return ctx.Err()
+		if err == nil || s.hopeless(err, began) || !s.again(ctx) {
+			return
 		}
 	}
+}
+
+// hopeless reports whether watermarks that could not be saved since some time never will be. A broker may
+// not have heard of a new topic yet; but one that was removed it never hears of again.
+func (s *session) hopeless(err error, began time.Time) bool {
+	return isAny(err, takenAway) || Refused(err) || isAny(err, unheard) && time.Since(began) > s.c.cfg.patience()
 }
 
 // again waits a moment before something is tried again, and reports whether there is time for that.
@@ -355,6 +413,8 @@ func (s *session) leave() {
 	s.client.AllowRebalance()
 	leaving, cancel := context.WithTimeout(context.Background(), s.c.cfg.patience())
 	defer cancel()
-	_ = s.client.LeaveGroupContext(leaving) // else the lease ends by itself
+	if err := s.client.LeaveGroupContext(leaving); err != nil { // the lease ends by itself
+		s.kill() // or a join that nobody answers would be waited for
+	}
 	s.client.CloseAllowingRebalance()
 }

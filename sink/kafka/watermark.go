@@ -109,27 +109,36 @@ func (s *session) save(ctx context.Context, lanes []*lane, release bool) error {
 	s.saved = time.Now()
 	var dirty []*lane
 	for _, l := range lanes {
-		if l.dirty {
+		if l.dirty && !l.fenced {
 			dirty = append(dirty, l)
 		}
 	}
 	if own := s.c.cfg.Watermarks; own != nil {
+		var failed error
 		for _, l := range lanes {
-			if l.dirty || release {
-				l.mark.Offset, l.mark.Log, l.mark.Marks, l.mark.Owner = uint64(max(0, l.next)), l.log, l.told.Marks().Clone(), s.c.member
-				if release {
-					l.mark.Owner = ""
+			if !l.fenced && (l.dirty || release && l.mark.Owner != "") {
+				if err := s.saveOwn(ctx, own, l, release); err != nil {
+					failed = err
 				}
-				if err := own.Save(ctx, l.name, &l.mark); err != nil {
-					return fmt.Errorf("kafka: watermark of %s: %w", l.name, err)
-				}
-				s.clean(l)
 			}
 		}
 		_ = s.commit(ctx, dirty, false) // for whoever looks at the group's lag
-		return nil
+		return failed
 	}
 	return s.commit(ctx, dirty, true)
+}
+
+func (s *session) saveOwn(ctx context.Context, own sink.Watermarks, l *lane, release bool) error {
+	l.mark.Offset, l.mark.Log, l.mark.Marks, l.mark.Owner = uint64(max(0, l.next)), l.log, l.told.Marks().Clone(), s.c.member
+	if release {
+		l.mark.Owner = ""
+	}
+	if err := own.Save(ctx, l.name, &l.mark); err != nil {
+		l.mark.Owner, l.fenced = s.c.member, errors.Is(err, sink.ErrFenced)
+		return fmt.Errorf("kafka: watermark of %s: %w", l.name, err)
+	}
+	s.clean(l)
+	return nil
 }
 
 func (s *session) clean(l *lane) {
@@ -153,6 +162,11 @@ func (s *session) commit(ctx context.Context, lanes []*lane, marks bool) (failed
 		at[l.place] = l
 	}
 	ctx = kgo.PreCommitFnContext(ctx, func(r *kmsg.OffsetCommitRequest) error {
+		for _, l := range lanes {
+			if l.member != r.MemberID {
+				return errExpelled
+			}
+		}
 		for i := range r.Topics {
 			for j := range r.Topics[i].Partitions {
 				p := &r.Topics[i].Partitions[j]
@@ -170,9 +184,13 @@ func (s *session) commit(ctx context.Context, lanes []*lane, marks bool) (failed
 			failed = fmt.Errorf("kafka: commit: %w", err)
 			return
 		}
+		answered := 0
 		for _, t := range resp.Topics {
 			for _, p := range t.Partitions {
 				l := at[place{t.Topic, p.Partition}]
+				if l != nil {
+					answered++
+				}
 				err := kerr.ErrorForCode(p.ErrorCode)
 				switch {
 				case err == nil && l != nil && marks:
@@ -180,16 +198,24 @@ func (s *session) commit(ctx context.Context, lanes []*lane, marks bool) (failed
 				case errors.Is(err, kerr.OffsetMetadataTooLarge) && s.room > 0:
 					s.room /= 2
 					fallthrough
-				case err != nil:
+				case err != nil && (failed == nil || Refused(failed) || isAny(failed, unheard)): // what may be mended is what matters
 					failed = fmt.Errorf("kafka: commit of %s/%d: %w", t.Topic, p.Partition, err)
 				}
 			}
+		}
+		if failed == nil && answered < len(lanes) {
+			failed = errors.New("kafka: commit: an answer without the partition")
 		}
 	})
 	return failed
 }
 
-// takenAway are why a watermark is not saved if another consumer has the partition.
-var takenAway = []error{
-	sink.ErrFenced, kerr.IllegalGeneration, kerr.UnknownMemberID, kerr.FencedInstanceID, kerr.FencedMemberEpoch, kerr.UnknownTopicID,
-}
+// errExpelled: the group took this consumer for gone, and it had to join as another.
+var errExpelled = errors.New("kafka: the group had given this consumer up")
+
+var (
+	// takenAway are why a watermark is not saved if another consumer may have the partition.
+	takenAway = []error{errExpelled, kerr.UnknownMemberID, kerr.FencedInstanceID, kerr.FencedMemberEpoch}
+	// unheard are why it is not saved if the broker does not know the topic.
+	unheard = []error{kerr.UnknownTopicID, kerr.UnknownTopicOrPartition}
+)

@@ -56,9 +56,12 @@ func (r *reader) run() {
 	kill := context.AfterFunc(r.c.ctx, cancel)
 	defer kill()
 	log := r.c.cfg.Logger.With("stream", r.stream)
-	claimed, err := r.claim(ctx)
+	claimed, unsure, err := r.claim(ctx)
 	if err != nil {
 		log.Warn("a partition cannot be had yet", "error", err)
+	}
+	if unsure {
+		r.disclaim(ctx)
 	}
 	if !claimed {
 		return
@@ -106,6 +109,9 @@ func (r *reader) run() {
 		log.Warn("a watermark was not saved", "error", err)
 		r.pause(ctx)
 	}
+	if r.isLost() { // to another, or to a save of its own that was not answered
+		r.disclaim(ctx)
+	}
 }
 
 // pause waits a moment before something is tried again.
@@ -130,16 +136,17 @@ func (r *reader) isLost() bool {
 	return r.lost
 }
 
-// claim makes the partition this consumer's. claimed is false if another has it that is there.
-func (r *reader) claim(ctx context.Context) (claimed bool, err error) {
+// claim makes the partition this consumer's. claimed is false if another has it that is there; unsure is
+// that nobody knows whose it is, since the answer did not come.
+func (r *reader) claim(ctx context.Context) (claimed, unsure bool, err error) {
 	name := r.c.cfg.Lane(r.c.cfg.Market, r.p)
 	r.term = r.c.term.Load()
 	if r.mark, err = r.marks.Load(ctx, name); err != nil {
-		return false, err
+		return false, false, err
 	}
 	if owner := r.mark.Owner; owner != "" && owner != r.c.member {
 		if there, err := r.group.alive(ctx, owner, r.c.cfg.Lease); there || err != nil {
-			return false, err
+			return false, false, err
 		}
 	}
 	r.mark.Owner = r.c.member
@@ -149,13 +156,33 @@ func (r *reader) claim(ctx context.Context) (claimed bool, err error) {
 		r.handle = new(sync.Mutex)
 	}
 	r.lane = sink.NewLane(r.c.cfg.Market, handler, r.c.cfg.Symbols, r.mark.Marks)
-	if err := r.marks.Save(ctx, name, &r.mark); err != nil {
-		if errors.Is(err, sink.ErrFenced) { // another was faster
-			err = nil
-		}
-		return false, err
+	switch err := r.marks.Save(ctx, name, &r.mark); {
+	case errors.Is(err, sink.ErrFenced): // another was faster
+		return false, false, nil
+	case err != nil:
+		return false, true, err
 	}
-	return true, nil
+	return true, false, nil
+}
+
+// disclaim gives back what was claimed, if it was: whoever is to have it next takes it from nobody who is
+// there.
+func (r *reader) disclaim(ctx context.Context) {
+	name := r.c.cfg.Lane(r.c.cfg.Market, r.p)
+	for ctx.Err() == nil {
+		w, err := r.marks.Load(ctx, name)
+		if err == nil && w.Owner != r.c.member {
+			return
+		}
+		if err == nil {
+			w.Owner = ""
+			err = r.marks.Save(ctx, name, &w)
+		}
+		if err == nil {
+			return
+		}
+		r.pause(ctx)
+	}
 }
 
 // saveEach saves the watermark again and again.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -110,6 +111,62 @@ func TestFenced(t *testing.T) {
 	s.Halt(t)
 	require.NoError(t, c.Stop(t.Context()))
 	require.NoError(t, <-over)
+}
+
+// unanswered are watermarks that are saved without an answer while they do not answer.
+type unanswered struct {
+	sink.Watermarks
+	silent atomic.Bool
+	asked  chan struct{}
+}
+
+func (u *unanswered) Save(ctx context.Context, lane string, w *sink.Watermark) error {
+	before := *w
+	err := u.Watermarks.Save(ctx, lane, w)
+	if err != nil || !u.silent.Load() {
+		return err
+	}
+	*w = before
+	select {
+	case u.asked <- struct{}{}:
+	default:
+	}
+	return errors.New("no answer")
+}
+
+// shards has a handler for each partition, which all write into the same books.
+type shards struct{ sinktest.Ear }
+
+func (s shards) Shard(int, int) tickstorm.Handler { return s.Ear }
+
+// TestUnanswered: a partition that was to be a consumer's, which did not hear that it is, is not withheld
+// from whoever is to have it next.
+func TestUnanswered(t *testing.T) {
+	t.Parallel()
+	cluster := fixture.Start(t, 1)
+	dir := t.TempDir()
+	layout := sinknats.Layout{Partitions: 2}
+	tp := sinktest.NewTape(t, dir, false)
+	s := fixture.GoSink(t, fixture.Connect(t, cluster), dir, "", true, sinknats.Config{Layout: layout})
+	tp.Say(10)
+	file, err := sink.OpenWatermarks(filepath.Join(t.TempDir(), "marks"))
+	require.NoError(t, err)
+	defer file.Close()
+	marks := &unanswered{Watermarks: file, asked: make(chan struct{}, 2)}
+	marks.silent.Store(true)
+	b := sinktest.NewBooks()
+	cfg := sinknats.ConsumerConfig{Layout: layout, Handler: shards{sinktest.Ear{Books: b}}, Watermarks: marks}
+	first := fixture.GoConsumer(t, fixture.Connect(t, cluster), cfg)
+	<-marks.asked
+	<-marks.asked
+	cfg.Watermarks = file
+	second := fixture.GoConsumer(t, fixture.Connect(t, cluster), cfg) // which has one partition, whichever that is
+	b.Await(t, 1)
+	marks.silent.Store(false)
+	b.Whole(t, tp.Said(), 0, 1)
+	first.Halt(t)
+	second.Halt(t)
+	s.Halt(t)
 }
 
 // TestLetGo: what comes to a handler while its consumer's context ends is not saved: it may have been
