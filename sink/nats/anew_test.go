@@ -82,7 +82,7 @@ func TestForgotten(t *testing.T) {
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, marks.Close()) })
 			newConsumer := func() *sinktest.Runs {
-				return fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Handler: sinktest.Ear{Books: b}, Watermarks: marks})
+				return fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Handler: sinktest.Ear{Books: b}, Watermarks: marks, Lease: time.Second})
 			}
 			s := fixture.GoSink(t, fixture.Connect(t, cluster), dir, filepath.Join(t.TempDir(), "cursor"), true, sinknats.Config{})
 			tp.Say(50)

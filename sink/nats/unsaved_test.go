@@ -189,7 +189,7 @@ func TestLetGo(t *testing.T) {
 		require.NoError(t, err)
 		return c.Run
 	})
-	consumer := fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Handler: sinktest.Ear{Books: b}, Watermarks: file})
+	consumer := fixture.GoConsumer(t, fixture.Connect(t, cluster), sinknats.ConsumerConfig{Handler: sinktest.Ear{Books: b}, Watermarks: file, Lease: time.Second})
 	b.Whole(t, tp.Said(), 0, 1)
 	s.Halt(t)
 	consumer.Halt(t)

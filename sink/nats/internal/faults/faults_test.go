@@ -155,7 +155,7 @@ func TestAway(t *testing.T) {
 		}, sinktest.Patience, time.Millisecond)
 	}
 	newConsumer := func(nc *nats.Conn) *sinktest.Runs {
-		return fixture.GoConsumer(t, nc, sinknats.ConsumerConfig{Handler: sinktest.Ear{Books: b}})
+		return fixture.GoConsumer(t, nc, sinknats.ConsumerConfig{Handler: sinktest.Ear{Books: b}, Lease: time.Second})
 	}
 	away, err := nats.Connect(through, nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond), nats.IgnoreDiscoveredServers(), nats.PingInterval(time.Second))
 	require.NoError(t, err)
