@@ -46,7 +46,7 @@ type scanChannel struct {
 func (c *scanner) init(p *Parser, qc QueueConfig) {
 	c.shards, c.wanted = qc.Consumers, p.wanted
 	c.keyed = qc.Consumers > 1 || qc.Overflow == OverflowConflate || p.wanted != nil
-	c.tags = qc.Consumers > 1 || qc.Overflow == OverflowDropOldest
+	c.tags = qc.Consumers > 1 || qc.Overflow != OverflowBlock && qc.Overflow != OverflowDisconnect // where a status may be dropped
 	c.elements = make([][]ring.Entry, c.shards)
 	c.hash = intern.NewHasher()
 	c.splitter = NewSplitter(p.market)

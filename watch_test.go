@@ -2,8 +2,8 @@ package tickstorm_test
 
 import (
 	"fmt"
-	"slices"
 	"iter"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -400,6 +400,31 @@ func TestWatchPastDropped(t *testing.T) {
 	require.Zero(t, q.ParserStats().Events[tickstorm.KindStatus])
 	require.Empty(t, slices.Collect(w.Symbols()))
 	require.Zero(t, q.ParserStats().Lag.Count())
+}
+
+// TestWatchPastRefused: the status before the past is the longest there is, for which alone there may be no room.
+func TestWatchPastRefused(t *testing.T) {
+	for policy, live := range map[tickstorm.Overflow]int{tickstorm.OverflowDropNewest: 45, tickstorm.OverflowConflate: 37} {
+		t.Run(policy.String(), func(t *testing.T) {
+			w := tickstorm.NewWatch(nil, tickstorm.WatchConfig{})
+			q := newQueue(t, tickstorm.QueueConfig{Bytes: 4 << 10, Overflow: policy}, w)
+			msg := fmt.Appendf(nil, `[{"ev":"T","sym":"L","q":1,"t":%d,"x":"0123456789"}]`, began.UnixMilli())
+			for range live {
+				q.OnRaw(msg, began.UnixNano())
+			}
+			piece := "[" + fixture.Status("history_begin", "from=1 topics="+strings.Repeat("T.LONGNAME,", 90)+"T.P")
+			for i := range 3 {
+				piece += fmt.Sprintf(`,{"ev":"T","sym":"P%d","q":1,"t":%d}`, i, began.Add(-time.Hour).UnixMilli())
+			}
+			q.OnRaw([]byte(piece+"]"), began.UnixNano())
+			drainQueue(t, q)
+			require.Zero(t, q.ParserStats().Events[tickstorm.KindStatus])
+			require.Greater(t, q.ParserStats().Events[tickstorm.KindTrade], uint64(live), "what came behind the status had room")
+			for s := range w.Symbols() {
+				require.Equal(t, "L", s.Symbol)
+			}
+		})
+	}
 }
 
 // TestWatchFromHandler: the other handler may ask while it runs, and others at any time.

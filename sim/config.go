@@ -90,9 +90,9 @@ type Config struct {
 	// Eviction is what happens beyond MaxConnections.
 	Eviction Eviction
 	// MaxClients is how many connections there may be at once, of any key and before one is shown; who
-	// comes then is hung up on at once, and is in none of the Stats. Of another machine (IPv6: a
+	// comes then is hung up on at once, and counted by Stats.TurnedAway alone. Of another machine (IPv6: a
 	// network of 64 bits) a quarter may have shown no key that is good, or 16 if that is more. 0 means
-	// DefaultMaxClients.
+	// DefaultMaxClients, or MaxConnections and a quarter more where that is higher.
 	MaxClients int
 	// OptionLimit is how many contracts one connection may hold in each of an option
 	// market's Q, FMV and LV; 0 means DefaultOptionLimit, negative any number. A request
@@ -189,7 +189,7 @@ func (c Config) withDefaults() Config {
 	c.FirstNumber = cmp.Or(c.FirstNumber, 1)
 	c.AuthTimeout = cmp.Or(c.AuthTimeout, DefaultAuthTimeout)
 	c.MaxConnections = cmp.Or(c.MaxConnections, DefaultMaxConnections)
-	c.MaxClients = cmp.Or(c.MaxClients, DefaultMaxClients)
+	c.MaxClients = cmp.Or(c.MaxClients, max(DefaultMaxClients, c.MaxConnections+c.MaxConnections/4))
 	c.OptionLimit = cmp.Or(c.OptionLimit, DefaultOptionLimit)
 	c.SlowTimeout = cmp.Or(c.SlowTimeout, DefaultSlowTimeout)
 	if c.Now == nil {

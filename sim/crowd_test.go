@@ -37,6 +37,7 @@ func TestMaxClients(t *testing.T) {
 		require.NotErrorIs(t, err, net.ErrClosed)
 		var waited net.Error
 		require.False(t, errors.As(err, &waited) && waited.Timeout(), "it is hung up on at once")
+		require.NoError(t, server.Await(t.Context(), func(s sim.Stats) bool { return s.TurnedAway == 1 }))
 		require.Equal(t, 3, server.Stats().Opened)
 
 		require.NoError(t, silent[0].Close())

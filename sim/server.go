@@ -52,7 +52,7 @@ type Server struct {
 
 type counters struct {
 	opened, refused, badKeys, requests, pings, pongs atomic.Int64
-	evicted, slow, faults                            atomic.Int64
+	evicted, slow, faults, turnedAway                atomic.Int64
 	events, messages, bytes                          atomic.Int64
 }
 
@@ -78,6 +78,10 @@ func start(cfg Config, listener net.Listener, pipe *pipeListener) (*Server, erro
 	cfg = cfg.withDefaults()
 	gated := &gate.Listener{Listener: listener, Most: cfg.MaxClients, Share: gate.Share(cfg.MaxClients)}
 	s := &Server{cfg: cfg, listener: gated, pipe: pipe, key: Key, changed: make(chan struct{})}
+	gated.Refused = func() {
+		s.counters.turnedAway.Add(1)
+		s.change()
+	}
 	s.number.Store(cfg.FirstNumber - 1)
 	if err := cfg.check(); err != nil {
 		_ = listener.Close() // the error that matters is err
@@ -201,6 +205,7 @@ type Stats struct {
 	Open          int // connections now
 	Authenticated int // of the open ones
 	Topics        int // that the open connections hold
+	TurnedAway    int // connections beyond Config.MaxClients
 	Refused       int // handshakes that were not answered by 101
 	BadKeys       int // keys that were answered by auth_failed
 	Requests      int // text messages received
@@ -221,7 +226,7 @@ type Stats struct {
 func (s *Server) Stats() Stats {
 	n := &s.counters
 	st := Stats{
-		Opened: int(n.opened.Load()), Refused: int(n.refused.Load()), BadKeys: int(n.badKeys.Load()),
+		Opened: int(n.opened.Load()), TurnedAway: int(n.turnedAway.Load()), Refused: int(n.refused.Load()), BadKeys: int(n.badKeys.Load()),
 		Requests: int(n.requests.Load()), Pings: int(n.pings.Load()), Pongs: int(n.pongs.Load()),
 		Evicted: int(n.evicted.Load()), Slow: int(n.slow.Load()), Faults: int(n.faults.Load()),
 		Events: n.events.Load(), Messages: n.messages.Load(), Bytes: n.bytes.Load(),

@@ -17,6 +17,8 @@ type Listener struct {
 	// Share is how many of them may be strangers of one address: who has come from another machine,
 	// and is not trusted; 0 is all. See [Address].
 	Share int
+	// Refused, if not nil, is called by Accept for each that is closed.
+	Refused func()
 
 	mu        sync.Mutex // protects what follows
 	open      int
@@ -42,6 +44,9 @@ func (l *Listener) Accept() (net.Conn, error) {
 			return one, nil
 		}
 		_ = c.Close()
+		if l.Refused != nil {
+			l.Refused()
+		}
 	}
 }
 

@@ -65,8 +65,8 @@ func unescaped(spelled string) string {
 	return spelled
 }
 
-// Header returns the secrets of headers: those that their names tell, of "Bearer x" also the x, and of
-// "Basic x" whom it stands for.
+// Header returns the secrets of headers: those that their names tell, of "Bearer x" also the x, of
+// "Basic x" whom it stands for, and of cookies the value of each.
 func Header(h http.Header) (secrets []string) {
 	for name, values := range h {
 		if !Named(name) {
@@ -74,6 +74,10 @@ func Header(h http.Header) (secrets []string) {
 		}
 		for _, value := range values {
 			secrets = append(secrets, value)
+			if strings.HasSuffix(plain(name), "cookie") {
+				secrets = append(secrets, cookies(value)...)
+				continue
+			}
 			scheme, rest, ok := strings.Cut(value, " ")
 			if !ok {
 				continue
@@ -88,6 +92,17 @@ func Header(h http.Header) (secrets []string) {
 		}
 	}
 	return secrets
+}
+
+// cookies returns the values of cookies, which attributes may follow.
+func cookies(text string) (values []string) {
+	for pair := range strings.SplitSeq(text, ";") {
+		if _, value, ok := strings.Cut(pair, "="); ok {
+			value = strings.TrimSpace(value)
+			values = append(values, value, strings.Trim(value, `"`))
+		}
+	}
+	return values
 }
 
 // Address returns the text of a URL, or of what was to be one, as it may be shown: without user and
@@ -112,8 +127,8 @@ func Address(text string) string {
 	if at := strings.LastIndexByte(whom, '@'); at >= 0 {
 		return scheme + Mask + where[at:] + parameters(rest)
 	}
-	if at := strings.LastIndexByte(rest, '@'); at >= 0 { // the question mark is one of the password's
-		return scheme + Mask + rest[at:]
+	if strings.Contains(rest, "@") { // the question mark may be one of a password's, or begin a query
+		return scheme + Mask
 	}
 	return base + parameters(rest)
 }

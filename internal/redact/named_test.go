@@ -40,6 +40,7 @@ func TestHeader(t *testing.T) {
 	require.Empty(t, redact.Header(http.Header{"User-Agent": {"token abc"}}))
 	require.ElementsMatch(t, []string{"Bearer t0ken", "t0ken"}, redact.Header(http.Header{"Authorization": {"Bearer t0ken"}}))
 	require.ElementsMatch(t, []string{"s3cret"}, redact.Header(http.Header{"X-Api-Key": {"s3cret"}}))
+	require.ElementsMatch(t, []string{`sid=s3cret; t="0ken"`, "s3cret", "s3cret", `"0ken"`, "0ken"}, redact.Header(http.Header{"Cookie": {`sid=s3cret; t="0ken"`}}))
 	require.ElementsMatch(t, []string{"basic bWU6czNjcmV0", "bWU6czNjcmV0", "me:s3cret", "s3cret"}, redact.Header(http.Header{"Authorization": {"basic bWU6czNjcmV0"}}))
 }
 
@@ -57,8 +58,12 @@ func TestAddress(t *testing.T) {
 		"me:s3cret@host":                     "[redacted]@host",
 		"ws://me:s3/cr@et@host":              "ws://[redacted]@host",
 		"ws://me:s3%zzcret@host/x":           "ws://[redacted]@host/x",
-		"ws://me:s3cret?s3cret@host/x":       "ws://[redacted]@host/x",
-		"ws://me:s3cret#s3cret@host":         "ws://[redacted]@host",
+		"ws://me:s3cret?s3cret@host/x":       "ws://[redacted]",
+		"ws://me:s3cret#s3cret@host":         "ws://[redacted]",
+		"host:1?mail=a@b&token=s3cret":       "[redacted]",
+		"host?token=abc@s3cret":              "[redacted]",
+		"ws://host:port?x=a@b&token=s3cret":  "ws://[redacted]",
+		"login?next=a@b":                     "[redacted]",
 		"ws://host?snapshot=1&token=s3cret":  "ws://host?snapshot=1&token=[redacted]",
 		"ws://host?t%6fken=s3cret&x":         "ws://host?t%6fken=[redacted]&x",
 		"ws://host?Api-Key=s3cret;auth=#x":   "ws://host?Api-Key=[redacted];auth=#x",

@@ -140,6 +140,22 @@ func match[T ~string | ~[]byte](text T, secret string) int {
 	if len(text) >= len(secret) && string(text[:len(secret)]) == secret {
 		return len(secret)
 	}
+	n := matchEscaped(text, secret, mixed)
+	for nested := 1; n == 0 && nested <= mostNested && strings.Contains(secret, "%"); nested++ {
+		n = matchEscaped(text, secret, nested)
+	}
+	return n
+}
+
+// mostNested bounds how often the percent signs of a secret may have been escaped themselves; where it is
+// mixed, each once or not at all.
+const (
+	mostNested = 4
+	mixed      = -1
+)
+
+// matchEscaped is match where the secret's own percent signs are escaped so many times.
+func matchEscaped[T ~string | ~[]byte](text T, secret string, nested int) int {
 	i := 0
 	for left := secret; left != ""; {
 		if i == len(text) {
@@ -155,7 +171,7 @@ func match[T ~string | ~[]byte](text T, secret string) int {
 			i, left = i+n, left[size:]
 			continue
 		case c == '%':
-			n := percent(text[i:], left)
+			n := percent(text[i:], left, nested)
 			if n == 0 {
 				return 0
 			}
@@ -171,13 +187,26 @@ func match[T ~string | ~[]byte](text T, secret string) int {
 }
 
 // percent returns the length of what stands for the secret's first byte at text's beginning, which is a
-// percent sign: that itself, or an escape as in a URL, whose sign may be escaped in its turn. It is 0 if
-// nothing does.
-func percent[T ~string | ~[]byte](text T, secret string) int {
-	const sign = "%25"
+// percent sign: that itself, escaped so many times, or an escape as in a URL, whose sign may be escaped in its
+// turn. It is 0 if nothing does.
+func percent[T ~string | ~[]byte](text T, secret string, nested int) int {
+	const again = "25"
 	n := 1
-	if secret[0] == '%' && len(text) >= len(sign) && string(text[:len(sign)]) == sign && !strings.HasPrefix(secret, sign) {
-		return len(sign)
+	if secret[0] == '%' {
+		escaped := func() bool { return len(text) >= n+len(again) && string(text[n:n+len(again)]) == again }
+		if nested == mixed {
+			nested = 0
+			if escaped() && !strings.HasPrefix(secret[1:], again) {
+				nested = 1
+			}
+		}
+		for ; nested > 0; nested-- {
+			if !escaped() {
+				return 0
+			}
+			n += len(again)
+		}
+		return n
 	}
 	for c := byte('%'); c != secret[0]; {
 		if c != '%' || len(text) < n+2 {
