@@ -396,7 +396,7 @@ func (s *session) settle(ctx context.Context) {
 // hopeless reports whether watermarks that could not be saved since some time never will be. A broker may
 // not have heard of a new topic yet; but one that was removed it never hears of again.
 func (s *session) hopeless(err error, began time.Time) bool {
-	return isAny(err, takenAway) || Refused(err) || isAny(err, unheard) && time.Since(began) > s.c.cfg.patience()
+	return isAny(err, takenAway) || Refused(err) || isAny(err, unheard) && time.Since(began) > s.c.cfg.Lease
 }
 
 // again waits a moment before something is tried again, and reports whether there is time for that.
