@@ -181,6 +181,24 @@ func TestExpelledWhileJoining(t *testing.T) {
 	b.Whole(t, tp.Said(), 0, 1)
 }
 
+// TestStopWhileJoining: a consumer that is stopped while a join of its is not answered leaves the group all
+// the same, which then waits for it no longer.
+func TestStopWhileJoining(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	require.NoError(t, c.CreateTopic("md.stocks.T", 1, nil))
+	consumer := c.consumer(t, sinkkafka.ConsumerConfig{Layout: sinkkafka.Layout{Partitions: 1}, Handler: tickstorm.NopHandler{}, Lease: time.Minute})
+	r := sinktest.Go(consumer.Run, consumer.Stop, nil)
+	require.Eventually(t, func() bool { return consumer.Stats().Partitions == 1 }, sinktest.Patience, time.Millisecond)
+	joins := c.hold(t, kmsg.JoinGroup)
+	c.moves(t)
+	<-joins.came
+	r.Halt(t)
+	described, err := kadm.NewClient(c.client(t)).DescribeGroups(t.Context(), group)
+	require.NoError(t, err)
+	require.Empty(t, described[group].Members)
+}
+
 // TestEndsWithError: a consumer that ends with an error has saved what it handled.
 func TestEndsWithError(t *testing.T) {
 	t.Parallel()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/sink"
@@ -396,7 +397,7 @@ func (s *session) settle(ctx context.Context) {
 // hopeless reports whether watermarks that could not be saved since some time never will be. A broker may
 // not have heard of a new topic yet; but one that was removed it never hears of again.
 func (s *session) hopeless(err error, began time.Time) bool {
-	return isAny(err, takenAway) || Refused(err) || isAny(err, unheard) && time.Since(began) > s.c.cfg.patience()
+	return isAny(err, takenAway) || Refused(err) || isAny(err, unheard) && time.Since(began) > s.c.cfg.Lease
 }
 
 // again waits a moment before something is tried again, and reports whether there is time for that.
@@ -413,8 +414,22 @@ func (s *session) leave() {
 	s.client.AllowRebalance()
 	leaving, cancel := context.WithTimeout(context.Background(), s.c.cfg.patience())
 	defer cancel()
-	if err := s.client.LeaveGroupContext(leaving); err != nil { // the lease ends by itself
-		s.kill() // or a join that nobody answers would be waited for
+	if err := s.client.LeaveGroupContext(leaving); err != nil { // it waits for a join that is under way
+		s.abandon()
 	}
 	s.client.CloseAllowingRebalance()
+}
+
+// abandon leaves the group in the middle of a join, for which others may keep this one waiting, or nobody
+// may answer at all. If that does not come through, the lease ends by itself.
+func (s *session) abandon() {
+	defer s.kill()
+	leaving, cancel := context.WithTimeout(context.Background(), s.c.cfg.patience())
+	defer cancel()
+	leave, member := kmsg.NewPtrLeaveGroupRequest(), kmsg.NewLeaveGroupRequestMember()
+	member.MemberID, _ = s.client.GroupMetadata()
+	leave.Group, leave.MemberID, leave.Members = s.c.cfg.Group, member.MemberID, append(leave.Members, member)
+	if member.MemberID != "" {
+		_, _ = leave.RequestWith(leaving, s.client)
+	}
 }
