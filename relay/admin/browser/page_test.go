@@ -15,9 +15,11 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
+	"github.com/tickstorm/tickstorm/frame"
 	"github.com/tickstorm/tickstorm/relay"
 	"github.com/tickstorm/tickstorm/relay/admin"
 	"github.com/tickstorm/tickstorm/sim"
@@ -250,6 +252,15 @@ func TestKeys(t *testing.T) {
 	o.await(shows("#keys") + `.startsWith('1 key, taken ')`)
 	o.await(shows("#keys") + `.endsWith('0 wrong ones were shown')`)
 	require.True(t, eval[bool](o, `document.getElementById('keys-error').hidden`))
+
+	late := o.dial("") // and shows its key when it is shown itself
+	defer late.Close()
+	o.await(rows + `.length === 2`)
+	framer := frame.New(frame.Config{}, nil)
+	require.NoError(t, framer.Send(ws.OpText, []byte(`{"action":"auth","params":"`+token+`"}`)))
+	_, err = late.Write(framer.Outgoing())
+	require.NoError(t, err)
+	o.await(shows("#news") + `.includes('desk #2 has connected')`)
 
 	defer o.ask("token=of-somebody-else-0123")()
 	o.await(shows("#keys") + `.endsWith('1 wrong one was shown')`)
