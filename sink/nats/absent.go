@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -86,7 +87,11 @@ type absence struct {
 	patience time.Duration
 	since    time.Time
 	found    bool
+	before   error // that the connection had before JetStream was asked last
 }
+
+// asks says that JetStream is asked from now on.
+func (a *absence) asks(nc *nats.Conn) { a.before = nc.LastError() }
 
 // judge makes of an error one that no other try mends, if JetStream has been missed for too long.
 func (a *absence) judge(nc *nats.Conn, err error) error {
@@ -94,10 +99,11 @@ func (a *absence) judge(nc *nats.Conn, err error) error {
 		a.found = true
 		return err
 	}
-	switch refused := nc.LastError(); {
+	refused := a.refusal(nc)
+	switch {
 	case errors.Is(err, nats.ErrNoResponders):
 		err = fmt.Errorf("%w: %w", jetstream.ErrJetStreamNotEnabled, err)
-	case errors.Is(err, context.DeadlineExceeded) && errors.Is(refused, nats.ErrPermissionViolation): // which is no answer to who asks
+	case errors.Is(err, context.DeadlineExceeded) && refused != nil: // which is no answer to who asks
 		err = fmt.Errorf("%w: %w", refused, err)
 	default:
 		a.since = time.Time{}
@@ -110,4 +116,22 @@ func (a *absence) judge(nc *nats.Conn, err error) error {
 		return err
 	}
 	return sink.Permanent(fmt.Errorf("nats: for %v there has been no JetStream here for who asks: %w", a.patience, err))
+}
+
+// refusal is why a server does not take what JetStream was asked, or would not give its answer; nil if it has
+// said no such thing. The connection is the caller's, and its last error may be of something else, or old.
+func (a *absence) refusal(nc *nats.Conn) error {
+	refused := nc.LastError()
+	if !errors.Is(refused, nats.ErrPermissionViolation) {
+		return nil
+	}
+	inbox := nc.NewInbox()
+	inbox = inbox[:strings.LastIndexByte(inbox, '.')+1]
+	switch said := refused.Error(); {
+	case strings.Contains(said, `"`+jetstream.DefaultAPIPrefix) && refused != a.before:
+		return refused
+	case strings.Contains(said, `"`+inbox): // of which a connection subscribes to one, once
+		return refused
+	}
+	return nil
 }

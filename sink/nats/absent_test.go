@@ -54,6 +54,11 @@ func TestNoJetStream(t *testing.T) {
 				Publish: &server.SubjectPermission{Deny: []string{"$JS.API.>"}},
 			}}}}, nats.UserInfo("u", "p"))
 		}, nats.ErrPermissionViolation, true},
+		"no rights to answers": {func(t *testing.T) *nats.Conn {
+			return serve(t, server.Options{JetStream: true, Users: []*server.User{{Username: "u", Password: "p", Permissions: &server.Permissions{
+				Subscribe: &server.SubjectPermission{Deny: []string{"mine.>"}},
+			}}}}, nats.UserInfo("u", "p"), nats.CustomInboxPrefix("mine"))
+		}, nats.ErrPermissionViolation, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -84,6 +89,75 @@ func TestNoJetStream(t *testing.T) {
 			require.ErrorIs(t, err, c.is)
 			require.False(t, sink.Retryable(err))
 		})
+	}
+}
+
+// seekers look for JetStream until ctx ends: a sink of a recording, and a consumer.
+var seekers = map[string]func(ctx context.Context, nc *nats.Conn, dir string, patience time.Duration) error{
+	"sink": func(ctx context.Context, nc *nats.Conn, dir string, patience time.Duration) error {
+		engine, err := sinknats.NewEngine(nc, sinknats.Config{Patience: patience, Limits: sinknats.Limits{MaxBytes: 256 << 20}})
+		if err != nil {
+			return err
+		}
+		folder := sink.NewFolder(sink.FolderConfig{Paths: []string{dir}, Follow: 5 * time.Millisecond})
+		r, err := sink.NewRunner(engine, folder, sink.Config{Linger: 5 * time.Millisecond, MinWait: 5 * time.Millisecond, MaxWait: 10 * time.Millisecond})
+		if err != nil {
+			return err
+		}
+		return r.Run(ctx)
+	},
+	"consumer": func(ctx context.Context, nc *nats.Conn, _ string, patience time.Duration) error {
+		consumer, err := sinknats.NewConsumer(nc, sinknats.ConsumerConfig{Market: tickstorm.Stocks, Handler: tickstorm.NopHandler{}, Lease: patience})
+		if err != nil {
+			return err
+		}
+		return consumer.Run(ctx)
+	},
+}
+
+// seek has one of them look. end ends it, and requires that nothing else has.
+func seek(t *testing.T, who string, nc *nats.Conn, dir string, patience time.Duration) (over chan error, end func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	over = make(chan error, 1)
+	go func() { over <- seekers[who](ctx, nc, dir, patience) }()
+	return over, func() {
+		cancel()
+		require.ErrorIs(t, <-over, context.Canceled)
+	}
+}
+
+// outlast waits until one has looked for much longer than its patience, or has ended.
+func outlast(t *testing.T, nc *nats.Conn, over chan error, patience time.Duration) {
+	began, asked := time.Now(), nc.Stats().OutMsgs
+	require.Eventually(t, func() bool {
+		return len(over) > 0 || time.Since(began) > 5*patience && nc.Stats().OutMsgs > asked+4
+	}, sinktest.Patience, time.Millisecond)
+}
+
+// TestRefusedElsewhere: a server that is silent is waited for, whatever else was refused to the caller, whose
+// connection it is.
+func TestRefusedElsewhere(t *testing.T) {
+	t.Parallel()
+	for name, subject := range map[string]string{"another subject": "elsewhere", "a question before": "$JS.API.STREAM.DELETE.theirs"} {
+		for who := range seekers {
+			t.Run(who+", "+name, func(t *testing.T) {
+				t.Parallel()
+				const patience = 100 * time.Millisecond
+				nc := serve(t, server.Options{Users: []*server.User{{Username: "u", Password: "p", Permissions: &server.Permissions{
+					Publish: &server.SubjectPermission{Deny: []string{subject}},
+				}}}}, nats.UserInfo("u", "p"))
+				_, err := nc.Subscribe("$JS.API.>", func(*nats.Msg) {}) // as nodes do that elect
+				require.NoError(t, err)
+				require.NoError(t, nc.Publish(subject, nil))
+				require.NoError(t, nc.Flush())
+				require.ErrorIs(t, nc.LastError(), nats.ErrPermissionViolation)
+				dir, _ := sinktest.Recorded(t, false, 1)
+				over, end := seek(t, who, nc, dir, patience)
+				outlast(t, nc, over, patience)
+				end()
+			})
+		}
 	}
 }
 

@@ -196,6 +196,7 @@ func (c *Consumer) lead(ctx context.Context, giveUp func()) error {
 	var g *group
 	defer func() { c.letGo(ctx, tick, g) }()
 	for {
+		c.absent.asks(c.nc)
 		err := c.absent.judge(c.nc, classify(c.share(ctx, &g)))
 		if ctx.Err() != nil {
 			return ctx.Err()

@@ -124,6 +124,7 @@ func (e *Engine) Write(ctx context.Context, b *sink.Batch) error {
 // than before.
 func (e *Engine) round(ctx context.Context, b *sink.Batch) (progress bool, err error) {
 	e.flight.begin()
+	e.absent.asks(e.nc)
 	err = e.publish(ctx, b)
 	if err == nil {
 		err = e.flight.await(ctx, e.cfg.Patience)
