@@ -93,21 +93,24 @@ type absence struct {
 // asks says that JetStream is asked from now on.
 func (a *absence) asks(nc *nats.Conn) { a.before = nc.LastError() }
 
-// judge makes of an error one that no other try mends, if JetStream has been missed for too long.
+// judge makes of an error one that no other try mends, if it is such a one or JetStream has been missed for
+// too long. A server that says that it has none is no other than one that says nothing: so does one that
+// goes down.
 func (a *absence) judge(nc *nats.Conn, err error) error {
 	if err == nil || a.found {
 		a.found = true
-		return err
+		return classify(err)
 	}
 	refused := a.refusal(nc)
 	switch {
+	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 	case errors.Is(err, nats.ErrNoResponders):
 		err = fmt.Errorf("%w: %w", jetstream.ErrJetStreamNotEnabled, err)
 	case errors.Is(err, context.DeadlineExceeded) && refused != nil: // which is no answer to who asks
 		err = fmt.Errorf("%w: %w", refused, err)
 	default:
 		a.since = time.Time{}
-		return err
+		return classify(err)
 	}
 	if a.since.IsZero() {
 		a.since = time.Now()

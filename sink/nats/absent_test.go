@@ -18,6 +18,11 @@ import (
 
 // serve runs a server as it is told, and connects.
 func serve(t *testing.T, o server.Options, options ...nats.Option) *nats.Conn {
+	return connect(t, up(t, o), options...)
+}
+
+// up runs a server as it is told.
+func up(t *testing.T, o server.Options) *server.Server {
 	o.Host, o.Port, o.StoreDir, o.NoLog, o.NoSigs = "127.0.0.1", server.RANDOM_PORT, t.TempDir(), true, true
 	s, err := server.NewServer(&o)
 	require.NoError(t, err)
@@ -27,6 +32,10 @@ func serve(t *testing.T, o server.Options, options ...nats.Option) *nats.Conn {
 		s.WaitForShutdown()
 	})
 	require.True(t, s.ReadyForConnections(sinktest.Patience))
+	return s
+}
+
+func connect(t *testing.T, s *server.Server, options ...nats.Option) *nats.Conn {
 	nc, err := nats.Connect(s.ClientURL(), options...)
 	require.NoError(t, err)
 	t.Cleanup(nc.Close)
@@ -159,6 +168,60 @@ func TestRefusedElsewhere(t *testing.T) {
 			})
 		}
 	}
+}
+
+// found waits until a stream has messages, or who makes it has ended.
+func found(t *testing.T, nc *nats.Conn, over chan error, stream string, messages uint64) {
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		s, err := js.Stream(t.Context(), stream)
+		return len(over) > 0 || err == nil && s.CachedInfo().State.Msgs >= messages
+	}, sinktest.Patience, 5*time.Millisecond)
+}
+
+// TestAccountWithout: an account whose server says that it has no JetStream is waited for as one is for which
+// nobody answers: as long as patience at the beginning, and for ever if it had it, as where a server goes down.
+func TestAccountWithout(t *testing.T) {
+	t.Parallel()
+	start := func(t *testing.T) (*server.Account, *nats.Conn) {
+		account := server.NewAccount("ticks")
+		s := up(t, server.Options{
+			JetStream: true, Accounts: []*server.Account{account}, Users: []*server.User{{Username: "u", Password: "p", Account: account}},
+		})
+		account, err := s.LookupAccount("ticks") // which is the server's own
+		require.NoError(t, err)
+		return account, connect(t, s, nats.UserInfo("u", "p"))
+	}
+	for who, stream := range map[string]string{"sink": "md_stocks", "consumer": "md-group_tickstorm"} {
+		t.Run(who+", at the beginning", func(t *testing.T) {
+			t.Parallel()
+			account, nc := start(t)
+			dir, _ := sinktest.Recorded(t, false, 1)
+			over, end := seek(t, who, nc, dir, 5*time.Second)
+			require.Eventually(t, func() bool { return nc.Stats().InMsgs > 0 }, sinktest.Patience, time.Millisecond)
+			require.NoError(t, account.EnableJetStream(nil, nil))
+			found(t, nc, over, stream, 1)
+			end()
+		})
+	}
+	t.Run("sink, later", func(t *testing.T) {
+		t.Parallel()
+		const patience = 100 * time.Millisecond
+		account, nc := start(t)
+		require.NoError(t, account.EnableJetStream(nil, nil))
+		dir := t.TempDir()
+		tape := sinktest.NewTape(t, dir, false)
+		tape.Say(10)
+		over, end := seek(t, "sink", nc, dir, patience)
+		found(t, nc, over, "md_stocks", 30)
+		require.NoError(t, account.DisableJetStream())
+		tape.Say(10)
+		outlast(t, nc, over, patience)
+		require.NoError(t, account.EnableJetStream(nil, nil))
+		found(t, nc, over, "md_stocks", 60)
+		end()
+	})
 }
 
 // TestConnectionClosed: a consumer whose connection is closed for good has ended.

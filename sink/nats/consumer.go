@@ -197,7 +197,7 @@ func (c *Consumer) lead(ctx context.Context, giveUp func()) error {
 	defer func() { c.letGo(ctx, tick, g) }()
 	for {
 		c.absent.asks(c.nc)
-		err := c.absent.judge(c.nc, classify(c.share(ctx, &g)))
+		err := c.absent.judge(c.nc, c.share(ctx, &g))
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
