@@ -60,8 +60,9 @@ func (f *natsFlags) layout() sinknats.Layout {
 	return sinknats.Layout{Prefix: f.Prefix, Partitions: f.Partitions}
 }
 
-// natsPatience is how long a server has to say at the beginning whether it has JetStream.
-const natsPatience = 2 * time.Second
+// natsPatience is how long servers have to say at the beginning whether they have JetStream: those of a
+// cluster that starts do not come up at the same moment.
+const natsPatience = 5 * time.Second
 
 // connect connects to servers with JetStream, for good: one that goes away later is waited for.
 func (f *natsFlags) connect(ctx context.Context, a *app, url string) (*nats.Conn, error) {

@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
@@ -120,6 +123,40 @@ func TestNatsNever(t *testing.T) {
 	o.Accounts, o.Users, o.Authorization = nil, nil, "sesame-token"
 	s := newScene(t).with("NATS_TOKEN=sesame-token")
 	require.Equal(t, exitOK, s.run(t, "sink", "nats", "--demo", "--for", "100ms", little, "--url", serve(o)), s.err)
+}
+
+// TestNatsClusterStarts: a node without JetStream is waited for as long as another of its cluster may have it.
+func TestNatsClusterStarts(t *testing.T) {
+	t.Parallel()
+	s, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true,
+		Cluster: server.ClusterOpts{Name: "ticks", Host: "127.0.0.1", Port: server.RANDOM_PORT},
+	})
+	require.NoError(t, err)
+	go s.Start()
+	t.Cleanup(func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+	})
+	require.True(t, s.ReadyForConnections(patience))
+	other, err := nats.Connect(s.ClientURL()) // which answers as a node does that has it
+	require.NoError(t, err)
+	t.Cleanup(other.Close)
+	over := make(chan error, 1)
+	go func() {
+		nc, err := (&natsFlags{}).connect(t.Context(), &app{world: newScene(t).world, log: slog.New(slog.DiscardHandler)}, s.ClientURL())
+		if err == nil {
+			nc.Close()
+		}
+		over <- err
+	}()
+	require.Eventually(t, func() bool {
+		v, err := s.Varz(nil)
+		return err == nil && v.InMsgs > 0 || len(over) > 0
+	}, patience, time.Millisecond)
+	_, err = other.Subscribe("$JS.API.INFO", func(m *nats.Msg) { _ = m.Respond([]byte("{}")) })
+	require.NoError(t, err)
+	require.NoError(t, <-over)
 }
 
 // TestNatsEnds: what keeps a sink or a consumer from being one has its message and its code.

@@ -196,7 +196,8 @@ func (c *Consumer) lead(ctx context.Context, giveUp func()) error {
 	var g *group
 	defer func() { c.letGo(ctx, tick, g) }()
 	for {
-		err := c.absent.judge(c.nc, classify(c.share(ctx, &g)))
+		c.absent.asks(c.nc)
+		err := c.absent.judge(c.nc, c.share(ctx, &g))
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

@@ -31,7 +31,7 @@ type Config struct {
 	// Duplicates is the window of these ids, of a stream that is made; default 2 min.
 	Duplicates time.Duration
 	// Patience is how long an answer of a server is waited for, and JetStream at the beginning, where
-	// nobody answers for it; default 5 s.
+	// nobody answers for it or a server says that there is none; default 5 s.
 	Patience time.Duration
 }
 
@@ -124,6 +124,7 @@ func (e *Engine) Write(ctx context.Context, b *sink.Batch) error {
 // than before.
 func (e *Engine) round(ctx context.Context, b *sink.Batch) (progress bool, err error) {
 	e.flight.begin()
+	e.absent.asks(e.nc)
 	err = e.publish(ctx, b)
 	if err == nil {
 		err = e.flight.await(ctx, e.cfg.Patience)
@@ -132,7 +133,7 @@ func (e *Engine) round(ctx context.Context, b *sink.Batch) (progress bool, err e
 	if err == nil {
 		err = failed
 	}
-	return progress, e.absent.judge(e.nc, classify(err))
+	return progress, e.absent.judge(e.nc, err)
 }
 
 // publish publishes it all, without waiting for answers.
@@ -256,15 +257,10 @@ func (e *Engine) sendAlone(ctx context.Context, l *lane, r *sink.Row, m *nats.Ms
 	return nil
 }
 
-// classify says of an error whether another try is worth it.
+// classify says of an error whether another try is worth it. Of a want of JetStream an absence does.
 func classify(err error) error {
-	var api *jetstream.APIError
 	var stream *StreamError
-	switch {
-	case errors.As(err, &stream), errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrAuthorization):
-		return sink.Permanent(err)
-	case errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeJetStreamNotEnabled,
-		errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeJetStreamNotEnabledForAccount:
+	if errors.As(err, &stream) || errors.Is(err, nats.ErrConnectionClosed) || errors.Is(err, nats.ErrAuthorization) {
 		return sink.Permanent(err)
 	}
 	return err
