@@ -2,7 +2,9 @@ package tickstorm
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -179,7 +181,7 @@ func (k *link) split() {
 func (k *link) isLive(t Topic) bool {
 	h, held := k.session.ledger.held[t]
 	switch {
-	case h&granted != 0:
+	case h == granted:
 		return k.caught.live == nil || k.caught.live[t]
 	case !k.settled.IsZero():
 		return true
@@ -248,8 +250,41 @@ func (l *Lasting) tell(gap *Gap, to Moment) {
 // caught is how far a relay has caught up with topics that it sends the past of.
 type caught struct {
 	live   map[Topic]bool // those that it has sent some of: whether they are live now; nil if it sends nothing of the past
+	others map[Topic]bool // those that are not, and that a history may be of that does not name all of its topics
 	behind bool           // some of the late gaps' topics are not live
 	unsure bool           // that has to be looked at anew
+}
+
+// put puts down whether a topic is live.
+func (c *caught) put(t Topic, live bool) {
+	if _, known := c.live[t]; !known {
+		t = Topic{strings.Clone(t.Channel), strings.Clone(t.Symbol)} // it is part of a message
+	}
+	c.live[t] = live
+	if live {
+		delete(c.others, t)
+	}
+}
+
+// catchUpOthers takes a piece that may be of more topics than it names. It is of none that was acknowledged, or began
+// again, since the first piece of its kind: those get a past of their own, behind the last one.
+func (k *link) catchUpOthers(more bool) {
+	c, held := &k.caught, k.session.ledger.held
+	maps.DeleteFunc(c.others, func(t Topic, _ bool) bool { return held[t] != granted })
+	if len(c.others) == 0 {
+		c.others = map[Topic]bool{}
+		for t, h := range held {
+			if h == granted && !c.live[t] {
+				c.others[t] = true
+			}
+		}
+	}
+	for t := range c.others {
+		c.live[t] = !more
+	}
+	if !more {
+		c.others = nil
+	}
 }
 
 // catchUp takes a message of the past. All of it happened before what is live, and perhaps long before the gap began,
@@ -267,16 +302,17 @@ func (k *link) catchUp(msg []byte) {
 		k.caught.live = map[Topic]bool{}
 	}
 	for _, name := range p.Topics {
-		if t, err := ParseTopic(name); err == nil {
-			k.caught.live[s.ledger.market.canonical(t, s.ledger.keepCase)] = !p.More
+		t, err := ParseTopic(name)
+		if err != nil {
+			continue
+		}
+		t = s.ledger.market.canonical(t, s.ledger.keepCase)
+		if _, held := s.ledger.held[t]; held {
+			k.caught.put(t, !p.More)
 		}
 	}
 	if p.Others {
-		for t, h := range s.ledger.held {
-			if h&granted != 0 {
-				k.caught.live[t] = k.caught.live[t] || !p.More
-			}
-		}
+		k.catchUpOthers(p.More)
 	}
 	k.caught.unsure = true
 	if !k.settled.IsZero() {
@@ -290,7 +326,7 @@ func (k *link) letGo(ended []Topic) {
 	for _, t := range ended {
 		t = l.market.canonical(t, l.keepCase)
 		if _, waits := k.caught.live[t]; waits {
-			k.caught.live[t] = true
+			k.caught.put(t, true)
 		}
 		k.caught.unsure = true
 	}
@@ -310,7 +346,7 @@ func (k *link) behind() bool {
 // catching reports whether a relay is still to send more of the past of some topic.
 func (k *link) catching() bool {
 	for t, live := range k.caught.live {
-		if !live && k.session.ledger.held[t]&granted != 0 {
+		if !live && k.session.ledger.held[t] == granted {
 			return true
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -283,6 +284,88 @@ func TestGapPast(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestGapPastOthers: the end of a history that does not name all of its topics is not that of a topic that was acknowledged
+// when it had begun: its own past comes behind that.
+func TestGapPastOthers(t *testing.T) {
+	fixture.InBubble(t, sim.Config{Quiet: true, Acks: sim.AckNothing}, func(t *testing.T, server *sim.Server) {
+		d := new(diary)
+		c := simClientWith(t, server, d, func(cfg *tickstorm.Config) { cfg.ChunkTopics = 1 })
+		require.NoError(t, c.SubscribeTopics(t.Context(), fixture.Topics(t, "T.A,T.B,T.C")...))
+		running := fixture.Runs(t.Context(), c)
+		fixture.Settled(t, server, 1, 1)
+		acked(t, server, "T.A", "T.B", "T.C")
+		server.Broadcast(tradeMessageAt("A", time.Now()))
+		synctest.Wait()
+		server.Conns()[0].Cut()
+		fixture.Settled(t, server, 2, 1)
+		piece := func(topics, next string) {
+			time.Sleep(10 * time.Millisecond)
+			server.Broadcast([]byte("[" + fixture.Status("history_begin", "from=1 topics="+topics) + "," + fixture.Status("history_end", "to=1 events=0 next="+next) + "]"))
+			synctest.Wait()
+		}
+		trade := func() time.Time {
+			time.Sleep(10 * time.Millisecond)
+			at := time.Now()
+			server.Broadcast(tradeMessageAt("A", at))
+			synctest.Wait()
+			return at
+		}
+		many := strings.TrimSuffix(strings.Repeat("T.X,", 100), ",")
+		acked(t, server, "T.A", "T.B")
+		piece(many, "history")
+		acked(t, server, "T.C")
+		piece(many, "history")
+		piece("T.B", "live") // which overtakes it, and begins again
+		piece("T.B", "history")
+		piece(many, "live")
+		trade()
+		require.Len(t, d.gaps, 1)
+		require.Equal(t, "T.A", fixture.Listed(d.gaps[0].Topics))
+		piece("T.B,T.C", "history")
+		trade()
+		require.Len(t, d.gaps, 1)
+		piece("T.B,T.C", "live")
+		end := trade()
+		require.Len(t, d.gaps, 2)
+		require.Equal(t, "T.B,T.C", fixture.Listed(d.gaps[1].Topics))
+		require.True(t, d.gaps[1].To.Event.Equal(end.Truncate(time.Millisecond)))
+		require.NoError(t, c.Close())
+		require.NoError(t, <-running)
+	})
+}
+
+// TestGapPastBounded: what a server names that nobody has asked for is not kept.
+func TestGapPastBounded(t *testing.T) {
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+		c := simClientWith(t, server, tickstorm.NopHandler{}, func(cfg *tickstorm.Config) { cfg.Queue.Inline = true })
+		require.NoError(t, c.SubscribeTopics(t.Context(), fixture.Topics(t, "T.A,T.B")...))
+		running := fixture.Runs(t.Context(), c)
+		fixture.Settled(t, server, 1, 2)
+		server.Broadcast(tradeMessageAt("A", time.Now()))
+		synctest.Wait()
+		server.Conns()[0].Cut()
+		fixture.Settled(t, server, 2, 2)
+		heap := func() int {
+			var m runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&m)
+			return int(m.HeapAlloc)
+		}
+		before := heap()
+		for i := range 200 {
+			var names strings.Builder
+			for n := range 1000 {
+				fmt.Fprintf(&names, "T.S%d,", i*1000+n)
+			}
+			server.Broadcast([]byte("[" + fixture.Status("history_begin", "from=1 topics="+names.String()+"T.A") + "," + fixture.Status("history_end", "to=1 events=0 next=history") + "]"))
+			synctest.Wait()
+		}
+		require.Less(t, heap()-before, 4<<20)
+		require.NoError(t, c.Close())
+		require.NoError(t, <-running)
+	})
 }
 
 // TestGapPastUnsubscribed: the past of a topic that is not wanted any more is not waited for.
