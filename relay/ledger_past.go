@@ -20,6 +20,7 @@ type catching struct {
 	since int64 // what has come since then may be in the past alone: its acknowledgement, or the last piece of it
 	ended bool  // a last piece has come
 	more  bool  // pieces have come, and the last is still to come
+	some  bool  // there was something in them
 	owed  bool  // the gap of the upstream's client is still to be told, and will be of the topic
 	other bool  // a history that does not name all of its topics may be of it
 }
@@ -101,12 +102,12 @@ func (l *ledger) catchUp(e *entry, p *past.Piece, received int64, m *missing) {
 		l.reached = max(l.reached, c.since)
 	}
 	if p.More {
-		c.more, c.ended = true, false
+		c.more, c.ended, c.some = true, false, c.some || !p.Empty
 		return
 	}
 	was := *c
-	c.since, c.ended, c.more, c.other = received, true, false, false
-	if e.up == granted && !c.owed && (was.more || !p.Empty) {
+	*c = catching{since: received, ended: true, owed: c.owed}
+	if e.up == granted && !c.owed && (was.some || !p.Empty) {
 		m.add(e, was.since)
 	}
 }

@@ -79,6 +79,10 @@ func TestPastIsMissing(t *testing.T) {
 			{pastOf("snapshot", "T.B", "snapshot", nothing), none},
 			{pastOf("snapshot", "T.B", "live", nothing), [4][]lacks{1: {{2 * second, 7 * second, "T.B"}}}},
 		}, 1, lacks{2 * second, 7 * second, ""}},
+		{"several pieces that are empty", []step{
+			{pastOf("history", "T.B", "history", nothing), none},
+			{pastOf("history", "T.B", "live", nothing), none},
+		}, 0, lacks{}},
 		{"one topic in the middle of another", []step{
 			{pastOf("snapshot", "T.B", "snapshot"), none},
 			{pastOf("snapshot", "T.A", "live", nothing), none},
