@@ -16,8 +16,10 @@ import (
 // until the next one had subscribed again. What the server sent meanwhile is lost, and
 // nothing in the stream says so. A topic of which a relay sends the past first is not live before
 // that has ended, so that the window lasts until then: what happened in it is in the past alone, all of it
-// or the last event of each symbol. It is no claim of more: gaps that the server leaves
-// within a connection are not noticed, and nothing need have happened in the window.
+// or the last event of each symbol. A relay begins with that at once: where it comes over a second behind the
+// acknowledgement, and behind the past of other topics, the window may have ended before. It is no claim of
+// more: gaps that the server leaves within a connection are not noticed, and nothing need have happened in the
+// window.
 type Gap struct {
 	Market Market
 	// From is the last that came before, To the first that came after.
@@ -325,7 +327,7 @@ func (k *link) letGo(ended []Topic) {
 	l := &k.session.ledger
 	for _, t := range ended {
 		t = l.market.canonical(t, l.keepCase)
-		if _, waits := k.caught.live[t]; waits {
+		if _, held := l.held[t]; held && k.caught.live != nil {
 			k.caught.put(t, true)
 		}
 		k.caught.unsure = true

@@ -211,6 +211,16 @@ func TestGapPast(t *testing.T) {
 			lines: "P, P, gap, B, B", gaps: []gap{{"T.A,T.B", 2500 * time.Millisecond, true, 0}, {"T.A,T.B", 0, true, 3 * time.Second}}, next: true,
 		},
 		{
+			name: "one is withdrawn before its turn",
+			do: func(send func(time.Duration, ...string)) {
+				send(0, snapshot("T.B", "snapshot"))
+				send(time.Second, fixture.Status("withdrawn", "withdrawn: T.A"))
+				send(time.Second, snapshot("T.B", "live"))
+				send(time.Second/2, "B")
+			},
+			lines: "P, P, gap, B", gaps: []gap{{"T.A,T.B", 2500 * time.Millisecond, true, 0}},
+		},
+		{
 			name: "one is withdrawn in the middle of it, when another is live",
 			do: func(send func(time.Duration, ...string)) {
 				send(0, snapshot("T.B", "live"))
