@@ -2,8 +2,8 @@ package tickstorm_test
 
 import (
 	"fmt"
-	"slices"
 	"iter"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
