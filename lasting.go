@@ -50,7 +50,7 @@ type Lasting struct {
 	attempt   int // since the last healthy connection
 	waits     backoff
 	link      *link   // the session's; nil before Connect and after Lost
-	missed    *Gap    // not told yet
+	missed    []*Gap  // not told yet, of different topics
 	gapTopics []Topic // those of the last gap
 	scanner   *Parser // finds the first event after a gap
 	last      Moment  // of any connection
@@ -122,8 +122,8 @@ func (l *Lasting) Config() Config { return l.cfg }
 func (l *Lasting) Connect(now time.Time) (*Session, error) {
 	l.start()
 	l.attempt++
-	if l.missed != nil {
-		l.missed.Attempt++
+	for _, gap := range l.missed {
+		gap.Attempt++
 	}
 	l.enter(StateChange{State: StateConnecting}, now)
 	l.mu.Lock()

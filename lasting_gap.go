@@ -2,7 +2,9 @@ package tickstorm
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -14,8 +16,10 @@ import (
 // until the next one had subscribed again. What the server sent meanwhile is lost, and
 // nothing in the stream says so. A topic of which a relay sends the past first is not live before
 // that has ended, so that the window lasts until then: what happened in it is in the past alone, all of it
-// or the last event of each symbol. It is no claim of more: gaps that the server leaves
-// within a connection are not noticed, and nothing need have happened in the window.
+// or the last event of each symbol. A relay begins with that at once: where it comes over a second behind the
+// acknowledgement, and behind the past of other topics, the window may have ended before. It is no claim of
+// more: gaps that the server leaves within a connection are not noticed, and nothing need have happened in the
+// window.
 type Gap struct {
 	Market Market
 	// From is the last that came before, To the first that came after.
@@ -55,7 +59,8 @@ func (g *Gap) String() string {
 // GapHandler is an optional ability of a [Handler] that a [Client] calls, and any other driver
 // of a [Lasting]: OnGap is told of
 // each [Gap], after the connection was made again and before its first event that is live. A
-// connection that breaks again before that makes it a longer gap, not another. Many topics
+// connection that breaks again before that makes it a longer gap, not another; one that breaks while some topics are
+// not live makes it longer for these, and opens another for the others. Many topics
 // are asked for in several requests, and a relay sends the past of each by itself: those that were
 // not acknowledged and live when the first event
 // came have a Gap of their own. It ends with the first event after all are, and is
@@ -68,7 +73,8 @@ type GapHandler interface {
 // gapPatience is how long the first event after a gap is waited for.
 const gapPatience = time.Second
 
-// lost opens a gap, unless one is open or there was nothing to lose.
+// lost opens a gap, unless there was nothing to lose. One that is open already goes on: of what it is of where
+// something else was live on this connection, and of all where nothing was.
 func (k *link) lost(cause error) {
 	l, s := k.lasting, k.session
 	if at := s.parser.lastEventTime(); at != 0 {
@@ -77,23 +83,33 @@ func (k *link) lost(cause error) {
 	if s.received != 0 {
 		l.last.Received = time.Unix(0, s.received)
 	}
-	if l.missed == nil {
-		l.missed = k.late
-	}
+	l.missed = append(l.missed, k.late...)
 	if k.settled.IsZero() && !k.events && s.ledger.grants == 0 || len(s.ledger.held) == 0 {
 		return
 	}
-	if l.missed == nil {
-		l.missed = &Gap{Market: l.cfg.Market, From: l.last, Cause: cause}
-		if l.opened != nil {
-			l.opened(l.missed)
+	had := map[Topic]bool{}
+	for _, gap := range l.missed {
+		for _, t := range gap.Topics {
+			had[t] = true
 		}
 	}
-	had := setOf(l.missed.Topics)
+	var more []Topic
 	for t := range s.ledger.held {
 		if !had[t] {
-			l.missed.Topics = append(l.missed.Topics, t)
+			more = append(more, t)
 		}
+	}
+	if n := len(l.missed); n > 0 && !k.events {
+		l.missed[n-1].Topics = append(l.missed[n-1].Topics, more...)
+		return
+	}
+	if len(more) == 0 {
+		return
+	}
+	gap := &Gap{Market: l.cfg.Market, From: l.last, Topics: more, Cause: cause}
+	l.missed = append(l.missed, gap)
+	if l.opened != nil {
+		l.opened(gap)
 	}
 }
 
@@ -113,11 +129,12 @@ func (k *link) scan(msg []byte) {
 		k.catchUp(msg)
 		return
 	}
-	if k.late != nil && (k.settled.IsZero() || k.behind()) && !mayHaveStatus(msg) {
+	if len(k.late) > 0 && (k.settled.IsZero() || k.behind()) && !mayHaveStatus(msg) {
 		return // the last answer is not in it
 	}
 	k.preview.begin(s.parser.stats.Events[KindStatus])
 	_ = l.scanner.Parse(msg, &k.preview) // the handler is told what is wrong with it
+	k.letGo(k.preview.ended)
 	first, came := k.preview.behind(0)
 	if !came {
 		return
@@ -126,7 +143,7 @@ func (k *link) scan(msg []byte) {
 	case !k.events:
 		k.events = true
 		k.split()
-		l.tellGap(to)
+		l.tellMissed(to)
 	case !k.settled.IsZero() && !k.behind():
 		k.tellLate(to)
 	}
@@ -144,22 +161,20 @@ func (s *Session) moment(event int64) Moment {
 // split makes a gap of its own of the topics that are not live when the first event comes: their turn to be asked
 // for comes after it, or a relay has not sent all yet of what was before it. They are missed for longer.
 func (k *link) split() {
-	gap := k.lasting.missed
-	if gap == nil {
-		return
-	}
 	k.caught.unsure = true
-	late, topics := *gap, gap.Topics
-	gap.Topics, late.Topics = nil, nil
-	for _, t := range topics {
-		if k.isLive(t) {
-			gap.Topics = append(gap.Topics, t)
-		} else {
-			late.Topics = append(late.Topics, t)
+	for _, gap := range k.lasting.missed {
+		late, topics := *gap, gap.Topics
+		gap.Topics, late.Topics = nil, nil
+		for _, t := range topics {
+			if k.isLive(t) {
+				gap.Topics = append(gap.Topics, t)
+			} else {
+				late.Topics = append(late.Topics, t)
+			}
 		}
-	}
-	if len(late.Topics) > 0 {
-		k.late = &late
+		if len(late.Topics) > 0 {
+			k.late = append(k.late, &late)
+		}
 	}
 }
 
@@ -168,7 +183,7 @@ func (k *link) split() {
 func (k *link) isLive(t Topic) bool {
 	h, held := k.session.ledger.held[t]
 	switch {
-	case h&granted != 0:
+	case h == granted:
 		return k.caught.live == nil || k.caught.live[t]
 	case !k.settled.IsZero():
 		return true
@@ -181,28 +196,32 @@ func (k *link) isLive(t Topic) bool {
 func (k *link) awaitEnd() {
 	s := k.session
 	k.caught.unsure = true
-	if k.late != nil && s.answering {
+	if len(k.late) > 0 && s.answering {
 		if next, came := k.preview.behind(s.parser.stats.Events[KindStatus]); came && !k.behind() {
 			k.tellLate(s.moment(next))
 		}
 	}
-	if k.late != nil || k.lasting.missed != nil && !k.events {
+	if len(k.late) > 0 || len(k.lasting.missed) > 0 && !k.events {
 		k.quiet = k.settled.Add(gapPatience)
 	}
 }
 
-// tellLate closes the gap of the topics that were answered late.
+// tellLate closes the gaps of the topics that were live late.
 func (k *link) tellLate(to Moment) {
-	if late := k.late; late != nil {
-		k.late = nil
-		k.lasting.tell(late, to)
-	}
+	late := k.late
+	k.late = nil
+	k.lasting.tellAll(late, to)
 }
 
-// tellGap closes the gap and tells it.
-func (l *Lasting) tellGap(to Moment) {
-	if gap := l.missed; gap != nil {
-		l.missed = nil
+// tellMissed closes the gaps and tells them.
+func (l *Lasting) tellMissed(to Moment) {
+	missed := l.missed
+	l.missed = nil
+	l.tellAll(missed, to)
+}
+
+func (l *Lasting) tellAll(gaps []*Gap, to Moment) {
+	for _, gap := range gaps {
 		l.tell(gap, to)
 	}
 }
@@ -233,8 +252,41 @@ func (l *Lasting) tell(gap *Gap, to Moment) {
 // caught is how far a relay has caught up with topics that it sends the past of.
 type caught struct {
 	live   map[Topic]bool // those that it has sent some of: whether they are live now; nil if it sends nothing of the past
-	behind bool           // some of the late gap's topics are not live
+	others map[Topic]bool // those that are not, and that a history may be of that does not name all of its topics
+	behind bool           // some of the late gaps' topics are not live
 	unsure bool           // that has to be looked at anew
+}
+
+// put puts down whether a topic is live.
+func (c *caught) put(t Topic, live bool) {
+	if _, known := c.live[t]; !known {
+		t = Topic{strings.Clone(t.Channel), strings.Clone(t.Symbol)} // it is part of a message
+	}
+	c.live[t] = live
+	if live {
+		delete(c.others, t)
+	}
+}
+
+// catchUpOthers takes a piece that may be of more topics than it names. It is of none that was acknowledged, or began
+// again, since the first piece of its kind: those get a past of their own, behind the last one.
+func (k *link) catchUpOthers(more bool) {
+	c, held := &k.caught, k.session.ledger.held
+	maps.DeleteFunc(c.others, func(t Topic, _ bool) bool { return held[t] != granted })
+	if len(c.others) == 0 {
+		c.others = map[Topic]bool{}
+		for t, h := range held {
+			if h == granted && !c.live[t] {
+				c.others[t] = true
+			}
+		}
+	}
+	for t := range c.others {
+		c.live[t] = !more
+	}
+	if !more {
+		c.others = nil
+	}
 }
 
 // catchUp takes a message of the past. All of it happened before what is live, and perhaps long before the gap began,
@@ -243,7 +295,7 @@ type caught struct {
 func (k *link) catchUp(msg []byte) {
 	l, s := k.lasting, k.session
 	k.preview.begin(s.parser.stats.Events[KindStatus]) // nothing in it ends a gap
-	if l.missed == nil && k.late == nil {
+	if len(l.missed) == 0 && len(k.late) == 0 {
 		return
 	}
 	var p pastPiece
@@ -252,16 +304,17 @@ func (k *link) catchUp(msg []byte) {
 		k.caught.live = map[Topic]bool{}
 	}
 	for _, name := range p.Topics {
-		if t, err := ParseTopic(name); err == nil {
-			k.caught.live[s.ledger.market.canonical(t, s.ledger.keepCase)] = !p.More
+		t, err := ParseTopic(name)
+		if err != nil {
+			continue
+		}
+		t = s.ledger.market.canonical(t, s.ledger.keepCase)
+		if _, held := s.ledger.held[t]; held {
+			k.caught.put(t, !p.More)
 		}
 	}
 	if p.Others {
-		for t, h := range s.ledger.held {
-			if h&granted != 0 {
-				k.caught.live[t] = k.caught.live[t] || !p.More
-			}
-		}
+		k.catchUpOthers(p.More)
 	}
 	k.caught.unsure = true
 	if !k.settled.IsZero() {
@@ -269,11 +322,25 @@ func (k *link) catchUp(msg []byte) {
 	}
 }
 
-// behind reports whether topics of the late gap are not live, though they were acknowledged.
+// letGo is told of topics that the server has ended: a relay sends no more of the past of them, and no last piece.
+func (k *link) letGo(ended []Topic) {
+	l := &k.session.ledger
+	for _, t := range ended {
+		t = l.market.canonical(t, l.keepCase)
+		if _, held := l.held[t]; held && k.caught.live != nil {
+			k.caught.put(t, true)
+		}
+		k.caught.unsure = true
+	}
+}
+
+// behind reports whether topics of the late gaps are not live, though they were acknowledged.
 func (k *link) behind() bool {
 	if c := &k.caught; c.unsure {
 		c.unsure = false
-		c.behind = k.late != nil && slices.ContainsFunc(k.late.Topics, func(t Topic) bool { return !k.isLive(t) })
+		c.behind = slices.ContainsFunc(k.late, func(g *Gap) bool {
+			return slices.ContainsFunc(g.Topics, func(t Topic) bool { return !k.isLive(t) })
+		})
 	}
 	return k.caught.behind
 }
@@ -281,7 +348,7 @@ func (k *link) behind() bool {
 // catching reports whether a relay is still to send more of the past of some topic.
 func (k *link) catching() bool {
 	for t, live := range k.caught.live {
-		if !live && k.session.ledger.held[t]&granted != 0 {
+		if !live && k.session.ledger.held[t] == granted {
 			return true
 		}
 	}
@@ -301,6 +368,7 @@ type preview struct {
 	NopHandler
 	statuses uint64      // those of the messages before
 	firsts   []firstSeen // what comes before the first status, and behind each of them up to the next
+	ended    []Topic     // that are not streamed any more
 }
 
 // firstSeen is the first of some events; time is 0 if none of them has one.
@@ -313,6 +381,7 @@ type firstSeen struct {
 func (p *preview) begin(statuses uint64) {
 	p.statuses = statuses
 	p.firsts = append(p.firsts[:0], firstSeen{})
+	p.ended = p.ended[:0]
 }
 
 // behind returns the time of the first event that has one, 0 if none has, and whether any
@@ -347,7 +416,15 @@ func (p *preview) OnLULD(e *LULD)           { p.note(e) }
 func (p *preview) OnImbalance(e *Imbalance) { p.note(e) }
 func (p *preview) OnValue(e *Value)         { p.note(e) }
 func (p *preview) OnUnknown(e *Unknown)     { p.note(e) }
-func (p *preview) OnStatus(*Status)         { p.firsts = append(p.firsts, firstSeen{}) }
+
+func (p *preview) OnStatus(s *Status) {
+	p.firsts = append(p.firsts, firstSeen{})
+	if t, ok := withdrawn(s); ok {
+		p.ended = append(p.ended, t)
+	} else if s.Code() == StatusUnsubscribed {
+		p.ended = slices.AppendSeq(p.ended, s.Topics())
+	}
+}
 
 // lastEventTime returns the newest of the times of the last event of each kind, 0 if there
 // is none. It costs nothing while events are delivered: the parser still has them, but for

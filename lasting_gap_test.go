@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -80,13 +81,14 @@ func TestGapPast(t *testing.T) {
 		topics   string
 		received time.Duration // when it ends, from when the topics were answered
 		event    bool          // an event ends it
+		since    time.Duration // when it begins, from then; 0 is what was live last before the connection broke
 	}
 	for _, tc := range []struct {
 		name  string
 		do    func(send func(after time.Duration, elements ...string))
 		lines string
 		gaps  []gap
-		next  bool // the last gap is told behind the next connection, as this one breaks
+		next  bool // what is not told yet is told behind the next connection, as this one breaks
 	}{
 		{
 			name: "a snapshot",
@@ -95,7 +97,7 @@ func TestGapPast(t *testing.T) {
 				send(time.Millisecond, "A")
 				send(time.Millisecond, "B")
 			},
-			lines: "P, gap, A, B", gaps: []gap{{"T.A,T.B", time.Millisecond, true}},
+			lines: "P, gap, A, B", gaps: []gap{{"T.A,T.B", time.Millisecond, true, 0}},
 		},
 		{
 			name: "in the same read",
@@ -103,7 +105,7 @@ func TestGapPast(t *testing.T) {
 				send(0, snapshot("T.A,T.B", "live"))
 				send(0, "A", "B")
 			},
-			lines: "P, gap, A, B", gaps: []gap{{"T.A,T.B", 0, true}},
+			lines: "P, gap, A, B", gaps: []gap{{"T.A,T.B", 0, true, 0}},
 		},
 		{
 			name: "a snapshot in pieces, slow ones",
@@ -115,7 +117,7 @@ func TestGapPast(t *testing.T) {
 				send(time.Second, snapshot("T.A,T.B", "live"))
 				send(100*time.Millisecond, "A")
 			},
-			lines: "P, P, P, P, P, gap, A", gaps: []gap{{"T.A,T.B", 11 * time.Second, true}},
+			lines: "P, P, P, P, P, gap, A", gaps: []gap{{"T.A,T.B", 11 * time.Second, true, 0}},
 		},
 		{
 			name: "a history of many topics, which are not all named",
@@ -124,7 +126,7 @@ func TestGapPast(t *testing.T) {
 				send(2*time.Second, history(many, "live"))
 				send(time.Millisecond, "A")
 			},
-			lines: "P, P, gap, A", gaps: []gap{{"T.A,T.B", 2*time.Second + time.Millisecond, true}},
+			lines: "P, P, gap, A", gaps: []gap{{"T.A,T.B", 2*time.Second + time.Millisecond, true, 0}},
 		},
 		{
 			name: "one topic after the other, in another spelling",
@@ -136,7 +138,7 @@ func TestGapPast(t *testing.T) {
 				send(time.Millisecond, "A")
 				send(time.Millisecond, "B")
 			},
-			lines: "P, gap, A, A, A, P, gap, A, B", gaps: []gap{{"T.A", time.Millisecond, true}, {"T.B", 4 * time.Millisecond, true}},
+			lines: "P, gap, A, A, A, P, gap, A, B", gaps: []gap{{"T.A", time.Millisecond, true, 0}, {"T.B", 4 * time.Millisecond, true, 0}},
 		},
 		{
 			name: "a history of one while the other is live",
@@ -151,7 +153,7 @@ func TestGapPast(t *testing.T) {
 				send(time.Second/4, fixture.Status("dropped", "1 events"), "B")
 			},
 			lines: "P, P, gap, B, B, B, P, gap, B",
-			gaps:  []gap{{"T.B", time.Second + time.Millisecond, true}, {"T.A", 4*time.Second + 751*time.Millisecond, true}},
+			gaps:  []gap{{"T.B", time.Second + time.Millisecond, true, 0}, {"T.A", 4*time.Second + 751*time.Millisecond, true, 0}},
 		},
 		{
 			name: "nothing comes behind it",
@@ -160,7 +162,7 @@ func TestGapPast(t *testing.T) {
 				send(300*time.Millisecond, snapshot("T.B", "live"))
 				send(1500*time.Millisecond, "A")
 			},
-			lines: "P, P, gap, A", gaps: []gap{{"T.A,T.B", 600 * time.Millisecond, false}},
+			lines: "P, P, gap, A", gaps: []gap{{"T.A,T.B", 600 * time.Millisecond, false, 0}},
 		},
 		{
 			name: "one topic is never sent",
@@ -170,7 +172,7 @@ func TestGapPast(t *testing.T) {
 				send(300*time.Millisecond, "A")
 				send(1500*time.Millisecond, "B")
 			},
-			lines: "P, gap, A, A, gap, B", gaps: []gap{{"T.A", 300 * time.Millisecond, true}, {"T.B", 600 * time.Millisecond, false}},
+			lines: "P, gap, A, A, gap, B", gaps: []gap{{"T.A", 300 * time.Millisecond, true, 0}, {"T.B", 600 * time.Millisecond, false, 0}},
 		},
 		{
 			name: "its end is lost",
@@ -178,7 +180,7 @@ func TestGapPast(t *testing.T) {
 				send(0, fixture.Status("history_begin", "from=1 topics=T.A,T.B"), at("P", time.Hour))
 				send(time.Millisecond, "A")
 			},
-			lines: "P, gap, A", gaps: []gap{{"T.A,T.B", time.Millisecond, true}},
+			lines: "P, gap, A", gaps: []gap{{"T.A,T.B", time.Millisecond, true, 0}},
 		},
 		{
 			name: "it never ends",
@@ -186,7 +188,7 @@ func TestGapPast(t *testing.T) {
 				send(0, snapshot("T.A,T.B", "snapshot"))
 				send(time.Millisecond, at("P", 0)) // nobody has asked for it
 			},
-			lines: "P, P", gaps: []gap{{"T.A,T.B", 0, true}}, next: true,
+			lines: "P, P", gaps: []gap{{"T.A,T.B", 0, true, 0}}, next: true,
 		},
 		{
 			name: "it never ends for one",
@@ -195,7 +197,39 @@ func TestGapPast(t *testing.T) {
 				send(0, snapshot("T.B", "snapshot"))
 				send(time.Millisecond, "A")
 			},
-			lines: "P, P, gap, A", gaps: []gap{{"T.A", time.Millisecond, true}, {"T.A,T.B", 0, true}}, next: true,
+			lines: "P, P, gap, A", gaps: []gap{{"T.A", time.Millisecond, true, 0}, {"T.B", 0, true, 0}, {"T.A", 0, true, time.Millisecond}}, next: true,
+		},
+		{
+			name: "one is withdrawn in the middle of it",
+			do: func(send func(time.Duration, ...string)) {
+				send(0, snapshot("T.A,T.B", "snapshot"))
+				send(time.Second, fixture.Status("withdrawn", "withdrawn: T.a"))
+				send(time.Second, snapshot("T.B", "live"))
+				send(time.Second/2, "B")
+				send(time.Second/2, "B")
+			},
+			lines: "P, P, gap, B, B", gaps: []gap{{"T.A,T.B", 2500 * time.Millisecond, true, 0}, {"T.A,T.B", 0, true, 3 * time.Second}}, next: true,
+		},
+		{
+			name: "one is withdrawn before its turn",
+			do: func(send func(time.Duration, ...string)) {
+				send(0, snapshot("T.B", "snapshot"))
+				send(time.Second, fixture.Status("withdrawn", "withdrawn: T.A"))
+				send(time.Second, snapshot("T.B", "live"))
+				send(time.Second/2, "B")
+			},
+			lines: "P, P, gap, B", gaps: []gap{{"T.A,T.B", 2500 * time.Millisecond, true, 0}},
+		},
+		{
+			name: "one is withdrawn in the middle of it, when another is live",
+			do: func(send func(time.Duration, ...string)) {
+				send(0, snapshot("T.B", "live"))
+				send(0, snapshot("T.A", "snapshot"))
+				send(time.Second, "B")
+				send(time.Second, fixture.Status("withdrawn", "withdrawn: T.A"))
+				send(time.Second/2, "B")
+			},
+			lines: "P, P, gap, B, gap, B", gaps: []gap{{"T.B", time.Second, true, 0}, {"T.A", 2500 * time.Millisecond, true, 0}},
 		},
 	} {
 		for queue, qc := range map[string]tickstorm.QueueConfig{"inline": {Inline: true}, "queue": {}} {
@@ -226,13 +260,16 @@ func TestGapPast(t *testing.T) {
 					time.Sleep(time.Minute)
 					synctest.Wait()
 					require.True(t, strings.HasSuffix(d.text(), "streaming, "+tc.lines), "%s, not %s", d.text(), tc.lines)
-					check := func(from int, answered time.Time) {
-						for i, got := range d.gaps[from:] {
-							want := tc.gaps[from+i]
+					check := func(told int, began time.Time) {
+						for i, got := range d.gaps[told:] {
+							want, from := tc.gaps[told+i], last
+							if want.since != 0 {
+								from = answered.Add(want.since)
+							}
 							require.Equal(t, want.topics, fixture.Listed(got.Topics))
-							require.True(t, got.From.Received.Equal(last), "%d: the last that was live", i)
-							end := answered.Add(want.received)
-							require.True(t, got.To.Received.Equal(end), "%d: %v after %v", i, got.To.Received.Sub(answered), want.received)
+							require.True(t, got.From.Received.Equal(from), "%d: the last that was live", i)
+							end := began.Add(want.received)
+							require.True(t, got.To.Received.Equal(end), "%d: %v after %v", i, got.To.Received.Sub(began), want.received)
 							if !want.event {
 								require.Zero(t, got.To.Event, i)
 								continue
@@ -257,6 +294,125 @@ func TestGapPast(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestGapPastOthers: the end of a history that does not name all of its topics is not that of a topic that was acknowledged
+// when it had begun: its own past comes behind that.
+func TestGapPastOthers(t *testing.T) {
+	fixture.InBubble(t, sim.Config{Quiet: true, Acks: sim.AckNothing}, func(t *testing.T, server *sim.Server) {
+		d := new(diary)
+		c := simClientWith(t, server, d, func(cfg *tickstorm.Config) { cfg.ChunkTopics = 1 })
+		require.NoError(t, c.SubscribeTopics(t.Context(), fixture.Topics(t, "T.A,T.B,T.C")...))
+		running := fixture.Runs(t.Context(), c)
+		fixture.Settled(t, server, 1, 1)
+		acked(t, server, "T.A", "T.B", "T.C")
+		server.Broadcast(tradeMessageAt("A", time.Now()))
+		synctest.Wait()
+		server.Conns()[0].Cut()
+		fixture.Settled(t, server, 2, 1)
+		piece := func(topics, next string) {
+			time.Sleep(10 * time.Millisecond)
+			server.Broadcast([]byte("[" + fixture.Status("history_begin", "from=1 topics="+topics) + "," + fixture.Status("history_end", "to=1 events=0 next="+next) + "]"))
+			synctest.Wait()
+		}
+		trade := func() time.Time {
+			time.Sleep(10 * time.Millisecond)
+			at := time.Now()
+			server.Broadcast(tradeMessageAt("A", at))
+			synctest.Wait()
+			return at
+		}
+		many := strings.TrimSuffix(strings.Repeat("T.X,", 100), ",")
+		acked(t, server, "T.A", "T.B")
+		piece(many, "history")
+		acked(t, server, "T.C")
+		piece(many, "history")
+		piece("T.B", "live") // which overtakes it, and begins again
+		piece("T.B", "history")
+		piece(many, "live")
+		trade()
+		require.Len(t, d.gaps, 1)
+		require.Equal(t, "T.A", fixture.Listed(d.gaps[0].Topics))
+		piece("T.B,T.C", "history")
+		trade()
+		require.Len(t, d.gaps, 1)
+		piece("T.B,T.C", "live")
+		end := trade()
+		require.Len(t, d.gaps, 2)
+		require.Equal(t, "T.B,T.C", fixture.Listed(d.gaps[1].Topics))
+		require.True(t, d.gaps[1].To.Event.Equal(end.Truncate(time.Millisecond)))
+		require.NoError(t, c.Close())
+		require.NoError(t, <-running)
+	})
+}
+
+// TestGapPastBounded: what a server names that nobody has asked for is not kept.
+func TestGapPastBounded(t *testing.T) {
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+		c := simClientWith(t, server, tickstorm.NopHandler{}, func(cfg *tickstorm.Config) { cfg.Queue.Inline = true })
+		require.NoError(t, c.SubscribeTopics(t.Context(), fixture.Topics(t, "T.A,T.B")...))
+		running := fixture.Runs(t.Context(), c)
+		fixture.Settled(t, server, 1, 2)
+		server.Broadcast(tradeMessageAt("A", time.Now()))
+		synctest.Wait()
+		server.Conns()[0].Cut()
+		fixture.Settled(t, server, 2, 2)
+		heap := func() int {
+			var m runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&m)
+			return int(m.HeapAlloc)
+		}
+		before := heap()
+		for i := range 200 {
+			var names strings.Builder
+			for n := range 1000 {
+				fmt.Fprintf(&names, "T.S%d,", i*1000+n)
+			}
+			server.Broadcast([]byte("[" + fixture.Status("history_begin", "from=1 topics="+names.String()+"T.A") + "," + fixture.Status("history_end", "to=1 events=0 next=history") + "]"))
+			synctest.Wait()
+		}
+		require.Less(t, heap()-before, 4<<20)
+		require.NoError(t, c.Close())
+		require.NoError(t, <-running)
+	})
+}
+
+// TestGapPastUnsubscribed: the past of a topic that is not wanted any more is not waited for.
+func TestGapPastUnsubscribed(t *testing.T) {
+	fixture.InBubble(t, fixture.Quiet, func(t *testing.T, server *sim.Server) {
+		d := new(diary)
+		c := simClient(t, server, d)
+		require.NoError(t, c.SubscribeTopics(t.Context(), fixture.Topics(t, "T.A,T.B,T.C")...))
+		running := fixture.Runs(t.Context(), c)
+		fixture.Settled(t, server, 1, 3)
+		server.Broadcast(tradeMessageAt("A", time.Now()))
+		synctest.Wait()
+		server.Conns()[0].Cut()
+		fixture.Settled(t, server, 2, 3)
+		piece := func(topics, next string) {
+			server.Broadcast([]byte("[" + fixture.Status("snapshot_begin", "topics="+topics) + "," + fixture.Status("snapshot_end", "events=0 next="+next) + "]"))
+			synctest.Wait()
+		}
+		trade := func() {
+			server.Broadcast(tradeMessageAt("B", time.Now()))
+			synctest.Wait()
+		}
+		piece("T.B", "live")
+		piece("T.A,T.C", "snapshot")
+		trade()
+		piece("T.C", "live")
+		trade()
+		require.Len(t, d.gaps, 1)
+		require.NoError(t, c.Unsubscribe(t.Context(), tickstorm.Trades, "A"))
+		end := time.Now()
+		trade()
+		require.Len(t, d.gaps, 2)
+		require.Equal(t, "T.C", fixture.Listed(d.gaps[1].Topics))
+		require.True(t, d.gaps[1].To.Event.Equal(end.Truncate(time.Millisecond)))
+		require.NoError(t, c.Close())
+		require.NoError(t, <-running)
+	})
 }
 
 // TestGapPastLate: a topic that was answered late is not live before what a relay sends of the past of it has ended.
@@ -741,6 +897,7 @@ func TestGapLateTopics(t *testing.T) {
 				fixture.Settled(t, server, 2, 1) // B is not asked for until A's time is up
 				time.Sleep(time.Second)
 				server.Broadcast(tradeMessageAt("A", time.Now()))
+				live := time.Now()
 				synctest.Wait()
 				if broken {
 					server.Conns()[0].Cut()
@@ -750,13 +907,19 @@ func TestGapLateTopics(t *testing.T) {
 				time.Sleep(time.Minute)
 				require.NoError(t, c.Close())
 				require.NoError(t, <-running)
-				require.Len(t, d.gaps, 2)
 				require.Equal(t, "T.A", fixture.Listed(d.gaps[0].Topics))
+				if broken {
+					require.Len(t, d.gaps, 3)
+					require.Equal(t, "T.A", fixture.Listed(d.gaps[2].Topics))
+					require.True(t, d.gaps[2].From.Received.Equal(live), "it was live there")
+				} else {
+					require.Len(t, d.gaps, 2)
+				}
 				gap := d.gaps[1]
 				require.True(t, gap.From.Received.Equal(last), "not since the connection in between")
 				require.True(t, gap.From.Event.Equal(last), "%v", gap.From.Event)
 				require.GreaterOrEqual(t, gap.To.Received.Sub(last), 10*time.Second)
-				require.Subset(t, gap.Topics, fixture.Topics(t, "T.B"))
+				require.Equal(t, "T.B", fixture.Listed(gap.Topics))
 			})
 		})
 	}
@@ -935,7 +1098,8 @@ func TestGapLateBroken(t *testing.T) {
 				synctest.Wait()
 				server.Conns()[0].Cut()
 				fixture.Settled(t, server, 2, 1)
-				server.Broadcast(tradeMessageAt("A", time.Now()))
+				live := time.Now()
+				server.Broadcast(tradeMessageAt("A", live))
 				synctest.Wait()
 				acked(t, server, "T.A", "T.B")
 				require.Equal(t, tickstorm.StateStreaming, c.State())
@@ -947,11 +1111,16 @@ func TestGapLateBroken(t *testing.T) {
 				time.Sleep(time.Minute)
 				require.NoError(t, c.Close())
 				require.NoError(t, <-running)
-				require.Len(t, d.gaps, 2)
-				gap := d.gaps[1]
-				require.Equal(t, "T.A,T.B", fixture.Listed(gap.Topics))
-				require.True(t, gap.From.Event.Equal(last.Truncate(time.Millisecond)))
-				require.True(t, gap.To.Event.Equal(end.Truncate(time.Millisecond)))
+				require.Len(t, d.gaps, 3)
+				for i, from := range []time.Time{last, last, live} {
+					gap := d.gaps[i]
+					require.Equal(t, []string{"T.A", "T.B", "T.A"}[i], fixture.Listed(gap.Topics))
+					require.True(t, gap.From.Event.Equal(from.Truncate(time.Millisecond)), i)
+					require.Equal(t, []int{1, 2, 1}[i], gap.Attempt, i)
+				}
+				for _, gap := range d.gaps[1:] {
+					require.True(t, gap.To.Event.Equal(end.Truncate(time.Millisecond)))
+				}
 			})
 		})
 	}

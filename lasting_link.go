@@ -15,7 +15,7 @@ type link struct {
 	settled time.Time // when all that was wanted had been answered; zero before
 	events  bool      // some came
 	quiet   time.Time // when a gap is told though no event came; zero for never
-	late    *Gap      // of topics that were not live when they came
+	late    []*Gap    // of topics that were not live when they came
 	preview preview   // of the message at hand, as long as a gap needs it
 	caught  caught
 	waiting []*errand // for topics of the first request
@@ -23,7 +23,7 @@ type link struct {
 
 // before sees each message before it is decoded.
 func (k *link) before(msg []byte) {
-	if k.started && (!k.events || k.late != nil) {
+	if k.started && (!k.events || len(k.late) > 0) {
 		k.scan(msg)
 	}
 }
@@ -131,7 +131,7 @@ func (k *link) advance(now time.Time) {
 	if last := time.Unix(0, k.session.received); k.caught.live != nil && last.After(k.settled) {
 		to.Received = last
 	}
-	k.lasting.tellGap(to)
+	k.lasting.tellMissed(to)
 	k.tellLate(to)
 }
 

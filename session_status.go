@@ -120,6 +120,16 @@ func relayed(status []byte) (level slog.Level, ok bool) {
 	return slog.LevelInfo, false
 }
 
+// withdrawn returns the topic that a relay says it has taken back; ok is false of other statuses.
+func withdrawn(s *Status) (t Topic, ok bool) {
+	name, ok := bytes.CutPrefix(s.Message, []byte("withdrawn: "))
+	if !ok || string(s.Status) != "withdrawn" {
+		return Topic{}, false
+	}
+	t, err := ParseTopic(string(name))
+	return t, err == nil
+}
+
 func successCode(text, message []byte) StatusCode {
 	switch {
 	case len(text) == 0 || string(text) == subscribed || string(text) == unsubscribed:

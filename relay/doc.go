@@ -52,7 +52,8 @@
 // same topics follows. Events of other topics may come between them, but not within. Behind
 // next=live the topics are live, and go on from there: nothing is missing, and nothing comes
 // twice. In a snapshot of several messages a symbol that has had an event in the meantime comes
-// again; the last one counts. A history is as long as it is, at the pace at which the client reads,
-// and what is missing of it is told in its place by gap. Where there are [Keys], the [Policy] says
-// who may ask, and who gets the last events without asking.
+// again; the last one counts. A history is as long as it is, at the pace at which the client reads;
+// its first message has nothing yet where a recording is looked through. What is missing of it is
+// told in its place by gap. Where there are [Keys], the [Policy] says who may ask, and who gets the
+// last events without asking.
 package relay

@@ -21,6 +21,7 @@ import (
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/internal/dialogue"
 	"github.com/tickstorm/tickstorm/internal/fixture"
+	"github.com/tickstorm/tickstorm/internal/past"
 	"github.com/tickstorm/tickstorm/relay"
 )
 
@@ -106,8 +107,8 @@ func TestSnapshotOfOthers(t *testing.T) {
 	}
 }
 
-// TestPastIsWithdrawn: who may no longer ask gets no more of a history that is under way, is told so,
-// and what comes from then on.
+// TestPastIsWithdrawn: who may no longer ask gets no more of a history that is under way, which begins before anything is
+// found, is told so, and what comes from then on.
 func TestPastIsWithdrawn(t *testing.T) {
 	one := func(p relay.Policy) relay.Key { return relay.Key{Name: "one", Token: token("one"), Policy: p} }
 	keys := newKeys(t, one(relay.Policy{Snapshot: true}))
@@ -125,6 +126,9 @@ func TestPastIsWithdrawn(t *testing.T) {
 	c := b.loginAs("/stocks?since=-1h", token("one"))
 	c.take("T.AAPL")
 	<-opened
+	begun := c.next()
+	require.True(t, past.Message([]byte(begun)), begun)
+	require.Contains(t, begun, "events=0 next=history")
 	require.NoError(t, keys.Set(one(relay.Policy{})))
 	<-ended
 	c.expect("[" + fixture.Status("error", "not authorized") + "]")

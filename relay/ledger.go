@@ -102,6 +102,7 @@ type ledger struct {
 	timer     *time.Timer
 	closed    bool
 	recalls   bool  // the upstream's connection has sent something of the past
+	sent      int64 // when it last did, but for what may be live at once
 	reached   int64 // it has sent it of topics that were acknowledged before, or will not
 }
 

@@ -1,6 +1,8 @@
 package relay
 
 import (
+	"time"
+
 	"github.com/tickstorm/tickstorm"
 	"github.com/tickstorm/tickstorm/internal/past"
 )
@@ -18,8 +20,14 @@ type catching struct {
 	since int64 // what has come since then may be in the past alone: its acknowledgement, or the last piece of it
 	ended bool  // a last piece has come
 	more  bool  // pieces have come, and the last is still to come
+	some  bool  // there was something in them
 	owed  bool  // the gap of the upstream's client is still to be told, and will be of the topic
+	other bool  // a history that does not name all of its topics may be of it
 }
+
+// soon is within what time an upstream that sends the past has begun with a topic that it has acknowledged, once it is
+// at no other.
+const soon = 10 * time.Second
 
 // hole is a time in which events of topics came that were passed over.
 type hole struct {
@@ -47,6 +55,9 @@ func (l *ledger) recalled(p *past.Piece, received int64) missing {
 	defer l.mu.Unlock()
 	var m missing
 	l.recalls = true
+	if !atOnce(p) {
+		l.sent = received
+	}
 	for _, name := range p.Topics {
 		t, err := tickstorm.ParseTopic(name)
 		if err != nil {
@@ -57,28 +68,46 @@ func (l *ledger) recalled(p *past.Piece, received int64) missing {
 		}
 	}
 	if p.Others {
-		for e := range l.entries() {
-			if !e.catching.ended {
-				l.catchUp(e, p, received, &m)
-			}
-		}
+		l.recalledOthers(p, received, &m)
 	}
 	return m
 }
 
+// recalledOthers takes a piece that may be of more topics than it names. It is of none that was acknowledged, or began
+// again, since the first piece of its kind: those get a past of their own, behind the last one.
+func (l *ledger) recalledOthers(p *past.Piece, received int64, m *missing) {
+	begun := false
+	for e := range l.entries() {
+		begun = begun || e.catching.other
+	}
+	for e := range l.entries() {
+		c := &e.catching
+		if !begun {
+			c.other = e.up == granted && !c.ended
+		}
+		if c.other {
+			l.catchUp(e, p, received, m)
+		}
+	}
+}
+
+// atOnce reports whether a piece may be of what is live at once, because there is nothing of it, and has not waited for
+// others.
+func atOnce(p *past.Piece) bool { return p.Empty && !p.More }
+
 // catchUp takes a piece of the past of an entry.
 func (l *ledger) catchUp(e *entry, p *past.Piece, received int64, m *missing) {
 	c := &e.catching
-	if !c.ended && (!p.Empty || p.More) { // one that has nothing may be of what is live at once, and has not waited for others
+	if !c.ended && !atOnce(p) {
 		l.reached = max(l.reached, c.since)
 	}
 	if p.More {
-		c.more, c.ended = true, false
+		c.more, c.ended, c.some = true, false, c.some || !p.Empty
 		return
 	}
 	was := *c
-	c.since, c.ended, c.more = received, true, false
-	if e.up == granted && !c.owed && (was.more || !p.Empty) {
+	*c = catching{since: received, ended: true, owed: c.owed}
+	if e.up == granted && !c.owed && (was.some || !p.Empty) {
 		m.add(e, was.since)
 	}
 }
@@ -110,17 +139,24 @@ func (m *missing) add(e *entry, from int64) {
 // interrupt returns what topics lack that the upstream had not caught up with when its connection broke, up to
 // then. What they lack from then on is for the gap of the upstream's client, which goes on from there. An upstream that
 // has sent something of the past was about to send it of all that it has acknowledged since the topic that it was at,
-// one after the other. It wants the lock.
+// one after the other: of those that have waited for long only if it was at another one, or just had been. It wants the
+// lock.
 func (l *ledger) interrupt() missing {
 	var m missing
+	busy := false
+	for e := range l.entries() {
+		busy = busy || e.catching.more
+	}
+	lately := l.heard() - int64(soon)
 	for e := range l.entries() {
 		c := &e.catching
-		if e.up == granted && !c.owed && !c.ended && (c.more || l.recalls && c.since >= l.reached) {
+		waits := l.recalls && c.since >= l.reached && (busy || max(c.since, l.sent) > lately)
+		if e.up == granted && !c.owed && !c.ended && (c.more || waits) {
 			m.add(e, c.since)
 		}
 		*c = catching{owed: e.up == granted || c.owed}
 	}
-	l.recalls, l.reached = false, 0
+	l.recalls, l.sent, l.reached = false, 0, 0
 	return m
 }
 

@@ -187,8 +187,8 @@ func (m *market) countGap(g Gap) {
 // passedOver is why a gap is told where the upstream sends the past.
 const passedOver = "the upstream has sent what came meanwhile as of the past"
 
-// tellPast tells those whom it concerns, and those who come later and ask for history, what is missing because it was
-// in the past that the upstream has sent until now.
+// tellPast tells those whom it concerns, and those who come later and ask for history, of whatever topics, what is missing
+// because it was in the past that the upstream has sent until now: the gap names its topics.
 func (m *market) tellPast(lack missing) {
 	if len(lack.topics) == 0 {
 		return

@@ -79,6 +79,10 @@ func TestPastIsMissing(t *testing.T) {
 			{pastOf("snapshot", "T.B", "snapshot", nothing), none},
 			{pastOf("snapshot", "T.B", "live", nothing), [4][]lacks{1: {{2 * second, 7 * second, "T.B"}}}},
 		}, 1, lacks{2 * second, 7 * second, ""}},
+		{"several pieces that are empty", []step{
+			{pastOf("history", "T.B", "history", nothing), none},
+			{pastOf("history", "T.B", "live", nothing), none},
+		}, 0, lacks{}},
 		{"one topic in the middle of another", []step{
 			{pastOf("snapshot", "T.B", "snapshot"), none},
 			{pastOf("snapshot", "T.A", "live", nothing), none},
@@ -265,6 +269,80 @@ func TestPastIsBrokenOff(t *testing.T) {
 		require.True(t, ok)
 		require.Equal(t, 7*time.Second, time.Unix(0, from).Sub(begun), "it goes on from there")
 	})
+}
+
+// TestPastOfOthersIsBrokenOff: the end of a history that does not name all of its topics is not that of a topic that was
+// acknowledged when it had begun.
+func TestPastOfOthersIsBrokenOff(t *testing.T) {
+	inBubble(t, quiet, tickstorm.Stocks, atOnce, func(b *bench) {
+		t := b.t
+		begun := time.Now()
+		many := strings.TrimSuffix(strings.Repeat("T.X,", 100), ",")
+		first := b.login("/stocks")
+		first.take("T.A")
+		time.Sleep(time.Second)
+		b.up.Broadcast([]byte(pastOf("history", many, "history")))
+		time.Sleep(time.Second)
+		second := b.login("/stocks")
+		second.take("T.B")
+		time.Sleep(time.Second)
+		b.up.Broadcast([]byte(pastOf("history", many, "live")))
+		require.Equal(t, lacks{0, 3 * time.Second, "T.A"}, lackOf(t, first.next(), begun))
+		time.Sleep(time.Second)
+		live := `[{"ev":"T","sym":"A","p":1}]`
+		b.up.Broadcast([]byte(live))
+		first.expect(live)
+		b.up.Conns()[0].Cut()
+		require.Equal(t, lacks{2 * time.Second, 4 * time.Second, "T.B"}, lackOf(t, second.next(), begun))
+		require.Equal(t, dialogue.UpstreamDisconnected, said(t, second.next()).Status)
+		require.Equal(t, dialogue.UpstreamDisconnected, said(t, first.next()).Status)
+	})
+}
+
+// TestNoPastIsBrokenOff: a topic that the upstream has sent nothing of the past of, long after its acknowledgement, lacks
+// nothing when the connection breaks, unless the upstream is at another topic, or just was.
+func TestNoPastIsBrokenOff(t *testing.T) {
+	for _, tc := range []struct {
+		name        string
+		other, then string // pieces of another topic: at first, and a second before the end
+		lacks       bool
+	}{
+		{"nothing comes", "", "", false},
+		{"of what is live at once", "", pastOf("snapshot", "T.C", "live", nothing), false},
+		{"another topic's comes", pastOf("snapshot", "T.C", "snapshot"), "", true},
+		{"another topic's has come", pastOf("snapshot", "T.C", "snapshot"), pastOf("snapshot", "T.C", "live"), true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			inBubble(t, quiet, tickstorm.Stocks, atOnce, func(b *bench) {
+				t := b.t
+				begun := time.Now()
+				first := b.login("/stocks")
+				first.take("T.A")
+				first.take("T.C")
+				b.up.Broadcast([]byte(pastOf("snapshot", "T.A", "live")))
+				require.Equal(t, lacks{0, 0, "T.A"}, lackOf(t, first.next(), begun))
+				if tc.other != "" {
+					b.up.Broadcast([]byte(tc.other))
+				}
+				time.Sleep(time.Second)
+				second := b.login("/stocks")
+				second.take("T.B")
+				time.Sleep(time.Minute)
+				if tc.then != "" {
+					b.up.Broadcast([]byte(tc.then))
+				}
+				time.Sleep(time.Second)
+				live := `[{"ev":"T","sym":"B","p":1}]`
+				b.up.Broadcast([]byte(live))
+				second.expect(live)
+				b.up.Conns()[0].Cut()
+				if tc.lacks {
+					require.Equal(t, lacks{time.Second, 62 * time.Second, "T.B"}, lackOf(t, second.next(), begun))
+				}
+				require.Equal(t, dialogue.UpstreamDisconnected, said(t, second.next()).Status)
+			})
+		})
+	}
 }
 
 // TestPastIsMissingInHistory: who asks this relay for history is told what is missing of it because the upstream has sent

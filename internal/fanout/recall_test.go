@@ -451,7 +451,7 @@ func (s *brokenSource) Next() ([]byte, int64, error) {
 	return msg, at, err
 }
 
-// TestHistoryHangs: a recording that does not answer holds up neither answers nor the end.
+// TestHistoryHangs: a recording that does not answer holds up neither answers nor the end, and is said to be waited for.
 func TestHistoryHangs(t *testing.T) {
 	h := fanout.New(fanout.Config{Market: tickstorm.Stocks, History: 64 << 10, Mark: mark})
 	l := listen(h, fanout.OutletConfig{})
@@ -694,7 +694,7 @@ func TestEndRecalls(t *testing.T) {
 			l.out = h.Inert(fanout.OutletConfig{})
 			l.out.Recall(r, topics("T.*", "Q.*")...)
 			made, more := l.out.Piece()
-			require.Equal(t, name != "recording", made)
+			require.True(t, made, "though there may be nothing in it yet")
 			require.Equal(t, name != "recording", more)
 			l.out.EndRecalls("no more")
 			made, more = l.out.Piece()

@@ -37,6 +37,9 @@ func (h *Hub) history(o *Outlet, j *recall) (p *piece, over, waits bool) {
 	p = &piece{hub: h, first: Mark{From: max(j.Since, t.played), Topics: j.named()}}
 	if !j.begun {
 		h.beginTape(o, j, p)
+		if j.tape.past != nil { // what it has may be long in coming, and the topics are not live meanwhile
+			p.begin()
+		}
 	}
 	for p.room() && !over && !waits {
 		if t.past != nil {
