@@ -421,3 +421,28 @@ func TestBeginsAgain(t *testing.T) {
 	b.Whole(t, said, 0, 1)
 	r.Halt(t)
 }
+
+// TestSaveRefused: a consumer that the cluster lets save no more ends with that, as it does where it is not
+// let read: nothing is polled while something is to be saved, and so nothing else would tell.
+func TestSaveRefused(t *testing.T) {
+	t.Parallel()
+	for _, refusal := range []*kerr.Error{kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed} {
+		t.Run(refusal.Message, func(t *testing.T) {
+			t.Parallel()
+			c := start(t)
+			dir := t.TempDir()
+			tp := sinktest.NewTape(t, dir, false)
+			s := c.goSink(t, dir, "", sinkkafka.Config{})
+			tp.Say(10)
+			b := sinktest.NewBooks()
+			r := c.goConsumer(t, sinkkafka.ConsumerConfig{Handler: sharded{sinktest.Ear{Books: b}}})
+			b.Await(t, tp.Said())
+			c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Err: refusal, Count: -1})
+			tp.Say(1)
+			err := r.Wait()
+			require.True(t, sinkkafka.Refused(err), err)
+			require.ErrorIs(t, err, refusal)
+			s.Halt(t)
+		})
+	}
+}

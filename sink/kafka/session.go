@@ -211,7 +211,7 @@ func (s *session) poll(ctx, polling context.Context) error {
 	err := s.save(ctx, s.all(), false)
 	s.stuck = err != nil && !isAny(err, unheard) // who removes a topic holds up no other
 	switch {
-	case isAny(err, takenAway), errors.Is(err, sink.ErrFenced):
+	case isAny(err, takenAway), errors.Is(err, sink.ErrFenced), Refused(err):
 		return err
 	case err != nil && ctx.Err() == nil:
 		s.c.cfg.Logger.Warn("kafka: watermarks were not saved", "error", err)
