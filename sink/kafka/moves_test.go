@@ -446,3 +446,51 @@ func TestSaveRefused(t *testing.T) {
 		})
 	}
 }
+
+// leisurely are watermarks that are saved for nobody who has not three quarters of a lease's time, once
+// they are slow.
+type leisurely struct {
+	*sinktest.LedgerClient
+	lease time.Duration
+	slow  atomic.Bool
+}
+
+func (l *leisurely) Save(ctx context.Context, lane string, w *sink.Watermark) error {
+	if until, ok := ctx.Deadline(); ok && l.slow.Load() && time.Until(until) < l.lease*3/4 {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return l.LedgerClient.Save(ctx, lane, w)
+}
+
+// TestSavesSlowly: where watermarks are saved slowly it is waited longer for that, and so it comes to an end,
+// for a consumer that runs and for one that is stopped.
+func TestSavesSlowly(t *testing.T) {
+	t.Parallel()
+	for name, save := range map[string]time.Duration{"as it goes": time.Millisecond, "when it stops": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := start(t)
+			dir := t.TempDir()
+			layout := sinkkafka.Layout{Partitions: 1}
+			tp := sinktest.NewTape(t, dir, false)
+			s := c.goSink(t, dir, "", sinkkafka.Config{Layout: layout})
+			tp.Say(10)
+			l := sinktest.NewLedger()
+			end := &leisurely{LedgerClient: l.Client(), lease: 2 * time.Second}
+			consumer := c.consumer(t, sinkkafka.ConsumerConfig{Layout: layout, Lanes: end.Lane, Watermarks: end, Save: save, Lease: end.lease})
+			r := sinktest.Go(consumer.Run, consumer.Stop, nil)
+			handled := func() bool { return consumer.Stats().Rows >= uint64(tp.Said()) }
+			require.Eventually(t, handled, sinktest.Patience, time.Millisecond)
+			end.slow.Store(true)
+			if save < time.Hour {
+				tp.Say(10)
+				l.Await(t, tp.Said())
+				end.slow.Store(false)
+			}
+			r.Halt(t)
+			l.Whole(t, tp.Said(), 0, 1)
+			s.Halt(t)
+		})
+	}
+}

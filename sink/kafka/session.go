@@ -68,7 +68,9 @@ type session struct {
 	stuck  bool // watermarks could not be saved the last time
 	room   int  // bytes for metadata
 	over   bool
-	fatal  error
+	// patience is how long it is waited until watermarks are saved. It grows where that takes longer, up to Lease.
+	patience time.Duration
+	fatal    error
 	// joining is that partitions move: nothing is handled meanwhile, for nobody could save it if the
 	// connection went. polled ends the poll that waits.
 	joining bool
@@ -83,7 +85,7 @@ type session struct {
 }
 
 func newSession(ctx context.Context, c *Consumer) *session {
-	s := &session{c: c, ctx: ctx, began: time.Now(), ready: make(chan struct{}), lanes: map[place]*lane{}, shards: map[int32]tickstorm.Handler{}, room: maxMetadata}
+	s := &session{c: c, ctx: ctx, began: time.Now(), ready: make(chan struct{}), lanes: map[place]*lane{}, shards: map[int32]tickstorm.Handler{}, room: maxMetadata, patience: c.cfg.patience()}
 	s.life, s.kill = context.WithCancel(context.Background())
 	return s
 }
