@@ -494,3 +494,32 @@ func TestSavesSlowly(t *testing.T) {
 		})
 	}
 }
+
+// TestBeginsInBetween: a partition that comes while a consumer is busy with what it has in hand is begun
+// before all of that is handled.
+func TestBeginsInBetween(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	dir, said := sinktest.Recorded(t, false, 1000)
+	layout := sinkkafka.Layout{Partitions: 1}
+	_, err := run(t, c.newEngine(t, sinkkafka.Config{Layout: layout}), dir, sink.Config{})
+	require.NoError(t, err)
+	b := sinktest.NewBooks()
+	begun := make(chan struct{})
+	consumer := c.consumer(t, sinkkafka.ConsumerConfig{Layout: layout, Handler: slow{sinktest.Ear{Books: b}, begun}, Save: time.Hour})
+	r := sinktest.Go(consumer.Run, consumer.Stop, nil)
+	require.Eventually(t, func() bool { return b.Count() > 0 }, sinktest.Patience, time.Millisecond)
+	before := consumer.Stats().Partitions
+	fetches := c.hold(t, kmsg.OffsetFetch)
+	require.NoError(t, c.CreateTopic("md.stocks.A", 1, nil))
+	<-fetches.came
+	at := b.Count()
+	require.Eventually(t, func() bool { return b.Count() > at }, sinktest.Patience, time.Millisecond) // busy again
+	fetches.release()
+	require.Eventually(t, func() bool { return consumer.Stats().Partitions > before }, sinktest.Patience, time.Millisecond)
+	handled := b.Count()
+	close(begun)
+	require.Less(t, handled, said/2)
+	b.Whole(t, said, 0, 1)
+	r.Halt(t)
+}
