@@ -127,8 +127,8 @@ func (c *Consumer) session(ctx context.Context) (err error) {
 	waiting.Go(func() {
 		select {
 		case <-c.life.Stopping():
+			stopPolling() // first: asked is cleared when handlers have returned, and then nothing else is to be polled
 			s.asked.Store(true)
-			stopPolling()
 		case <-stop:
 		}
 	})
