@@ -156,6 +156,11 @@ func (s *session) gone(ctx context.Context, _ *kgo.Client, places map[string][]i
 	trying, cancel := context.WithTimeout(ctx, s.c.cfg.Lease)
 	defer cancel()
 	defer context.AfterFunc(s.ctx, cancel)()
+	for topic, partitions := range places {
+		for _, p := range partitions {
+			delete(s.ours, place{topic, p})
+		}
+	}
 	lost := s.these(places)
 	s.part(trying, lost, true)
 	s.forget(lost)
@@ -188,12 +193,17 @@ func (s *session) OnGroupManageError(err error) {
 
 // joined has what comes handled again. Who had to join as another was taken for gone meanwhile: others
 // may have had its partitions, and where they have come to only a new session finds out.
-func (s *session) joined(context.Context, *kgo.Client, map[string][]int32) {
+func (s *session) joined(_ context.Context, _ *kgo.Client, places map[string][]int32) {
 	<-s.ready
 	member, _ := s.client.GroupMetadata()
 	s.lock()
 	defer s.mu.Unlock()
 	s.joining = false
+	for topic, partitions := range places {
+		for _, p := range partitions {
+			s.ours[place{topic, p}] = true
+		}
+	}
 	for _, l := range s.lanes {
 		if l.member != member || l.fenced {
 			s.fatal = errExpelled

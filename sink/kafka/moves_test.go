@@ -523,3 +523,16 @@ func TestBeginsInBetween(t *testing.T) {
 	b.Whole(t, said, 0, 1)
 	r.Halt(t)
 }
+
+// TestNeverBegins: a consumer with a partition that never begins has the group join anew less and less often.
+func TestNeverBegins(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	require.NoError(t, c.CreateTopic("md.stocks.T", 1, nil))
+	refusals := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetFetch}, Partitions: []int32{0}, Err: kerr.UnknownServerError, Count: -1})
+	r := c.goConsumer(t, sinkkafka.ConsumerConfig{Layout: sinkkafka.Layout{Partitions: 1}, Handler: tickstorm.NopHandler{}, Lease: 2 * time.Second})
+	began := time.Now()
+	require.NoError(t, refusals.Wait(t.Context(), 5))
+	require.GreaterOrEqual(t, time.Since(began), (100+200+400+800)*time.Millisecond/2) // of which up to half is chance
+	r.Halt(t)
+}

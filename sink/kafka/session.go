@@ -61,7 +61,8 @@ type session struct {
 	began  time.Time
 	until  atomic.Int64 // when others may take this one for gone, in nanoseconds since it began
 
-	mu     sync.Mutex // protects what follows; held while handlers are called
+	mu     sync.Mutex     // protects what follows; held while handlers are called
+	ours   map[place]bool // that the group has given to this consumer, begun or not
 	lanes  map[place]*lane
 	shards map[int32]tickstorm.Handler // of partitions, if each has its own
 	saved  time.Time
@@ -85,12 +86,15 @@ type session struct {
 }
 
 func newSession(ctx context.Context, c *Consumer) *session {
-	s := &session{c: c, ctx: ctx, began: time.Now(), ready: make(chan struct{}), lanes: map[place]*lane{}, shards: map[int32]tickstorm.Handler{}, room: maxMetadata, patience: c.cfg.patience()}
+	s := &session{c: c, ctx: ctx, began: time.Now(), ready: make(chan struct{}), ours: map[place]bool{}, lanes: map[place]*lane{}, shards: map[int32]tickstorm.Handler{}, room: maxMetadata, patience: c.cfg.patience()}
 	s.life, s.kill = context.WithCancel(context.Background())
 	return s
 }
 
-var errSilent = errors.New("kafka: the group has not heard of this consumer")
+var (
+	errSilent  = errors.New("kafka: the group has not heard of this consumer")
+	errUnbegun = errors.New("kafka: a partition cannot be begun")
+)
 
 // rebalance is how long members have for what they have in hand when partitions move.
 func (c *ConsumerConfig) rebalance() time.Duration { return max(c.Lease, time.Minute) }
@@ -247,8 +251,8 @@ func (s *session) take(fetched kgo.Fetches) (failed error) {
 		l := s.lanes[place{p.Topic, p.Partition}]
 		if p.Err != nil {
 			err := s.failed(p.Err)
-			if err == nil && l == nil && p.Topic != "" && p.Partition >= 0 { // the client library will not try again
-				err = fmt.Errorf("kafka: %s/%d cannot be begun: %w", p.Topic, p.Partition, p.Err)
+			if err == nil && l == nil && s.ours[place{p.Topic, p.Partition}] { // the client library will not try again
+				err = fmt.Errorf("%w: %s/%d: %w", errUnbegun, p.Topic, p.Partition, p.Err)
 			}
 			failed = errors.Join(failed, err)
 		}
