@@ -175,7 +175,6 @@ func (s *session) part(ctx context.Context, lanes []*lane, release bool) {
 		if err == nil {
 			return
 		}
-		s.c.cfg.Logger.Warn("kafka: watermarks were not saved before partitions move", "error", err)
 		if s.hopeless(err, began) || errors.Is(err, kerr.IllegalGeneration) || !s.again(ctx) {
 			return
 		}

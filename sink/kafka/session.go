@@ -71,6 +71,7 @@ type session struct {
 	over   bool
 	// patience is how long it is waited until watermarks are saved. It grows where that takes longer, up to Lease.
 	patience time.Duration
+	unsaved  string // why they could not be saved the last time, which is logged once; "" if they were
 	fatal    error
 	// joining is that partitions move: nothing is handled meanwhile, for nobody could save it if the
 	// connection went. polled ends the poll that waits.
@@ -216,11 +217,8 @@ func (s *session) poll(ctx, polling context.Context) error {
 	}
 	err := s.save(ctx, s.all(), false)
 	s.stuck = err != nil && !isAny(err, unheard) // who removes a topic holds up no other
-	switch {
-	case isAny(err, takenAway), errors.Is(err, sink.ErrFenced), Refused(err):
+	if isAny(err, takenAway) || errors.Is(err, sink.ErrFenced) || Refused(err) {
 		return err
-	case err != nil && ctx.Err() == nil:
-		s.c.cfg.Logger.Warn("kafka: watermarks were not saved", "error", err)
 	}
 	return nil
 }
@@ -391,9 +389,6 @@ func (s *session) settle(ctx context.Context) {
 		s.mu.Lock()
 		err := s.save(ctx, s.all(), true)
 		s.mu.Unlock()
-		if err != nil {
-			s.c.cfg.Logger.Warn("kafka: watermarks were not saved", "error", err)
-		}
 		if err == nil || s.hopeless(err, began) || !s.again(ctx) {
 			return
 		}

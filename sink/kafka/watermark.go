@@ -126,9 +126,19 @@ func (s *session) save(ctx context.Context, lanes []*lane, release bool) (failed
 	}
 	switch least, most := s.c.cfg.patience(), s.c.cfg.Lease; {
 	case failed == nil && len(dirty) > 0: // as slow as it was this time it may be the next
-		s.patience = max(least, min(2*time.Since(s.saved), most))
-	case failed != nil && trying.Err() != nil && ctx.Err() == nil: // what is always given up is never saved
-		s.patience = min(2*s.patience, most)
+		s.patience, s.unsaved = max(least, min(2*time.Since(s.saved), most)), ""
+	case failed != nil && ctx.Err() == nil:
+		if trying.Err() != nil { // what is always given up is never saved
+			s.patience = min(2*s.patience, most)
+		}
+		cause := failed.Error()
+		if err := errors.Unwrap(failed); err != nil { // whichever lane comes first
+			cause = err.Error()
+		}
+		if cause != s.unsaved {
+			s.unsaved = cause
+			s.c.cfg.Logger.Warn("kafka: watermarks are not saved", "error", failed)
+		}
 	}
 	if s.c.cfg.Watermarks != nil { // for whoever looks at the group's lag
 		telling, cancel := context.WithTimeout(ctx, s.c.cfg.patience())
