@@ -153,7 +153,8 @@ func (c *Consumer) Run(ctx context.Context) error {
 		return ErrRan
 	}
 	defer c.life.End()
-	for {
+	for unbegun := 0; ; {
+		began := time.Now()
 		err := c.session(ctx)
 		select {
 		case <-c.life.Stopping():
@@ -167,7 +168,20 @@ func (c *Consumer) Run(ctx context.Context) error {
 			return err
 		}
 		c.cfg.Logger.Warn("kafka: a consumer begins anew", "error", err)
-		_ = again.Pause(ctx, min(c.cfg.Lease/20, 250*time.Millisecond)) // ctx is looked at next
+		wait := min(c.cfg.Lease/20, 250*time.Millisecond)
+		if !errors.Is(err, errUnbegun) || time.Since(began) > c.cfg.Lease {
+			unbegun = 0
+		} else { // for which all of the group joins anew each time
+			unbegun++
+			wait = again.Wait(unbegun, wait, c.cfg.Lease)
+		}
+		select {
+		case <-time.After(wait):
+		case <-c.life.Stopping():
+			return ctx.Err()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 }
 

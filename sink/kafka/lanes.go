@@ -17,6 +17,13 @@ import (
 // This file is how partitions come to a member of a group and go: the client library calls it, between
 // polls where partitions go.
 
+// lock waits for mu, and has handlers give way meanwhile, however much they have in hand.
+func (s *session) lock() {
+	s.waiting.Add(1)
+	s.mu.Lock()
+	s.waiting.Add(-1)
+}
+
 // assigned begins the lanes that come, and says where reading goes on.
 func (s *session) assigned(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
 	<-s.ready
@@ -29,7 +36,7 @@ func (s *session) assigned(ctx context.Context, offsets map[string]map[int32]kgo
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
 	if s.over {
 		return nil, kgo.ErrClientClosed
@@ -72,7 +79,7 @@ func (s *session) check(ctx context.Context, offsets map[string]map[int32]kgo.Of
 			continue
 		}
 		if err := checkPartitions(s.c.cfg.Layout, d); err != nil {
-			s.mu.Lock()
+			s.lock()
 			s.fatal = err
 			s.mu.Unlock()
 			return nil, err
@@ -88,7 +95,7 @@ func (s *session) check(ctx context.Context, offsets map[string]map[int32]kgo.Of
 // saved as soon as they are loaded: nothing that a handler was told before is to be saved with them.
 func (s *session) handlers(offsets map[string]map[int32]kgo.Offset) map[place]tickstorm.Handler {
 	cfg := &s.c.cfg
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
 	handlers := map[place]tickstorm.Handler{}
 	for topic, partitions := range offsets {
@@ -137,10 +144,8 @@ func (s *session) begin(l *lane, handler tickstorm.Handler) {
 // again nobody can save it, and if it never does, others go on behind what was saved here.
 func (s *session) gone(ctx context.Context, _ *kgo.Client, places map[string][]int32) {
 	<-s.ready
-	s.waiting.Add(1)
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
-	s.waiting.Add(-1)
 	if s.over {
 		return
 	}
@@ -151,6 +156,11 @@ func (s *session) gone(ctx context.Context, _ *kgo.Client, places map[string][]i
 	trying, cancel := context.WithTimeout(ctx, s.c.cfg.Lease)
 	defer cancel()
 	defer context.AfterFunc(s.ctx, cancel)()
+	for topic, partitions := range places {
+		for _, p := range partitions {
+			delete(s.ours, place{topic, p})
+		}
+	}
 	lost := s.these(places)
 	s.part(trying, lost, true)
 	s.forget(lost)
@@ -165,7 +175,6 @@ func (s *session) part(ctx context.Context, lanes []*lane, release bool) {
 		if err == nil {
 			return
 		}
-		s.c.cfg.Logger.Warn("kafka: watermarks were not saved before partitions move", "error", err)
 		if s.hopeless(err, began) || errors.Is(err, kerr.IllegalGeneration) || !s.again(ctx) {
 			return
 		}
@@ -174,7 +183,7 @@ func (s *session) part(ctx context.Context, lanes []*lane, release bool) {
 
 // OnGroupManageError implements [kgo.HookGroupManageError]: whom the group refuses it never lets join.
 func (s *session) OnGroupManageError(err error) {
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
 	if Refused(err) {
 		s.fatal = err
@@ -183,12 +192,17 @@ func (s *session) OnGroupManageError(err error) {
 
 // joined has what comes handled again. Who had to join as another was taken for gone meanwhile: others
 // may have had its partitions, and where they have come to only a new session finds out.
-func (s *session) joined(context.Context, *kgo.Client, map[string][]int32) {
+func (s *session) joined(_ context.Context, _ *kgo.Client, places map[string][]int32) {
 	<-s.ready
 	member, _ := s.client.GroupMetadata()
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
 	s.joining = false
+	for topic, partitions := range places {
+		for _, p := range partitions {
+			s.ours[place{topic, p}] = true
+		}
+	}
 	for _, l := range s.lanes {
 		if l.member != member || l.fenced {
 			s.fatal = errExpelled

@@ -3,6 +3,7 @@ package kafka_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -381,8 +382,21 @@ func TestSavesAsItGoes(t *testing.T) {
 	r.Halt(t)
 }
 
+// warnings counts those that a logger of it is given.
+type warnings struct {
+	slog.Handler
+	n atomic.Int64
+}
+
+func (w *warnings) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelWarn }
+
+func (w *warnings) Handle(context.Context, slog.Record) error {
+	w.n.Add(1)
+	return nil
+}
+
 // TestUnsaved: while it cannot be saved how far a consumer is, nothing is handled, since whoever takes the
-// partition would handle it again.
+// partition would handle it again. It is not said each time.
 func TestUnsaved(t *testing.T) {
 	t.Parallel()
 	c := start(t)
@@ -391,7 +405,8 @@ func TestUnsaved(t *testing.T) {
 	s := c.goSink(t, dir, "", sinkkafka.Config{})
 	tp.Say(10)
 	b := sinktest.NewBooks()
-	r := c.goConsumer(t, sinkkafka.ConsumerConfig{Handler: sharded{sinktest.Ear{Books: b}}})
+	warned := &warnings{Handler: slog.DiscardHandler}
+	r := c.goConsumer(t, sinkkafka.ConsumerConfig{Handler: sharded{sinktest.Ear{Books: b}}, Logger: slog.New(warned)})
 	b.Await(t, tp.Said())
 	commits := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Err: kerr.RebalanceInProgress, Count: -1})
 	tp.Say(1) // so that there is something to save
@@ -400,6 +415,7 @@ func TestUnsaved(t *testing.T) {
 	tp.Say(100)
 	require.NoError(t, commits.Wait(t.Context(), commits.Hits()+5))
 	require.Equal(t, handled, b.Count())
+	require.Less(t, warned.n.Load(), int64(4)) // or what is slow as well
 	commits.Remove()
 	b.Whole(t, tp.Said(), 0, 1)
 	r.Halt(t)
@@ -419,5 +435,120 @@ func TestBeginsAgain(t *testing.T) {
 	b := sinktest.NewBooks()
 	r := c.goConsumer(t, sinkkafka.ConsumerConfig{Handler: sharded{sinktest.Ear{Books: b}}})
 	b.Whole(t, said, 0, 1)
+	r.Halt(t)
+}
+
+// TestSaveRefused: a consumer that the cluster lets save no more ends with that, as it does where it is not
+// let read: nothing is polled while something is to be saved, and so nothing else would tell.
+func TestSaveRefused(t *testing.T) {
+	t.Parallel()
+	for _, refusal := range []*kerr.Error{kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed} {
+		t.Run(refusal.Message, func(t *testing.T) {
+			t.Parallel()
+			c := start(t)
+			dir := t.TempDir()
+			tp := sinktest.NewTape(t, dir, false)
+			s := c.goSink(t, dir, "", sinkkafka.Config{})
+			tp.Say(10)
+			b := sinktest.NewBooks()
+			r := c.goConsumer(t, sinkkafka.ConsumerConfig{Handler: sharded{sinktest.Ear{Books: b}}})
+			b.Await(t, tp.Said())
+			c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Err: refusal, Count: -1})
+			tp.Say(1)
+			err := r.Wait()
+			require.True(t, sinkkafka.Refused(err), err)
+			require.ErrorIs(t, err, refusal)
+			s.Halt(t)
+		})
+	}
+}
+
+// leisurely are watermarks that are saved for nobody who has not three quarters of a lease's time, once
+// they are slow.
+type leisurely struct {
+	*sinktest.LedgerClient
+	lease time.Duration
+	slow  atomic.Bool
+}
+
+func (l *leisurely) Save(ctx context.Context, lane string, w *sink.Watermark) error {
+	if until, ok := ctx.Deadline(); ok && l.slow.Load() && time.Until(until) < l.lease*3/4 {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return l.LedgerClient.Save(ctx, lane, w)
+}
+
+// TestSavesSlowly: where watermarks are saved slowly it is waited longer for that, and so it comes to an end,
+// for a consumer that runs and for one that is stopped.
+func TestSavesSlowly(t *testing.T) {
+	t.Parallel()
+	for name, save := range map[string]time.Duration{"as it goes": time.Millisecond, "when it stops": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := start(t)
+			dir := t.TempDir()
+			layout := sinkkafka.Layout{Partitions: 1}
+			tp := sinktest.NewTape(t, dir, false)
+			s := c.goSink(t, dir, "", sinkkafka.Config{Layout: layout})
+			tp.Say(10)
+			l := sinktest.NewLedger()
+			end := &leisurely{LedgerClient: l.Client(), lease: 2 * time.Second}
+			consumer := c.consumer(t, sinkkafka.ConsumerConfig{Layout: layout, Lanes: end.Lane, Watermarks: end, Save: save, Lease: end.lease})
+			r := sinktest.Go(consumer.Run, consumer.Stop, nil)
+			handled := func() bool { return consumer.Stats().Rows >= uint64(tp.Said()) }
+			require.Eventually(t, handled, sinktest.Patience, time.Millisecond)
+			end.slow.Store(true)
+			if save < time.Hour {
+				tp.Say(10)
+				l.Await(t, tp.Said())
+				end.slow.Store(false)
+			}
+			r.Halt(t)
+			l.Whole(t, tp.Said(), 0, 1)
+			s.Halt(t)
+		})
+	}
+}
+
+// TestBeginsInBetween: a partition that comes while a consumer is busy with what it has in hand is begun
+// before all of that is handled.
+func TestBeginsInBetween(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	dir, said := sinktest.Recorded(t, false, 1000)
+	layout := sinkkafka.Layout{Partitions: 1}
+	_, err := run(t, c.newEngine(t, sinkkafka.Config{Layout: layout}), dir, sink.Config{})
+	require.NoError(t, err)
+	b := sinktest.NewBooks()
+	begun := make(chan struct{})
+	consumer := c.consumer(t, sinkkafka.ConsumerConfig{Layout: layout, Handler: slow{sinktest.Ear{Books: b}, begun}, Save: time.Hour})
+	r := sinktest.Go(consumer.Run, consumer.Stop, nil)
+	require.Eventually(t, func() bool { return b.Count() > 0 }, sinktest.Patience, time.Millisecond)
+	before := consumer.Stats().Partitions
+	fetches := c.hold(t, kmsg.OffsetFetch)
+	require.NoError(t, c.CreateTopic("md.stocks.A", 1, nil))
+	<-fetches.came
+	at := b.Count()
+	require.Eventually(t, func() bool { return b.Count() > at }, sinktest.Patience, time.Millisecond) // busy again
+	fetches.release()
+	require.Eventually(t, func() bool { return consumer.Stats().Partitions > before }, sinktest.Patience, time.Millisecond)
+	handled := b.Count()
+	close(begun)
+	require.Less(t, handled, said/2)
+	b.Whole(t, said, 0, 1)
+	r.Halt(t)
+}
+
+// TestNeverBegins: a consumer with a partition that never begins has the group join anew less and less often.
+func TestNeverBegins(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	require.NoError(t, c.CreateTopic("md.stocks.T", 1, nil))
+	refusals := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetFetch}, Partitions: []int32{0}, Err: kerr.UnknownServerError, Count: -1})
+	r := c.goConsumer(t, sinkkafka.ConsumerConfig{Layout: sinkkafka.Layout{Partitions: 1}, Handler: tickstorm.NopHandler{}, Lease: 2 * time.Second})
+	began := time.Now()
+	require.NoError(t, refusals.Wait(t.Context(), 5))
+	require.GreaterOrEqual(t, time.Since(began), (100+200+400+800)*time.Millisecond/2) // of which up to half is chance
 	r.Halt(t)
 }

@@ -61,14 +61,18 @@ type session struct {
 	began  time.Time
 	until  atomic.Int64 // when others may take this one for gone, in nanoseconds since it began
 
-	mu     sync.Mutex // protects what follows; held while handlers are called
+	mu     sync.Mutex     // protects what follows; held while handlers are called
+	ours   map[place]bool // that the group has given to this consumer, begun or not
 	lanes  map[place]*lane
 	shards map[int32]tickstorm.Handler // of partitions, if each has its own
 	saved  time.Time
 	stuck  bool // watermarks could not be saved the last time
 	room   int  // bytes for metadata
 	over   bool
-	fatal  error
+	// patience is how long it is waited until watermarks are saved. It grows where that takes longer, up to Lease.
+	patience time.Duration
+	unsaved  string // why they could not be saved the last time, which is logged once; "" if they were
+	fatal    error
 	// joining is that partitions move: nothing is handled meanwhile, for nobody could save it if the
 	// connection went. polled ends the poll that waits.
 	joining bool
@@ -83,12 +87,15 @@ type session struct {
 }
 
 func newSession(ctx context.Context, c *Consumer) *session {
-	s := &session{c: c, ctx: ctx, began: time.Now(), ready: make(chan struct{}), lanes: map[place]*lane{}, shards: map[int32]tickstorm.Handler{}, room: maxMetadata}
+	s := &session{c: c, ctx: ctx, began: time.Now(), ready: make(chan struct{}), ours: map[place]bool{}, lanes: map[place]*lane{}, shards: map[int32]tickstorm.Handler{}, room: maxMetadata, patience: c.cfg.patience()}
 	s.life, s.kill = context.WithCancel(context.Background())
 	return s
 }
 
-var errSilent = errors.New("kafka: the group has not heard of this consumer")
+var (
+	errSilent  = errors.New("kafka: the group has not heard of this consumer")
+	errUnbegun = errors.New("kafka: a partition cannot be begun")
+)
 
 // rebalance is how long members have for what they have in hand when partitions move.
 func (c *ConsumerConfig) rebalance() time.Duration { return max(c.Lease, time.Minute) }
@@ -125,8 +132,8 @@ func (c *Consumer) session(ctx context.Context) (err error) {
 	waiting.Go(func() {
 		select {
 		case <-c.life.Stopping():
+			stopPolling() // first: asked is cleared when handlers have returned, and then nothing else is to be polled
 			s.asked.Store(true)
-			stopPolling()
 		case <-stop:
 		}
 	})
@@ -210,11 +217,8 @@ func (s *session) poll(ctx, polling context.Context) error {
 	}
 	err := s.save(ctx, s.all(), false)
 	s.stuck = err != nil && !isAny(err, unheard) // who removes a topic holds up no other
-	switch {
-	case isAny(err, takenAway), errors.Is(err, sink.ErrFenced):
+	if isAny(err, takenAway) || errors.Is(err, sink.ErrFenced) || Refused(err) {
 		return err
-	case err != nil && ctx.Err() == nil:
-		s.c.cfg.Logger.Warn("kafka: watermarks were not saved", "error", err)
 	}
 	return nil
 }
@@ -245,8 +249,8 @@ func (s *session) take(fetched kgo.Fetches) (failed error) {
 		l := s.lanes[place{p.Topic, p.Partition}]
 		if p.Err != nil {
 			err := s.failed(p.Err)
-			if err == nil && l == nil && p.Topic != "" && p.Partition >= 0 { // the client library will not try again
-				err = fmt.Errorf("kafka: %s/%d cannot be begun: %w", p.Topic, p.Partition, p.Err)
+			if err == nil && l == nil && s.ours[place{p.Topic, p.Partition}] { // the client library will not try again
+				err = fmt.Errorf("%w: %s/%d: %w", errUnbegun, p.Topic, p.Partition, p.Err)
 			}
 			failed = errors.Join(failed, err)
 		}
@@ -385,9 +389,6 @@ func (s *session) settle(ctx context.Context) {
 		s.mu.Lock()
 		err := s.save(ctx, s.all(), true)
 		s.mu.Unlock()
-		if err != nil {
-			s.c.cfg.Logger.Warn("kafka: watermarks were not saved", "error", err)
-		}
 		if err == nil || s.hopeless(err, began) || !s.again(ctx) {
 			return
 		}

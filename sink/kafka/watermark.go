@@ -58,7 +58,7 @@ func parseMarks(text string) (log string, m sink.Marks) {
 	return log, m
 }
 
-// patience is how long an answer to a commit is waited for.
+// patience is how long an answer is waited for at first.
 func (c *ConsumerConfig) patience() time.Duration { return min(c.Lease/2, 2*time.Second) }
 
 // load returns the watermark of each lane that comes, the zero one with Revision 0 where there is none.
@@ -103,10 +103,10 @@ func (s *session) load(ctx context.Context, offsets map[string]map[int32]kgo.Off
 
 // save saves the watermarks of lanes that were told something since; the session's lock is held.
 // What cannot be saved now stays to be.
-func (s *session) save(ctx context.Context, lanes []*lane, release bool) error {
-	ctx, cancel := context.WithTimeout(ctx, s.c.cfg.patience())
-	defer cancel()
+func (s *session) save(ctx context.Context, lanes []*lane, release bool) (failed error) {
 	s.saved = time.Now()
+	trying, cancel := context.WithTimeout(ctx, s.patience)
+	defer cancel()
 	var dirty []*lane
 	for _, l := range lanes {
 		if l.dirty && !l.fenced {
@@ -114,18 +114,38 @@ func (s *session) save(ctx context.Context, lanes []*lane, release bool) error {
 		}
 	}
 	if own := s.c.cfg.Watermarks; own != nil {
-		var failed error
 		for _, l := range lanes {
 			if !l.fenced && (l.dirty || release && l.mark.Owner != "") {
-				if err := s.saveOwn(ctx, own, l, release); err != nil {
+				if err := s.saveOwn(trying, own, l, release); err != nil {
 					failed = err
 				}
 			}
 		}
-		_ = s.commit(ctx, dirty, false) // for whoever looks at the group's lag
-		return failed
+	} else {
+		failed = s.commit(trying, dirty, true)
 	}
-	return s.commit(ctx, dirty, true)
+	switch least, most := s.c.cfg.patience(), s.c.cfg.Lease; {
+	case failed == nil && len(dirty) > 0: // as slow as it was this time it may be the next
+		s.patience, s.unsaved = max(least, min(2*time.Since(s.saved), most)), ""
+	case failed != nil && ctx.Err() == nil:
+		if trying.Err() != nil { // what is always given up is never saved
+			s.patience = min(2*s.patience, most)
+		}
+		cause := failed.Error()
+		if err := errors.Unwrap(failed); err != nil { // whichever lane comes first
+			cause = err.Error()
+		}
+		if cause != s.unsaved {
+			s.unsaved = cause
+			s.c.cfg.Logger.Warn("kafka: watermarks are not saved", "error", failed)
+		}
+	}
+	if s.c.cfg.Watermarks != nil { // for whoever looks at the group's lag
+		telling, cancel := context.WithTimeout(ctx, s.c.cfg.patience())
+		defer cancel()
+		_ = s.commit(telling, dirty, false)
+	}
+	return failed
 }
 
 func (s *session) saveOwn(ctx context.Context, own sink.Watermarks, l *lane, release bool) error {
