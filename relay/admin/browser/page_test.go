@@ -19,7 +19,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickstorm/tickstorm"
-	"github.com/tickstorm/tickstorm/frame"
 	"github.com/tickstorm/tickstorm/relay"
 	"github.com/tickstorm/tickstorm/relay/admin"
 	"github.com/tickstorm/tickstorm/sim"
@@ -256,10 +255,8 @@ func TestKeys(t *testing.T) {
 	late := o.dial("") // and shows its key when it is shown itself
 	defer late.Close()
 	o.await(rows + `.length === 2`)
-	framer := frame.New(frame.Config{}, nil)
-	require.NoError(t, framer.Send(ws.OpText, []byte(`{"action":"auth","params":"`+token+`"}`)))
-	_, err = late.Write(framer.Outgoing())
-	require.NoError(t, err)
+	request := ws.NewTextFrame([]byte(`{"action":"auth","params":"` + token + `"}`))
+	require.NoError(t, ws.WriteFrame(late, ws.MaskFrameInPlace(request)))
 	o.await(shows("#news") + `.includes('desk #2 has connected')`)
 
 	defer o.ask("token=of-somebody-else-0123")()
