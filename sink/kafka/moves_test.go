@@ -552,3 +552,49 @@ func TestNeverBegins(t *testing.T) {
 	require.GreaterOrEqual(t, time.Since(began), (100+200+400+800)*time.Millisecond/2) // of which up to half is chance
 	r.Halt(t)
 }
+
+// members are those of the group.
+func (c *cluster) members(t testing.TB) (ids []string) {
+	t.Helper()
+	described, err := kadm.NewClient(c.client(t)).DescribeGroups(t.Context(), group)
+	require.NoError(t, err)
+	for _, m := range described[group].Members {
+		ids = append(ids, m.MemberID)
+	}
+	return ids
+}
+
+// TestGoneUnbegun: a partition that could not be begun, and went to another before anybody looked at that, is
+// no reason to begin anew.
+func TestGoneUnbegun(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	dir := t.TempDir()
+	layout := sinkkafka.Layout{Partitions: 2}
+	tp := sinktest.NewTape(t, dir, false)
+	s := c.goSink(t, dir, "", sinkkafka.Config{Layout: layout})
+	tp.Say(10)
+	b := sinktest.NewBooks()
+	cfg := sinkkafka.ConsumerConfig{Layout: layout, Handler: sinktest.Ear{Books: b}, Lease: time.Minute}
+	first := c.goConsumer(t, cfg)
+	b.Await(t, tp.Said())
+	commits := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Err: kerr.IllegalGeneration, Count: -1})
+	tp.Say(1)
+	require.NoError(t, commits.Wait(t.Context(), 2)) // and so it polls no more
+	begins := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetFetch}, Topic: "md.stocks.A", Partitions: []int32{1}, Err: kerr.UnknownServerError, When: func(r kmsg.Request) bool {
+		return r.(*kmsg.OffsetFetchRequest).RequireStable
+	}})
+	require.NoError(t, c.CreateTopic("md.stocks.A", 2, nil))
+	require.NoError(t, begins.Wait(t.Context(), 1))
+	before := c.members(t)
+	other := c.consumer(t, cfg)
+	second := sinktest.Go(other.Run, other.Stop, nil)
+	require.Eventually(t, func() bool { return other.Stats().Partitions == 2 }, sinktest.Patience, time.Millisecond)
+	commits.Remove()
+	tp.Say(10)
+	b.Await(t, tp.Said())
+	require.Subset(t, c.members(t), before)
+	first.Halt(t)
+	second.Halt(t)
+	s.Halt(t)
+}
