@@ -296,20 +296,32 @@ func TestGapPast(t *testing.T) {
 	}
 }
 
+// brokenOff is a client that asks for topics one by one, of which all were live when its connection broke, and none
+// is acknowledged on the next one. end ends it.
+func brokenOff(t *testing.T, server *sim.Server, topics ...string) (d *diary, end func()) {
+	t.Helper()
+	d = new(diary)
+	c := simClientWith(t, server, d, func(cfg *tickstorm.Config) { cfg.ChunkTopics = 1 })
+	require.NoError(t, c.SubscribeTopics(t.Context(), fixture.Topics(t, strings.Join(topics, ","))...))
+	running := fixture.Runs(t.Context(), c)
+	fixture.Settled(t, server, 1, 1)
+	acked(t, server, topics...)
+	server.Broadcast(tradeMessageAt("A", time.Now()))
+	synctest.Wait()
+	server.Conns()[0].Cut()
+	fixture.Settled(t, server, 2, 1)
+	return d, func() {
+		require.NoError(t, c.Close())
+		require.NoError(t, <-running)
+	}
+}
+
 // TestGapPastOthers: the end of a history that does not name all of its topics is not that of a topic that was acknowledged
 // when it had begun: its own past comes behind that.
 func TestGapPastOthers(t *testing.T) {
 	fixture.InBubble(t, sim.Config{Quiet: true, Acks: sim.AckNothing}, func(t *testing.T, server *sim.Server) {
-		d := new(diary)
-		c := simClientWith(t, server, d, func(cfg *tickstorm.Config) { cfg.ChunkTopics = 1 })
-		require.NoError(t, c.SubscribeTopics(t.Context(), fixture.Topics(t, "T.A,T.B,T.C")...))
-		running := fixture.Runs(t.Context(), c)
-		fixture.Settled(t, server, 1, 1)
-		acked(t, server, "T.A", "T.B", "T.C")
-		server.Broadcast(tradeMessageAt("A", time.Now()))
-		synctest.Wait()
-		server.Conns()[0].Cut()
-		fixture.Settled(t, server, 2, 1)
+		d, end := brokenOff(t, server, "T.A", "T.B", "T.C")
+		defer end()
 		piece := func(topics, next string) {
 			time.Sleep(10 * time.Millisecond)
 			server.Broadcast([]byte("[" + fixture.Status("history_begin", "from=1 topics="+topics) + "," + fixture.Status("history_end", "to=1 events=0 next="+next) + "]"))
@@ -337,12 +349,10 @@ func TestGapPastOthers(t *testing.T) {
 		trade()
 		require.Len(t, d.gaps, 1)
 		piece("T.B,T.C", "live")
-		end := trade()
+		live := trade()
 		require.Len(t, d.gaps, 2)
 		require.Equal(t, "T.B,T.C", fixture.Listed(d.gaps[1].Topics))
-		require.True(t, d.gaps[1].To.Event.Equal(end.Truncate(time.Millisecond)))
-		require.NoError(t, c.Close())
-		require.NoError(t, <-running)
+		require.True(t, d.gaps[1].To.Event.Equal(live.Truncate(time.Millisecond)))
 	})
 }
 
@@ -418,16 +428,8 @@ func TestGapPastUnsubscribed(t *testing.T) {
 // TestGapPastLate: a topic that was answered late is not live before what a relay sends of the past of it has ended.
 func TestGapPastLate(t *testing.T) {
 	fixture.InBubble(t, sim.Config{Quiet: true, Acks: sim.AckNothing}, func(t *testing.T, server *sim.Server) {
-		d := new(diary)
-		c := simClientWith(t, server, d, func(cfg *tickstorm.Config) { cfg.ChunkTopics = 1 })
-		require.NoError(t, c.SubscribeTopics(t.Context(), fixture.Topics(t, "T.A,T.B")...))
-		running := fixture.Runs(t.Context(), c)
-		fixture.Settled(t, server, 1, 1)
-		acked(t, server, "T.A", "T.B")
-		server.Broadcast(tradeMessageAt("A", time.Now()))
-		synctest.Wait()
-		server.Conns()[0].Cut()
-		fixture.Settled(t, server, 2, 1)
+		d, end := brokenOff(t, server, "T.A", "T.B")
+		defer end()
 		send := func(elements ...string) {
 			server.Broadcast([]byte("[" + strings.Join(elements, ",") + "]"))
 			synctest.Wait()
@@ -446,13 +448,11 @@ func TestGapPastLate(t *testing.T) {
 		send(trade())
 		send(past("T.B", "live")...)
 		require.Len(t, d.gaps, 1)
-		end := time.Now()
+		live := time.Now()
 		send(trade())
 		require.Len(t, d.gaps, 2)
 		require.Equal(t, "T.B", fixture.Listed(d.gaps[1].Topics))
-		require.True(t, d.gaps[1].To.Received.Equal(end), "%v", d.gaps[1].To.Received.Sub(end))
-		require.NoError(t, c.Close())
-		require.NoError(t, <-running)
+		require.True(t, d.gaps[1].To.Received.Equal(live), "%v", d.gaps[1].To.Received.Sub(live))
 	})
 }
 

@@ -94,25 +94,14 @@ func TestNatsNever(t *testing.T) {
 	dir := t.TempDir()
 	account := server.NewAccount("ticks")
 	o := server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true, StoreDir: dir}
-	serve := func(o server.Options) string {
-		s, err := server.NewServer(&o)
-		require.NoError(t, err)
-		go s.Start()
-		t.Cleanup(func() {
-			s.Shutdown()
-			s.WaitForShutdown()
-		})
-		require.True(t, s.ReadyForConnections(patience))
-		return s.ClientURL()
-	}
-	url := serve(o)
+	url := serveNats(t, o).ClientURL()
 	ends(t, []end{
 		{"sink nats --demo --url " + url, exitFailure, "has no JetStream"},
 		{"consume nats --url " + url, exitFailure, "has no JetStream"},
 	})
 	o.JetStream, o.Accounts = true, []*server.Account{account}
 	o.Users = []*server.User{{Username: "me", Password: "sesame", Account: account}}
-	url = serve(o)
+	url = serveNats(t, o).ClientURL()
 	ends(t, []end{{"consume nats --url " + url, exitKey, "Authorization Violation"}}, "sesame")
 	for _, verb := range []string{"sink nats --demo", "consume nats"} {
 		s := newScene(t).with("NATS_USER=me", "NATS_PASSWORD=sesame")
@@ -122,16 +111,13 @@ func TestNatsNever(t *testing.T) {
 	}
 	o.Accounts, o.Users, o.Authorization = nil, nil, "sesame-token"
 	s := newScene(t).with("NATS_TOKEN=sesame-token")
-	require.Equal(t, exitOK, s.run(t, "sink", "nats", "--demo", "--for", "100ms", little, "--url", serve(o)), s.err)
+	require.Equal(t, exitOK, s.run(t, "sink", "nats", "--demo", "--for", "100ms", little, "--url", serveNats(t, o).ClientURL()), s.err)
 }
 
-// TestNatsClusterStarts: a node without JetStream is waited for as long as another of its cluster may have it.
-func TestNatsClusterStarts(t *testing.T) {
-	t.Parallel()
-	s, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true,
-		Cluster: server.ClusterOpts{Name: "ticks", Host: "127.0.0.1", Port: server.RANDOM_PORT},
-	})
+// serveNats runs a server as it is told.
+func serveNats(t *testing.T, o server.Options) *server.Server {
+	t.Helper()
+	s, err := server.NewServer(&o)
 	require.NoError(t, err)
 	go s.Start()
 	t.Cleanup(func() {
@@ -139,6 +125,16 @@ func TestNatsClusterStarts(t *testing.T) {
 		s.WaitForShutdown()
 	})
 	require.True(t, s.ReadyForConnections(patience))
+	return s
+}
+
+// TestNatsClusterStarts: a node without JetStream is waited for as long as another of its cluster may have it.
+func TestNatsClusterStarts(t *testing.T) {
+	t.Parallel()
+	s := serveNats(t, server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true,
+		Cluster: server.ClusterOpts{Name: "ticks", Host: "127.0.0.1", Port: server.RANDOM_PORT},
+	})
 	other, err := nats.Connect(s.ClientURL()) // which answers as a node does that has it
 	require.NoError(t, err)
 	t.Cleanup(other.Close)

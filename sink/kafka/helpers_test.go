@@ -140,6 +140,17 @@ func (c *cluster) goSink(t testing.TB, dir, cursor string, cfg sinkkafka.Config)
 	return sinktest.GoSink(t, c.newEngine(t, cfg), sink.FolderConfig{Paths: []string{dir}, Cursor: cursor, Follow: 5 * time.Millisecond})
 }
 
+// told is a cluster, and a tape of which a sink tells it all, so many elements first.
+func told(t testing.TB, quotes bool, cfg sinkkafka.Config, first int) (*cluster, *sinktest.Tape, *sinktest.Runs) {
+	t.Helper()
+	c := start(t)
+	dir := t.TempDir()
+	tp := sinktest.NewTape(t, dir, quotes)
+	s := c.goSink(t, dir, "", cfg)
+	tp.Say(first)
+	return c, tp, s
+}
+
 // stamps are those of records, without repeats, by the order in which they came.
 func stamps(t testing.TB, records []*kgo.Record) (list []string) {
 	t.Helper()

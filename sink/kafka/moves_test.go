@@ -116,11 +116,7 @@ func TestCutOffWhileJoining(t *testing.T) {
 	for name, refusals := range map[string]int{"with something in hand": 0, "after refusals": 3} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := start(t)
-			dir := t.TempDir()
-			tp := sinktest.NewTape(t, dir, false)
-			s := c.goSink(t, dir, "", sinkkafka.Config{Layout: layout})
-			tp.Say(20)
+			c, tp, s := told(t, false, sinkkafka.Config{Layout: layout}, 20)
 			require.Eventually(t, func() bool { return c.stored("md.stocks.T") == tp.Said() }, sinktest.Patience, time.Millisecond)
 			direct := c.at()
 			c.behindProxies(t)
@@ -156,12 +152,8 @@ func TestCutOffWhileJoining(t *testing.T) {
 // was: others have been further since.
 func TestExpelledWhileJoining(t *testing.T) {
 	t.Parallel()
-	c := start(t)
-	dir := t.TempDir()
 	layout := sinkkafka.Layout{Partitions: 1}
-	tp := sinktest.NewTape(t, dir, false)
-	s := c.goSink(t, dir, "", sinkkafka.Config{Layout: layout})
-	tp.Say(20)
+	c, tp, s := told(t, false, sinkkafka.Config{Layout: layout}, 20)
 	b := sinktest.NewBooks()
 	cfg := sinkkafka.ConsumerConfig{Layout: layout, Handler: sinktest.Ear{Books: b}, Lease: time.Minute}
 	first := c.goConsumer(t, cfg)
@@ -203,11 +195,7 @@ func TestStopWhileJoining(t *testing.T) {
 // TestEndsWithError: a consumer that ends with an error has saved what it handled.
 func TestEndsWithError(t *testing.T) {
 	t.Parallel()
-	c := start(t)
-	dir := t.TempDir()
-	tp := sinktest.NewTape(t, dir, true)
-	s := c.goSink(t, dir, "", sinkkafka.Config{})
-	tp.Say(50)
+	c, tp, s := told(t, true, sinkkafka.Config{}, 50)
 	b := sinktest.NewBooks()
 	first := c.goConsumer(t, sinkkafka.ConsumerConfig{Handler: sharded{sinktest.Ear{Books: b}}, Save: time.Hour})
 	b.Await(t, tp.Said())
@@ -232,11 +220,7 @@ func TestStopRefused(t *testing.T) {
 	} {
 		t.Run(refusal.Message, func(t *testing.T) {
 			t.Parallel()
-			c := start(t)
-			dir := t.TempDir()
-			tp := sinktest.NewTape(t, dir, true)
-			s := c.goSink(t, dir, "", sinkkafka.Config{})
-			tp.Say(20)
+			c, tp, s := told(t, true, sinkkafka.Config{}, 20)
 			b := sinktest.NewBooks()
 			first := c.goConsumer(t, sinkkafka.ConsumerConfig{Handler: sharded{sinktest.Ear{Books: b}}, Save: time.Hour})
 			b.Await(t, tp.Said())
@@ -284,12 +268,8 @@ func (s *stuck) stick() {
 // next, though the lane comes back to the same consumer before that.
 func TestLaneComesBack(t *testing.T) {
 	t.Parallel()
-	c := start(t)
-	dir := t.TempDir()
 	layout := sinkkafka.Layout{Partitions: 2}
-	tp := sinktest.NewTape(t, dir, false)
-	s := c.goSink(t, dir, "", sinkkafka.Config{Layout: layout})
-	tp.Say(20)
+	c, tp, s := told(t, false, sinkkafka.Config{Layout: layout}, 20)
 	l := sinktest.NewLedger()
 	end := &stuck{LedgerClient: l.Client(), at: map[string]uint64{}}
 	before := c.goConsumer(t, sinkkafka.ConsumerConfig{Layout: layout, Lanes: end.Lane, Watermarks: end})
@@ -399,11 +379,7 @@ func (w *warnings) Handle(context.Context, slog.Record) error {
 // partition would handle it again. It is not said each time.
 func TestUnsaved(t *testing.T) {
 	t.Parallel()
-	c := start(t)
-	dir := t.TempDir()
-	tp := sinktest.NewTape(t, dir, false)
-	s := c.goSink(t, dir, "", sinkkafka.Config{})
-	tp.Say(10)
+	c, tp, s := told(t, false, sinkkafka.Config{}, 10)
 	b := sinktest.NewBooks()
 	warned := &warnings{Handler: slog.DiscardHandler}
 	r := c.goConsumer(t, sinkkafka.ConsumerConfig{Handler: sharded{sinktest.Ear{Books: b}}, Logger: slog.New(warned)})
@@ -445,11 +421,7 @@ func TestSaveRefused(t *testing.T) {
 	for _, refusal := range []*kerr.Error{kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed} {
 		t.Run(refusal.Message, func(t *testing.T) {
 			t.Parallel()
-			c := start(t)
-			dir := t.TempDir()
-			tp := sinktest.NewTape(t, dir, false)
-			s := c.goSink(t, dir, "", sinkkafka.Config{})
-			tp.Say(10)
+			c, tp, s := told(t, false, sinkkafka.Config{}, 10)
 			b := sinktest.NewBooks()
 			r := c.goConsumer(t, sinkkafka.ConsumerConfig{Handler: sharded{sinktest.Ear{Books: b}}})
 			b.Await(t, tp.Said())
@@ -486,12 +458,8 @@ func TestSavesSlowly(t *testing.T) {
 	for name, save := range map[string]time.Duration{"as it goes": time.Millisecond, "when it stops": time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := start(t)
-			dir := t.TempDir()
 			layout := sinkkafka.Layout{Partitions: 1}
-			tp := sinktest.NewTape(t, dir, false)
-			s := c.goSink(t, dir, "", sinkkafka.Config{Layout: layout})
-			tp.Say(10)
+			c, tp, s := told(t, false, sinkkafka.Config{Layout: layout}, 10)
 			l := sinktest.NewLedger()
 			end := &leisurely{LedgerClient: l.Client(), lease: 2 * time.Second}
 			consumer := c.consumer(t, sinkkafka.ConsumerConfig{Layout: layout, Lanes: end.Lane, Watermarks: end, Save: save, Lease: end.lease})
@@ -568,12 +536,8 @@ func (c *cluster) members(t testing.TB) (ids []string) {
 // no reason to begin anew.
 func TestGoneUnbegun(t *testing.T) {
 	t.Parallel()
-	c := start(t)
-	dir := t.TempDir()
 	layout := sinkkafka.Layout{Partitions: 2}
-	tp := sinktest.NewTape(t, dir, false)
-	s := c.goSink(t, dir, "", sinkkafka.Config{Layout: layout})
-	tp.Say(10)
+	c, tp, s := told(t, false, sinkkafka.Config{Layout: layout}, 10)
 	b := sinktest.NewBooks()
 	cfg := sinkkafka.ConsumerConfig{Layout: layout, Handler: sinktest.Ear{Books: b}, Lease: time.Minute}
 	first := c.goConsumer(t, cfg)
